@@ -1,0 +1,118 @@
+import js from '@eslint/js';
+import tseslint from 'typescript-eslint';
+
+/** The folders whose files decide and never act: no sockets, no clock, no randomness, no environment (design law 1). */
+const pureFiles = [
+  'agent-sdk/src/balancing/**/*.ts',
+  'agent-sdk/src/discovery/{decode,snapshot,route-tags,backoff,rate-limit}.ts',
+  'gateway/src/routing/**/*.ts',
+  'gateway/src/exchange/**/*.ts',
+];
+
+/** One rim per dependency (design law 2): where each third-party package may be imported. */
+const rims = {
+  consul: ['agent-sdk/src/discovery/consul-client.ts'],
+  portfinder: ['agent-sdk/src/registration/bind.ts'],
+  'http-proxy': ['gateway/src/engines/node-http/**'],
+  'prom-client': ['gateway/src/telemetry/metrics.ts'],
+  pino: ['gateway/src/telemetry/log.ts'],
+  'pino-pretty': ['gateway/src/telemetry/log.ts'],
+  zod: ['gateway/src/config/**'],
+  yaml: ['gateway/src/config/**'],
+  commander: ['gateway/src/cli.ts'],
+  'ipaddr.js': ['gateway/src/config/**', 'gateway/src/exchange/trusted-proxies.ts'],
+  picocolors: ['gateway/src/commands/**', 'gateway/src/telemetry/**'],
+};
+
+const restrictedPaths = (allowed) =>
+  Object.keys(rims)
+    .filter((name) => !allowed.includes(name))
+    .map((name) => ({
+      name,
+      message: `Only ${rims[name].join(', ')} may import ${name} (one rim per dependency).`,
+    }));
+
+export default tseslint.config(
+  { ignores: ['**/dist/**', '**/node_modules/**', 'coverage/**', '.tmp/**', 'test/bench/peers/**'] },
+  js.configs.recommended,
+  {
+    files: ['**/*.ts'],
+    extends: [...tseslint.configs.strictTypeChecked],
+    languageOptions: { parserOptions: { project: './tsconfig.json', tsconfigRootDir: process.cwd() } },
+    rules: {
+      '@typescript-eslint/switch-exhaustiveness-check': 'error',
+      '@typescript-eslint/consistent-type-imports': 'error',
+      '@typescript-eslint/explicit-module-boundary-types': 'error',
+      '@typescript-eslint/restrict-template-expressions': [
+        'error',
+        { allowNumber: true, allowBoolean: true },
+      ],
+      '@typescript-eslint/no-unused-vars': ['error', { argsIgnorePattern: '^_' }],
+      'no-restricted-imports': ['error', { paths: restrictedPaths([]) }],
+      eqeqeq: 'error',
+    },
+  },
+  ...Object.entries(rims).map(([name, files]) => ({
+    files: files.map((f) => (f.endsWith('**') ? `${f}/*.ts` : f)),
+    rules: {
+      'no-restricted-imports': [
+        'error',
+        {
+          paths: restrictedPaths(
+            Object.keys(rims).filter((other) => rims[other].some((f) => files.includes(f)) || other === name),
+          ),
+        },
+      ],
+    },
+  })),
+  {
+    files: pureFiles,
+    ignores: ['**/*.test.ts'],
+    rules: {
+      'no-restricted-globals': [
+        'error',
+        ...[
+          'process',
+          'setTimeout',
+          'setInterval',
+          'setImmediate',
+          'Date',
+          'performance',
+          'fetch',
+          'console',
+        ].map((name) => ({
+          name,
+          message: 'This file decides; it does not act. Pass the value in (design law 1).',
+        })),
+      ],
+      'no-restricted-properties': [
+        'error',
+        { object: 'Math', property: 'random', message: 'Pass randomness in (design law 1).' },
+      ],
+      'no-restricted-syntax': [
+        'error',
+        {
+          selector: 'ImportDeclaration[importKind!="type"][source.value=/^node:/]',
+          message: 'A pure file imports no node: module (design law 1).',
+        },
+      ],
+    },
+  },
+  {
+    files: ['**/*.test.ts', 'test/**/*.ts'],
+    rules: { 'no-restricted-imports': 'off', '@typescript-eslint/no-non-null-assertion': 'off' },
+  },
+  {
+    files: ['**/*.{js,mjs,cjs}'],
+    languageOptions: {
+      globals: {
+        process: 'readonly',
+        console: 'readonly',
+        URL: 'readonly',
+        setTimeout: 'readonly',
+        require: 'readonly',
+        module: 'readonly',
+      },
+    },
+  },
+);

@@ -1,0 +1,48 @@
+/**
+ * How much work an instance may get, read from all of its checks (its own and its node's):
+ * any maintenance check → `draining`, else the worst of critical, warning, passing.
+ */
+export type InstanceStatus = 'passing' | 'warning' | 'critical' | 'draining';
+
+/** One registration record of a service, decoded and validated. A plain value: it survives structured clone. */
+export interface Instance {
+  /** `cluster/node/id`: a service id alone is unique only within one Consul agent. */
+  readonly key: string;
+  readonly cluster: string;
+  readonly node: string;
+  readonly id: string;
+  readonly service: string;
+  /** IP address or host name, without brackets. The service's address, or its node's where it has none. */
+  readonly address: string;
+  readonly port: number;
+  readonly tags: readonly string[];
+  readonly meta: Readonly<Record<string, string>>;
+  readonly status: InstanceStatus;
+  /** Share of traffic relative to its siblings for the present status; a positive integer, 1 where nothing is said. */
+  readonly weight: number;
+  /** Consul's index at which this registration was created; settles who came first when two services claim one route. */
+  readonly createIndex: number;
+}
+
+/** A record that could not be believed. The rest of the answer lives. */
+export interface QuarantinedRecord {
+  readonly node: string;
+  readonly id: string;
+  /** What is wrong, for a person: "port 70000 is not in 1..65535". */
+  readonly reason: string;
+}
+
+/** The complete instance list of one service at one Consul index; replaced whole, never patched. Sorted by key. */
+export interface Snapshot {
+  readonly service: string;
+  /** Consul's index as it came, opaque; `"0"` for a fixed list. */
+  readonly index: string;
+  readonly instances: readonly Instance[];
+  readonly quarantined: readonly QuarantinedRecord[];
+}
+
+/** What the catalog says: every service name with the union of its instances' tags. */
+export interface Catalog {
+  readonly index: string;
+  readonly services: Readonly<Record<string, readonly string[]>>;
+}

@@ -1,0 +1,56 @@
+/** What the admin API shows: plain values, read afresh for each request. */
+
+/** One line of the route table. */
+export interface RouteStatus {
+  readonly host: string | undefined;
+  readonly prefix: string;
+  readonly service: string;
+  readonly strip: string | undefined;
+  readonly source: 'config' | 'default' | 'registry';
+  /** `active`; or why it is not used ("claimed by api-service since …"). */
+  readonly state: 'active' | 'conflict' | 'invalid';
+  readonly reason: string | undefined;
+}
+
+export interface InstanceStatusRow {
+  readonly id: string;
+  readonly key: string;
+  readonly address: string;
+  readonly port: number;
+  /** Consul's word, or `draining`. */
+  readonly status: 'passing' | 'warning' | 'critical' | 'draining';
+  /** The gateway's own word. */
+  readonly health: 'healthy' | 'ejected' | 'probation';
+  readonly phase: 'serving' | 'draining';
+  readonly weight: number;
+  readonly tags: readonly string[];
+  readonly meta: Readonly<Record<string, string>>;
+  readonly inFlight: number;
+  readonly total: number;
+}
+
+export interface ServiceStatus {
+  readonly service: string;
+  /** `live`: following the registry. `stale`: serving the last good snapshot. `syncing`: no snapshot yet. `fixed`: from the config. */
+  readonly registry: 'live' | 'stale' | 'syncing' | 'fixed';
+  /** Time since the registry last confirmed this list. */
+  readonly ageMs: number | undefined;
+  readonly message: string | undefined;
+  readonly instances: readonly InstanceStatusRow[];
+  readonly quarantined: readonly { readonly id: string; readonly node: string; readonly reason: string }[];
+}
+
+/** `/readyz`: ready when the first snapshot of every routed service is in and the gateway isn't draining. */
+export interface Readiness {
+  readonly ready: boolean;
+  /** For a person: what it still waits for, or "draining", or a staleness note. */
+  readonly detail: string;
+}
+
+export interface GatewayStatus {
+  routes(): readonly RouteStatus[];
+  services(): readonly ServiceStatus[];
+  readiness(): Readiness;
+  /** name, version, engine, uptime, open connections. */
+  summary(): Readonly<Record<string, string | number>>;
+}

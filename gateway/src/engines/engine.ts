@@ -1,0 +1,55 @@
+import type { Exchanges } from '../exchange/seam.ts';
+
+/** How long a client may take, and how much it may send. */
+export interface ListenerLimits {
+  /** From the first byte of a connection, or of the next request on it, to the end of the head. → 408 */
+  readonly requestHeadMs: number;
+  /** An idle keep-alive client connection is closed after this. */
+  readonly keepAliveMs: number;
+  /** Request line and header lines together. → 431 (414 when the target alone is over) */
+  readonly headBytes: number;
+  /** Number of header lines. → 431 */
+  readonly headLines: number;
+  /** Request body; 0 for no limit. → 413 */
+  readonly bodyBytes: number;
+  /** Open client connections; further ones are closed at once. */
+  readonly connections: number;
+}
+
+/** What an engine counts about itself. */
+export interface EngineStats {
+  readonly clientConnections: number;
+  /** Exchanges between their head and their end, tunnels included. */
+  readonly exchanges: number;
+  readonly upstreamConnections: number;
+}
+
+/** The address that a listener got. */
+export interface BoundAddress {
+  readonly host: string;
+  readonly port: number;
+}
+
+export interface EngineOptions {
+  readonly exchanges: Exchanges;
+  readonly limits: ListenerLimits;
+  /** Idle time after which a pooled upstream connection is closed; below every instance's own keep-alive timeout. */
+  readonly poolIdleMs: number;
+}
+
+/** What moves the bytes of exchanges. Made by `createNodeHttpEngine` or `createWireEngine`; ended by its owner with `stop`. */
+export interface Engine {
+  readonly name: string;
+  /** Starts accepting. Rejects with the system error (EADDRINUSE …). */
+  listen(address: { readonly host: string; readonly port: number }): Promise<BoundAddress>;
+  /** From now on: `Connection: close` on every answer, idle client connections closed. Still accepts. */
+  discourage(): void;
+  /**
+   * Stops accepting, lets exchanges finish for up to `drainMs`, then cuts the rest and closes every pool.
+   * Resolves with the number of exchanges it had to cut, when no socket is left.
+   */
+  stop(drainMs: number): Promise<number>;
+  /** Closes the idle pooled connections of every endpoint whose key (`Endpoint.instance.key` + address + port) is not live any more. */
+  retain(live: ReadonlySet<string>): void;
+  stats(): EngineStats;
+}

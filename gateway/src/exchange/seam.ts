@@ -1,0 +1,146 @@
+import type { Endpoint } from '@roundhouse/agent-sdk/balancing';
+
+import type { ErrorCode } from './errors.ts';
+
+/**
+ * The seam between the exchange, which decides, and an engine, which moves bytes. Small, synchronous, made of values; no
+ * promise and no closure per request is needed to cross it. An engine knows sockets; it knows no routes, balancers or registries.
+ */
+
+/** Header lines as they stand on the wire: name, value, name, value … Order and repeated names are kept, text is latin1. */
+export type FieldLines = readonly string[];
+
+/** How a message body ends, decided from what was parsed, never copied from a header (RFC 9112 §6.3). */
+export type BodyFraming =
+  | { readonly kind: 'none' }
+  | { readonly kind: 'length'; readonly bytes: number }
+  | { readonly kind: 'chunked' };
+
+/** The peer of a client connection. */
+export interface ClientFacts {
+  /** IP address, IPv4-mapped IPv6 already unmapped. */
+  readonly address: string;
+  readonly port: number;
+  readonly scheme: 'http' | 'https';
+  /** The port of ours that it reached. */
+  readonly localPort: number;
+}
+
+/** A request head that an engine has accepted, with its framing settled. */
+export interface RequestHead {
+  readonly method: string;
+  /** The request-target exactly as received; `exchange` judges its form. */
+  readonly target: string;
+  readonly version: '1.0' | '1.1';
+  readonly fields: FieldLines;
+  readonly body: BodyFraming;
+  /** The protocols of `Upgrade` in lower case, when `Connection` lists `upgrade` and the version is 1.1. */
+  readonly upgrade: string | undefined;
+  readonly client: ClientFacts;
+}
+
+/** A response head as an instance sent it. Interim (1xx) heads go through {@link Exchange.interim} instead. */
+export interface ResponseHead {
+  readonly status: number;
+  readonly reason: string;
+  readonly fields: FieldLines;
+}
+
+/** Limits on the three waits of an attempt. */
+export interface AttemptTimeouts {
+  /** From the start of connecting to a usable connection. */
+  readonly connectMs: number;
+  /** From the whole request sent to the end of the response head. */
+  readonly responseHeadMs: number;
+  /** Between two reads or writes of a body or tunnel. */
+  readonly idleMs: number;
+}
+
+/** Try this endpoint. */
+export interface AttemptStep {
+  readonly kind: 'attempt';
+  readonly endpoint: Endpoint;
+  readonly method: string;
+  /** Origin-form (or `*`) to send. */
+  readonly target: string;
+  /** Everything to send but framing and `Connection`, which the engine writes from `RequestHead.body` and `upgrade`. */
+  readonly fields: FieldLines;
+  /** The single protocol to ask for, when this is an upgrade. */
+  readonly upgrade: string | undefined;
+  readonly timeouts: AttemptTimeouts;
+  /** `fresh`: open a new connection, because a reused one just failed. */
+  readonly connection: 'any' | 'fresh';
+}
+
+/** Answer the client from here: a refusal, a redirect, an error of the closed table. */
+export interface AnswerStep {
+  readonly kind: 'answer';
+  readonly status: number;
+  /** Everything but framing, `Date` and `Connection`. */
+  readonly fields: FieldLines;
+  /** Sent with its length, or only its length for HEAD. */
+  readonly body: string;
+  /** `close`: the client connection may hold bytes that were not understood, or the gateway is leaving. */
+  readonly connection: 'keep' | 'close';
+}
+
+/** Pass the response on. */
+export interface RelayStep {
+  readonly kind: 'relay';
+  readonly status: number;
+  readonly reason: string;
+  /** Everything to send but framing and `Connection`. */
+  readonly fields: FieldLines;
+  readonly connection: 'keep' | 'close';
+}
+
+/** Nothing is left to say to the client: it has gone. */
+export interface FinishStep {
+  readonly kind: 'finish';
+}
+
+export type Step = AttemptStep | AnswerStep | RelayStep | FinishStep;
+
+/** An attempt that ended before a final response head. */
+export interface AttemptFailure {
+  readonly code: ErrorCode;
+  /**
+   * How far the request had got. `nothing`: no byte of it can have reached the instance. `head`: the head may have, and there is
+   * no body or none of the body has been taken from the client. `body`: body bytes have been consumed; it can't be replayed.
+   */
+  readonly sent: 'nothing' | 'head' | 'body';
+  /** Whether the connection had served an earlier exchange. */
+  readonly connection: 'fresh' | 'reused';
+}
+
+/** How an exchange ended on the client's side. Byte counts are of bodies (or tunnel payload) only. */
+export interface ExchangeEnd {
+  /**
+   * `complete`: the client got a whole response. `client_closed`: it left before. `response_incomplete`: the instance broke off
+   * and the client connection was cut so that it shows. `shutdown`: the gateway's drain deadline cut it.
+   */
+  readonly kind: 'complete' | 'client_closed' | 'response_incomplete' | 'shutdown';
+  readonly requestBytes: number;
+  readonly responseBytes: number;
+}
+
+/** One client request and its response, start to finish. The engine calls in this order and acts on what it gets back. */
+export interface Exchange {
+  /** Once, first: `attempt` or `answer`. */
+  begin(): Step;
+  /** A 1xx head other than 101: the fields to pass on, or undefined to drop it. Never changes the course of the exchange. */
+  interim(head: ResponseHead): FieldLines | undefined;
+  /** A final head (or 101): `relay`, or `attempt`/`answer` when it can't be passed on; the engine then drops that connection. */
+  responded(head: ResponseHead): Step;
+  /** The attempt failed before a final head: `attempt` elsewhere, `answer`, or `finish` for a client that has gone. */
+  failed(failure: AttemptFailure): Step;
+  /** Exactly once, last, whatever happened: the lease is released, the access log and the metrics are written. */
+  ended(end: ExchangeEnd): void;
+}
+
+/** What an engine calls for each message it could or couldn't read. */
+export interface Exchanges {
+  open(head: RequestHead): Exchange;
+  /** A message with no usable head: what to answer. It is logged and counted; the connection is closed after it. */
+  refuse(code: ErrorCode, client: ClientFacts): AnswerStep;
+}
