@@ -1,0 +1,53 @@
+import { deepFreeze } from './deep-freeze.ts';
+import type { GatewayConfig } from './gateway-config.ts';
+
+/**
+ * The configuration of a gateway that is told nothing. Frozen; `docs/configuration.md` is tested against it.
+ *
+ * Why these: `poolIdleMs` lies below the 5 s after which a bare Node server closes an idle connection, so that the pool never
+ * races it; `keepAliveMs` lies above the 60 s of the usual outer balancer; `connectMs` leaves room for one lost SYN;
+ * ejection starts short because a refused connection ejects at once and a restarted instance is back within seconds;
+ * the retry budget is Finagle's (20 % and 10/s).
+ */
+export const defaults: GatewayConfig = deepFreeze<GatewayConfig>({
+  announce: 'roundhouse',
+  pseudonym: 'roundhouse',
+  listen: { host: '0.0.0.0', port: 8080 },
+  admin: { host: '127.0.0.1', port: 8081 },
+  engine: 'http-proxy',
+  routes: [
+    {
+      prefix: '/api',
+      host: undefined,
+      service: 'api-service',
+      strip: undefined,
+      timeouts: {},
+      source: 'default',
+    },
+    {
+      prefix: '/',
+      host: undefined,
+      service: 'webapp-service',
+      strip: undefined,
+      timeouts: {},
+      source: 'default',
+    },
+  ],
+  services: [],
+  trustedProxies: [],
+  forwardedFields: 'x-forwarded',
+  limits: {
+    requestHeadMs: 10_000,
+    keepAliveMs: 75_000,
+    headBytes: 16_384,
+    headLines: 100,
+    bodyBytes: 0,
+    connections: 20_000,
+  },
+  timeouts: { connectMs: 2_000, responseHeadMs: 60_000, idleMs: 300_000 },
+  poolIdleMs: 4_000,
+  retry: { attempts: 3, budgetRatio: 0.2, budgetFloorPerSecond: 10 },
+  ejection: { consecutiveFailures: 5, baseMs: 1_000, maxMs: 60_000, maxRatio: 0.5 },
+  drain: { noticeMs: 500, timeoutMs: 20_000 },
+  log: { level: 'info', access: 'on' },
+});

@@ -1,0 +1,161 @@
+import { parseConfigFile, type ConfigFile, type FileRead } from './config-file.ts';
+import { crossProblems, duplicateRoutes, warningsAbout, type Origins } from './cross-checks.ts';
+import { deepFreeze } from './deep-freeze.ts';
+import { defaults } from './defaults.ts';
+import { isServiceLink, unknownVariables, type Environment } from './env-names.ts';
+import type { GatewayConfig } from './gateway-config.ts';
+import { fileProblems, refusal } from './issues.ts';
+import { configOptions, fileOption, readOptionText, type ConfigOption } from './options.ts';
+import { showValue, type ConfigProblem } from './problem.ts';
+import { configSchema } from './schema.ts';
+
+/** Where configuration comes from. Nothing else is read. */
+export interface ConfigSources {
+  /** `process.env`. Empty variables count as not set. */
+  readonly env: Environment;
+  /** Values of flags by {@link ConfigOption.flagKey} (`adminPort`), as commander keys them. Keys that are no option are left alone. */
+  readonly flags: Readonly<Record<string, string | undefined>>;
+  /** Usually `readConfigFile`. Called at most once. */
+  readonly readFile: (path: string) => FileRead;
+}
+
+/** A configuration that holds, or everything that is wrong with it. */
+export type LoadedConfig =
+  | {
+      readonly kind: 'config';
+      /** Frozen all the way down. */
+      readonly config: GatewayConfig;
+      /** For the log at start: allowed, but worth knowing. */
+      readonly warnings: readonly string[];
+      readonly origins: Origins;
+    }
+  | { readonly kind: 'invalid'; readonly problems: readonly ConfigProblem[] };
+
+/** A value that the environment or a flag gives. */
+interface Given {
+  readonly option: ConfigOption;
+  readonly place: string;
+  readonly value: unknown;
+}
+
+/** Read without `--config` and `GATEWAY_CONFIG`, if it is there. */
+const defaultFile = 'gateway.yaml';
+
+/**
+ * Flags over environment over file over defaults. Every value given is judged, also one that another overrides, and all
+ * problems come back together. `routes` in the file replace the two built-in ones; without that key they hold.
+ */
+export function loadConfig(sources: ConfigSources): LoadedConfig {
+  const { env, flags } = sources;
+  const problems: ConfigProblem[] = [];
+  const warnings: string[] = [];
+
+  const opened = openFile(sources);
+  problems.push(...opened.problems);
+  const file = opened.file;
+  if (file !== undefined) {
+    const parsed = configSchema.safeParse(file.data);
+    if (!parsed.success) problems.push(...fileProblems(parsed.error.issues, file.data, file.place));
+    problems.push(...duplicateRoutes(file));
+  }
+
+  const given: Given[] = [];
+  const take = (option: ConfigOption, place: string, text: string): void => {
+    const value = readOptionText(option.kind, text);
+    const judged = option.schema.safeParse(value);
+    if (judged.success) given.push({ option, place, value });
+    else
+      problems.push({ place, message: refusal(value, judged.error.issues[0]?.message ?? 'another value') });
+  };
+  for (const option of configOptions) {
+    const text = env[option.env];
+    if (text === undefined || text.trim() === '') continue;
+    if (isServiceLink(option.env, text)) {
+      warnings.push(
+        `${option.env}=${showValue(text)} looks like a container link to a service called "gateway" and is not read. ` +
+          'In Kubernetes, enableServiceLinks: false keeps it away.',
+      );
+    } else take(option, option.env, text);
+  }
+  problems.push(...unknownVariables(env));
+  for (const option of configOptions) {
+    const text = flags[option.flagKey];
+    if (text !== undefined) take(option, option.flag, text);
+  }
+  if (problems.length > 0) return { kind: 'invalid', problems };
+
+  const origins = originsOf(file, given);
+  const merged = configSchema.safeParse(merge(file?.data ?? {}, given));
+  if (!merged.success)
+    return { kind: 'invalid', problems: fileProblems(merged.error.issues, {}, (path) => path.join('.')) };
+  const { routes, services, ...rest } = merged.data;
+  const config: GatewayConfig = {
+    ...rest,
+    routes: routes ?? defaults.routes,
+    services: Object.entries(services ?? {}).map(([service, { instances }]) => ({ service, instances })),
+  };
+  const clashes = crossProblems(config, origins);
+  if (clashes.length > 0) return { kind: 'invalid', problems: clashes };
+  return {
+    kind: 'config',
+    config: deepFreeze(config),
+    warnings: [...warnings, ...warningsAbout(config, origins)],
+    origins,
+  };
+}
+
+function openFile(sources: ConfigSources): {
+  readonly file: ConfigFile | undefined;
+  readonly problems: readonly ConfigProblem[];
+} {
+  const byFlag = sources.flags[fileOption.flagKey];
+  const byEnv = sources.env[fileOption.env]?.trim();
+  const [name, place] =
+    byFlag !== undefined
+      ? [byFlag, fileOption.flag]
+      : byEnv !== undefined && byEnv !== ''
+        ? [byEnv, fileOption.env]
+        : [defaultFile, undefined];
+  const read = sources.readFile(name);
+  if (read.kind === 'text') {
+    const parsed = parseConfigFile(name, read.text);
+    return 'file' in parsed
+      ? { file: parsed.file, problems: [] }
+      : { file: undefined, problems: parsed.problems };
+  }
+  if (read.kind === 'absent' && place === undefined) return { file: undefined, problems: [] };
+  const reason = read.kind === 'absent' ? 'there is no such file' : `it cannot be read (${read.reason})`;
+  return {
+    file: undefined,
+    problems: [{ place: place ?? name, message: `got ${showValue(name)}; ${reason}` }],
+  };
+}
+
+/** File data with the given values laid over it; later ones win. The file's own data stays as it is. */
+function merge(data: unknown, given: readonly Given[]): unknown {
+  const isGroup = (value: unknown): value is Readonly<Record<string, unknown>> =>
+    typeof value === 'object' && value !== null;
+  const lay = (at: unknown, [key = '', ...rest]: readonly string[], value: unknown): unknown => {
+    const group = isGroup(at) ? at : {};
+    return { ...group, [key]: rest.length === 0 ? value : lay(group[key], rest, value) };
+  };
+  return given.reduce((at, { option, value }) => lay(at, option.path.split('.'), value), data);
+}
+
+function originsOf(file: ConfigFile | undefined, given: readonly Given[]): Origins {
+  const origins: Record<string, string> = {};
+  for (const path of [...configOptions.map((option) => option.path), 'routes', 'services']) {
+    origins[path] = (file !== undefined && placeInFile(file, path.split('.'))) || 'default';
+  }
+  for (const { option, place } of given) origins[option.path] = place;
+  return Object.freeze(origins);
+}
+
+function placeInFile(file: ConfigFile, path: readonly string[]): string | undefined {
+  let at = file.data;
+  for (const key of path) {
+    if (typeof at !== 'object' || at === null || !Object.hasOwn(at, key)) return undefined;
+    at = (at as Readonly<Record<string, unknown>>)[key];
+  }
+  return file.place(path);
+}

@@ -1,0 +1,84 @@
+import { z } from 'zod';
+
+import { configSchema } from './schema.ts';
+
+/** How text from the environment or a flag becomes a value. */
+export type OptionKind = 'number' | 'list' | 'choice' | 'text';
+
+/** A setting that file, environment and flags can all give. */
+export interface ConfigOption {
+  /** Its place in the file: `limits.headBytes`. */
+  readonly path: string;
+  /** `GATEWAY_LIMITS_HEAD_BYTES`. */
+  readonly env: string;
+  /** `--limits-head-bytes`. */
+  readonly flag: string;
+  /** The flag as parsers of command lines key it: `limitsHeadBytes`. */
+  readonly flagKey: string;
+  readonly kind: OptionKind;
+  /** Judges and normalises one value. */
+  readonly schema: z.ZodType;
+  readonly meaning: string;
+}
+
+/** Names that are shorter than the rule would make them, or that other programs use as well. */
+const shortNames: Readonly<Record<string, readonly [env: string, flag: string]>> = {
+  'listen.host': ['GATEWAY_HOST', 'host'],
+  'listen.port': ['GATEWAY_PORT', 'port'],
+  'log.level': ['LOG_LEVEL', 'log-level'],
+  'log.access': ['ACCESS_LOG', 'access-log'],
+};
+
+function kindOf(schema: z.ZodDefault): OptionKind {
+  const inner = schema.unwrap();
+  if (inner instanceof z.ZodNumber) return 'number';
+  if (inner instanceof z.ZodArray) return 'list';
+  return inner instanceof z.ZodEnum ? 'choice' : 'text';
+}
+
+function option(path: string, schema: z.ZodDefault): ConfigOption {
+  const kebab = path.replaceAll('.', '-').replace(/[A-Z]/g, (c) => `-${c.toLowerCase()}`);
+  const [env, flag] = shortNames[path] ?? [`GATEWAY_${kebab.replaceAll('-', '_').toUpperCase()}`, kebab];
+  return {
+    path,
+    env,
+    flag: `--${flag}`,
+    flagKey: flag.replace(/-([a-z])/g, (_, c: string) => c.toUpperCase()),
+    kind: kindOf(schema),
+    schema,
+    meaning: schema.description ?? '',
+  };
+}
+
+function walk(shape: z.core.$ZodShape, parent: string): ConfigOption[] {
+  return Object.entries(shape).flatMap(([key, schema]) => {
+    const path = parent + key;
+    if (schema instanceof z.ZodDefault) return [option(path, schema)];
+    const inner = schema instanceof z.ZodPrefault ? schema.unwrap() : undefined;
+    return inner instanceof z.ZodObject ? walk(inner.shape, `${path}.`) : [];
+  });
+}
+
+/** Every setting but `routes` and `services`, which only the file can give; in the order of the schema. */
+export const configOptions: readonly ConfigOption[] = walk(configSchema.shape, '');
+
+/** Where the file is; itself not in the file. */
+export const fileOption = { env: 'GATEWAY_CONFIG', flag: '--config', flagKey: 'config' } as const;
+
+/** Text from the environment or a flag as the value that its schema judges; what is no number stays text and is refused there. */
+export function readOptionText(kind: OptionKind, text: string): unknown {
+  const trimmed = text.trim();
+  switch (kind) {
+    case 'number':
+      return /^-?\d+(\.\d+)?$/.test(trimmed) ? Number(trimmed) : trimmed;
+    case 'list':
+      return trimmed
+        .split(',')
+        .map((item) => item.trim())
+        .filter((item) => item !== '');
+    case 'choice':
+      return trimmed.toLowerCase();
+    case 'text':
+      return trimmed;
+  }
+}
