@@ -2,7 +2,12 @@ import type { Instance } from '../discovery/instance.ts';
 
 /** Local, temporary judgement of an endpoint; Consul's view of it is `instance.status`. Times are the caller's monotonic ms. */
 export type EndpointHealth =
-  | { readonly state: 'healthy'; readonly failures: number; readonly ejections: number }
+  | {
+      readonly state: 'healthy';
+      readonly failures: number;
+      readonly ejections: number;
+      readonly sinceMs: number;
+    }
   | { readonly state: 'ejected'; readonly untilMs: number; readonly ejections: number }
   | { readonly state: 'probation'; readonly ejections: number };
 
@@ -20,21 +25,24 @@ export interface Endpoint {
 }
 
 /**
- * How an attempt ended, as far as the endpoint is concerned. `success`: it answered. `connect_failed`: it could not be reached.
- * `failed`: it was reached and broke its word (reset, timeout, garbage). `neutral`: says nothing about it (the client left).
+ * What an attempt says about the endpoint's health. `success`: it answered. `connect_failed`: it could not be reached.
+ * `failed`: it was reached and broke its word (reset, timeout, garbage). An attempt that says nothing (the client left) reports nothing.
  */
-export type LeaseOutcome = 'success' | 'connect_failed' | 'failed' | 'neutral';
+export type EndpointReport = 'success' | 'connect_failed' | 'failed';
 
-/** A held choice. Release it exactly when the attempt is over, body included; further calls do nothing. */
+/** A held choice. */
 export interface Lease {
   readonly endpoint: Endpoint;
-  release(outcome: LeaseOutcome): void;
+  /** As soon as it is known; the last word counts. */
+  report(report: EndpointReport): void;
+  /** When the attempt is over, body included; further calls do nothing. */
+  release(): void;
 }
 
 /** Which endpoints an attempt may use. */
 export interface LeaseRequest {
   /** Only instances that carry this tag: the claim by which the route came. Undefined: all. */
   readonly tag: string | undefined;
-  /** Endpoints already tried in this exchange; taken again only when nothing else is left. */
+  /** Endpoints not to take: those already tried in this exchange. */
   readonly tried: readonly Endpoint[];
 }

@@ -119,11 +119,11 @@ export const errorTable = {
     'Bad Gateway',
     'The instance closed the connection before it answered.',
   ]),
-  upstream_timeout: rule(504, 'http_response_timeout', 'endpoint', 'idempotent', [
+  upstream_timeout: rule(504, 'http_response_timeout', 'endpoint', 'never', [
     'Gateway Timeout',
     'The instance did not answer in time.',
   ]),
-  upstream_protocol: rule(502, 'http_protocol_error', 'endpoint', 'idempotent', [
+  upstream_protocol: rule(502, 'http_protocol_error', 'endpoint', 'never', [
     'Bad Gateway',
     'The instance answered with something that is not valid HTTP.',
   ]),

@@ -1,0 +1,36 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+
+import { roundRobinSchedule } from './schedule.ts';
+
+describe('roundRobinSchedule', () => {
+  it('visits equal weights in order, whatever the weight', () => {
+    expect(roundRobinSchedule([7, 7, 7])).toEqual([0, 1, 2]);
+    expect(roundRobinSchedule([])).toEqual([]);
+  });
+
+  it('spreads a heavy endpoint over the cycle instead of bunching it', () => {
+    expect(roundRobinSchedule([2, 1])).toEqual([0, 1, 0]);
+    expect(roundRobinSchedule([4, 2, 2])).toEqual([0, 1, 2, 0]);
+  });
+
+  it('gives everyone at least one turn and keeps proportions within a slot', () => {
+    fc.assert(
+      fc.property(
+        fc.array(fc.integer({ min: 1, max: 10_000 }), { minLength: 1, maxLength: 40 }),
+        (weights) => {
+          const slots = roundRobinSchedule(weights);
+          const total = weights.reduce((sum, weight) => sum + weight, 0);
+          expect(slots.length).toBeLessThanOrEqual(17 * weights.length);
+          weights.forEach((weight, index) => {
+            const turns = slots.filter((slot) => slot === index).length;
+            expect(turns).toBeGreaterThanOrEqual(1);
+            expect(Math.abs(turns - (weight / total) * slots.length)).toBeLessThanOrEqual(
+              1 + weights.length * 0.5,
+            );
+          });
+        },
+      ),
+    );
+  });
+});

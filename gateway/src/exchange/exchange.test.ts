@@ -1,0 +1,569 @@
+import { createUpstream, type Upstream } from '@roundhouse/agent-sdk/balancing';
+import type { Instance } from '@roundhouse/agent-sdk/discovery';
+import { describe, expect, it } from 'vitest';
+
+import type { Route } from '../routing/route.ts';
+import { createRouteTable } from '../routing/route-table.ts';
+import { createExchanges, type ExchangeContext } from './exchange.ts';
+import type { ExchangeRecord } from './record.ts';
+import { createRetryBudget } from './retry.ts';
+import type {
+  AnswerStep,
+  AttemptFailure,
+  AttemptStep,
+  FieldLines,
+  RelayStep,
+  RequestHead,
+  Step,
+} from './seam.ts';
+
+const timeouts = { connectMs: 1000, responseHeadMs: 30_000, idleMs: 60_000 };
+
+function instance(id: string, more: Partial<Instance> = {}): Instance {
+  const key = `c/n/${id}`;
+  return {
+    key,
+    cluster: 'c',
+    node: 'n',
+    id,
+    service: 'api',
+    address: '10.0.0.1',
+    port: 1000,
+    tags: [],
+    meta: {},
+    status: 'passing',
+    weight: 1,
+    createIndex: 1,
+    ...more,
+  };
+}
+
+function route(more: Partial<Route> = {}): Route {
+  return {
+    host: undefined,
+    prefix: '/api',
+    service: 'api',
+    strip: undefined,
+    tag: undefined,
+    timeouts: {},
+    source: 'config',
+    ...more,
+  };
+}
+
+function setUp(options: { ids?: string[]; routes?: Route[]; context?: Partial<ExchangeContext> } = {}) {
+  const records: ExchangeRecord[] = [];
+  const clock = { nowMs: 0 };
+  const now = () => clock.nowMs;
+  const upstream: Upstream = createUpstream('api', {
+    ejection: { consecutiveFailures: 3, baseMs: 1000, maxMs: 8000, maxRatio: 0.5 },
+    now,
+    random: () => 0,
+  });
+  upstream.update({
+    service: 'api',
+    index: '1',
+    instances: (options.ids ?? ['a', 'b']).map((id) => instance(id)),
+    quarantined: [],
+    held: 0,
+  });
+  const table = createRouteTable(options.routes ?? [route()]);
+  let requests = 0;
+  const exchanges = createExchanges({
+    resolve(host, path) {
+      const found = table.match(host, path);
+      return found === undefined ? undefined : { route: found, upstream, timeouts };
+    },
+    pseudonym: 'roundhouse',
+    trusts: (address) => address === '10.9.9.9',
+    forwardedFields: 'x-forwarded',
+    attempts: 3,
+    budget: createRetryBudget({ ratio: 0.2, floorPerSecond: 10 }, now),
+    observe: (record) => records.push(record),
+    now,
+    httpDate: () => 'Fri, 20 Nov 2026 12:00:00 GMT',
+    newRequestId: () => `id-${String((requests += 1))}`,
+    ...options.context,
+  });
+  return { exchanges, records, upstream, clock };
+}
+
+function head(more: Partial<RequestHead> = {}, extra: FieldLines = []): RequestHead {
+  return {
+    method: 'GET',
+    target: '/api/x?q=1',
+    version: '1.1',
+    fields: ['Host', 'example.org', ...extra],
+    body: { kind: 'none' },
+    upgrade: undefined,
+    client: { address: '192.0.2.7', port: 5555, scheme: 'http', localPort: 8080 },
+    ...more,
+  };
+}
+
+function attempt(step: Step): AttemptStep {
+  if (step.kind !== 'attempt') throw new Error(`expected an attempt, got ${JSON.stringify(step)}`);
+  return step;
+}
+function answer(step: Step): AnswerStep {
+  if (step.kind !== 'answer') throw new Error(`expected an answer, got ${step.kind}`);
+  return step;
+}
+function relay(step: Step): RelayStep {
+  if (step.kind !== 'relay') throw new Error(`expected a relay, got ${step.kind}`);
+  return step;
+}
+const field = (fields: FieldLines, name: string): string[] =>
+  fields.filter((_, i) => i % 2 === 1 && fields[i - 1]?.toLowerCase() === name.toLowerCase());
+
+const complete = { kind: 'complete', requestBytes: 0, responseBytes: 2 } as const;
+const refused: AttemptFailure = { code: 'connect_refused', sent: 'nothing', connection: 'fresh' };
+const reset: AttemptFailure = { code: 'upstream_reset', sent: 'head', connection: 'fresh' };
+
+describe('an exchange that goes well', () => {
+  it('attempts, relays and leaves a record; the endpoint is free again', () => {
+    const { exchanges, records, upstream } = setUp();
+    const exchange = exchanges.open(head());
+    const step = attempt(exchange.begin());
+    expect(step).toMatchObject({
+      method: 'GET',
+      target: '/api/x?q=1',
+      upgrade: undefined,
+      timeouts,
+      connection: 'any',
+    });
+    expect(upstream.endpoints.map((e) => e.inFlight)).toEqual([1, 0]);
+    const relayed = relay(exchange.responded({ status: 200, reason: 'OK', fields: ['Server', 'x'] }));
+    expect(relayed.fields).toEqual([
+      'Server',
+      'x',
+      'Date',
+      'Fri, 20 Nov 2026 12:00:00 GMT',
+      'X-Request-Id',
+      'id-1',
+    ]);
+    exchange.ended(complete);
+    exchange.ended(complete);
+    expect(upstream.endpoints.map((e) => e.inFlight)).toEqual([0, 0]);
+    expect(records).toHaveLength(1);
+    expect(records[0]).toMatchObject({
+      requestId: 'id-1',
+      method: 'GET',
+      host: 'example.org',
+      path: '/api/x',
+      route: '/api',
+      service: 'api',
+      instance: 'a',
+      status: 200,
+      error: undefined,
+      attempts: [{ instance: 'a', error: undefined }],
+    });
+  });
+
+  it('takes turns', () => {
+    const { exchanges } = setUp();
+    const ids = [1, 2, 3, 4].map(() => {
+      const exchange = exchanges.open(head());
+      const { endpoint } = attempt(exchange.begin());
+      exchange.ended(complete);
+      return endpoint.instance.id;
+    });
+    expect(ids).toEqual(['a', 'b', 'a', 'b']);
+  });
+
+  it('strips a prefix and refuses what has another normal form then', () => {
+    const { exchanges } = setUp({ routes: [route({ strip: '/api' })] });
+    expect(attempt(exchanges.open(head()).begin()).target).toBe('/x?q=1');
+    expect(attempt(exchanges.open(head({ target: '/api' })).begin()).target).toBe('/');
+    expect(answer(exchanges.open(head({ target: '/api//evil' })).begin()).status).toBe(400);
+  });
+});
+
+describe('refusals', () => {
+  it.each<[string, Partial<RequestHead>, FieldLines, number]>([
+    ['R07 TRACE', { method: 'TRACE' }, [], 405],
+    ['R22 CONNECT', { method: 'CONNECT', target: 'x:1' }, [], 405],
+    ['R09 an unknown expectation', {}, ['Expect', 'magic'], 417],
+    ['R20 no Host', { fields: [] }, [], 400],
+    ['R20 two Hosts', {}, ['host', 'example.org'], 400],
+    ['R20 Host with a slash', { fields: ['Host', 'a/evil'] }, [], 400],
+    ['R20 Host with userinfo', { fields: ['Host', 'a@evil'] }, [], 400],
+    ['R20 Host with a bad port', { fields: ['Host', 'a:99999'] }, [], 400],
+    ['R20 Host with a space', { fields: ['Host', 'a b'] }, [], 400],
+    ['R23 GET *', { target: '*' }, [], 400],
+    ['R24 a fragment', { target: '/a#b' }, [], 400],
+    ['R22 authority-form with GET', { target: 'example.org:80' }, [], 400],
+    ['R05 two Authorizations', {}, ['Authorization', 'a', 'authorization', 'b'], 400],
+    ['R29 an upgrade with a body', { upgrade: 'websocket', body: { kind: 'length', bytes: 5 } }, [], 400],
+    ['R06 our own hop in Via', {}, ['Via', '1.1 other, 1.1 Roundhouse (x)'], 508],
+    ['P2 an encoded climb', { target: '/public/..%2fapi' }, [], 400],
+    ['no route', { target: '/apiary' }, [], 404],
+  ])('%s', (_, more, extra, status) => {
+    const { exchanges, records } = setUp();
+    const exchange = exchanges.open(head(more, extra));
+    expect(answer(exchange.begin()).status).toBe(status);
+    exchange.ended(complete);
+    expect(records[0]).toMatchObject({ status, attempts: [] });
+  });
+
+  it('answers OPTIONS * and OPTIONS whose Max-Forwards is used up', () => {
+    const { exchanges } = setUp();
+    expect(answer(exchanges.open(head({ method: 'OPTIONS', target: '*' })).begin())).toMatchObject({
+      status: 204,
+      body: '',
+    });
+    expect(answer(exchanges.open(head({ method: 'OPTIONS' }, ['Max-Forwards', '0'])).begin()).status).toBe(
+      204,
+    );
+    const passed = attempt(exchanges.open(head({ method: 'OPTIONS' }, ['Max-Forwards', '2'])).begin());
+    expect(field(passed.fields, 'max-forwards')).toEqual(['1']);
+  });
+
+  it('is 503 with Retry-After for a claimed path without a live instance', () => {
+    const { exchanges } = setUp({ ids: [] });
+    const step = answer(exchanges.open(head()).begin());
+    expect(step.status).toBe(503);
+    expect(field(step.fields, 'retry-after')).toHaveLength(1);
+    expect(field(step.fields, 'proxy-status')).toEqual(['roundhouse; error=destination_unavailable']);
+    expect(JSON.parse(step.body)).toMatchObject({ status: 503, code: 'no_endpoint', requestId: 'id-1' });
+  });
+
+  it('gives a browser a page and a tool JSON', () => {
+    const { exchanges } = setUp({ ids: [] });
+    const page = answer(exchanges.open(head({}, ['Accept', 'text/html,*/*;q=0.8'])).begin());
+    expect(field(page.fields, 'content-type')).toEqual(['text/html; charset=utf-8']);
+    const json = answer(exchanges.open(head({}, ['Accept', 'application/json, text/html'])).begin());
+    expect(field(json.fields, 'content-type')).toEqual(['application/problem+json']);
+  });
+
+  it('answers and records a message that has no usable head', () => {
+    const { exchanges, records } = setUp();
+    expect(exchanges.refuse('fields_too_large', head().client)).toMatchObject({
+      status: 431,
+      connection: 'close',
+    });
+    expect(records[0]).toMatchObject({ status: 431, error: 'fields_too_large', clientAddress: '192.0.2.7' });
+  });
+});
+
+describe('request fields', () => {
+  const sent = (extra: FieldLines, more: Partial<RequestHead> = {}) =>
+    attempt(setUp().exchanges.open(head(more, extra)).begin()).fields;
+
+  it('R04 keeps end-to-end lines, their order and their spelling, and repeats repeated ones', () => {
+    const fields = sent(['X-b', '2', 'cookie', 'a=1', 'X-a', '1', 'Cookie', 'b=\u00e9']);
+    expect(fields.slice(0, 10)).toEqual([
+      'Host',
+      'example.org',
+      'X-b',
+      '2',
+      'cookie',
+      'a=1',
+      'X-a',
+      '1',
+      'Cookie',
+      'b=\u00e9',
+    ]);
+  });
+
+  it('R01 R03 drops what concerns one connection, named or not', () => {
+    const fields = sent([
+      'Connection',
+      'X-Drop, keep-alive',
+      'connection',
+      'x-too',
+      'X-Drop',
+      '1',
+      'X-Too',
+      '2',
+      'Keep-Alive',
+      'timeout=5',
+      'TE',
+      'trailers',
+      'Proxy-Connection',
+      'x',
+      'Proxy-Authorization',
+      'secret',
+      'Upgrade',
+      'h2c',
+      'HTTP2-Settings',
+      'x',
+      'Transfer-Encoding',
+      'chunked',
+      'Content-Length',
+      '5',
+      'Trailer',
+      'x',
+    ]);
+    const names = fields.filter((_, i) => i % 2 === 0).map((name) => name.toLowerCase());
+    expect(names).toEqual([
+      'host',
+      'via',
+      'x-forwarded-for',
+      'x-forwarded-proto',
+      'x-forwarded-host',
+      'x-forwarded-port',
+      'x-request-id',
+    ]);
+  });
+
+  it('R02 lets Connection not nominate what gives the message its meaning, nor what the gateway writes', () => {
+    const fields = sent([
+      'Connection',
+      'host, authorization, x-forwarded-for, via, x-request-id, cookie',
+      'Authorization',
+      'a',
+      'Cookie',
+      'c',
+    ]);
+    expect(field(fields, 'host')).toEqual(['example.org']);
+    expect(field(fields, 'authorization')).toEqual(['a']);
+    expect(field(fields, 'x-forwarded-for')).toEqual(['192.0.2.7']);
+    expect(field(fields, 'via')).toEqual(['1.1 roundhouse']);
+  });
+
+  it('F1 believes forwarding fields from trusted peers only', () => {
+    const lies: FieldLines = [
+      'X-Forwarded-For',
+      '6.6.6.6',
+      'X-Forwarded-Proto',
+      'https',
+      'X-Forwarded-Host',
+      'evil',
+      'X-Real-IP',
+      '6.6.6.6',
+      'X-Request-Id',
+      'theirs',
+      'Forwarded',
+      'for=6.6.6.6',
+    ];
+    const untrusted = sent(lies);
+    expect(field(untrusted, 'x-forwarded-for')).toEqual(['192.0.2.7']);
+    expect(field(untrusted, 'x-forwarded-proto')).toEqual(['http']);
+    expect(field(untrusted, 'x-real-ip')).toEqual([]);
+    expect(field(untrusted, 'forwarded')).toEqual([]);
+    expect(field(untrusted, 'x-request-id')).toEqual(['id-1']);
+    const trusted = sent(lies, { client: { address: '10.9.9.9', port: 1, scheme: 'http', localPort: 8080 } });
+    expect(field(trusted, 'x-forwarded-for')).toEqual(['6.6.6.6, 10.9.9.9']);
+    expect(field(trusted, 'x-forwarded-proto')).toEqual(['https']);
+    expect(field(trusted, 'x-real-ip')).toEqual(['6.6.6.6']);
+    expect(field(trusted, 'x-request-id')).toEqual(['theirs']);
+  });
+
+  it('F2 drops managed names disguised with underscores', () => {
+    const fields = sent(['X_Forwarded_For', '6.6.6.6', 'Content_Length', '5', 'my_field', 'kept']);
+    expect(field(fields, 'x_forwarded_for')).toEqual([]);
+    expect(field(fields, 'content_length')).toEqual([]);
+    expect(field(fields, 'my_field')).toEqual(['kept']);
+  });
+
+  it('R06 appends itself to Via', () => {
+    expect(field(sent(['Via', '1.0 fred']), 'via')).toEqual(['1.0 fred, 1.1 roundhouse']);
+  });
+
+  it('R21 lets the authority of an absolute form replace Host, for routing and forwarding alike', () => {
+    const { exchanges } = setUp({ routes: [route({ host: 'one.example' })] });
+    const step = attempt(
+      exchanges
+        .open(head({ target: 'http://One.example:8080/api', fields: ['Host', 'two.example'] }))
+        .begin(),
+    );
+    expect(field(step.fields, 'host')).toEqual(['One.example:8080']);
+    expect(step.target).toBe('/api');
+  });
+
+  it('writes RFC 7239 when asked to, with IPv6 in quotes and brackets', () => {
+    const { exchanges } = setUp({ context: { forwardedFields: 'forwarded' } });
+    const step = attempt(
+      exchanges
+        .open(head({ client: { address: '2001:db8::1', port: 1, scheme: 'http', localPort: 80 } }))
+        .begin(),
+    );
+    expect(field(step.fields, 'forwarded')).toEqual(['for="[2001:db8::1]";host="example.org";proto=http']);
+    expect(field(step.fields, 'x-forwarded-for')).toEqual([]);
+  });
+
+  it('R28 upgrades to websocket only', () => {
+    const { exchanges } = setUp();
+    expect(attempt(exchanges.open(head({ upgrade: 'websocket' })).begin()).upgrade).toBe('websocket');
+    expect(attempt(exchanges.open(head({ upgrade: 'h2c' })).begin()).upgrade).toBeUndefined();
+  });
+});
+
+describe('response fields', () => {
+  it('R01 drops what the instance’s Connection names, keeps the rest line by line', () => {
+    const { exchanges } = setUp();
+    const exchange = exchanges.open(head());
+    exchange.begin();
+    const step = relay(
+      exchange.responded({
+        status: 200,
+        reason: 'Fine',
+        fields: [
+          'Set-Cookie',
+          'a',
+          'set-cookie',
+          'b',
+          'Connection',
+          'x-secret',
+          'X-Secret',
+          '1',
+          'Keep-Alive',
+          'x',
+          'Date',
+          'then',
+          'X-Request-Id',
+          'theirs',
+          'Proxy-Authenticate',
+          'x',
+        ],
+      }),
+    );
+    expect(step.fields).toEqual([
+      'Set-Cookie',
+      'a',
+      'set-cookie',
+      'b',
+      'Date',
+      'then',
+      'X-Request-Id',
+      'id-1',
+    ]);
+    expect(step.reason).toBe('Fine');
+  });
+
+  it('R10 passes interim heads on, but not to HTTP/1.0 and never a 101', () => {
+    const hints = { status: 103, reason: 'Early Hints', fields: ['Link', '</a>', 'Connection', 'x'] };
+    expect(setUp().exchanges.open(head()).interim(hints)).toEqual(['Link', '</a>']);
+    expect(
+      setUp()
+        .exchanges.open(head({ version: '1.0' }))
+        .interim(hints),
+    ).toBeUndefined();
+    expect(
+      setUp()
+        .exchanges.open(head())
+        .interim({ ...hints, status: 101 }),
+    ).toBeUndefined();
+  });
+
+  it.each([99, 100, 600, 999, 0])('R44 answers 502 for status %d', (status) => {
+    const { exchanges } = setUp();
+    const exchange = exchanges.open(head());
+    exchange.begin();
+    expect(answer(exchange.responded({ status, reason: '', fields: [] })).status).toBe(502);
+  });
+
+  it('R31 answers 502 for a 101 that nobody asked for, or to another protocol', () => {
+    const { exchanges } = setUp();
+    const plain = exchanges.open(head());
+    plain.begin();
+    expect(
+      answer(plain.responded({ status: 101, reason: '', fields: ['Upgrade', 'websocket'] })).status,
+    ).toBe(502);
+    const upgrade = exchanges.open(head({ upgrade: 'websocket' }));
+    upgrade.begin();
+    expect(answer(upgrade.responded({ status: 101, reason: '', fields: ['Upgrade', 'h2c'] })).status).toBe(
+      502,
+    );
+    const agreed = exchanges.open(head({ upgrade: 'websocket' }));
+    agreed.begin();
+    expect(
+      relay(agreed.responded({ status: 101, reason: '', fields: ['Upgrade', 'WebSocket'] })).status,
+    ).toBe(101);
+  });
+});
+
+describe('retries', () => {
+  it('tries any method elsewhere when nothing was sent, and the refused endpoint is ejected at once', () => {
+    const { exchanges, records, upstream } = setUp();
+    const exchange = exchanges.open(head({ method: 'POST', body: { kind: 'chunked' } }));
+    expect(attempt(exchange.begin()).endpoint.instance.id).toBe('a');
+    expect(attempt(exchange.failed(refused)).endpoint.instance.id).toBe('b');
+    expect(upstream.endpoints[0]?.health.state).toBe('ejected');
+    relay(exchange.responded({ status: 200, reason: 'OK', fields: [] }));
+    exchange.ended(complete);
+    expect(records[0]?.attempts).toEqual([
+      { instance: 'a', error: 'connect_refused' },
+      { instance: 'b', error: undefined },
+    ]);
+  });
+
+  it('repeats an idempotent request after a reset, but no POST and nothing whose body was taken', () => {
+    const { exchanges } = setUp();
+    const get = exchanges.open(head());
+    get.begin();
+    expect(get.failed(reset).kind).toBe('attempt');
+    const post = exchanges.open(head({ method: 'POST' }));
+    post.begin();
+    expect(answer(post.failed(reset)).status).toBe(502);
+    const put = exchanges.open(head({ method: 'PUT', body: { kind: 'chunked' } }));
+    put.begin();
+    expect(answer(put.failed({ ...reset, sent: 'body' })).status).toBe(502);
+  });
+
+  it('answers with the last failure when every endpoint was tried', () => {
+    const { exchanges } = setUp();
+    const exchange = exchanges.open(head());
+    exchange.begin();
+    exchange.failed(refused);
+    const step = answer(exchange.failed({ code: 'connect_timeout', sent: 'nothing', connection: 'fresh' }));
+    expect(step.status).toBe(504);
+    expect(JSON.parse(step.body)).toMatchObject({ code: 'connect_timeout' });
+  });
+
+  it('makes no more attempts than allowed', () => {
+    const { exchanges } = setUp({ ids: ['a', 'b', 'c', 'd', 'e'] });
+    const exchange = exchanges.open(head());
+    const steps = [
+      exchange.begin(),
+      exchange.failed(refused),
+      exchange.failed(refused),
+      exchange.failed(refused),
+    ];
+    expect(steps.map((step) => step.kind)).toEqual(['attempt', 'attempt', 'attempt', 'answer']);
+  });
+
+  it('tries the only instance again on a fresh connection when a pooled one had been closed, without blaming it', () => {
+    const { exchanges, upstream } = setUp({ ids: ['a'] });
+    const exchange = exchanges.open(head());
+    exchange.begin();
+    const again = attempt(exchange.failed({ ...reset, connection: 'reused' }));
+    expect(again).toMatchObject({ connection: 'fresh', endpoint: { instance: { id: 'a' } } });
+    expect(upstream.endpoints[0]?.health).toMatchObject({ state: 'healthy', failures: 0 });
+  });
+
+  it('keeps resets within the budget; refused connections need none', () => {
+    const { exchanges } = setUp({
+      context: { budget: createRetryBudget({ ratio: 0, floorPerSecond: 0 }, () => 0) },
+    });
+    const one = exchanges.open(head());
+    one.begin();
+    expect(one.failed(reset).kind).toBe('answer');
+    const two = exchanges.open(head());
+    two.begin();
+    expect(two.failed(refused).kind).toBe('attempt');
+  });
+
+  it('never retries, blames or answers for a client that left', () => {
+    const { exchanges, records, upstream } = setUp();
+    const exchange = exchanges.open(head());
+    exchange.begin();
+    expect(exchange.failed({ code: 'client_closed', sent: 'head', connection: 'fresh' }).kind).toBe('finish');
+    exchange.ended({ kind: 'client_closed', requestBytes: 0, responseBytes: 0 });
+    expect(records[0]).toMatchObject({ status: 499, error: 'client_closed', instance: undefined });
+    expect(upstream.endpoints.every((e) => e.inFlight === 0 && e.health.state === 'healthy')).toBe(true);
+  });
+
+  it('blames an instance that breaks off in mid-answer', () => {
+    const { exchanges, records, upstream } = setUp({ ids: ['a'] });
+    for (let i = 0; i < 3; i += 1) {
+      const exchange = exchanges.open(head());
+      exchange.begin();
+      exchange.responded({ status: 200, reason: 'OK', fields: [] });
+      exchange.ended({ kind: 'response_incomplete', requestBytes: 0, responseBytes: 1 });
+    }
+    expect(records[2]).toMatchObject({ status: 200, error: 'response_incomplete', instance: 'a' });
+    expect(upstream.endpoints[0]?.health.state).toBe('ejected');
+  });
+});

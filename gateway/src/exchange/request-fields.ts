@@ -1,0 +1,112 @@
+import { fieldKind } from './field-kinds.ts';
+import type { RequestFacts } from './request-rules.ts';
+import type { ClientFacts, FieldLines, RequestHead } from './seam.ts';
+
+/** Whether what a peer says about the client and the request id is believed. */
+export type PeerStanding = 'trusted' | 'untrusted';
+
+export interface RequestFieldOptions {
+  readonly peer: PeerStanding;
+  readonly pseudonym: string;
+  readonly style: 'x-forwarded' | 'forwarded' | 'both';
+  readonly requestId: string;
+}
+
+/**
+ * The header lines that go to an instance: end-to-end lines in their order, without those that concern the client's connection
+ * (RFC 9110 §7.6.1), then the gateway's own: Via (§7.6.3), forwarding fields, X-Request-Id. What `Connection` nominated is
+ * removed before ours are added, so that nobody can nominate them away. Framing and `Connection` are the engine's.
+ */
+export function requestFields(
+  head: RequestHead,
+  facts: RequestFacts,
+  options: RequestFieldOptions,
+): FieldLines {
+  const lines: string[] = ['Host', facts.authority];
+  const { fields } = head;
+  for (let i = 0; i + 1 < fields.length; i += 2) {
+    const name = fields[i] ?? '';
+    if (!crosses(name, options.peer, head.method)) continue;
+    if (facts.nominated.length > 0 && facts.nominated.includes(name.toLowerCase())) continue;
+    lines.push(name, fields[i + 1] ?? '');
+  }
+  if (facts.maxForwards !== undefined) lines.push('Max-Forwards', String(facts.maxForwards - 1));
+  const hop = `${head.version} ${options.pseudonym}`;
+  lines.push('Via', facts.via === undefined ? hop : `${facts.via}, ${hop}`);
+  if (options.style !== 'forwarded') pushXForwarded(lines, head.client, facts, options.peer);
+  if (options.style !== 'x-forwarded') lines.push('Forwarded', forwarded(head.client, facts, options.peer));
+  lines.push('X-Request-Id', options.requestId);
+  return lines;
+}
+
+function crosses(name: string, peer: PeerStanding, method: string): boolean {
+  switch (fieldKind(name)) {
+    case 'end-to-end':
+    case 'singleton':
+    case 'accept':
+    case 'expect':
+    case 'date':
+      return true;
+    case 'max-forwards':
+      return method !== 'OPTIONS';
+    case 'forwarded-other':
+      return peer === 'trusted';
+    default:
+      return false;
+  }
+}
+
+function pushXForwarded(lines: string[], client: ClientFacts, facts: RequestFacts, peer: PeerStanding): void {
+  const trusted = peer === 'trusted';
+  const before = trusted ? facts.forwardedFor : undefined;
+  lines.push(
+    'X-Forwarded-For',
+    before === undefined ? client.address : `${before}, ${client.address}`,
+    'X-Forwarded-Proto',
+    (trusted ? facts.forwardedProto : undefined) ?? client.scheme,
+    'X-Forwarded-Host',
+    (trusted ? facts.forwardedHost : undefined) ?? facts.authority,
+  );
+  if (!trusted) lines.push('X-Forwarded-Port', String(client.localPort));
+}
+
+/** RFC 7239 §4: one element for this hop, after those of trusted peers. */
+function forwarded(client: ClientFacts, facts: RequestFacts, peer: PeerStanding): string {
+  const node = client.address.includes(':') ? `"[${client.address}]"` : client.address;
+  const element = `for=${node};host="${facts.authority}";proto=${client.scheme}`;
+  return peer === 'trusted' && facts.forwarded !== undefined ? `${facts.forwarded}, ${element}` : element;
+}
+
+/** Whether this gateway's pseudonym is among the hops of a `Via` field: the request has been here before (RFC 9110 §7.6.3). */
+export function hasPassed(via: string | undefined, pseudonym: string): boolean {
+  if (via === undefined) return false;
+  const own = pseudonym.toLowerCase();
+  return via.split(',').some(
+    (hop) =>
+      hop
+        .trim()
+        .split(/[ \t]+/)[1]
+        ?.toLowerCase() === own,
+  );
+}
+
+/** The client's address for the log: the peer's, or the nearest one in X-Forwarded-For that no trusted proxy stands behind. */
+export function clientAddress(
+  peer: string,
+  forwardedFor: string | undefined,
+  trusts: (address: string) => boolean,
+): string {
+  const chain = forwardedFor?.split(',').map((hop) => hop.trim()) ?? [];
+  let address = peer;
+  while (trusts(address)) {
+    const nearer = chain.pop();
+    if (nearer === undefined || nearer === '') break;
+    address = nearer;
+  }
+  return address;
+}
+
+/** A request id is taken from a trusted peer when it is short and printable; it goes into logs and answers. */
+export function isRequestId(value: string | undefined): value is string {
+  return value !== undefined && /^[A-Za-z0-9._:/+=@-]{1,128}$/.test(value);
+}

@@ -1,0 +1,79 @@
+import { routeName, type Route } from './route.ts';
+
+/** The ordered, immutable set of routes. */
+export interface RouteTable {
+  /** In the order in which they are tried. */
+  readonly routes: readonly Route[];
+  /**
+   * The longest prefix on a segment boundary among the routes for exactly this host; else among the longest wildcard that covers
+   * it; else among those for any host. `host`: lower case, no port. `path`: in normal form.
+   */
+  match(host: string, path: string): Route | undefined;
+}
+
+/** The routes of one host pattern: prefix → route, and how many segments the deepest has. */
+interface PrefixSet {
+  readonly byPrefix: ReadonlyMap<string, Route>;
+  readonly depth: number;
+}
+
+/** Builds a table in O(routes); a match costs one map lookup a segment. Two routes of one host and prefix are the caller's mistake. */
+export function createRouteTable(routes: readonly Route[]): RouteTable {
+  const byHost = new Map<string | undefined, Map<string, Route>>();
+  for (const route of routes) {
+    const prefixes = byHost.get(route.host) ?? new Map<string, Route>();
+    if (prefixes.has(route.prefix)) throw new RangeError(`two routes for ${routeName(route)}`);
+    prefixes.set(route.prefix, route);
+    byHost.set(route.host, prefixes);
+  }
+  const sets = new Map([...byHost].map(([host, prefixes]) => [host, prefixSet(prefixes)]));
+  const anyHost = sets.get(undefined);
+  const named = byHost.size > (anyHost === undefined ? 0 : 1);
+
+  return {
+    routes: [...routes].sort(inOrder),
+    match(host, path) {
+      if (named) {
+        const exact = sets.get(host);
+        const found = exact === undefined ? undefined : longest(exact, path);
+        if (found !== undefined) return found;
+        for (let dot = host.indexOf('.'); dot !== -1; dot = host.indexOf('.', dot + 1)) {
+          const wildcard = sets.get(`*${host.slice(dot)}`);
+          const covered = wildcard === undefined ? undefined : longest(wildcard, path);
+          if (covered !== undefined) return covered;
+        }
+      }
+      return anyHost === undefined ? undefined : longest(anyHost, path);
+    },
+  };
+}
+
+function prefixSet(byPrefix: ReadonlyMap<string, Route>): PrefixSet {
+  const depth = (prefix: string): number => (prefix === '/' ? 0 : prefix.split('/').length - 1);
+  return { byPrefix, depth: Math.max(...[...byPrefix.keys()].map(depth)) };
+}
+
+/** Looks at no more segments than the deepest prefix has, so that a path of a thousand slashes costs nothing extra. */
+function longest(set: PrefixSet, path: string): Route | undefined {
+  let end = 0;
+  let segments = 0;
+  for (; segments < set.depth && end !== path.length; segments += 1) {
+    const slash = path.indexOf('/', end + 1);
+    end = slash === -1 ? path.length : slash;
+  }
+  for (; end > 0; end = path.lastIndexOf('/', end - 1)) {
+    const route = set.byPrefix.get(path.slice(0, end));
+    if (route !== undefined) return route;
+  }
+  return set.byPrefix.get('/');
+}
+
+function inOrder(a: Route, b: Route): number {
+  const rank = (route: Route): number => (route.host === undefined ? 2 : route.host.startsWith('*') ? 1 : 0);
+  return (
+    rank(a) - rank(b) ||
+    (b.host?.length ?? 0) - (a.host?.length ?? 0) ||
+    b.prefix.length - a.prefix.length ||
+    (routeName(a) < routeName(b) ? -1 : 1)
+  );
+}

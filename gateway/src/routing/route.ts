@@ -1,0 +1,20 @@
+import type { AttemptTimeouts } from '../exchange/seam.ts';
+
+/** Path prefix (and optional host) → service rule, in use. */
+export interface Route {
+  /** Exact host, `*.example.org`, or undefined for any; lower case, no port. */
+  readonly host: string | undefined;
+  /** Normal form, without a trailing slash but for `/` itself. */
+  readonly prefix: string;
+  readonly service: string;
+  readonly strip: string | undefined;
+  /** The registry tag by which the route came; only instances that carry it serve it. */
+  readonly tag: string | undefined;
+  readonly timeouts: Partial<AttemptTimeouts>;
+  readonly source: 'config' | 'default' | 'registry';
+}
+
+/** What tells two routes apart, and the label of a route in logs and metrics: `example.org/api`, or `/api`. */
+export function routeName(route: { readonly host: string | undefined; readonly prefix: string }): string {
+  return `${route.host ?? ''}${route.prefix}`;
+}
