@@ -1,0 +1,66 @@
+import {
+  isInvalidRouteTag,
+  parseRouteTag,
+  type InvalidRouteTag,
+  type RouteClaim,
+  type Snapshot,
+} from '@roundhouse/agent-sdk/discovery';
+
+import type { ServiceClaim } from '../routing/ownership.ts';
+
+/** What the instances of one service say about routes. */
+export interface ServiceClaims {
+  readonly claims: readonly ServiceClaim[];
+  readonly invalid: readonly InvalidRouteTag[];
+}
+
+export const noClaims: ServiceClaims = { claims: [], invalid: [] };
+
+/** A service that claims more routes than this is misconfigured or hostile; the rest is shown as invalid. */
+const maxClaimsPerService = 1000;
+
+/** Reads the route tags of a snapshot: one claim a tag, with how many instances serve it and who registered first. */
+export function claimsOf(snapshot: Snapshot): ServiceClaims {
+  const claims = new Map<string, { claim: RouteClaim; serving: number; since: number }>();
+  const invalid = new Map<string, InvalidRouteTag>();
+  for (const instance of snapshot.instances) {
+    const serves = instance.status === 'passing' || instance.status === 'warning' ? 1 : 0;
+    for (const tag of instance.tags) {
+      const known = claims.get(tag);
+      if (known !== undefined) {
+        known.serving += serves;
+        known.since = Math.min(known.since, instance.createIndex);
+        continue;
+      }
+      const reading = parseRouteTag(tag);
+      if (reading === undefined) continue;
+      if (isInvalidRouteTag(reading)) invalid.set(tag, reading);
+      else if (claims.size < maxClaimsPerService)
+        claims.set(tag, { claim: reading, serving: serves, since: instance.createIndex });
+      else
+        invalid.set(tag, {
+          invalid: tag,
+          reason: `the service claims more than ${maxClaimsPerService} routes`,
+        });
+    }
+  }
+  return {
+    claims: [...claims.values()].map((claim) => ({ service: snapshot.service, ...claim })),
+    invalid: [...invalid.values()],
+  };
+}
+
+/** Whether two readings would give the same routes. */
+export function sameClaims(a: ServiceClaims, b: ServiceClaims): boolean {
+  return (
+    a.claims.length === b.claims.length &&
+    a.invalid.length === b.invalid.length &&
+    a.claims.every((claim, index) => {
+      const other = b.claims[index];
+      return (
+        claim.claim.tag === other?.claim.tag && claim.serving === other.serving && claim.since === other.since
+      );
+    }) &&
+    a.invalid.every((row, index) => row.invalid === b.invalid[index]?.invalid)
+  );
+}
