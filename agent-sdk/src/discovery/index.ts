@@ -1,4 +1,12 @@
 /** Discovery: what the registry says. Shared by the SDK's registration and the gateway. */
+export type { BackoffBounds } from './backoff.ts';
+export { backoffMs, defaultBackoff } from './backoff.ts';
+export type { ConsulAddress } from './consul-address.ts';
+export { formatConsulAddress, isLoopbackAddress } from './consul-address.ts';
+export type { ConsulClientOptions } from './consul-client.ts';
+export { createConsulClient } from './consul-client.ts';
+export type { ConsulOptions, ConsulSettings, ConsulSettingsResult, Setting } from './environment.ts';
+export { consulSettings } from './environment.ts';
 export type { Catalog, Instance, InstanceStatus, QuarantinedRecord, Snapshot } from './instance.ts';
 export type {
   CheckDefinition,
@@ -9,4 +17,18 @@ export type {
   ServiceDefinition,
 } from './registry-client.ts';
 export { RegistryError } from './registry-client.ts';
+export type { InvalidRouteTag, RouteClaim, RouteInput } from './route-tags.ts';
+export { isInvalidRouteTag, parseRouteTag, RouteTagError, routeTag } from './route-tags.ts';
+export type { SnapshotDiff } from './snapshot.ts';
+export {
+  catalogFromAnswer,
+  diffSnapshots,
+  fixedSnapshot,
+  sameCatalog,
+  sameInstances,
+  sameSnapshot,
+  snapshotFromAnswer,
+} from './snapshot.ts';
+export type { WatchOptions } from './watch.ts';
+export { watchCatalog, watchService } from './watch.ts';
 export type { WatchEvent } from './watch-event.ts';

@@ -39,6 +39,11 @@ export interface Snapshot {
   readonly index: string;
   readonly instances: readonly Instance[];
   readonly quarantined: readonly QuarantinedRecord[];
+  /**
+   * How many of `instances` the registry no longer lists, but are kept for a while because it lost at least half of the list
+   * directly after trouble (it restarted empty, say): they get the time to register again. 0 in quiet times and for a fixed list.
+   */
+  readonly held: number;
 }
 
 /** What the catalog says: every service name with the union of its instances' tags. */

@@ -1,0 +1,270 @@
+import { Agent as HttpAgent } from 'node:http';
+import { Agent as HttpsAgent } from 'node:https';
+
+import Consul from 'consul';
+
+import { formatConsulAddress } from './consul-address.ts';
+import type { ConsulCallResult, PapiClient } from './consul-call.ts';
+import { callConsul, isPapiClient } from './consul-call.ts';
+import type { CallFacts } from './consul-failure.ts';
+import {
+  connectionFailure,
+  cutFailure,
+  deadlineFailure,
+  notConsulFailure,
+  oversizeFailure,
+  statusFailure,
+} from './consul-failure.ts';
+import { readTlsOptions } from './consul-tls.ts';
+import type { ConsulSettings } from './environment.ts';
+import type { ReadAnswer, ReadOptions, RegistryClient } from './registry-client.ts';
+import { RegistryError } from './registry-client.ts';
+import { createTokenSource } from './token-source.ts';
+
+/** Limits of a client; the defaults are right outside tests. */
+export interface ConsulClientOptions {
+  /** Deadline of every call that does not block. Default 10 s. */
+  readonly callTimeoutMs?: number;
+  /** Added to wait × 17/16 for blocking reads: the agent itself adds up to a sixteenth. Default 5 s. */
+  readonly blockingMarginMs?: number;
+  /** Largest body taken. Default 32 MiB. */
+  readonly maxBodyBytes?: number;
+  /** Monotonic ms; decides when the token file is looked at again. Default `performance.now`. */
+  readonly now?: () => number;
+}
+
+/** One call in our terms. */
+interface Call {
+  readonly facts: Pick<CallFacts, 'kind' | 'subject'>;
+  readonly method: 'get' | 'put';
+  readonly path: string;
+  readonly query?: Readonly<Record<string, string>>;
+  readonly body?: unknown;
+  readonly deadlineMs: number;
+  readonly signal: AbortSignal;
+}
+
+/** Consul's own maximum of `wait`. */
+const maxWaitMs = 600_000;
+
+/**
+ * A client for one agent: the rim around the `consul` package, and the only file that imports it. Works on the package's
+ * low-level calls, because its high-level ones drop `Weights`, know no namespace and can wait for ever. Keeps connections
+ * alive; nothing it holds keeps the process running. Certificate files are read here, once: throws `RegistryError('rejected')`
+ * when one can't be. Ended by its owner with `close`.
+ */
+export function createConsulClient(
+  settings: ConsulSettings,
+  options: ConsulClientOptions = {},
+): RegistryClient {
+  const callTimeoutMs = options.callTimeoutMs ?? 10_000;
+  const maxBodyBytes = options.maxBodyBytes ?? 32 * 1024 * 1024;
+  const tokens = createTokenSource(settings, options.now ?? (() => performance.now()));
+  const agent = createAgent(settings);
+  const client = createPapiClient(settings, agent);
+  const site = { url: formatConsulAddress(settings.address.value), origin: settings.address.origin };
+  const scope = {
+    ...(settings.namespace === undefined ? {} : { ns: settings.namespace.value }),
+    ...(settings.partition === undefined ? {} : { partition: settings.partition.value }),
+  };
+
+  async function send(call: Call): Promise<Extract<ConsulCallResult, { kind: 'answer' }>> {
+    call.signal.throwIfAborted();
+    const facts: CallFacts = { ...site, ...call.facts };
+    checkSubject(facts);
+    const reading = await tokens.current();
+    if (reading.kind === 'unreadable') throw new RegistryError('forbidden', reading.reason);
+    const attempt = (): Promise<ConsulCallResult> =>
+      callConsul(client, {
+        method: call.method,
+        path: call.path,
+        params: { subject: call.facts.subject },
+        query: { ...call.query, ...scope },
+        headers: reading.token === undefined ? {} : { 'x-consul-token': reading.token },
+        body: call.body,
+        deadlineMs: call.deadlineMs,
+        maxBodyBytes,
+        signal: call.signal,
+      });
+    let result = await attempt();
+    // A kept connection that the agent closed in the same moment. Every call here is idempotent; a blocking read is left to
+    // its watch, which has to start over with index 0 after any break.
+    if (result.kind === 'broken' && isBrokenKeepAlive(result.code) && call.query?.['index'] === undefined) {
+      result = await attempt();
+    }
+    const secrets = [reading.token ?? '', settings.basicAuth?.value.password ?? ''];
+    return answerOf(result, facts, call, secrets);
+  }
+
+  function answerOf(
+    result: ConsulCallResult,
+    facts: CallFacts,
+    call: Call,
+    secrets: readonly string[],
+  ): Extract<ConsulCallResult, { kind: 'answer' }> {
+    switch (result.kind) {
+      case 'aborted':
+        throw call.signal.reason;
+      case 'deadline':
+        throw deadlineFailure(facts, call.deadlineMs);
+      case 'cut':
+        throw cutFailure(facts);
+      case 'oversize':
+        throw oversizeFailure(facts, maxBodyBytes);
+      case 'broken':
+        throw connectionFailure(facts, result.code, result.error);
+      case 'answer':
+        if (result.status >= 200 && result.status < 300) return result;
+        throw statusFailure(facts, result.status, result.body.toString('utf8', 0, 4000), secrets);
+    }
+  }
+
+  async function read(
+    facts: Pick<CallFacts, 'kind' | 'subject'>,
+    path: string,
+    read: ReadOptions,
+    mode: Readonly<Record<string, string>>,
+  ): Promise<ReadAnswer> {
+    const blocking = read.index !== undefined && read.index !== '0';
+    const waitMs = Math.min(maxWaitMs, Math.max(1, Math.round(read.waitMs ?? 60_000)));
+    const answer = await send({
+      facts,
+      method: 'get',
+      path,
+      query: { ...mode, ...(blocking ? { index: read.index, wait: `${waitMs}ms` } : {}) },
+      deadlineMs: blocking ? (waitMs * 17) / 16 + (options.blockingMarginMs ?? 5000) : callTimeoutMs,
+      signal: read.signal,
+    });
+    return {
+      body: parseJson(answer, { ...site, ...facts }),
+      index: header(answer, 'x-consul-index'),
+      knownLeader: knownLeader(header(answer, 'x-consul-knownleader')),
+      lastContactMs: wholeNumber(header(answer, 'x-consul-lastcontact')),
+      filteredByAcl: header(answer, 'x-consul-results-filtered-by-acls') === 'true',
+    };
+  }
+
+  async function write(call: Omit<Call, 'method' | 'deadlineMs'>): Promise<void> {
+    const answer = await send({ ...call, method: 'put', deadlineMs: callTimeoutMs });
+    const contentType = header(answer, 'content-type') ?? '';
+    // A login page answers 200 to everything; Consul answers writes with nothing, or JSON.
+    if (/html/iu.test(contentType)) {
+      throw notConsulFailure({ ...site, ...call.facts }, answer.status, contentType);
+    }
+  }
+
+  return {
+    description: `${site.url} (${site.origin === 'default' ? 'default' : `from ${site.origin}`})`,
+    serviceHealth: (service, options) =>
+      read({ kind: 'serviceHealth', subject: service }, '/health/service/{subject}', options, { stale: '1' }),
+    catalogServices: (options) =>
+      read({ kind: 'catalogServices', subject: '' }, '/catalog/services', options, { stale: '1' }),
+    agentServices: (options) => read({ kind: 'agentServices', subject: '' }, '/agent/services', options, {}),
+    registerService: (definition, signal) =>
+      write({
+        facts: { kind: 'register', subject: definition.Name },
+        path: '/agent/service/register',
+        body: definition,
+        signal,
+      }),
+    deregisterService: (id, signal) =>
+      write({
+        facts: { kind: 'deregister', subject: id },
+        path: '/agent/service/deregister/{subject}',
+        signal,
+      }),
+    setMaintenance: (id, state, signal) =>
+      write({
+        facts: { kind: 'maintenance', subject: id },
+        path: '/agent/service/maintenance/{subject}',
+        query: { enable: String(state.enable), reason: state.reason },
+        signal,
+      }),
+    passCheck: (checkId, note, signal) =>
+      write({
+        facts: { kind: 'passCheck', subject: checkId },
+        path: '/agent/check/pass/{subject}',
+        query: { note },
+        signal,
+      }),
+    close: () => {
+      closeIdle(agent);
+    },
+  };
+}
+
+/** The package's client on our own agent. Credentials of a proxy go into a header, never into the URL. */
+function createPapiClient(settings: ConsulSettings, agent: HttpAgent): PapiClient {
+  const address = settings.address.value;
+  const base = address.kind === 'unix' ? 'http://localhost' : formatConsulAddress(address);
+  const auth = settings.basicAuth?.value;
+  const consulOptions = {
+    baseUrl: `${base}/v1`,
+    agent,
+    headers: {
+      'user-agent': 'roundhouse-agent-sdk',
+      ...(auth === undefined
+        ? {}
+        : { authorization: `Basic ${Buffer.from(`${auth.username}:${auth.password}`).toString('base64')}` }),
+    },
+    ...(address.kind === 'unix' ? { socketPath: address.path } : {}),
+  };
+  const client = new Consul(consulOptions);
+  if (!isPapiClient(client))
+    throw new TypeError('This version of the consul package has no low-level calls.');
+  return client;
+}
+
+function createAgent(settings: ConsulSettings): HttpAgent {
+  const address = settings.address.value;
+  const base = { keepAlive: true, maxFreeSockets: 16 };
+  if (address.kind === 'unix') return new HttpAgent(base);
+  // papi hands an IPv6 host over in brackets, which no resolver takes; the agent's own host wins over it.
+  const host = address.host.includes(':') ? { host: address.host } : {};
+  if (address.scheme === 'http') return new HttpAgent({ ...base, ...host });
+  return new HttpsAgent({ ...base, ...host, ...readTlsOptions(settings.tls) });
+}
+
+/** `agent.destroy()` would cut calls in flight too. What becomes idle later is closed then. */
+function closeIdle(agent: HttpAgent): void {
+  agent.maxFreeSockets = 0;
+  for (const sockets of Object.values(agent.freeSockets)) {
+    for (const socket of [...(sockets ?? [])]) socket.destroy();
+  }
+}
+
+/** A name or id that can't stand in a path: Consul would take `..` for another endpoint. */
+function checkSubject(facts: CallFacts): void {
+  if (facts.kind === 'catalogServices' || facts.kind === 'agentServices') return;
+  if (/^\.{0,2}$/u.test(facts.subject) || !/^\P{Cc}{1,512}$/u.test(facts.subject)) {
+    throw new RegistryError(
+      'rejected',
+      `${JSON.stringify(facts.subject.slice(0, 80))} can't be a Consul name or id: it is empty, dots only, too long or holds control characters.`,
+    );
+  }
+}
+
+function isBrokenKeepAlive(code: string): boolean {
+  return code === 'ECONNRESET' || code === 'EPIPE';
+}
+
+function parseJson(answer: Extract<ConsulCallResult, { kind: 'answer' }>, facts: CallFacts): unknown {
+  try {
+    return JSON.parse(answer.body.toString('utf8'));
+  } catch {
+    throw notConsulFailure(facts, answer.status, header(answer, 'content-type') ?? '');
+  }
+}
+
+function header(answer: Extract<ConsulCallResult, { kind: 'answer' }>, name: string): string | undefined {
+  const value = answer.headers[name];
+  return typeof value === 'string' ? value : undefined;
+}
+
+function knownLeader(value: string | undefined): boolean | undefined {
+  return value === 'true' ? true : value === 'false' ? false : undefined;
+}
+
+function wholeNumber(value: string | undefined): number | undefined {
+  return value !== undefined && /^\d{1,15}$/u.test(value) ? Number(value) : undefined;
+}

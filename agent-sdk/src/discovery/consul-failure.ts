@@ -1,0 +1,161 @@
+import { RegistryError } from './registry-client.ts';
+
+/** What a call was about, for messages. `subject`: the service name, service id or check id. */
+export interface CallFacts {
+  readonly kind:
+    | 'serviceHealth'
+    | 'catalogServices'
+    | 'agentServices'
+    | 'register'
+    | 'deregister'
+    | 'maintenance'
+    | 'passCheck';
+  readonly subject: string;
+  /** The agent's address as a URL. */
+  readonly url: string;
+  /** The setting the address came from; `default` for none. */
+  readonly origin: string;
+}
+
+/** What each call does, to follow "while". */
+const doing: Readonly<Record<CallFacts['kind'], (subject: string) => string>> = {
+  serviceHealth: (name) => `reading the health of ${name}`,
+  catalogServices: () => 'reading the catalog',
+  agentServices: () => "reading the agent's services",
+  register: (name) => `registering ${name}`,
+  deregister: (id) => `deregistering ${id}`,
+  maintenance: (id) => `switching maintenance of ${id}`,
+  passCheck: (id) => `passing check ${id}`,
+};
+
+/** The ACL rule that each call needs (Consul ACL rules; the agent checks writes against the service's name). */
+const neededRule: Readonly<Record<CallFacts['kind'], (subject: string) => string>> = {
+  serviceHealth: (name) => `service:read on ${name} and node:read`,
+  catalogServices: () => 'service:read and node:read',
+  agentServices: () => 'service:read',
+  register: (name) => `service:write on ${name}`,
+  deregister: (id) => `service:write on the service of ${id}`,
+  maintenance: (id) => `service:write on the service of ${id}`,
+  passCheck: (id) => `service:write on the service of check ${id}`,
+};
+
+/** No connection, or one that broke before the answer. `code`: the system's, OpenSSL's or the HTTP parser's. */
+export function connectionFailure(facts: CallFacts, code: string, cause: unknown): RegistryError {
+  if (code.startsWith('HPE_')) {
+    return new RegistryError(
+      'malformed',
+      `Consul at ${facts.url} does not answer in HTTP (${code}, ${from(facts)}); is it the HTTPS port, or not Consul?`,
+      { cause },
+    );
+  }
+  const tls = /CERT|SELF_SIGNED|LEAF_SIGNATURE|ALTNAME/u.test(code)
+    ? '; set CONSUL_CACERT to the CA that signed its certificate, or CONSUL_TLS_SERVER_NAME to the name in it'
+    : '';
+  const plain = code === 'EPROTO' || code.startsWith('ERR_SSL') ? '; is it the plain HTTP port?' : '';
+  return new RegistryError(
+    'unreachable',
+    `Cannot reach Consul at ${facts.url} (${code}, ${from(facts)})${tls}${plain}`,
+    { cause },
+  );
+}
+
+/** The deadline passed. */
+export function deadlineFailure(facts: CallFacts, deadlineMs: number): RegistryError {
+  return new RegistryError(
+    'timeout',
+    `Consul at ${facts.url} gave no complete answer within ${deadlineMs / 1000} s ${whileDoing(facts)} (${from(facts)})`,
+  );
+}
+
+/** A body that ended early. */
+export function cutFailure(facts: CallFacts): RegistryError {
+  return new RegistryError(
+    'unreachable',
+    `The answer of Consul at ${facts.url} broke off ${whileDoing(facts)}`,
+  );
+}
+
+/** A body over the cap. */
+export function oversizeFailure(facts: CallFacts, maxBytes: number): RegistryError {
+  return new RegistryError(
+    'malformed',
+    `The answer of Consul at ${facts.url} is larger than ${maxBytes} bytes ${whileDoing(facts)}`,
+  );
+}
+
+/** A 2xx that is not what Consul says: a login page, a proxy's greeting, broken JSON. */
+export function notConsulFailure(facts: CallFacts, status: number, contentType: string): RegistryError {
+  const what = /json/iu.test(contentType)
+    ? 'broken JSON'
+    : `${contentType === '' ? 'no content type' : quote(contentType)} instead of JSON`;
+  return new RegistryError(
+    'malformed',
+    `Consul at ${facts.url} answered ${status} with ${what} ${whileDoing(facts)} (${from(facts)}); is a proxy or a login page in between?`,
+    { status },
+  );
+}
+
+/** An answer with any status but 2xx. `text` is the start of its body; it is quoted with secrets and control characters removed. */
+export function statusFailure(
+  facts: CallFacts,
+  status: number,
+  text: string,
+  secrets: readonly string[],
+): RegistryError {
+  const said = readable(text, secrets);
+  const tail = said === '' ? '' : `: ${said}`;
+  const head = `Consul at ${facts.url} answered ${status} ${whileDoing(facts)}`;
+  const error = (failure: RegistryError['failure'], message: string): RegistryError =>
+    new RegistryError(failure, message, { status });
+
+  if (status === 401 || status === 403) {
+    const rule = neededRule[facts.kind](quote(facts.subject));
+    return error('forbidden', `${head}${tail}; the token (CONSUL_HTTP_TOKEN) needs ${rule}`);
+  }
+  if (status === 404 || (status === 500 && saysUnknownId(facts.kind, text))) {
+    return error('not_found', `${head}${tail}`);
+  }
+  if (status === 429 || status >= 500) return error('unavailable', `${head}${tail}`);
+  if (status >= 400) return error('rejected', `${head}${tail}`);
+  return error(
+    'malformed',
+    `${head} (${from(facts)}); Consul never does: is a proxy or a login page in between?`,
+  );
+}
+
+/**
+ * Consul before 1.11 answers 500 for a check or service id that the agent doesn't know (measured on 1.8.7), newer versions 404.
+ * On those the text is the only evidence. The one place where a message is read; a wording that isn't known here stays
+ * `unavailable`, which is retried like any other trouble.
+ */
+function saysUnknownId(kind: CallFacts['kind'], text: string): boolean {
+  if (kind === 'passCheck') return /does not have associated TTL|Unknown check/iu.test(text);
+  if (kind === 'deregister' || kind === 'maintenance') {
+    return /Unknown service|No service registered with ID/iu.test(text);
+  }
+  return false;
+}
+
+function whileDoing(facts: CallFacts): string {
+  return `while ${doing[facts.kind](quote(facts.subject))}`;
+}
+
+function from(facts: CallFacts): string {
+  return facts.origin === 'default'
+    ? 'the default address; set CONSUL_HTTP_ADDR if Consul is elsewhere'
+    : `from ${facts.origin}`;
+}
+
+function readable(text: string, secrets: readonly string[]): string {
+  const clean = text.slice(0, 2000);
+  const redacted = secrets
+    .filter((secret) => secret !== '')
+    .reduce((rest, secret) => rest.replaceAll(secret, '[redacted]'), clean);
+  const line = redacted.replace(/[\p{Cc}\p{Cf}\s]+/gu, ' ').trim();
+  return line.length > 200 ? `${line.slice(0, 200)}…` : line;
+}
+
+/** Foreign text in quotes, escaped and bounded. */
+function quote(text: string): string {
+  return JSON.stringify(text.length > 80 ? `${text.slice(0, 80)}…` : text);
+}

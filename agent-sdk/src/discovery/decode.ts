@@ -1,0 +1,249 @@
+import { readHostAddress } from './address.ts';
+import type { Catalog, Instance, InstanceStatus, QuarantinedRecord } from './instance.ts';
+import { RegistryError } from './registry-client.ts';
+
+/** Where an answer came from. */
+export interface DecodeContext {
+  readonly service: string;
+  /** The operator's name for the registry; first part of every key. */
+  readonly cluster: string;
+}
+
+/** The believable part of an answer, and the rest with its reasons. Instances are sorted by key. */
+export interface DecodedHealth {
+  readonly instances: readonly Instance[];
+  readonly quarantined: readonly QuarantinedRecord[];
+}
+
+/** Consul's own limits on meta (services configuration reference), and generous ones where it has none. */
+const limits = {
+  tags: 512,
+  tagLength: 4096,
+  metaPairs: 64,
+  metaKey: 128,
+  metaValue: 512,
+  id: 512,
+  weight: 65_535,
+};
+
+/** Records shown as quarantined; what is beyond that is only counted. */
+const maxQuarantined = 1000;
+
+/** A record that can't be believed; never leaves this file. */
+class Refusal {
+  readonly reason: string;
+  constructor(reason: string) {
+    this.reason = reason;
+  }
+}
+
+type JsonObject = Readonly<Record<string, unknown>>;
+
+/**
+ * Reads the answer of `/v1/health/service/:name`. Each record is judged by itself: one that is wrong is quarantined with its
+ * reason and the rest lives. Throws `RegistryError('malformed')`, and nothing else, when the answer is not a list at all.
+ */
+export function decodeHealth(body: unknown, context: DecodeContext): DecodedHealth {
+  if (!Array.isArray(body)) throw malformed(`the health of ${show(context.service)} is not a list`);
+  const instances = new Map<string, Instance>();
+  const quarantined: QuarantinedRecord[] = [];
+  let passedOver = 0;
+  for (const record of body as readonly unknown[]) {
+    const reading = readRecord(record, context);
+    const reason =
+      reading instanceof Refusal
+        ? reading.reason
+        : instances.has(reading.key)
+          ? `id ${show(reading.id)} appears twice on node ${show(reading.node)}`
+          : undefined;
+    if (!(reading instanceof Refusal) && reason === undefined) instances.set(reading.key, reading);
+    else if (quarantined.length < maxQuarantined)
+      quarantined.push({ ...placeOf(record), reason: reason ?? '' });
+    else passedOver += 1;
+  }
+  if (passedOver > 0) {
+    quarantined.push({ node: '', id: '', reason: `${passedOver} more records are not believed` });
+  }
+  return { instances: [...instances.values()].sort(byKey), quarantined };
+}
+
+/**
+ * Reads the answer of `/v1/catalog/services`. The map has no prototype, so that no service name can mean anything else. Entries
+ * that are not lists of texts are left out. Throws `RegistryError('malformed')`, and nothing else, when it is not a map at all.
+ */
+export function decodeCatalog(body: unknown, index: string): Catalog {
+  const services = emptyRecord<readonly string[]>();
+  const object = asObject(body);
+  if (object === undefined) throw malformed('the catalog is not a map of services');
+  for (const name of Object.keys(object).sort()) {
+    const tags = readTags(object[name]);
+    if (isText(name, limits.id) && !(tags instanceof Refusal)) services[name] = [...new Set(tags)].sort();
+  }
+  return { index, services };
+}
+
+function readRecord(record: unknown, context: DecodeContext): Instance | Refusal {
+  const node = asObject(asObject(record)?.['Node']);
+  const service = asObject(asObject(record)?.['Service']);
+  if (node === undefined || service === undefined) return new Refusal('the record has no Node or no Service');
+  const nodeName = node['Node'];
+  const id = service['ID'];
+  if (!isText(nodeName, limits.id))
+    return new Refusal('the node name is missing, too long or not plain text');
+  if (!isText(id, limits.id)) return new Refusal('the id is missing, too long or not plain text');
+  const name = service['Service'];
+  if (typeof name !== 'string' || name.toLowerCase() !== context.service.toLowerCase()) {
+    return new Refusal(`the record belongs to ${show(name)}, not to ${show(context.service)}`);
+  }
+  const address = readAddress(service['Address'], node['Address']);
+  if (address instanceof Refusal) return address;
+  const port = service['Port'];
+  if (!isIntegerIn(port, 1, 65_535)) return new Refusal(`port ${show(port)} is not in 1..65535`);
+  const tags = readTags(service['Tags']);
+  if (tags instanceof Refusal) return tags;
+  const meta = readMeta(service['Meta']);
+  if (meta instanceof Refusal) return meta;
+  const status = readStatus(asObject(record)?.['Checks'], id);
+  if (status instanceof Refusal) return status;
+  return {
+    key: `${context.cluster}/${nodeName}/${id}`,
+    cluster: context.cluster,
+    node: nodeName,
+    id,
+    service: context.service,
+    address,
+    port,
+    tags,
+    meta,
+    status,
+    weight: readWeight(status, meta, asObject(service['Weights'])),
+    // Unknown age counts as the youngest, so that leaving it out wins nobody a route.
+    createIndex: isIntegerIn(service['CreateIndex'], 0, Number.MAX_SAFE_INTEGER)
+      ? service['CreateIndex']
+      : Number.MAX_SAFE_INTEGER,
+  };
+}
+
+/** The service's own address, or its node's where it has none. */
+function readAddress(own: unknown, nodes: unknown): string | Refusal {
+  const text = own === undefined || own === null || own === '' ? nodes : own;
+  if (typeof text !== 'string' || text === '')
+    return new Refusal('neither the service nor its node has an address');
+  return readHostAddress(text) ?? new Refusal(`address ${show(text)} is not an IP address or a host name`);
+}
+
+function readTags(value: unknown): readonly string[] | Refusal {
+  if (value === null || value === undefined) return [];
+  if (!Array.isArray(value)) return new Refusal('the tags are not a list');
+  if (value.length > limits.tags) return new Refusal(`it has ${value.length} tags, more than ${limits.tags}`);
+  const tags: string[] = [];
+  for (const tag of value as readonly unknown[]) {
+    if (typeof tag !== 'string') return new Refusal(`tag ${show(tag)} is not a text`);
+    if (tag.length > limits.tagLength)
+      return new Refusal(`a tag is longer than ${limits.tagLength} characters`);
+    tags.push(tag);
+  }
+  return tags;
+}
+
+function readMeta(value: unknown): Readonly<Record<string, string>> | Refusal {
+  const meta = emptyRecord<string>();
+  if (value === null || value === undefined) return meta;
+  const object = asObject(value);
+  if (object === undefined) return new Refusal('the meta is not a map');
+  const entries = Object.entries(object);
+  if (entries.length > limits.metaPairs) {
+    return new Refusal(`it has ${entries.length} meta pairs, more than ${limits.metaPairs}`);
+  }
+  for (const [key, text] of entries) {
+    if (typeof text !== 'string') return new Refusal(`meta ${show(key)} is not a text`);
+    if (key.length > limits.metaKey || text.length > limits.metaValue) {
+      return new Refusal(`meta ${show(key)} is longer than Consul allows`);
+    }
+    meta[key] = text;
+  }
+  return meta;
+}
+
+/** The worst of all checks, the node's included; maintenance, of the service or its node, is draining (Consul: `AggregatedStatus`). */
+function readStatus(checks: unknown, id: string): InstanceStatus | Refusal {
+  if (checks === null || checks === undefined) return 'passing';
+  if (!Array.isArray(checks)) return new Refusal('the checks are not a list');
+  const ranks: readonly string[] = ['passing', 'warning', 'critical', 'draining'];
+  let worst: InstanceStatus = 'passing';
+  for (const entry of checks as readonly unknown[]) {
+    const check = asObject(entry);
+    const checkId = check?.['CheckID'];
+    const maintenance = checkId === '_node_maintenance' || checkId === `_service_maintenance:${id}`;
+    const status = maintenance ? 'draining' : check?.['Status'];
+    if (!isStatus(status))
+      return new Refusal(`check ${show(checkId)} has the unknown status ${show(status)}`);
+    if (ranks.indexOf(status) > ranks.indexOf(worst)) worst = status;
+  }
+  return worst;
+}
+
+function isStatus(value: unknown): value is InstanceStatus {
+  return value === 'passing' || value === 'warning' || value === 'critical' || value === 'draining';
+}
+
+/**
+ * `Meta.weight` wins over `Weights.Passing`, because common registration libraries drop `Weights`; in the status `warning`
+ * `Weights.Warning` comes first. What is no weight is passed over: it is no reason to lose an instance.
+ */
+function readWeight(
+  status: InstanceStatus,
+  meta: Readonly<Record<string, string>>,
+  weights: JsonObject | undefined,
+): number {
+  const text = meta['weight'] ?? '';
+  const own = /^[1-9]\d{0,4}$/u.test(text) ? Number(text) : undefined;
+  const [first, second] = status === 'warning' ? [weights?.['Warning'], own] : [own, weights?.['Passing']];
+  if (isIntegerIn(first, 1, limits.weight)) return first;
+  return isIntegerIn(second, 1, limits.weight) ? second : 1;
+}
+
+function placeOf(record: unknown): Pick<QuarantinedRecord, 'node' | 'id'> {
+  const node = asObject(asObject(record)?.['Node'])?.['Node'];
+  const id = asObject(asObject(record)?.['Service'])?.['ID'];
+  return { node: label(node), id: label(id) };
+}
+
+function label(value: unknown): string {
+  return typeof value === 'string' ? value.slice(0, 128).replace(/\p{Cc}/gu, '?') : '';
+}
+
+function malformed(what: string): RegistryError {
+  return new RegistryError('malformed', `Consul's answer makes no sense: ${what}.`);
+}
+
+/** Foreign values in messages: escaped and bounded. */
+function show(value: unknown): string {
+  if (typeof value === 'string') return JSON.stringify(value.slice(0, 60));
+  if (typeof value === 'number' || typeof value === 'boolean') return String(value);
+  return value === null || value === undefined ? 'nothing' : Array.isArray(value) ? 'a list' : 'a map';
+}
+
+function asObject(value: unknown): JsonObject | undefined {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+    ? (value as JsonObject)
+    : undefined;
+}
+
+function emptyRecord<T>(): Record<string, T> {
+  return Object.create(null) as Record<string, T>;
+}
+
+function isText(value: unknown, maxLength: number): value is string {
+  return (
+    typeof value === 'string' && value.length >= 1 && value.length <= maxLength && !/\p{Cc}/u.test(value)
+  );
+}
+
+function isIntegerIn(value: unknown, min: number, max: number): value is number {
+  return typeof value === 'number' && Number.isInteger(value) && value >= min && value <= max;
+}
+
+function byKey(a: Instance, b: Instance): number {
+  return a.key < b.key ? -1 : a.key > b.key ? 1 : 0;
+}
