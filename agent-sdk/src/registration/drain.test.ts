@@ -1,0 +1,195 @@
+import { Agent, createServer, request } from 'node:http';
+import type { IncomingHttpHeaders, RequestListener, Server } from 'node:http';
+import { connect } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
+
+import { afterEach, describe, expect, it } from 'vitest';
+
+import { eventually } from '../../../test/support/eventually.ts';
+
+import { systemClock } from './clock.ts';
+import { createDrain } from './drain.ts';
+
+const ends: (() => void)[] = [];
+afterEach(() => {
+  for (const end of ends.splice(0)) end();
+});
+
+const nothing = () => Promise.resolve();
+
+async function serve(handler: RequestListener) {
+  const server = createServer(handler);
+  const drain = createDrain(server, systemClock);
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  ends.push(() => {
+    server.close();
+    server.closeAllConnections();
+  });
+  return { server, drain, port: portOf(server) };
+}
+
+function portOf(server: Server): number {
+  return (server.address() as AddressInfo).port;
+}
+
+function keepAliveAgent(): Agent {
+  const agent = new Agent({ keepAlive: true, maxSockets: 1 });
+  ends.push(() => {
+    agent.destroy();
+  });
+  return agent;
+}
+
+function get(
+  port: number,
+  agent: Agent,
+): Promise<{ status: number; headers: IncomingHttpHeaders; body: string }> {
+  return new Promise((resolve, reject) => {
+    request({ port, host: '127.0.0.1', agent }, (response) => {
+      let body = '';
+      response.setEncoding('utf8');
+      response.on('data', (chunk: string) => (body += chunk));
+      response.on('end', () => {
+        resolve({ status: response.statusCode ?? 0, headers: response.headers, body });
+      });
+      response.on('error', reject);
+    })
+      .on('error', reject)
+      .end();
+  });
+}
+
+/** A raw connection and everything it has received. */
+async function dial(port: number) {
+  const socket = connect(port, '127.0.0.1');
+  ends.push(() => {
+    socket.destroy();
+  });
+  const state = { received: '', ended: 'open' as 'open' | 'closed' };
+  socket.setEncoding('latin1');
+  socket.on('data', (chunk: string) => (state.received += chunk));
+  socket.on('error', () => undefined);
+  socket.on('close', () => (state.ended = 'closed'));
+  await new Promise<void>((resolve, reject) => {
+    socket.once('connect', resolve);
+    socket.once('error', reject);
+  });
+  return { socket, state };
+}
+
+describe('drain', () => {
+  it('still accepts after the announcement, and says Connection: close on every answer', async () => {
+    const { drain, port } = await serve((_request, response) => response.end('ok'));
+    const agent = keepAliveAgent();
+    expect((await get(port, agent)).headers.connection).toBe('keep-alive');
+    drain.announce();
+    const first = await get(port, agent);
+    const second = await get(port, agent);
+    expect([first.status, first.headers.connection]).toEqual([200, 'close']);
+    expect([second.status, second.headers.connection]).toEqual([200, 'close']);
+    expect(await drain.finish({ timeoutMs: 5_000, lastCall: nothing })).toEqual({ cut: 0 });
+  });
+
+  it('finishes what is in flight, with Connection: close, before it is over', async () => {
+    let answer: (() => void) | undefined;
+    const { server, drain, port } = await serve((_request, response) => {
+      answer = () => response.writeHead(200, ['Content-Type', 'text/plain']).end('late');
+    });
+    const pending = get(port, keepAliveAgent());
+    await eventually(async () => {
+      expect(await connections(server)).toBe(1);
+    });
+    await eventually(() => {
+      expect(answer).toBeDefined();
+    });
+    const finished = drain.finish({ timeoutMs: 5_000, lastCall: nothing });
+    await expect(dial(port).then(({ state }) => state.ended)).rejects.toThrow();
+    answer?.();
+    expect(await pending).toMatchObject({ status: 200, body: 'late', headers: { connection: 'close' } });
+    expect(await finished).toEqual({ cut: 0 });
+  }, 5_000);
+
+  it('answers a further request on a connection whose answer had begun as keep-alive', async () => {
+    let finishBody: () => void = () => undefined;
+    const { drain, port } = await serve((request_, response) => {
+      if (request_.url === '/second') {
+        response.end('second');
+        return;
+      }
+      response.writeHead(200, { 'content-length': '5' });
+      response.write('fir');
+      finishBody = () => response.end('st');
+    });
+    const { socket, state } = await dial(port);
+    socket.write('GET /first HTTP/1.1\r\nHost: x\r\n\r\n');
+    await eventually(() => {
+      expect(state.received).toContain('fir');
+    });
+    const finished = drain.finish({ timeoutMs: 5_000, lastCall: nothing });
+    socket.write('GET /second HTTP/1.1\r\nHost: x\r\n\r\n');
+    finishBody();
+    await eventually(() => {
+      expect(state.ended).toBe('closed');
+    });
+    expect(state.received).toContain('first');
+    expect(state.received).toMatch(/Connection: close[^]*second$/u);
+    expect(await finished).toEqual({ cut: 0 });
+  });
+
+  it('closes idle connections and those that never said anything', async () => {
+    const { drain, port } = await serve((_request, response) => response.end('ok'));
+    const silent = await dial(port);
+    const idle = await dial(port);
+    idle.socket.write('GET / HTTP/1.1\r\nHost: x\r\n\r\n');
+    await eventually(() => {
+      expect(idle.state.received).toContain('ok');
+    });
+    const startedMs = performance.now();
+    expect(await drain.finish({ timeoutMs: 5_000, lastCall: nothing })).toEqual({ cut: 0 });
+    expect(performance.now() - startedMs).toBeLessThan(2_000);
+    await eventually(() => {
+      expect([silent.state.ended, idle.state.ended]).toEqual(['closed', 'closed']);
+    });
+  });
+
+  it('cuts requests and upgraded connections at the deadline, after a last call', async () => {
+    const { server, drain, port } = await serve(() => undefined);
+    const upgraded: Socket[] = [];
+    server.on('upgrade', (_request, socket: Socket) => {
+      socket.write('HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n');
+      upgraded.push(socket);
+    });
+    const hung = get(port, keepAliveAgent()).catch((error: unknown) => error);
+    const tunnel = await dial(port);
+    tunnel.socket.write('GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n');
+    await eventually(async () => {
+      expect(tunnel.state.received).toContain('101');
+      expect(await connections(server)).toBe(2);
+    });
+    const goodbye = () => {
+      upgraded[0]?.write('goodbye');
+      return Promise.resolve();
+    };
+    expect(await drain.finish({ timeoutMs: 50, lastCall: goodbye })).toEqual({ cut: 2 });
+    expect(await hung).toBeInstanceOf(Error);
+    await eventually(() => {
+      expect(tunnel.state.ended).toBe('closed');
+    });
+    expect(tunnel.state.received).toContain('goodbye');
+  });
+
+  it('is over at once for a server that is closed already', async () => {
+    const { server, drain } = await serve(() => undefined);
+    server.close();
+    expect(await drain.finish({ timeoutMs: 5_000, lastCall: nothing })).toEqual({ cut: 0 });
+  });
+});
+
+function connections(server: Server): Promise<number> {
+  return new Promise((resolve, reject) => {
+    server.getConnections((error, count) => {
+      if (error === null) resolve(count);
+      else reject(error);
+    });
+  });
+}

@@ -1,0 +1,135 @@
+import { Server, createServer } from 'node:http';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { Server as SecureServer } from 'node:https';
+
+import type { Listen } from './bind.ts';
+import { ServiceError, describeError } from './service-error.ts';
+
+/** What of a Fastify instance is used; structural, so that the SDK depends on no framework. */
+export interface FastifyLike {
+  readonly server: Server;
+  ready(): PromiseLike<unknown>;
+  listen(options: { port: number; host: string }): Promise<string>;
+  close(): PromiseLike<unknown>;
+}
+
+/** A function that answers requests; an Express or Connect app is one. */
+export type RequestHandler = (request: IncomingMessage, response: ServerResponse) => unknown;
+
+/** What can be served: a Fastify instance, an http.Server (listening or not), an Express app, any request function. */
+export type ServiceHandler = FastifyLike | Server | RequestHandler;
+
+/** A handler with what is the same for all kinds. */
+export interface Application {
+  readonly server: Server;
+  /** Framework start, before anything is bound. Rejects with ServiceError `not_ready`. */
+  readonly ready: () => Promise<void>;
+  /** Binds; rejects with the system error and may be called again then. Not to be called on a listening server. */
+  readonly listen: Listen;
+  /** Runs the framework's closing hooks. For Fastify: preClose, then onClose. Resolves when they are through; any number of calls. */
+  readonly close: () => Promise<void>;
+}
+
+/**
+ * How long a connection may be idle. The gateway gives up its idle connections after less than 60 s, so it never sends a request
+ * on one that this side is closing at that moment (RFC 9112 §9.8: a client can't tell whether such a request was processed).
+ */
+const keepAliveTimeoutMs = 75_000;
+/** Has to be above the other, else it can end an idle connection first. */
+const headersTimeoutMs = 80_000;
+
+/** Recognises what was passed in. Throws ServiceError `invalid_options` for anything else. */
+export function createApplication(handler: unknown): Application {
+  const app = recognise(handler);
+  patient(app.server);
+  return app;
+}
+
+function recognise(handler: unknown): Application {
+  if (handler instanceof Server || handler instanceof SecureServer) {
+    return plainApplication(handler);
+  }
+  if (isFastifyLike(handler)) {
+    return fastifyApplication(handler);
+  }
+  if (isRequestHandler(handler)) {
+    return plainApplication(createServer((request, response) => void handler(request, response)));
+  }
+  throw new ServiceError('invalid_options', [
+    'handler must be a Fastify instance, an http.Server, an Express app or a function (request, response) => ….',
+  ]);
+}
+
+function plainApplication(server: Server): Application {
+  return {
+    server,
+    ready: () => Promise.resolve(),
+    listen: (port, host) =>
+      new Promise((resolve, reject) => {
+        const settle = () => {
+          server.off('error', fail);
+          server.off('listening', settle);
+          resolve();
+        };
+        const fail = (error: Error) => {
+          server.off('listening', settle);
+          reject(error);
+        };
+        server.once('error', fail);
+        server.once('listening', settle);
+        server.listen(port, host);
+      }),
+    close: () => Promise.resolve(),
+  };
+}
+
+/** `listen()` of Fastify itself, so that its own state and the onListen hooks are right. */
+function fastifyApplication(app: FastifyLike): Application {
+  return {
+    server: app.server,
+    async ready() {
+      try {
+        await app.ready();
+      } catch (error) {
+        throw new ServiceError('not_ready', [`Fastify did not become ready: ${describeError(error)}`], {
+          cause: error,
+        });
+      }
+    },
+    async listen(port, host) {
+      await app.listen({ port, host });
+    },
+    async close() {
+      await app.close();
+    },
+  };
+}
+
+function isFastifyLike(handler: unknown): handler is FastifyLike {
+  return (
+    typeof handler === 'object' &&
+    handler !== null &&
+    'server' in handler &&
+    (handler.server instanceof Server || handler.server instanceof SecureServer) &&
+    ['ready', 'listen', 'close'].every(
+      (name) => name in handler && typeof Reflect.get(handler, name) === 'function',
+    )
+  );
+}
+
+function isRequestHandler(handler: unknown): handler is RequestHandler {
+  return typeof handler === 'function';
+}
+
+/** Raises the timeouts where they are lower; 0 means none and stays. */
+function patient(server: Server): void {
+  if (server.keepAliveTimeout !== 0) {
+    server.keepAliveTimeout = Math.max(server.keepAliveTimeout, keepAliveTimeoutMs);
+  }
+  if (server.headersTimeout !== 0) {
+    server.headersTimeout = Math.max(
+      server.headersTimeout,
+      server.keepAliveTimeout + headersTimeoutMs - keepAliveTimeoutMs,
+    );
+  }
+}

@@ -1,0 +1,60 @@
+/** What happened, for programs. One event per change of state, never one per attempt. */
+export type ServiceEventKind =
+  | 'listening'
+  | 'registered'
+  | 'address_changed'
+  | 'stale_instance_removed'
+  | 'registration_lost'
+  | 'registration_failed'
+  | 'stopping'
+  | 'connections_cut'
+  | 'stop_step_failed'
+  | 'stopped'
+  | 'fatal_error';
+
+/** One line of a service's life. */
+export interface ServiceEvent {
+  readonly level: 'info' | 'warn' | 'error';
+  readonly kind: ServiceEventKind;
+  /** The service's name. */
+  readonly service: string;
+  /** For a person, one line, without the service's name. */
+  readonly message: string;
+}
+
+/** Where events go. Must not throw; when it does, the event is lost and nothing else. */
+export type ServiceLog = (event: ServiceEvent) => void;
+
+const ranks: Readonly<Record<string, number>> = {
+  trace: 0,
+  debug: 0,
+  info: 0,
+  warn: 1,
+  error: 2,
+  fatal: 3,
+  silent: 3,
+};
+
+/** Readable lines, `api-service: registered …`, at or above `level` (`LOG_LEVEL`; unknown or unset means `info`). */
+export function createLineLog(write: (line: string) => void, level: string | undefined): ServiceLog {
+  const threshold = ranks[level?.toLowerCase() ?? 'info'] ?? 0;
+  return (event) => {
+    if ((ranks[event.level] ?? 0) >= threshold) {
+      write(`${event.service}: ${event.message}\n`);
+    }
+  };
+}
+
+/** Emits events of one service; what the sink throws stays here, because a log must not stop a heartbeat. */
+export type Report = (level: ServiceEvent['level'], kind: ServiceEventKind, message: string) => void;
+
+/** Binds a log to one service. */
+export function createReport(service: string, log: ServiceLog): Report {
+  return (level, kind, message) => {
+    try {
+      log({ level, kind, service, message });
+    } catch {
+      // Nothing sensible is left to report it to.
+    }
+  };
+}

@@ -1,0 +1,86 @@
+import type { ConsulOptions } from '../discovery/environment.ts';
+
+import type { ServiceHandler } from './handler.ts';
+import type { ServiceLog } from './log.ts';
+
+/** A claim on requests: a path prefix, optionally for one host, optionally removed before forwarding. */
+export interface ServiceRoute {
+  /** `/api` takes `/api`, `/api/` and `/api/x`, never `/apiary`. */
+  readonly prefix: string;
+  /** `example.org` or `*.example.org`; default: any host. */
+  readonly host?: string | undefined;
+  /** A leading part of the path that is not forwarded: with `/api`, `/api/users` arrives as `/users`. Default: nothing. */
+  readonly strip?: string | undefined;
+}
+
+/** What {@link registerService} takes: a process that listens by itself. */
+export interface RegisterOptions {
+  /** The service's name, one DNS label: letters, digits and hyphens, at most 63. Instances of one name share its traffic. */
+  readonly name: string;
+  /** The port the process listens on. */
+  readonly port: number;
+  /** Path prefixes to claim at the gateway; a text is `/prefix` or `host/prefix`. Default: none. */
+  readonly routes?: readonly (string | ServiceRoute)[] | undefined;
+  /** The address to register. Default: `ADDRESS`, else where it is bound to, else the local address on the route to Consul. */
+  readonly address?: string | undefined;
+  /** The instance's id. Default: the name and ten random letters and digits, new at every start. */
+  readonly id?: string | undefined;
+  /** Further Consul tags. The service's name and one `urlprefix-` tag per route are added. */
+  readonly tags?: readonly string[] | undefined;
+  /** Further Consul meta: at most 60 pairs, keys of `[A-Za-z0-9_-]` up to 128, values up to 512 bytes. */
+  readonly meta?: Readonly<Record<string, string>> | undefined;
+  /** Shown in Consul as `Meta.version`. Default: none. */
+  readonly version?: string | undefined;
+  /** Share of traffic relative to the siblings, 1 to 65535. Default 1. */
+  readonly weight?: number | undefined;
+  /** Lets Consul's agent ask this path too: 2xx is passing, 429 warning, anything else critical. Plain HTTP. Default: none. */
+  readonly check?: { readonly http: string; readonly intervalMs?: number | undefined } | undefined;
+  /** Without a heartbeat for this long the instance counts as dead. Default 15 s; heartbeats come every third of it or 5 s. */
+  readonly ttlMs?: number | undefined;
+  /** Dead for this long, Consul forgets the instance. Default and Consul's minimum: 60 s. */
+  readonly deregisterCriticalAfterMs?: number | undefined;
+  /** At stop, between announcing it in Consul and closing the listener: time for gateways to notice. Default 500, at most 60 s. */
+  readonly propagationMs?: number | undefined;
+  /** At stop, how long requests in flight may take after that. For registerService: how long `close` may take. Default 10 s. */
+  readonly drainTimeoutMs?: number | undefined;
+  /** Awaited after binding and before registering; rejecting fails the start. Default: nothing. */
+  readonly ready?: (() => Promise<void>) | undefined;
+  /**
+   * Your own end, called once during stop: for startService after the last request, before the deregistration, to close
+   * databases and the like (5 s at most); for registerService, to stop accepting and finish what is in flight.
+   */
+  readonly close?: (() => Promise<void>) | undefined;
+  /**
+   * `handle` (default): SIGTERM and SIGINT stop the service and exit with 0, an uncaught exception or rejection with 1; a
+   * second signal exits at once. `ignore`: the process does that itself and calls `stop()`.
+   */
+  readonly signals?: 'handle' | 'ignore' | undefined;
+  /** How to reach Consul; each option wins over its `CONSUL_*` variable. */
+  readonly consul?: ConsulOptions | undefined;
+  /** Gets one event per change of state. Default: one line each on stderr, from `LOG_LEVEL` (info, warn, error, silent) on. */
+  readonly log?: ServiceLog | undefined;
+}
+
+/** What {@link startService} takes. */
+export interface ServiceOptions extends Omit<RegisterOptions, 'port'> {
+  /** A Fastify instance, an http.Server, an Express app, or any `(request, response) => …`. */
+  readonly handler: ServiceHandler;
+  /**
+   * A port, 0 for one of the kernel's choice, or a range from which a random free one is taken. Default: `PORT`, else the range
+   * 20000–29999. Not used when the server passed in listens already.
+   */
+  readonly port?: number | { readonly from: number; readonly to: number } | undefined;
+  /** The host to bind. Default: `HOST`, else every address of the machine. */
+  readonly host?: string | undefined;
+}
+
+/** Defaults of both calls, in milliseconds where the name says so. */
+export const defaults = {
+  portRange: { from: 20_000, to: 29_999 },
+  weight: 1,
+  checkIntervalMs: 10_000,
+  ttlMs: 15_000,
+  deregisterCriticalAfterMs: 60_000,
+  propagationMs: 500,
+  drainTimeoutMs: 10_000,
+} as const;

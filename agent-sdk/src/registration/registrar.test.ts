@@ -1,0 +1,301 @@
+import { describe, expect, it } from 'vitest';
+
+import { RegistryError } from '../discovery/registry-client.ts';
+import type { RegistryClient, RegistryFailure, ServiceDefinition } from '../discovery/registry-client.ts';
+
+import type { Clock } from './clock.ts';
+import { registrarTiming } from './compose.ts';
+import type { ServiceEvent } from './log.ts';
+import { createReport } from './log.ts';
+import { createRegistrar } from './registrar.ts';
+import { serviceDefinition } from './service-definition.ts';
+
+/** Time that moves only when told to; timers fire in order, with everything they set off settled in between. */
+function createManualClock(random = 0.5) {
+  let now = 0;
+  const timers = new Set<{ atMs: number; callback: () => void }>();
+  const clock: Clock = {
+    nowMs: () => now,
+    random: () => random,
+    setTimer: (delayMs, callback) => {
+      const timer = { atMs: now + delayMs, callback };
+      timers.add(timer);
+      return () => timers.delete(timer);
+    },
+  };
+  const settle = async () => {
+    for (let i = 0; i < 50; i += 1) await Promise.resolve();
+  };
+  return {
+    clock,
+    settle,
+    pending: () => timers.size,
+    async advance(ms: number) {
+      const end = now + ms;
+      for (;;) {
+        await settle();
+        const next = [...timers].sort((a, b) => a.atMs - b.atMs)[0];
+        if (next === undefined || next.atMs > end) break;
+        now = next.atMs;
+        timers.delete(next);
+        next.callback();
+      }
+      now = end;
+      await settle();
+    },
+  };
+}
+
+/** An agent in memory: fails or hangs on demand, and can forget everything. */
+function createFakeAgent(nowMs: () => number) {
+  const services = new Map<string, ServiceDefinition>();
+  const maintenance = new Set<string>();
+  const calls: string[] = [];
+  const times: number[] = [];
+  let trouble: RegistryFailure | 'hang' | undefined;
+  const call = (name: string, signal: AbortSignal, act: () => void): Promise<void> => {
+    calls.push(name);
+    times.push(nowMs());
+    if (trouble === 'hang') {
+      return new Promise((_resolve, reject) => {
+        signal.addEventListener('abort', () => {
+          reject(signal.reason as Error);
+        });
+      });
+    }
+    if (trouble !== undefined)
+      return Promise.reject(new RegistryError(trouble, 'Cannot reach Consul at x (ECONNREFUSED)'));
+    return Promise.resolve().then(act);
+  };
+  const known = (id: string) => {
+    if (!services.has(id)) throw new RegistryError('not_found', `unknown ${id}`);
+  };
+  const client: RegistryClient = {
+    description: 'http://agent (default)',
+    serviceHealth: () => Promise.reject(new Error('unused')),
+    catalogServices: () => Promise.reject(new Error('unused')),
+    agentServices: async ({ signal }) => {
+      await call('services', signal, () => undefined);
+      const body = Object.fromEntries(
+        [...services].map(([id, s]) => [id, { ID: id, Service: s.Name, Address: s.Address, Port: s.Port }]),
+      );
+      return {
+        body,
+        index: undefined,
+        knownLeader: undefined,
+        lastContactMs: undefined,
+        filteredByAcl: false,
+      };
+    },
+    registerService: (definition, signal) =>
+      call('register', signal, () => services.set(definition.ID, definition)),
+    deregisterService: (id, signal) =>
+      call(`deregister ${id}`, signal, () => {
+        known(id);
+        services.delete(id);
+      }),
+    setMaintenance: (id, { enable }, signal) =>
+      call(`maintenance ${String(enable)}`, signal, () => {
+        known(id);
+        maintenance.add(id);
+      }),
+    passCheck: (checkId, note, signal) =>
+      call(`pass ${note}`, signal, () => {
+        known(checkId.split(':')[1] ?? '');
+      }),
+    close: () => undefined,
+  };
+  return {
+    client,
+    services,
+    maintenance,
+    calls,
+    times,
+    breakDown: (how: RegistryFailure | 'hang') => (trouble = how),
+    repair: () => (trouble = undefined),
+  };
+}
+
+const facts = {
+  id: 'api-1',
+  name: 'api',
+  port: 4000,
+  tags: [],
+  meta: {},
+  version: undefined,
+  weight: 1,
+  pid: 1,
+  started: '2026-01-01T00:00:00.000Z',
+  ttlMs: 15_000,
+  deregisterCriticalAfterMs: 60_000,
+  httpCheck: undefined,
+};
+
+function setUp(address: () => Promise<string> = () => Promise.resolve('10.0.0.4')) {
+  const time = createManualClock();
+  const agent = createFakeAgent(() => time.clock.nowMs());
+  const events: ServiceEvent[] = [];
+  const registrar = createRegistrar({
+    client: agent.client,
+    define: (at) => serviceDefinition(facts, at),
+    resolveAddress: address,
+    timing: registrarTiming(15_000),
+    clock: time.clock,
+    report: createReport('api', (event) => events.push(event)),
+  });
+  const kinds = () => events.map((event) => event.kind);
+  return { time, agent, registrar, events, kinds };
+}
+
+describe('registrar', () => {
+  it('registers, passes the TTL check at once and heartbeats every 5 s with a constant note', async () => {
+    const { time, agent, registrar, kinds } = setUp();
+    await registrar.start();
+    expect(agent.calls).toEqual(['services', 'register', 'pass alive']);
+    expect(registrar.state).toEqual({ state: 'registered', lastError: undefined, address: '10.0.0.4' });
+    await time.advance(15_000);
+    expect(agent.calls.slice(3)).toEqual(['pass alive', 'pass alive', 'pass alive']);
+    expect(kinds()).toEqual(['registered']);
+  });
+
+  it('removes what a crashed predecessor left at the same address and port, and nothing else', async () => {
+    const { agent, registrar } = setUp();
+    const other = (change: Partial<typeof facts>, at = '10.0.0.4') => {
+      agent.services.set(change.id ?? '', serviceDefinition({ ...facts, ...change }, at));
+    };
+    other({ id: 'api-zombie' });
+    other({ id: 'api-neighbour', port: 4001 });
+    other({ id: 'api-elsewhere' }, '10.0.0.5');
+    other({ id: 'web-here', name: 'web' });
+    await registrar.start();
+    expect([...agent.services.keys()].sort()).toEqual([
+      'api-1',
+      'api-elsewhere',
+      'api-neighbour',
+      'web-here',
+    ]);
+  });
+
+  it('lets siblings on a shared port live once it is registered', async () => {
+    const { time, agent, registrar } = setUp();
+    await registrar.start();
+    agent.services.clear();
+    agent.services.set('api-sibling', serviceDefinition({ ...facts, id: 'api-sibling' }, '10.0.0.4'));
+    await time.advance(60_000);
+    expect([...agent.services.keys()].sort()).toEqual(['api-1', 'api-sibling']);
+  });
+
+  it('registers again at the next heartbeat when the agent has forgotten it', async () => {
+    const { time, agent, registrar, kinds } = setUp();
+    await registrar.start();
+    agent.services.clear();
+    await time.advance(5_000);
+    expect(agent.services.has('api-1')).toBe(true);
+    expect(registrar.state.state).toBe('registered');
+    expect(kinds()).toEqual(['registered', 'registration_lost', 'registered']);
+  });
+
+  it('does not spin when the check stays unknown although registering works', async () => {
+    const { time, agent, registrar } = setUp();
+    agent.client.passCheck = () => Promise.reject(new RegistryError('not_found', 'unknown check'));
+    await registrar.start();
+    await time.advance(60_000);
+    expect(agent.calls.filter((name) => name === 'register').length).toBeLessThan(40);
+  });
+
+  it('comes up by itself when Consul is down at the start, and reports the outage once a minute', async () => {
+    const { time, agent, registrar, events, kinds } = setUp();
+    agent.breakDown('unreachable');
+    await registrar.start();
+    expect(registrar.state).toMatchObject({ state: 'registering', lastError: { failure: 'unreachable' } });
+    await time.advance(50_000);
+    expect(kinds()).toEqual(['registration_failed']);
+    expect(events[0]?.message).toMatch(/^Cannot reach Consul at x \(ECONNREFUSED\); retrying in \d\.\d s/);
+    await time.advance(20_000);
+    expect(kinds()).toEqual(['registration_failed', 'registration_failed']);
+    agent.repair();
+    await time.advance(5_000);
+    expect(registrar.state.state).toBe('registered');
+  });
+
+  it('is back within 15 s when the agent hangs, dies and comes back empty', async () => {
+    const { time, agent, registrar } = setUp();
+    await registrar.start();
+    agent.breakDown('hang');
+    await time.advance(21_000);
+    agent.services.clear();
+    agent.repair();
+    await time.advance(15_000);
+    expect(agent.services.has('api-1')).toBe(true);
+    expect(registrar.state.state).toBe('registered');
+  });
+
+  it('repeats the registration every 30 s and follows a changed address', async () => {
+    let address = '10.0.0.4';
+    const { time, agent, registrar, kinds } = setUp(() => Promise.resolve(address));
+    await registrar.start();
+    address = '10.0.0.9';
+    await time.advance(35_000);
+    expect(agent.services.get('api-1')?.Address).toBe('10.0.0.9');
+    expect(kinds()).toEqual(['registered', 'address_changed']);
+    expect(registrar.state.address).toBe('10.0.0.9');
+  });
+
+  it('goes into maintenance, then deregisters, and leaves no timer behind', async () => {
+    const { time, agent, registrar } = setUp();
+    await registrar.start();
+    expect(await registrar.leave()).toBe('announced');
+    expect(agent.maintenance.has('api-1')).toBe(true);
+    await registrar.forget();
+    expect(agent.services.size).toBe(0);
+    expect(registrar.state.state).toBe('unregistered');
+    expect(time.pending()).toBe(0);
+    const before = agent.calls.length;
+    await time.advance(60_000);
+    expect(agent.calls.length).toBe(before);
+  });
+
+  it('ends at once when it is told to leave during a backoff', async () => {
+    const { time, agent, registrar } = setUp();
+    agent.breakDown('unreachable');
+    await registrar.start();
+    await time.advance(10_000);
+    expect(await registrar.leave()).toBe('never_registered');
+    await registrar.forget();
+    expect(time.pending()).toBe(0);
+  });
+
+  it('removes a registration whose answer never came', async () => {
+    const { time, agent, registrar } = setUp();
+    const register = agent.client.registerService.bind(agent.client);
+    agent.client.registerService = async (definition, signal) => {
+      await register(definition, signal);
+      agent.breakDown('hang');
+      await agent.client.passCheck('service:api-1:ttl', '', signal);
+    };
+    void registrar.start();
+    await time.settle();
+    const left = registrar.leave();
+    await time.advance(1_000);
+    agent.repair();
+    await time.advance(1_000);
+    expect(await left).not.toBe('never_registered');
+    await registrar.forget();
+    expect(agent.services.size).toBe(0);
+  });
+
+  it('needs less than 10 s to give up on a Consul that does not answer a stop', async () => {
+    const { time, agent, registrar, kinds } = setUp();
+    await registrar.start();
+    agent.breakDown('hang');
+    let ended = false;
+    void registrar
+      .leave()
+      .then(() => registrar.forget())
+      .then(() => (ended = true));
+    await time.advance(9_999);
+    expect(ended).toBe(true);
+    expect(kinds().filter((kind) => kind === 'stop_step_failed')).toHaveLength(2);
+    expect(time.pending()).toBe(0);
+  });
+});

@@ -1,0 +1,105 @@
+import { isIPv6 } from 'node:net';
+
+import type { CheckDefinition, ServiceDefinition } from '../discovery/registry-client.ts';
+
+/** What is registered, apart from the advertised address, which may change while the service runs. */
+export interface InstanceFacts {
+  readonly id: string;
+  readonly name: string;
+  readonly port: number;
+  /** Route tags first, then the caller's; the service's name is put in front of them. */
+  readonly tags: readonly string[];
+  /** The caller's own pairs, already within Consul's limits. */
+  readonly meta: Readonly<Record<string, string>>;
+  readonly version: string | undefined;
+  readonly weight: number;
+  readonly pid: number;
+  /** When the process began to serve, ISO 8601. */
+  readonly started: string;
+  readonly ttlMs: number;
+  readonly deregisterCriticalAfterMs: number;
+  readonly httpCheck: { readonly path: string; readonly intervalMs: number } | undefined;
+}
+
+/** What a heartbeat says; constant, because every change of the text would wake all watchers of the service. */
+export const heartbeatNote = 'alive';
+
+/** The check that heartbeats keep passing. */
+export function ttlCheckId(instanceId: string): string {
+  return `service:${instanceId}:ttl`;
+}
+
+/**
+ * The registration in Consul's terms. Checks have explicit ids, so that registering again keeps their status, and start as
+ * passing, because the port is bound and the service ready by then. In the state `warning` (an HTTP check that answers 429)
+ * an instance counts with weight 1 whatever its weight is when it passes.
+ */
+export function serviceDefinition(facts: InstanceFacts, address: string): ServiceDefinition {
+  return {
+    ID: facts.id,
+    Name: facts.name,
+    Address: address,
+    Port: facts.port,
+    Tags: [...new Set([facts.name, ...facts.tags])],
+    Meta: {
+      ...(facts.version === undefined ? {} : { version: facts.version }),
+      weight: String(facts.weight),
+      pid: String(facts.pid),
+      started: facts.started,
+      ...facts.meta,
+    },
+    Weights: { Passing: facts.weight, Warning: 1 },
+    Checks: checks(facts, address),
+  };
+}
+
+function checks(facts: InstanceFacts, address: string): readonly CheckDefinition[] {
+  const common = {
+    Status: 'passing' as const,
+    DeregisterCriticalServiceAfter: `${facts.deregisterCriticalAfterMs}ms`,
+  };
+  const ttl: CheckDefinition = {
+    CheckID: ttlCheckId(facts.id),
+    Name: 'Heartbeat',
+    TTL: `${facts.ttlMs}ms`,
+    ...common,
+  };
+  if (facts.httpCheck === undefined) {
+    return [ttl];
+  }
+  const host = isIPv6(address) ? `[${address}]` : address;
+  const http: CheckDefinition = {
+    CheckID: `service:${facts.id}:http`,
+    Name: `GET ${facts.httpCheck.path}`,
+    HTTP: `http://${host}:${facts.port}${facts.httpCheck.path}`,
+    Interval: `${facts.httpCheck.intervalMs}ms`,
+    Timeout: `${Math.min(facts.httpCheck.intervalMs, 10_000)}ms`,
+    ...common,
+  };
+  return [ttl, http];
+}
+
+/**
+ * Ids that a crashed predecessor left behind: same service, same address, same port, other id. Two live processes cannot
+ * listen there at once, so they are dead for certain. The body is what `/v1/agent/services` answered, and is not believed:
+ * what does not look like a record is passed over.
+ */
+export function staleInstanceIds(agentServices: unknown, own: ServiceDefinition): readonly string[] {
+  if (!isRecord(agentServices)) {
+    return [];
+  }
+  return Object.values(agentServices).flatMap((entry) =>
+    isRecord(entry) &&
+    typeof entry['ID'] === 'string' &&
+    entry['ID'] !== own.ID &&
+    entry['Service'] === own.Name &&
+    entry['Address'] === own.Address &&
+    entry['Port'] === own.Port
+      ? [entry['ID']]
+      : [],
+  );
+}
+
+function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}

@@ -1,0 +1,95 @@
+import { describeError } from './service-error.ts';
+
+/** What of `process` is used. */
+export interface ProcessLike {
+  on(event: 'SIGTERM' | 'SIGINT', listener: (signal: 'SIGTERM' | 'SIGINT') => void): unknown;
+  on(event: 'uncaughtException', listener: (error: unknown) => void): unknown;
+  off(event: 'SIGTERM' | 'SIGINT', listener: (signal: 'SIGTERM' | 'SIGINT') => void): unknown;
+  off(event: 'uncaughtException', listener: (error: unknown) => void): unknown;
+  exit(code: number): void;
+}
+
+/** Something that is stopped before the process exits. */
+export interface Member {
+  /** Never rejects; bounded. */
+  stop(): Promise<void>;
+  /** Told why, before `stop()`. */
+  announce(reason: ExitReason): void;
+}
+
+/** Why the process is going to exit. */
+export type ExitReason =
+  | { readonly kind: 'signal'; readonly signal: 'SIGTERM' | 'SIGINT' }
+  | { readonly kind: 'fatal'; readonly message: string };
+
+/** Ends the process in order on behalf of its services. */
+export interface ExitGuard {
+  /** Listens to signals and fatal errors while it has members. The returned function takes the member out again. */
+  add(member: Member): () => void;
+}
+
+/** 128 + number, as a shell reports it. */
+const signalNumbers = { SIGTERM: 15, SIGINT: 2 } as const;
+
+/**
+ * SIGTERM, SIGINT: stops all members, then exits with 0. An uncaught exception (an unhandled rejection becomes one, unless the
+ * program listens to those itself): the same with 1. A signal during that exits at once with 128 + its number.
+ */
+export function createExitGuard(target: ProcessLike): ExitGuard {
+  const members = new Set<Member>();
+  let phase: 'running' | 'stopping' = 'running';
+  let exitCode = 0;
+
+  const stopAll = (reason: ExitReason): void => {
+    phase = 'stopping';
+    // Members leave the set while they stop; the handlers stay to the end, for the second signal.
+    const all = [...members].map((member) => {
+      member.announce(reason);
+      return member.stop();
+    });
+    void Promise.allSettled(all).then(() => {
+      target.exit(exitCode);
+    });
+  };
+  const onSignal = (signal: 'SIGTERM' | 'SIGINT'): void => {
+    if (phase === 'stopping') {
+      target.exit(128 + signalNumbers[signal]);
+      return;
+    }
+    stopAll({ kind: 'signal', signal });
+  };
+  const onFatal = (error: unknown): void => {
+    exitCode = 1;
+    const reason: ExitReason = { kind: 'fatal', message: stackOf(error) };
+    if (phase === 'stopping') {
+      for (const member of members) {
+        member.announce(reason);
+      }
+      return;
+    }
+    stopAll(reason);
+  };
+
+  return {
+    add(member) {
+      if (members.size === 0 && phase === 'running') {
+        target.on('SIGTERM', onSignal);
+        target.on('SIGINT', onSignal);
+        target.on('uncaughtException', onFatal);
+      }
+      members.add(member);
+      return () => {
+        if (phase === 'stopping' || !members.delete(member) || members.size > 0) {
+          return;
+        }
+        target.off('SIGTERM', onSignal);
+        target.off('SIGINT', onSignal);
+        target.off('uncaughtException', onFatal);
+      };
+    },
+  };
+}
+
+function stackOf(error: unknown): string {
+  return error instanceof Error && error.stack !== undefined ? error.stack : describeError(error);
+}

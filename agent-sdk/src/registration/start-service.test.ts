@@ -1,0 +1,263 @@
+import { createServer, request } from 'node:http';
+import type { IncomingMessage, Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+
+import Fastify from 'fastify';
+import { afterEach, describe, expect, it } from 'vitest';
+
+import { eventually } from '../../../test/support/eventually.ts';
+import { registerService, startService } from '../index.ts';
+import type { ServiceEvent } from '../index.ts';
+
+const ends: (() => Promise<unknown>)[] = [];
+afterEach(async () => {
+  for (const end of ends.splice(0).reverse()) await end();
+});
+
+/** As much of an agent as a registration needs, over real HTTP. */
+async function startAgent(port = 0) {
+  const services = new Map<string, Record<string, unknown>>();
+  const calls: string[] = [];
+  const server = createServer((incoming, response) => {
+    void read(incoming).then((body) => {
+      const path = decodeURIComponent((incoming.url ?? '').replace(/\?.*$/u, ''));
+      calls.push(path.replace('/v1/agent/', ''));
+      const id = path.split('/').at(-1) ?? '';
+      if (path.endsWith('/register')) {
+        const definition = JSON.parse(body) as Record<string, unknown>;
+        services.set(String(definition['ID']), definition);
+      } else if (path.includes('/deregister/')) {
+        services.delete(id);
+      } else if (path.includes('/check/pass/') && !services.has(id.split(':')[1] ?? '')) {
+        response.writeHead(500);
+        response.end(`Unknown check "${id}"`);
+        return;
+      }
+      response.setHeader('content-type', 'application/json');
+      response.end(path.endsWith('/services') ? '{}' : undefined);
+    });
+  });
+  await new Promise<void>((resolve) => server.listen(port, '127.0.0.1', resolve));
+  const close = () =>
+    new Promise<void>((resolve) => {
+      server.close(() => {
+        resolve();
+      });
+      server.closeAllConnections();
+    });
+  ends.push(close);
+  return { services, calls, close, port: portOf(server), address: `http://127.0.0.1:${portOf(server)}` };
+}
+
+function portOf(server: Server): number {
+  return (server.address() as AddressInfo).port;
+}
+
+async function read(stream: IncomingMessage): Promise<string> {
+  let text = '';
+  for await (const chunk of stream) text += String(chunk);
+  return text;
+}
+
+function get(port: number, path = '/'): Promise<string> {
+  return new Promise((resolve, reject) => {
+    request({ port, path, host: '127.0.0.1', agent: false }, (response) => {
+      resolve(read(response));
+    })
+      .on('error', reject)
+      .end();
+  });
+}
+
+function quiet(address: string) {
+  const events: ServiceEvent[] = [];
+  const log = (event: ServiceEvent) => events.push(event);
+  return { events, options: { consul: { address }, signals: 'ignore', propagationMs: 20, log } as const };
+}
+
+describe('startService', () => {
+  it('serves a function on a random port, registered when it resolves and gone when it has stopped', async () => {
+    const agent = await startAgent();
+    const handle = await startService({
+      name: 'api',
+      routes: ['/api'],
+      port: { from: 20_000, to: 29_999 },
+      handler: (_request, response) => response.end('hello'),
+      ...quiet(agent.address).options,
+    });
+    expect(handle.registration.state).toBe('registered');
+    expect(handle.address).toBe('127.0.0.1');
+    expect(handle.id).toMatch(/^api-[0-9a-z]{10}$/);
+    expect(handle.port).toBeGreaterThanOrEqual(20_000);
+    expect(agent.services.get(handle.id)).toMatchObject({
+      Port: handle.port,
+      Tags: ['api', 'urlprefix-/api'],
+    });
+    expect(await get(handle.port)).toBe('hello');
+
+    const stopped = handle.stop();
+    expect(handle.stop()).toBe(stopped);
+    await stopped;
+    expect(agent.calls.map((call) => call.replaceAll(handle.id, 'ID'))).toEqual([
+      'services',
+      'service/register',
+      'check/pass/service:ID:ttl',
+      'service/maintenance/ID',
+      'service/deregister/ID',
+    ]);
+    await expect(get(handle.port)).rejects.toThrow();
+    expect(handle.registration.state).toBe('unregistered');
+  });
+
+  it('keeps the port open and answering while gateways learn that it stops', async () => {
+    const agent = await startAgent();
+    const handle = await startService({
+      name: 'api',
+      port: 0,
+      handler: (_request, response) => response.end('hello'),
+      ...quiet(agent.address).options,
+      propagationMs: 300,
+    });
+    const stopped = handle.stop();
+    await eventually(() => {
+      expect(agent.calls.at(-1)).toContain('maintenance');
+    });
+    expect(await get(handle.port)).toBe('hello');
+    await stopped;
+  });
+
+  it('serves without Consul, says so, and registers when Consul comes up', async () => {
+    const first = await startAgent();
+    await first.close();
+    const { events, options } = quiet(first.address);
+    const handle = await startService({
+      name: 'api',
+      port: 0,
+      ttlMs: 1_000,
+      handler: (_request, response) => response.end('hello'),
+      ...options,
+    });
+    ends.push(() => handle.stop());
+    expect(handle.registration).toMatchObject({
+      state: 'registering',
+      lastError: { failure: 'unreachable' },
+    });
+    expect(await get(handle.port)).toBe('hello');
+    expect(events.at(-1)?.message).toMatch(/ECONNREFUSED.*retrying in/);
+    const second = await startAgent(first.port);
+    await eventually(() => {
+      expect(handle.registration.state).toBe('registered');
+    });
+    expect(second.services.has(handle.id)).toBe(true);
+    second.services.clear();
+    await eventually(() => {
+      expect(second.services.has(handle.id)).toBe(true);
+    });
+  });
+
+  it('runs the hooks of Fastify and of the caller in order, and fails no request with 503 while it drains', async () => {
+    const agent = await startAgent();
+    const steps: string[] = [];
+    const step = (name: string) => () => {
+      steps.push(name);
+      return Promise.resolve();
+    };
+    let answer: (() => void) | undefined;
+    const app = Fastify();
+    app.addHook('onReady', step('onReady'));
+    app.addHook('preClose', step('preClose'));
+    app.addHook('onClose', step('onClose'));
+    app.get(
+      '/slow',
+      () =>
+        new Promise(
+          (resolve) =>
+            (answer = () => {
+              resolve('slow');
+            }),
+        ),
+    );
+    const handle = await startService({
+      name: 'api',
+      handler: app,
+      ready: step('ready'),
+      close: step('close'),
+      ...quiet(agent.address).options,
+      propagationMs: 300,
+    });
+    expect(steps).toEqual(['onReady', 'ready']);
+    const slow = get(handle.port, '/slow');
+    await eventually(() => {
+      expect(answer).toBeDefined();
+    });
+    const stopped = handle.stop();
+    expect(await get(handle.port)).toContain('Not Found');
+    answer?.();
+    expect(await slow).toBe('slow');
+    await stopped;
+    expect(steps).toEqual(['onReady', 'ready', 'preClose', 'onClose', 'close']);
+    expect(agent.services.size).toBe(0);
+  });
+
+  it('uses a server that listens already, and deregisters when somebody else closes it', async () => {
+    const agent = await startAgent();
+    const server = createServer((_request, response) => response.end('mine'));
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    const handle = await startService({ name: 'api', handler: server, ...quiet(agent.address).options });
+    expect(handle.port).toBe(portOf(server));
+    expect(server.keepAliveTimeout).toBe(75_000);
+    expect(server.headersTimeout).toBeGreaterThan(server.keepAliveTimeout);
+    expect(agent.services.size).toBe(1);
+    server.close();
+    await eventually(() => {
+      expect(agent.services.size).toBe(0);
+    });
+  });
+
+  it('leaves no port open when the start fails', async () => {
+    const agent = await startAgent();
+    const server = createServer();
+    const start = startService({
+      name: 'api',
+      port: 0,
+      handler: server,
+      ready: () => Promise.reject(new Error('no database')),
+      ...quiet(agent.address).options,
+    });
+    await expect(start).rejects.toMatchObject({
+      code: 'not_ready',
+      message: 'The ready hook failed: no database',
+    });
+    expect(server.listening).toBe(false);
+    expect(agent.services.size).toBe(0);
+  });
+
+  it('refuses a handler that it can’t serve', async () => {
+    await expect(startService({ name: 'api', handler: JSON.parse('{}') as Server })).rejects.toMatchObject({
+      code: 'invalid_options',
+    });
+  });
+});
+
+describe('registerService', () => {
+  it('registers a port that is served elsewhere, and lets the caller close it between maintenance and deregistration', async () => {
+    const agent = await startAgent();
+    let callsAtClose: readonly string[] = [];
+    await (async () => {
+      await using handle = await registerService({
+        name: 'web',
+        port: 4_000,
+        id: 'web-1',
+        close: () => {
+          callsAtClose = [...agent.calls];
+          return Promise.resolve();
+        },
+        ...quiet(agent.address).options,
+      });
+      expect(handle.port).toBe(4_000);
+      expect(agent.services.get('web-1')).toMatchObject({ Port: 4_000, Address: '127.0.0.1' });
+    })();
+    expect(callsAtClose.at(-1)).toBe('service/maintenance/web-1');
+    expect(agent.calls.at(-1)).toBe('service/deregister/web-1');
+  });
+});
