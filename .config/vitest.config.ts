@@ -1,7 +1,10 @@
 import { defineConfig } from 'vitest/config';
 
-/** The SDK and the gateway are tested from source; only e2e tests start what `npm run build` made. */
-const conditions = ['source', 'node', 'import', 'default'];
+/**
+ * The SDK and the gateway are tested from source; only e2e tests start what `npm run build` made. Without `import`:
+ * vitest hands these to Node as well, where it would make `require('ws')` load the ES module of that package.
+ */
+const conditions = ['source', 'node'];
 
 function project(name: string, include: string[], testTimeout: number, fileParallelism: boolean) {
   return {

@@ -1,0 +1,89 @@
+import websocket from '@fastify/websocket';
+import type { WebSocket } from '@fastify/websocket';
+import type { FastifyInstance } from 'fastify';
+
+const maxMessageBytes = 2 ** 20;
+/** While more than this waits to be sent, nothing more is read: a client that only talks can't fill our memory. */
+const maxBacklogBytes = 2 ** 20;
+
+/** RFC 6455 §7.4.1: 1001 "going away". */
+const goingAway = 1001;
+
+/** How the WebSocket echo behaves. */
+export interface WebSocketOptions {
+  /** Time between two pings; a client that has not answered the last one by then is cut off. Default 30,000. */
+  readonly pingIntervalMs?: number;
+}
+
+/**
+ * WebSocket `/api/ws`: sends every message back as it came (text or binary, up to 1 MiB). When the app closes, every
+ * client gets a close frame with 1001. A plain request gets 426 (RFC 9110 §15.5.22).
+ */
+export function webSocketRoute(
+  app: FastifyInstance,
+  { pingIntervalMs = 30_000 }: WebSocketOptions = {},
+): void {
+  void app.register(websocket, {
+    options: { maxPayload: maxMessageBytes },
+    errorHandler: (error, socket, request) => {
+      request.log.info({ err: error }, 'a WebSocket ended badly');
+      socket.terminate();
+    },
+    preClose(done) {
+      for (const client of this.websocketServer.clients) client.close(goingAway, 'the instance is stopping');
+      this.websocketServer.close();
+      done();
+    },
+  });
+  // A plugin of its own: only then does the one above see the route.
+  void app.register((scope, _options, done) => {
+    scope.route({
+      method: 'GET',
+      url: '/api/ws',
+      handler: (_request, reply) =>
+        reply.code(426).headers({ upgrade: 'websocket', connection: 'upgrade' }).send({
+          error: 'Upgrade Required',
+          message: 'This is a WebSocket. Try: npx wscat -c ws://…/api/ws',
+        }),
+      wsHandler: (socket) => {
+        echo(socket, endWhenSilent(socket, pingIntervalMs));
+      },
+    });
+    done();
+  });
+}
+
+function echo(socket: WebSocket, alive: () => void): void {
+  socket.on('message', (message, isBinary) => {
+    alive();
+    socket.send(message, { binary: isBinary }, () => {
+      alive();
+      if (socket.isPaused && socket.bufferedAmount < maxBacklogBytes) socket.resume();
+    });
+    if (socket.bufferedAmount >= maxBacklogBytes) socket.pause();
+  });
+}
+
+/**
+ * Pings on a timer that ends with the socket, and ends the socket when there was no sign of life since the last ping.
+ * Returns what to call on one: an answer to a ping may be stuck behind what we don't read at the moment.
+ */
+function endWhenSilent(socket: WebSocket, intervalMs: number): () => void {
+  let peer: 'alive' | 'asked' = 'alive';
+  const alive = () => {
+    peer = 'alive';
+  };
+  const timer = setInterval(() => {
+    if (peer === 'asked') {
+      socket.terminate();
+      return;
+    }
+    peer = 'asked';
+    socket.ping();
+  }, intervalMs);
+  socket.on('pong', alive);
+  socket.once('close', () => {
+    clearInterval(timer);
+  });
+  return alive;
+}
