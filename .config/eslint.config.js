@@ -21,7 +21,7 @@ const rims = {
   yaml: ['gateway/src/config/**'],
   commander: ['gateway/src/cli.ts'],
   'ipaddr.js': ['gateway/src/config/**', 'gateway/src/exchange/trusted-proxies.ts'],
-  picocolors: ['gateway/src/commands/**', 'gateway/src/telemetry/**'],
+  picocolors: ['gateway/src/commands/**', 'gateway/src/telemetry/access-log.ts'],
 };
 
 const restrictedPaths = (allowed) =>
@@ -40,7 +40,10 @@ export default tseslint.config(
     extends: [...tseslint.configs.strictTypeChecked],
     languageOptions: { parserOptions: { project: './tsconfig.json', tsconfigRootDir: process.cwd() } },
     rules: {
-      '@typescript-eslint/switch-exhaustiveness-check': ['error', { considerDefaultExhaustiveForUnions: true }],
+      '@typescript-eslint/switch-exhaustiveness-check': [
+        'error',
+        { considerDefaultExhaustiveForUnions: true },
+      ],
       '@typescript-eslint/consistent-type-imports': 'error',
       '@typescript-eslint/explicit-module-boundary-types': 'error',
       '@typescript-eslint/restrict-template-expressions': [

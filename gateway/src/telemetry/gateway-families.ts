@@ -1,0 +1,73 @@
+import type { GatewayStatus, ServiceStatus } from '../admin/status.ts';
+import type { EngineStats } from '../engines/engine.ts';
+import type { Family } from './exposition.ts';
+
+/** What is read when the metrics are asked for, and at no other time. */
+export interface GaugeSources {
+  readonly status: GatewayStatus;
+  readonly engine: () => EngineStats;
+  readonly droppedLogLines: () => number;
+}
+
+const statuses = ['passing', 'warning', 'critical', 'draining'] as const;
+
+const gauge = (name: string, help: string, samples: Family['samples']): Family => ({
+  name,
+  type: 'gauge',
+  help,
+  samples,
+});
+
+function ofInstances(services: readonly ServiceStatus[]): Family {
+  return gauge(
+    'gateway_instances',
+    'Instances by what the registry says of them.',
+    services.flatMap(({ service, instances }) =>
+      statuses.map(
+        (status) => [{ service, status }, instances.filter((i) => i.status === status).length] as const,
+      ),
+    ),
+  );
+}
+
+/** The state of the gateway as families of samples. */
+export function gatewayFamilies({ status, engine, droppedLogLines }: GaugeSources): readonly Family[] {
+  const services = status.services();
+  const stats = engine();
+  const followed = services.every((s) => s.registry === 'live' || s.registry === 'fixed');
+  return [
+    gauge('gateway_open_connections', 'Open connections, to clients and to instances.', [
+      [{ side: 'client' }, stats.clientConnections],
+      [{ side: 'instance' }, stats.upstreamConnections],
+    ]),
+    gauge('gateway_requests_in_flight', 'Requests between their head and their end, WebSockets included.', [
+      [{}, stats.exchanges],
+    ]),
+    ofInstances(services),
+    gauge(
+      'gateway_ejected_instances',
+      'Instances that the gateway itself leaves out after failures.',
+      services.map(({ service, instances }) => [
+        { service },
+        instances.filter((i) => i.health !== 'healthy').length,
+      ]),
+    ),
+    gauge(
+      'gateway_registry_age_seconds',
+      'Time since the registry last confirmed the list of a service.',
+      services.flatMap(({ service, ageMs }) =>
+        ageMs === undefined ? [] : [[{ service }, ageMs / 1000] as const],
+      ),
+    ),
+    gauge('gateway_registry_live', '1 while the registry can be followed for every service, else 0.', [
+      [{}, followed ? 1 : 0],
+    ]),
+    gauge('gateway_ready', '1 while /readyz answers 200, else 0.', [[{}, status.readiness().ready ? 1 : 0]]),
+    {
+      name: 'gateway_log_lines_dropped_total',
+      type: 'counter',
+      help: 'Log lines dropped because their reader was stuck or a write failed.',
+      samples: [[{}, droppedLogLines()]],
+    },
+  ];
+}

@@ -1,0 +1,225 @@
+import { describe, expect, it } from 'vitest';
+
+import type { GatewayStatus, RouteStatus, ServiceStatus } from '../admin/status.ts';
+import type { ExchangeRecord } from '../exchange/record.ts';
+import { createMetrics, type Metrics } from './metrics.ts';
+
+const base: ExchangeRecord = {
+  requestId: 'r',
+  clientAddress: '127.0.0.1',
+  method: 'GET',
+  host: 'h',
+  path: '/api/x',
+  route: '/api',
+  service: 'api-service',
+  instance: 'a',
+  status: 200,
+  error: undefined,
+  attempts: [{ instance: 'a', error: undefined }],
+  end: { kind: 'complete', requestBytes: 0, responseBytes: 0 },
+  durationMs: 60,
+  upstreamMs: 20,
+};
+
+function route(prefix: string, service: string): RouteStatus {
+  return {
+    host: undefined,
+    prefix,
+    service,
+    strip: undefined,
+    source: 'config',
+    state: 'active',
+    reason: undefined,
+  };
+}
+
+interface World {
+  routes: RouteStatus[];
+  services: ServiceStatus[];
+  metrics: Metrics;
+  /** How often the routes were read. */
+  sweeps: () => number;
+}
+
+function world(scope: 'gateway' | 'process' = 'gateway'): World {
+  const state = {
+    routes: [route('/api', 'api-service'), route('/', 'web')],
+    services: [] as ServiceStatus[],
+  };
+  let sweeps = 0;
+  const status: GatewayStatus = {
+    routes: () => {
+      sweeps += 1;
+      return state.routes;
+    },
+    services: () => state.services,
+    readiness: () => ({ ready: true, detail: 'ready' }),
+    summary: () => ({}),
+  };
+  const metrics = createMetrics({
+    status,
+    engine: () => ({ clientConnections: 3, exchanges: 2, upstreamConnections: 1 }),
+    droppedLogLines: () => 4,
+    scope,
+  });
+  return Object.assign(state, { metrics, sweeps: () => sweeps });
+}
+
+/** Sample lines → values; throws on a line that is not of the text format. */
+async function scrape(metrics: Metrics): Promise<Map<string, number>> {
+  const samples = new Map<string, number>();
+  const types = new Map<string, string>();
+  for (const line of (await metrics.text()).split('\n')) {
+    if (line === '' || line.startsWith('# HELP ')) continue;
+    const type = /^# TYPE (\S+) (counter|gauge|histogram)$/.exec(line);
+    if (type !== null) {
+      if (types.has(type[1]!)) throw new Error(`type twice: ${line}`);
+      types.set(type[1]!, type[2]!);
+      continue;
+    }
+    const sample =
+      /^([a-z_:][a-z0-9_:]*)(\{(?:[a-z_]+="(?:[^"\\\n]|\\["\\n])*",?)*\})? (-?[0-9.e+-]+|NaN|\+Inf)$/i.exec(
+        line,
+      );
+    if (sample === null) throw new Error(`not a sample: ${line}`);
+    const key = `${sample[1]!}${sample[2] ?? ''}`;
+    if (samples.has(key)) throw new Error(`twice: ${line}`);
+    samples.set(key, Number(sample[3]));
+  }
+  return samples;
+}
+
+describe('request metrics', () => {
+  it('count by route, service, method and code', async () => {
+    const { metrics } = world();
+    metrics.observe(base);
+    metrics.observe(base);
+    metrics.observe({ ...base, status: 404, route: undefined, service: undefined, error: 'no_route' });
+    const samples = await scrape(metrics);
+    expect(
+      samples.get('gateway_requests_total{route="/api",service="api-service",method="GET",code="200"}'),
+    ).toBe(2);
+    expect(samples.get('gateway_requests_total{route="none",service="none",method="GET",code="404"}')).toBe(
+      1,
+    );
+    expect(samples.get('gateway_errors_total{code="no_route"}')).toBe(1);
+  });
+
+  it('spread durations over cumulative buckets', async () => {
+    const { metrics } = world();
+    for (const durationMs of [5, 60, 20_000]) metrics.observe({ ...base, durationMs });
+    const samples = await scrape(metrics);
+    const labels = 'route="/api",service="api-service",method="GET",code_class="2xx"';
+    const bucket = (le: string) =>
+      samples.get(`gateway_request_duration_seconds_bucket{${labels},le="${le}"}`);
+    expect([bucket('0.005'), bucket('0.05'), bucket('0.075'), bucket('10'), bucket('+Inf')]).toEqual([
+      1, 1, 2, 2, 3,
+    ]);
+    expect(samples.get(`gateway_request_duration_seconds_count{${labels}}`)).toBe(3);
+    expect(samples.get(`gateway_request_duration_seconds_sum{${labels}}`)).toBeCloseTo(20.065);
+    expect(samples.get('gateway_upstream_duration_seconds_count{service="api-service"}')).toBe(3);
+  });
+
+  it('count each retry under the failure that caused it', async () => {
+    const { metrics } = world();
+    metrics.observe({
+      ...base,
+      attempts: [
+        { instance: 'a', error: 'connect_refused' },
+        { instance: 'b', error: 'upstream_reset' },
+        { instance: 'c', error: undefined },
+      ],
+    });
+    const samples = await scrape(metrics);
+    expect(samples.get('gateway_retries_total{service="api-service",reason="connect_refused"}')).toBe(1);
+    expect(samples.get('gateway_retries_total{service="api-service",reason="upstream_reset"}')).toBe(1);
+  });
+
+  it('do not grow with what clients invent', async () => {
+    const { metrics } = world();
+    for (let i = 0; i < 1000; i++)
+      metrics.observe({ ...base, method: `M${i}`, path: `/api/${i}`, host: `h${i}` });
+    const samples = await scrape(metrics);
+    expect([...samples.keys()].filter((key) => key.startsWith('gateway_requests_total'))).toEqual([
+      'gateway_requests_total{route="/api",service="api-service",method="_OTHER",code="200"}',
+    ]);
+  });
+
+  it('end with the route and the service they belong to', async () => {
+    const w = world();
+    w.metrics.observe(base);
+    w.routes = [route('/api', 'other'), route('/', 'web')];
+    const samples = await scrape(w.metrics);
+    expect([...samples.keys()].filter((key) => key.includes('api-service'))).toEqual([]);
+  });
+
+  it('stay flat under churn even when nobody scrapes', async () => {
+    const w = world();
+    for (let i = 0; i < 5000; i++) {
+      w.routes = [route(`/r${i}`, `s${i}`)];
+      w.metrics.tableChanged(1);
+      w.metrics.observe({ ...base, route: `/r${i}`, service: `s${i}` });
+    }
+    // Each sweep reads the routes; one for every hundred or so new series keeps at most a few hundred of them.
+    expect(w.sweeps()).toBeGreaterThan(40);
+    expect(w.sweeps()).toBeLessThan(100);
+    w.routes = [];
+    const samples = await scrape(w.metrics);
+    expect(samples.get('gateway_table_changes_total')).toBe(5000);
+    expect([...samples.keys()].some((key) => key.includes('service="s'))).toBe(false);
+  });
+
+  it('escape hostile names', async () => {
+    const w = world();
+    w.routes = [route('/x', 'a"\\\nb')];
+    w.metrics.observe({ ...base, route: '/x', service: 'a"\\\nb' });
+    expect([...(await scrape(w.metrics)).keys()].some((key) => key.includes('service="a\\"\\\\\\nb"'))).toBe(
+      true,
+    );
+  });
+});
+
+describe('gauges', () => {
+  it('are read at scrape time', async () => {
+    const w = world();
+    const row = {
+      key: 'k',
+      address: '127.0.0.1',
+      port: 1,
+      phase: 'serving',
+      weight: 1,
+      tags: [],
+      meta: {},
+      inFlight: 0,
+      total: 0,
+    } as const;
+    w.services = [
+      {
+        service: 'api-service',
+        registry: 'stale',
+        ageMs: 2500,
+        message: undefined,
+        instances: [
+          { ...row, id: 'a', status: 'passing', health: 'healthy' },
+          { ...row, id: 'b', status: 'passing', health: 'ejected' },
+          { ...row, id: 'c', status: 'critical', health: 'healthy' },
+        ],
+        quarantined: [],
+      },
+    ];
+    const samples = await scrape(w.metrics);
+    expect(samples.get('gateway_instances{service="api-service",status="passing"}')).toBe(2);
+    expect(samples.get('gateway_instances{service="api-service",status="draining"}')).toBe(0);
+    expect(samples.get('gateway_ejected_instances{service="api-service"}')).toBe(1);
+    expect(samples.get('gateway_registry_age_seconds{service="api-service"}')).toBe(2.5);
+    expect(samples.get('gateway_registry_live')).toBe(0);
+    expect(samples.get('gateway_open_connections{side="client"}')).toBe(3);
+    expect(samples.get('gateway_log_lines_dropped_total')).toBe(4);
+  });
+
+  it('hold the process too, also when made more than once', async () => {
+    world('process');
+    const samples = await scrape(world('process').metrics);
+    expect(samples.get('process_resident_memory_bytes')).toBeGreaterThan(0);
+  });
+});

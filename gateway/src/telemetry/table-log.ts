@@ -1,0 +1,106 @@
+import { diffSnapshots, type Instance, type Snapshot } from '@roundhouse/agent-sdk/discovery';
+
+import { routeName } from '../routing/route.ts';
+import type { Log } from './log.ts';
+
+/** What the log needs to know of a route. */
+export interface TableRoute {
+  readonly host: string | undefined;
+  readonly prefix: string;
+  readonly service: string;
+  readonly source: 'config' | 'default' | 'registry';
+}
+
+/** `10.0.0.4:41823`, `[fd00::1]:80`. */
+function address({ address: host, port }: Instance): string {
+  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
+}
+
+/** `api-service x7k2 10.0.0.4:41823`: an id that repeats the service's name loses it. */
+function who(instance: Instance): string {
+  const { service, id } = instance;
+  const short = id.startsWith(`${service}-`) ? id.slice(service.length + 1) : id;
+  return `${service} ${short} ${address(instance)}`;
+}
+
+function whatChanged(before: Instance, after: Instance): string {
+  const changes = [
+    before.status === after.status ? [] : [`${before.status} → ${after.status}`],
+    address(before) === address(after) ? [] : [`was ${address(before)}`],
+    before.weight === after.weight ? [] : [`weight ${before.weight} → ${after.weight}`],
+  ].flat();
+  return changes.length === 0 ? 'tags or meta changed' : changes.join(', ');
+}
+
+/** One line for each instance that came (`+`), went (`-`) or changed (`~`), and for each record that was not believed (`!`). */
+export function snapshotLines(
+  before: Snapshot | undefined,
+  after: Snapshot,
+  routes: readonly string[],
+): readonly string[] {
+  const { added, removed, changed } = diffSnapshots(before, after);
+  const to = routes.length === 0 ? '(no route)' : `→ ${routes.join(', ')}`;
+  const known = new Set(before?.quarantined.map((r) => `${r.node} ${r.id} ${r.reason}`));
+  return [
+    ...added.map((i) => `+ ${who(i)} ${to}${i.status === 'passing' ? '' : ` (${i.status})`}`),
+    ...removed.map((i) => `- ${who(i)}`),
+    ...changed.map((c) => `~ ${who(c.after)} ${whatChanged(c.before, c.after)}`),
+    ...after.quarantined
+      .filter((r) => !known.has(`${r.node} ${r.id} ${r.reason}`))
+      .map((r) => `! ${after.service} ${r.id} on ${r.node} is not used: ${r.reason}`),
+  ];
+}
+
+/** One line for each route that came, went or leads elsewhere now. */
+export function routeLines(before: readonly TableRoute[], after: readonly TableRoute[]): readonly string[] {
+  const old = new Map(before.map((route) => [routeName(route), route]));
+  const kept = new Set(after.map(routeName));
+  return [
+    ...after.flatMap((route) => {
+      const name = routeName(route);
+      const was = old.get(name);
+      if (was === undefined) return [`+ route ${name} → ${route.service} (${route.source})`];
+      return was.service === route.service
+        ? []
+        : [`~ route ${name} ${was.service} → ${route.service} (${route.source})`];
+    }),
+    ...before.flatMap((route) =>
+      kept.has(routeName(route)) ? [] : [`- route ${routeName(route)} → ${route.service}`],
+    ),
+  ];
+}
+
+/** Writes every change of the routing table. */
+export interface TableLog {
+  /** A service has a new snapshot; `routes` are the names of those that lead to it. */
+  snapshot(before: Snapshot | undefined, after: Snapshot, routes: readonly string[]): void;
+  /** The route table was replaced. */
+  routes(before: readonly TableRoute[], after: readonly TableRoute[]): void;
+}
+
+/** Lines written for one change; a first snapshot of thousands is summed up after these. */
+const maxLines = 50;
+
+/** See {@link TableLog}. `changed` hears how many changes there were, for the metrics. */
+export function createTableLog(options: {
+  readonly log: Log;
+  readonly changed: (changes: number) => void;
+}): TableLog {
+  const writeAll = (lines: readonly string[]): void => {
+    if (lines.length === 0) return;
+    options.changed(lines.length);
+    for (const line of lines.slice(0, maxLines)) {
+      if (line.startsWith('!')) options.log.warn(line);
+      else options.log.info(line);
+    }
+    if (lines.length > maxLines) options.log.info(`… and ${lines.length - maxLines} more changes`);
+  };
+  return {
+    snapshot: (before, after, routes) => {
+      writeAll(snapshotLines(before, after, routes));
+    },
+    routes: (before, after) => {
+      writeAll(routeLines(before, after));
+    },
+  };
+}
