@@ -97,6 +97,7 @@ export function routeTag(route: RouteInput): string {
   }
   if (host === '')
     throw new RouteTagError(`Route ${shown}: its host is empty; leave it out to take any host.`);
+  if (host?.includes('/') === true) throw new RouteTagError(`Route ${shown}: its host holds a "/".`);
   const tail = strip === undefined ? '' : ` strip=${strip}`;
   const claim = parseRouteTag(`${marker}${host ?? ''}${prefix}${tail}`);
   if (claim === undefined) throw new RouteTagError(`Route ${shown} cannot be written as a tag.`);

@@ -1,0 +1,236 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+
+import type { Hold, Suspicion } from './hold.ts';
+import { holdableCatalog, holdableSnapshot, weighAnswer } from './hold.ts';
+import type { CatalogItem } from './hold.ts';
+import type { Catalog, Instance, Snapshot } from './instance.ts';
+import { fixedSnapshot } from './snapshot.ts';
+
+/** `a@1` is instance a on port 1; `a!1` is the same in a critical state. */
+function snapshot(...instances: readonly string[]): Snapshot {
+  const list = instances.map((text) => {
+    const [id = '', port = ''] = text.split(/[@!]/u);
+    const instance = fixedSnapshot('api', [{ address: '10.0.0.1', port: Number(port) }]).instances[0]!;
+    return {
+      ...instance,
+      id,
+      key: `default/n/${id}`,
+      status: text.includes('!') ? 'critical' : 'passing',
+    } as const;
+  });
+  return { service: 'api', index: '1', instances: list, quarantined: [], held: 0 };
+}
+
+/** Feeds answers one after the other, as a watch does. */
+function believer(holdMs = 30_000): (nowMs: number, suspicion: Suspicion, ...instances: string[]) => string {
+  let believed: Snapshot | undefined;
+  let hold: Hold<Instance> | undefined;
+  return (nowMs, suspicion, ...instances) => {
+    const answer = snapshot(...instances);
+    const belief = weighAnswer(holdableSnapshot, { believed, answer, suspicion, hold, nowMs, holdMs });
+    believed = belief.value;
+    hold = belief.hold;
+    const ids = belief.value.instances.map(({ id, status }) => (status === 'passing' ? id : `${id}!`));
+    return `${ids.join(' ')} (${belief.value.held} held)`;
+  };
+}
+
+describe('weighAnswer', () => {
+  it('believes an ordinary answer at once, even an empty one', () => {
+    const tell = believer();
+    tell(0, 'none', 'a@1', 'b@2');
+    expect(tell(1, 'none')).toBe(' (0 held)');
+  });
+
+  it('believes the first answer, whatever it is', () => {
+    expect(believer()(0, 'trouble')).toBe(' (0 held)');
+  });
+
+  it.each<Suspicion>(['doubt', 'trouble'])(
+    'keeps all instances when an answer in %s is empty',
+    (suspicion) => {
+      const tell = believer();
+      tell(0, 'none', 'a@1', 'b@2');
+      expect(tell(1, suspicion)).toBe('a b (2 held)');
+    },
+  );
+
+  it('keeps the missing half, and believes the loss of less', () => {
+    const half = believer();
+    half(0, 'none', 'a@1', 'b@2');
+    expect(half(1, 'trouble', 'a@1')).toBe('a b (1 held)');
+    const third = believer();
+    third(0, 'none', 'a@1', 'b@2', 'c@3');
+    expect(third(1, 'trouble', 'a@1', 'b@2')).toBe('a b (0 held)');
+  });
+
+  it('lets each instance of a registry that restarted empty come back in its own time', () => {
+    const tell = believer();
+    tell(0, 'none', 'a@1', 'b@2', 'c@3');
+    expect(tell(1000, 'trouble')).toBe('a b c (3 held)');
+    expect(tell(2000, 'none', 'b@2')).toBe('a b c (2 held)');
+    expect(tell(9000, 'none', 'a@1', 'b@2')).toBe('a b c (1 held)');
+    expect(tell(14_000, 'none', 'a@1', 'b@2', 'c@3')).toBe('a b c (0 held)');
+    expect(tell(14_001, 'none')).toBe(' (0 held)');
+  });
+
+  it('believes the answer alone when the time is over', () => {
+    const tell = believer();
+    tell(0, 'none', 'a@1', 'b@2');
+    tell(1000, 'trouble');
+    expect(tell(30_999, 'none')).toBe('a b (2 held)');
+    expect(tell(31_000, 'none', 'c@3')).toBe('c (0 held)');
+  });
+
+  it('takes an instance that listens where a held one did for that one', () => {
+    const tell = believer();
+    tell(0, 'none', 'a@1', 'b@2');
+    tell(1, 'trouble');
+    expect(tell(2, 'none', 'x@1')).toBe('b x (1 held)');
+  });
+
+  it('takes a held id at a new address for come back', () => {
+    const tell = believer();
+    tell(0, 'none', 'a@1', 'b@2');
+    tell(1, 'trouble');
+    expect(tell(2, 'none', 'a@9')).toBe('a b (1 held)');
+  });
+
+  it('drops at once what came back and then left', () => {
+    const tell = believer();
+    tell(0, 'none', 'a@1', 'b@2', 'c@3');
+    tell(1, 'trouble');
+    tell(2, 'none', 'a@1', 'b@2');
+    expect(tell(3, 'none', 'b@2')).toBe('b c (1 held)');
+  });
+
+  it('counts at once what the answer does list, newcomers and bad news included', () => {
+    const tell = believer();
+    tell(0, 'none', 'a@1', 'b@2', 'c@3');
+    expect(tell(1, 'trouble', 'a!1', 'd@4')).toBe('a! b c d (2 held)');
+  });
+
+  it('measures the loss by the instances that could serve', () => {
+    const tell = believer();
+    tell(0, 'none', 'a@1', 'b@2', 'w!7', 'x!8', 'y!9');
+    expect(tell(1, 'trouble', 'w!7', 'x!8', 'y!9')).toBe('a b w! x! y! (2 held)');
+    const other = believer();
+    other(0, 'none', 'a@1', 'b@2', 'x!8', 'y!9', 'z!7');
+    expect(other(1, 'trouble', 'a@1', 'b@2')).toBe('a b (0 held)');
+  });
+
+  it('holds on longer when trouble returns, also for the rest of an earlier hold', () => {
+    const tell = believer();
+    tell(0, 'none', 'a@1', 'b@2', 'c@3');
+    tell(1000, 'trouble');
+    tell(2000, 'none', 'a@1', 'b@2');
+    expect(tell(40_000, 'trouble', 'a@1', 'b@2')).toBe('a b c (1 held)');
+    expect(tell(69_999, 'none', 'a@1', 'b@2')).toBe('a b c (1 held)');
+    expect(tell(70_000, 'none', 'a@1', 'b@2')).toBe('a b (0 held)');
+  });
+
+  it('gives a registry that is always doubtful its way in the end', () => {
+    const tell = believer();
+    tell(0, 'none', 'a@1', 'b@2');
+    expect(tell(1000, 'doubt')).toBe('a b (2 held)');
+    expect(tell(20_000, 'doubt')).toBe('a b (2 held)');
+    expect(tell(31_000, 'doubt')).toBe(' (0 held)');
+  });
+
+  it('holds nothing when the time to hold is zero', () => {
+    const tell = believer(0);
+    tell(0, 'none', 'a@1');
+    expect(tell(1, 'trouble')).toBe(' (0 held)');
+  });
+
+  it('never loses an instance of the answer, never shows one twice, and ends every hold', () => {
+    const step = fc.record({
+      afterMs: fc.nat(20_000),
+      suspicion: fc.constantFrom<Suspicion>('none', 'doubt', 'trouble'),
+      ids: fc.subarray(['a@1', 'b@2', 'c@3', 'd@4', 'e!5', 'x@1']),
+    });
+    fc.assert(
+      fc.property(fc.array(step, { maxLength: 30 }), (steps) => {
+        let believed: Snapshot | undefined;
+        let hold: Hold<Instance> | undefined;
+        let nowMs = 0;
+        for (const { afterMs, suspicion, ids } of steps) {
+          nowMs += afterMs;
+          const answer = snapshot(...ids);
+          const belief = weighAnswer(holdableSnapshot, {
+            believed,
+            answer,
+            suspicion,
+            hold,
+            nowMs,
+            holdMs: 30_000,
+          });
+          ({ value: believed, hold } = belief);
+          const keys = believed.instances.map(({ key }) => key);
+          expect(new Set(keys).size).toBe(keys.length);
+          expect(keys.length).toBe(answer.instances.length + believed.held);
+          expect(answer.instances.every((instance) => believed?.instances.includes(instance))).toBe(true);
+          expect(believed.held).toBe(hold?.items.length ?? 0);
+        }
+        const last = weighAnswer(holdableSnapshot, {
+          believed,
+          answer: snapshot(),
+          suspicion: 'none',
+          hold,
+          nowMs: nowMs + 30_000,
+          holdMs: 30_000,
+        });
+        expect(last).toEqual({ value: snapshot(), hold: undefined });
+      }),
+    );
+  });
+
+  it('weighs 10,000 instances in a few milliseconds', () => {
+    const believed = snapshot(...Array.from({ length: 10_000 }, (_, i) => `i${i}@${i + 1}`));
+    const startedMs = performance.now();
+    const facts = { believed, suspicion: 'trouble', hold: undefined, nowMs: 0, holdMs: 1 } as const;
+    weighAnswer(holdableSnapshot, { ...facts, answer: snapshot() });
+    expect(performance.now() - startedMs).toBeLessThan(300);
+  });
+});
+
+describe('holdableCatalog', () => {
+  const catalog = (services: Record<string, readonly string[]>): Catalog => ({ index: '1', services });
+
+  function tell(
+    before: Record<string, string[]>,
+    ...answers: Record<string, string[]>[]
+  ): Catalog['services'] {
+    let believed = catalog(before);
+    let hold: Hold<CatalogItem> | undefined;
+    answers.forEach((services, nowMs) => {
+      const suspicion = nowMs === 0 ? 'trouble' : 'none';
+      const facts = { believed, answer: catalog(services), suspicion, hold, nowMs, holdMs: 1000 } as const;
+      ({ value: believed, hold } = weighAnswer(holdableCatalog, facts));
+    });
+    return { ...believed.services };
+  }
+
+  it('keeps services and their tags when only Consul itself is left', () => {
+    expect(tell({ api: ['x'], consul: [] }, { consul: [] })).toEqual({ api: ['x'], consul: [] });
+  });
+
+  it('keeps the tags of instances that have not come back yet', () => {
+    const before = { api: ['v1', 'v2'], web: ['w'], consul: [] };
+    expect(tell(before, { consul: [] }, { api: ['v2', 'v3'], consul: [] })).toEqual({
+      api: ['v1', 'v2', 'v3'],
+      web: ['w'],
+      consul: [],
+    });
+  });
+
+  it('believes the loss of less than half of the services', () => {
+    expect(tell({ a: [], b: [], c: ['x'] }, { a: [], b: [] })).toEqual({ a: [], b: [] });
+  });
+
+  it('keeps service names that are parts of Object', () => {
+    const services = tell(JSON.parse('{"__proto__":["x"],"constructor":[]}') as Record<string, string[]>, {});
+    expect(Object.keys(services).sort()).toEqual(['__proto__', 'constructor']);
+  });
+});

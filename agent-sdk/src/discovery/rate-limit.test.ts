@@ -1,0 +1,81 @@
+import { describe, expect, it } from 'vitest';
+
+import type { AnswerPace } from './rate-limit.ts';
+import { createTokenBucket, createWatchPace } from './rate-limit.ts';
+
+/** How many answers fit into `forMs` when each comes at once and each pause is kept. */
+function answersWithin(forMs: number, pace: (nowMs: number) => number): number {
+  let nowMs = 0;
+  let answers = 0;
+  while (nowMs < forMs) {
+    answers += 1;
+    nowMs += pace(nowMs);
+    if (answers > 100_000) break;
+  }
+  return answers;
+}
+
+const early: AnswerPace = { kind: 'early', elapsedMs: 0 };
+
+describe('createTokenBucket', () => {
+  it('gives the burst at once and then one token per interval', () => {
+    const bucket = createTokenBucket(3, 100);
+    expect([0, 0, 0, 0, 100].map((nowMs) => bucket.take(nowMs))).toEqual([0, 0, 0, 100, 100]);
+  });
+
+  it('fills up again in quiet times, but never above the burst', () => {
+    const bucket = createTokenBucket(2, 100);
+    bucket.take(0);
+    bucket.take(0);
+    expect([10_000, 10_000, 10_000].map((nowMs) => bucket.take(nowMs))).toEqual([0, 0, 100]);
+  });
+
+  it('gains nothing from a clock that goes backwards', () => {
+    const bucket = createTokenBucket(1, 100);
+    bucket.take(1000);
+    expect(bucket.take(0)).toBe(100);
+    expect(bucket.take(1000)).toBe(200);
+  });
+});
+
+describe('createWatchPace', () => {
+  it('lets real changes through twenty a second', () => {
+    const pace = createWatchPace();
+    const answers = answersWithin(10_000, (nowMs) => pace.after({ kind: 'changed' }, nowMs));
+    expect(answers).toBeGreaterThan(190);
+    expect(answers).toBeLessThanOrEqual(221);
+  });
+
+  it('allows two early answers and then one a second', () => {
+    const pace = createWatchPace();
+    expect([0, 0, 0].map((nowMs) => pace.after(early, nowMs))).toEqual([0, 0, 1000]);
+  });
+
+  it('slows down to one in 15 s when early answers go on', () => {
+    const pace = createWatchPace();
+    const firstMinute = answersWithin(60_000, (nowMs) => pace.after(early, nowMs));
+    expect(firstMinute).toBeLessThan(20);
+    expect(pace.after(early, 60_000)).toBeGreaterThanOrEqual(15_000);
+  });
+
+  it('is patient again after a change or an uneventful wait', () => {
+    for (const kind of ['changed', 'idle'] as const) {
+      const pace = createWatchPace();
+      answersWithin(300_000, (nowMs) => pace.after(early, nowMs));
+      pace.after({ kind }, 400_000);
+      expect([400_000, 400_000, 400_000].map((nowMs) => pace.after(early, nowMs))).toEqual([0, 0, 1000]);
+    }
+  });
+
+  it('does not slow down for answers that take a second by themselves', () => {
+    const pace = createWatchPace();
+    for (let nowMs = 0; nowMs < 100_000; nowMs += 2000) {
+      expect(pace.after({ kind: 'early', elapsedMs: 2000 }, nowMs)).toBe(0);
+    }
+  });
+
+  it('asks for no pause after an uneventful wait', () => {
+    const pace = createWatchPace();
+    for (let answer = 0; answer < 100; answer += 1) expect(pace.after({ kind: 'idle' }, answer)).toBe(0);
+  });
+});
