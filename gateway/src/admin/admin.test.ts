@@ -1,0 +1,78 @@
+import { connect } from 'node:net';
+
+import { describe, expect, it } from 'vitest';
+
+import { createAdmin } from './admin.ts';
+
+const quiet = (): void => undefined;
+
+function admin() {
+  return createAdmin({
+    status: {
+      routes: () => [],
+      services: () => [],
+      readiness: () => ({ ready: true, detail: '' }),
+      summary: () => ({}),
+    },
+    metrics: { text: () => Promise.resolve(''), contentType: 'text/plain' },
+    log: { trace: quiet, debug: quiet, info: quiet, warn: quiet, error: quiet },
+  });
+}
+
+describe('the admin listener', () => {
+  it('listens on the port it reports, and guards loopback by Host', async () => {
+    const one = admin();
+    const { host, port } = await one.listen({ host: '127.0.0.1', port: 0 });
+    expect(host).toBe('127.0.0.1');
+    expect((await fetch(`http://127.0.0.1:${port}/livez`)).status).toBe(200);
+    const raw = await exchange(
+      port,
+      'GET /livez HTTP/1.1\r\nHost: evil.example\r\nConnection: close\r\n\r\n',
+    );
+    expect(raw).toMatch(/^HTTP\/1\.1 403 /);
+    await one.stop();
+  });
+
+  it('ends at once, with idle connections and half a request open, and stops twice without harm', async () => {
+    const one = admin();
+    const { port } = await one.listen({ host: '127.0.0.1', port: 0 });
+    await fetch(`http://127.0.0.1:${port}/livez`);
+    const half = connect(port, '127.0.0.1');
+    await new Promise<void>((resolve) => half.once('connect', resolve));
+    half.write('GET / HTTP/1.1\r\nHo');
+    half.on('error', quiet);
+    const closed = new Promise<void>((resolve) =>
+      half.once('close', () => {
+        resolve();
+      }),
+    );
+    half.resume();
+    await one.stop();
+    await one.stop();
+    await closed;
+    await expect(fetch(`http://127.0.0.1:${port}/livez`)).rejects.toThrow();
+  });
+
+  it('rejects with the system error when the port is taken, and can try again', async () => {
+    const [one, two] = [admin(), admin()];
+    const { port } = await one.listen({ host: '127.0.0.1', port: 0 });
+    await expect(two.listen({ host: '127.0.0.1', port })).rejects.toMatchObject({ code: 'EADDRINUSE' });
+    await two.listen({ host: '127.0.0.1', port: 0 });
+    await two.stop();
+    await one.stop();
+    await admin().stop();
+  });
+});
+
+function exchange(port: number, request: string): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const socket = connect(port, '127.0.0.1');
+    let text = '';
+    socket.on('data', (chunk: Buffer) => (text += chunk.toString('latin1')));
+    socket.on('error', reject);
+    socket.on('close', () => {
+      resolve(text);
+    });
+    socket.write(request);
+  });
+}

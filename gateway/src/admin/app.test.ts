@@ -1,0 +1,217 @@
+import { describe, expect, it } from 'vitest';
+
+import type { Log } from '../telemetry/log.ts';
+import { buildAdminApp } from './app.ts';
+import type { Exposure } from './host-guard.ts';
+import type { GatewayStatus, Readiness, ServiceStatus } from './status.ts';
+
+const hostile = '<img src=x onerror=alert(1)>\u001b[2J';
+
+const service: ServiceStatus = {
+  service: 'api-service',
+  registry: 'live',
+  ageMs: 1234,
+  message: undefined,
+  instances: [
+    {
+      id: 'x7k2',
+      key: 'dc1/n/x7k2',
+      address: '10.0.0.4',
+      port: 41_823,
+      status: 'passing',
+      health: 'healthy',
+      phase: 'serving',
+      weight: 1,
+      tags: [hostile],
+      meta: {},
+      inFlight: 2,
+      total: 17,
+    },
+    {
+      id: hostile,
+      key: 'k2',
+      address: 'fd00::1',
+      port: 1,
+      status: 'critical',
+      health: 'healthy',
+      phase: 'serving',
+      weight: 1,
+      tags: [],
+      meta: {},
+      inFlight: 0,
+      total: 0,
+    },
+  ],
+  quarantined: [{ id: 'bad', node: 'n', reason: 'port 0' }],
+};
+
+function app(options: { exposure?: Exposure; readiness?: Readiness; broken?: boolean } = {}) {
+  const errors: unknown[] = [];
+  const status: GatewayStatus = {
+    routes: () => {
+      if (options.broken === true) throw new Error('secret detail');
+      return [
+        {
+          host: undefined,
+          prefix: '/api',
+          service: 'api-service',
+          strip: undefined,
+          source: 'default',
+          state: 'active',
+          reason: undefined,
+        },
+        {
+          host: 'a.example',
+          prefix: '/',
+          service: 'gone',
+          strip: undefined,
+          source: 'registry',
+          state: 'conflict',
+          reason: 'claimed by web',
+        },
+      ];
+    },
+    services: () => [service],
+    readiness: () => options.readiness ?? { ready: true, detail: 'following the registry' },
+    summary: () => ({ name: 'roundhouse', engine: 'http-proxy' }),
+  };
+  const quiet = (): void => undefined;
+  const log: Log = {
+    trace: quiet,
+    debug: quiet,
+    info: quiet,
+    warn: quiet,
+    error: (m, f) => errors.push([m, f]),
+  };
+  const metrics = {
+    text: () => Promise.resolve('up 1\n'),
+    contentType: 'text/plain; version=0.0.4; charset=utf-8',
+  };
+  const built = buildAdminApp({ status, metrics, log }, options.exposure ?? 'loopback');
+  const get = (
+    url: string,
+    headers: Record<string, string> = {},
+    method: 'GET' | 'POST' | 'HEAD' | 'OPTIONS' = 'GET',
+  ) => built.inject({ method, url, headers: { host: 'localhost:8081', ...headers } });
+  return { get, errors };
+}
+
+describe('health', () => {
+  it('is alive, and ready or not with the reason', async () => {
+    expect((await app().get('/livez')).statusCode).toBe(200);
+    const ready = await app().get('/readyz');
+    expect([ready.statusCode, ready.json()]).toEqual([
+      200,
+      { status: 'ready', detail: 'following the registry' },
+    ]);
+    const draining = await app({ readiness: { ready: false, detail: 'draining' } }).get('/readyz');
+    expect([draining.statusCode, draining.json()]).toEqual([
+      503,
+      { status: 'not ready', detail: 'draining' },
+    ]);
+  });
+});
+
+describe('the API', () => {
+  it('gives routes, services, one service and a summary as JSON', async () => {
+    const { get } = app();
+    expect((await get('/api/routes')).json()).toMatchObject({
+      routes: [{ prefix: '/api' }, { state: 'conflict' }],
+    });
+    expect((await get('/api/services')).json()).toMatchObject({ services: [{ service: 'api-service' }] });
+    expect((await get('/api/services/api-service')).json()).toMatchObject({
+      instances: [{ inFlight: 2, total: 17 }, {}],
+    });
+    expect((await get('/api/summary')).json()).toMatchObject({
+      engine: 'http-proxy',
+      routes: 2,
+      instances: 2,
+    });
+  });
+
+  it('gives tables to who asks for text', async () => {
+    const { get } = app();
+    const routes = await get('/api/routes?format=text');
+    expect(routes.headers['content-type']).toBe('text/plain; charset=utf-8');
+    expect(routes.body).toBe(
+      'ROUTE       SERVICE      LIVE  STRIP  SOURCE    STATE\n' +
+        '/api        api-service  1/2   -      default   active\n' +
+        'a.example/  gone         -     -      registry  conflict: claimed by web\n',
+    );
+    const services = await get('/api/services', { accept: 'text/plain' });
+    expect(services.body).toMatch(/^api-service {2}live {6}1\.2s +x7k2 +10\.0\.0\.4:41823 +passing/m);
+    expect(services.body).toContain('[fd00::1]:1');
+    expect(services.body).toContain('not used: port 0');
+    expect((await get('/api/routes?format=json', { accept: 'text/plain' })).json()).toBeTypeOf('object');
+  });
+
+  it('refuses a format that there is not, and one given twice', async () => {
+    expect((await app().get('/api/routes?format=xml')).statusCode).toBe(400);
+    expect((await app().get('/api/routes?format=text&format=json')).statusCode).toBe(400);
+  });
+
+  it('shows hostile names as data: no control reaches a terminal, nothing is HTML', async () => {
+    const { get } = app();
+    const text = (await get('/api/services?format=text')).body;
+    expect(text.replaceAll('\n', '')).not.toMatch(/\p{Cc}/u);
+    const json = await get('/api/services');
+    expect(json.headers['content-type']).toContain('application/json');
+    expect(json.headers['x-content-type-options']).toBe('nosniff');
+  });
+});
+
+describe('answers to odd requests', () => {
+  it('are problem documents: 404, 405, 400, 500 without detail', async () => {
+    const { get, errors } = app({ broken: true });
+    for (const [url, method, status] of [
+      ['/nope', 'GET', 404],
+      ['/api/services/nobody', 'GET', 404],
+      ['/api/services/__proto__', 'GET', 404],
+      ['/api/services/a%2fb', 'GET', 404],
+      ['/api/routes', 'POST', 405],
+      ['/nope', 'OPTIONS', 405],
+      ['/%zz', 'GET', 400],
+      ['/api/routes', 'GET', 500],
+    ] as const) {
+      const reply = await get(url, {}, method);
+      expect([url, method, reply.statusCode]).toEqual([url, method, status]);
+      expect(reply.headers['content-type']).toContain('application/problem+json');
+      expect(reply.headers['cache-control']).toBe('no-store');
+      expect(reply.json()).toMatchObject({ status });
+      expect(reply.body).not.toContain('secret detail');
+    }
+    expect(errors).toHaveLength(1);
+  });
+
+  it('refuse a foreign Host or Origin on loopback, for every path, and not on the network', async () => {
+    for (const url of ['/', '/livez', '/metrics', '/api/routes', '/nope']) {
+      expect((await app().get(url, { host: 'evil.example' })).statusCode).toBe(403);
+      expect((await app().get(url, { origin: 'https://evil.example' })).statusCode).toBe(403);
+    }
+    expect((await app({ exposure: 'network' }).get('/livez', { host: 'gw.internal' })).statusCode).toBe(200);
+  });
+});
+
+describe('pages', () => {
+  it('all carry the safety headers and allow no framing and no foreign script', async () => {
+    for (const url of ['/', '/livez', '/readyz', '/metrics', '/api/routes', '/nope']) {
+      const { headers } = await app().get(url);
+      expect(headers['cache-control']).toBe('no-store');
+      expect(headers['x-content-type-options']).toBe('nosniff');
+      expect(headers['content-security-policy']).toContain("frame-ancestors 'none'");
+    }
+  });
+
+  it('start with an index, as HTML for browsers and text for the rest', async () => {
+    const html = await app().get('/', { accept: 'text/html,*/*' });
+    expect(html.headers['content-type']).toContain('text/html');
+    expect(html.body).toContain('<a href="/api/routes">');
+    expect((await app().get('/')).body).toContain('/readyz');
+  });
+
+  it('include the metrics under their own content type', async () => {
+    const reply = await app().get('/metrics');
+    expect(reply.body).toBe('up 1\n');
+    expect(reply.headers['content-type']).toBe('text/plain; version=0.0.4; charset=utf-8');
+  });
+});

@@ -1,0 +1,138 @@
+import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
+
+import type { Log } from '../telemetry/log.ts';
+import { refusedBy, type Exposure } from './host-guard.ts';
+import { indexHtml, indexText } from './index-page.ts';
+import type { GatewayStatus } from './status.ts';
+import { routesText, servicesText } from './text-tables.ts';
+
+/** What the admin listener shows. */
+export interface AdminOptions {
+  readonly status: GatewayStatus;
+  readonly metrics: { readonly text: () => Promise<string>; readonly contentType: string };
+  readonly log: Log;
+}
+
+/** On every answer. Nothing here is to be cached, framed, sniffed or scripted. */
+const safety = {
+  'cache-control': 'no-store',
+  'x-content-type-options': 'nosniff',
+  'content-security-policy':
+    "default-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; object-src 'none'",
+  'referrer-policy': 'no-referrer',
+  'cross-origin-resource-policy': 'same-origin',
+} as const;
+
+/** An RFC 9457 problem document. */
+function problem(reply: FastifyReply, status: number, title: string, detail: string): FastifyReply {
+  return reply
+    .code(status)
+    .type('application/problem+json')
+    .send(JSON.stringify({ type: 'about:blank', title, status, detail }));
+}
+
+/** `text` for `?format=text` or an `Accept` that names text/plain and not JSON; undefined for a format that there is not. */
+function formatOf(request: FastifyRequest): 'json' | 'text' | undefined {
+  const { query } = request;
+  const asked: unknown =
+    typeof query === 'object' && query !== null && 'format' in query ? query.format : undefined;
+  if (asked === 'json' || asked === 'text') return asked;
+  if (asked !== undefined) return undefined;
+  const accept = request.headers.accept ?? '';
+  return accept.includes('text/plain') && !accept.includes('json') ? 'text' : 'json';
+}
+
+function answer(
+  request: FastifyRequest,
+  reply: FastifyReply,
+  json: () => unknown,
+  text: () => string,
+): FastifyReply {
+  const format = formatOf(request);
+  if (format === undefined) return problem(reply, 400, 'Bad Request', 'format is json or text.');
+  if (format === 'text') return reply.type('text/plain; charset=utf-8').send(text());
+  return reply.type('application/json; charset=utf-8').send(JSON.stringify(json()));
+}
+
+/** The admin application, not listening yet. It reads and never changes anything. Its owner closes it. */
+export function buildAdminApp(options: AdminOptions, exposure: Exposure): FastifyInstance {
+  const { status, metrics, log } = options;
+  const app = Fastify({
+    logger: false,
+    bodyLimit: 1,
+    connectionTimeout: 30_000,
+    requestTimeout: 10_000,
+    keepAliveTimeout: 65_000,
+    // Stopping doesn't wait for a scraper that keeps its connection.
+    forceCloseConnections: true,
+    frameworkErrors: (_error, _request, reply) => {
+      void reply.headers(safety);
+      void problem(reply, 400, 'Bad Request', 'The path is not valid.');
+    },
+  });
+
+  app.addHook('onRequest', async (request, reply) => {
+    void reply.headers(safety);
+    const refusal = refusedBy(exposure, request.headers);
+    if (refusal !== undefined) return problem(reply, 403, 'Forbidden', refusal);
+    if (request.method === 'GET' || request.method === 'HEAD') return undefined;
+    void reply.header('allow', 'GET, HEAD');
+    return problem(reply, 405, 'Method Not Allowed', 'This listener only shows; it changes nothing.');
+  });
+  app.setNotFoundHandler((_request, reply) =>
+    problem(reply, 404, 'Not Found', 'There is no such page. / lists those that there are.'),
+  );
+  app.setErrorHandler((error, request, reply) => {
+    log.error('admin request failed', { err: error, path: request.url });
+    return problem(reply, 500, 'Internal Server Error', 'The gateway made a mistake; its log says which.');
+  });
+
+  app.get('/', (request, reply) =>
+    (request.headers.accept ?? '').includes('text/html')
+      ? reply.type('text/html; charset=utf-8').send(indexHtml())
+      : reply.type('text/plain; charset=utf-8').send(indexText()),
+  );
+  app.get('/livez', (_request, reply) => reply.send({ status: 'alive' }));
+  app.get('/readyz', (_request, reply) => {
+    const { ready, detail } = status.readiness();
+    return reply.code(ready ? 200 : 503).send({ status: ready ? 'ready' : 'not ready', detail });
+  });
+  app.get('/metrics', async (_request, reply) => reply.type(metrics.contentType).send(await metrics.text()));
+  app.get('/api/summary', (_request, reply) => {
+    const services = status.services();
+    return reply.send({
+      ...status.summary(),
+      ready: status.readiness(),
+      routes: status.routes().length,
+      services: services.length,
+      instances: services.reduce((sum, service) => sum + service.instances.length, 0),
+    });
+  });
+  app.get('/api/routes', (request, reply) =>
+    answer(
+      request,
+      reply,
+      () => ({ routes: status.routes() }),
+      () => routesText(status.routes(), status.services()),
+    ),
+  );
+  app.get('/api/services', (request, reply) =>
+    answer(
+      request,
+      reply,
+      () => ({ services: status.services() }),
+      () => servicesText(status.services()),
+    ),
+  );
+  app.get<{ Params: { name: string } }>('/api/services/:name', (request, reply) => {
+    const service = status.services().find((candidate) => candidate.service === request.params.name);
+    if (service === undefined) return problem(reply, 404, 'Not Found', 'No service of this name is routed.');
+    return answer(
+      request,
+      reply,
+      () => service,
+      () => servicesText([service]),
+    );
+  });
+  return app;
+}

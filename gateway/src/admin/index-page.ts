@@ -1,0 +1,27 @@
+/** What the admin listener offers, for whoever opens it by hand. */
+const endpoints = [
+  ['/livez', 'the process is alive'],
+  ['/readyz', 'ready for traffic: 200, or 503 with the reason'],
+  ['/metrics', 'Prometheus metrics'],
+  ['/api/summary', 'version, engine, uptime, counts'],
+  ['/api/routes', 'what is routed where'],
+  ['/api/services', 'services with their instances'],
+] as const;
+
+/** As text. */
+export function indexText(): string {
+  const lines = endpoints.map(([path, meaning]) => `  ${path.padEnd(15)} ${meaning}`);
+  return `Roundhouse admin\n\n${lines.join('\n')}\n\nAdd ?format=text to the last two for a table.\n`;
+}
+
+/** As HTML, without scripts and styles. */
+export function indexHtml(): string {
+  const items = endpoints
+    .map(([path, meaning]) => `<li><a href="${path}">${path}</a>: ${meaning}</li>`)
+    .join('\n');
+  return (
+    '<!doctype html>\n<html lang="en">\n<head><meta charset="utf-8"><title>Roundhouse admin</title></head>\n' +
+    `<body>\n<h1>Roundhouse admin</h1>\n<ul>\n${items}\n</ul>\n` +
+    '<p>As tables: <a href="/api/routes?format=text">routes</a>, <a href="/api/services?format=text">services</a>.</p>\n</body>\n</html>\n'
+  );
+}
