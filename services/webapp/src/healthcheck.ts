@@ -1,0 +1,15 @@
+/**
+ * `node dist/healthcheck.js`: exits 0 when the instance on `PORT` (default 3000, as in the image) answers
+ * `GET /healthz` with 200 within two seconds, otherwise 1. For a container's HEALTHCHECK.
+ */
+const { PORT: port = '3000' } = process.env;
+const url = `http://127.0.0.1:${port}/healthz`;
+
+try {
+  const { status } = await fetch(url, { signal: AbortSignal.timeout(2000) });
+  console.log(`${url}: ${status}`);
+  process.exitCode = status === 200 ? 0 : 1;
+} catch (error) {
+  console.error(url, error instanceof Error ? (error.cause ?? error.message) : error);
+  process.exitCode = 1;
+}
