@@ -1,0 +1,258 @@
+import type { Socket } from 'node:net';
+
+import type { ErrorCode } from '../../exchange/errors.ts';
+import type { ClientFacts } from '../../exchange/seam.ts';
+import type { EngineContext } from './engine-context.ts';
+import { ExchangeRun } from './exchange-run.ts';
+import { answerText } from './message-text.ts';
+import { parseRequestHead } from './request-head.ts';
+import { Timeout, type TimeoutOwner } from './timeout-wheel.ts';
+
+/** Most heads fit in this: a chunk of body behind one need not become a string. */
+const firstLookBytes = 2_048;
+/** Bytes behind a request that are kept until its exchange is over; above it, reading pauses. */
+const heldBytes = 65_536;
+/** How long, and for how many bytes, input is read and dropped after the last answer, so that no reset overtakes it (R34). */
+const lingerMs = 2_000;
+const lingerBytes = 33_554_432;
+
+const lineFeed = 0x0a;
+
+/**
+ * A client's connection: reads one request head after the other, has each exchange run to its end before the next begins
+ * (R41), and closes so that the last answer arrives. Everything about the exchange itself is in {@link ExchangeRun}.
+ * Ends by itself, by `close` or by `destroy`.
+ */
+export class ClientConnection implements TimeoutOwner {
+  readonly socket: Socket;
+  readonly timeout: Timeout;
+  /** `head`: between exchanges. `closing`: the last answer has been written. */
+  phase: 'head' | 'exchange' | 'closing' | 'closed' = 'head';
+  /** `ended`: the client has sent all it will send. */
+  input: 'open' | 'ended' = 'open';
+  readonly #context: EngineContext;
+  #run: ExchangeRun | undefined;
+  /** Bytes that have not been understood yet: part of a head, or what follows the request in progress. */
+  #held: Buffer | undefined;
+  #facts: ClientFacts | undefined;
+  #reading: 'on' | 'paused' = 'on';
+  /** `busy`: the loop over heads is running further up the stack. */
+  #loop: 'idle' | 'busy' = 'idle';
+  #requests = 0;
+  #dropped = 0;
+
+  constructor(socket: Socket, context: EngineContext) {
+    this.socket = socket;
+    this.#context = context;
+    this.timeout = new Timeout(this);
+    context.wheel.arm(this.timeout, context.limits.requestHeadMs);
+    socket.on('data', (bytes: Buffer) => {
+      this.#received(bytes);
+    });
+    socket.on('end', () => {
+      this.#inputEnded();
+    });
+    socket.on('drain', () => this.#run?.clientDrained());
+    socket.on('error', () => {
+      this.#gone();
+    });
+    socket.on('close', () => {
+      this.#gone();
+      this.#context.wheel.remove(this.timeout);
+    });
+  }
+
+  /** Who it is; asked of the kernel once, when the first request needs it. */
+  get facts(): ClientFacts {
+    this.#facts ??= {
+      address: unmapped(this.socket.remoteAddress ?? ''),
+      port: this.socket.remotePort ?? 0,
+      scheme: 'http',
+      localPort: this.socket.localPort ?? 0,
+    };
+    return this.#facts;
+  }
+
+  /** Whether it is a keep-alive connection with nothing under way. */
+  get idle(): boolean {
+    return this.phase === 'head' && this.#held === undefined && this.#requests > 0;
+  }
+
+  /** Gives what was held back to the exchange that can take it now. */
+  feed(): void {
+    const held = this.#held;
+    if (held === undefined || this.#run === undefined) return;
+    this.#held = undefined;
+    const taken = this.#run.clientBytes(held, 0, held.length);
+    if (taken < held.length) this.#hold(held, taken, held.length);
+    else this.resumeReading();
+  }
+
+  /** The exchange is over: the next request, or the end. */
+  exchangeOver(connection: 'keep' | 'close'): void {
+    this.#run = undefined;
+    if (this.phase !== 'exchange') return;
+    if (connection === 'close' || this.#context.state === 'discouraged') {
+      this.close();
+      return;
+    }
+    this.phase = 'head';
+    if (this.#loop === 'busy') return;
+    const held = this.#held;
+    if (held === undefined) {
+      this.#awaitNext();
+      return;
+    }
+    this.#held = undefined;
+    this.resumeReading();
+    this.#readHeads(held);
+  }
+
+  pauseReading(): void {
+    if (this.#reading === 'paused') return;
+    this.#reading = 'paused';
+    this.socket.pause();
+  }
+
+  resumeReading(): void {
+    if (this.#reading === 'on') return;
+    this.#reading = 'on';
+    this.socket.resume();
+  }
+
+  /** Ends the connection after what has been written: says so, then reads and drops what still comes for a while (R34). */
+  close(): void {
+    if (this.phase === 'closing' || this.phase === 'closed') return;
+    this.phase = 'closing';
+    this.#held = undefined;
+    this.resumeReading();
+    // A client that reads slowly gets as long as one between two requests.
+    this.#context.wheel.arm(this.timeout, this.#context.limits.keepAliveMs);
+    this.socket.end(() => {
+      if (this.phase === 'closing') this.#context.wheel.arm(this.timeout, lingerMs);
+    });
+  }
+
+  /** Ends the connection at once. `reset`: what was sent must not look finished. */
+  destroy(how: 'plain' | 'reset'): void {
+    this.phase = 'closed';
+    this.#held = undefined;
+    if (how === 'reset') this.socket.resetAndDestroy();
+    else this.socket.destroy();
+  }
+
+  /** Cuts whatever is under way, at the end of a drain. */
+  shutdown(): void {
+    this.#run?.shutdown();
+    this.destroy('plain');
+  }
+
+  timedOut(): void {
+    if (this.phase === 'exchange') this.#run?.clientTimedOut();
+    else if (this.phase === 'head' && this.#held !== undefined) this.#refuse('request_timeout');
+    else if (this.phase === 'head') this.close();
+    else this.destroy('plain');
+  }
+
+  #received(bytes: Buffer): void {
+    if (this.phase === 'head') {
+      const held = this.#held;
+      if (held === undefined) {
+        this.#readHeads(bytes);
+        return;
+      }
+      const all = Buffer.concat([held, bytes]);
+      // Without the end of a line there is nothing new to understand.
+      if (!bytes.includes(lineFeed) && all.length < this.#context.limits.headBytes) this.#held = all;
+      else {
+        this.#held = undefined;
+        this.#readHeads(all);
+      }
+    } else if (this.phase === 'exchange' && this.#run !== undefined) {
+      const taken = this.#held === undefined ? this.#run.clientBytes(bytes, 0, bytes.length) : 0;
+      if (taken < bytes.length) this.#hold(bytes, taken, bytes.length);
+    } else {
+      this.#dropped += bytes.length;
+      if (this.#dropped > lingerBytes) this.destroy('plain');
+    }
+  }
+
+  /** Runs requests for as long as whole heads are there and exchanges end at once. */
+  #readHeads(bytes: Buffer): void {
+    this.#loop = 'busy';
+    let at = 0;
+    while (at < bytes.length && this.phase === 'head') {
+      const head = this.#parse(bytes, at);
+      if (head === 'incomplete') {
+        this.#held = at === 0 ? bytes : Buffer.from(bytes.subarray(at));
+        if (at > 0 || this.#requests > 0)
+          this.#context.wheel.arm(this.timeout, this.#context.limits.requestHeadMs);
+        at = bytes.length;
+      } else if (typeof head === 'string') {
+        this.#refuse(head);
+        at = bytes.length;
+      } else {
+        this.phase = 'exchange';
+        this.#requests += 1;
+        this.#context.wheel.disarm(this.timeout);
+        const run = new ExchangeRun(this, head, this.#context);
+        this.#run = run;
+        at = run.begin(bytes, at + head.end, bytes.length);
+      }
+    }
+    this.#loop = 'idle';
+    if (at < bytes.length && this.phase === 'exchange') this.#hold(bytes, at, bytes.length);
+    else if (this.phase === 'head' && this.#held === undefined) this.#awaitNext();
+  }
+
+  #parse(bytes: Buffer, at: number): ReturnType<typeof parseRequestHead> {
+    const { limits } = this.#context;
+    const end = Math.min(bytes.length, at + limits.headBytes + 1);
+    const first = Math.min(end, at + firstLookBytes);
+    const head = parseRequestHead(bytes.toString('latin1', at, first), limits);
+    const full =
+      head === 'incomplete' && first < end
+        ? parseRequestHead(bytes.toString('latin1', at, end), limits)
+        : head;
+    if (typeof full === 'string' || limits.bodyBytes === 0 || full.body.kind !== 'length') return full;
+    return full.body.bytes > limits.bodyBytes ? 'content_too_large' : full;
+  }
+
+  #awaitNext(): void {
+    if (this.input === 'ended' || this.#context.state === 'discouraged') this.close();
+    else if (this.#requests > 0) this.#context.wheel.arm(this.timeout, this.#context.limits.keepAliveMs);
+  }
+
+  #hold(bytes: Buffer, from: number, to: number): void {
+    const rest = Buffer.from(bytes.subarray(from, to));
+    this.#held = this.#held === undefined ? rest : Buffer.concat([this.#held, rest]);
+    if (this.#held.length > heldBytes) this.pauseReading();
+  }
+
+  /** Answers what is not a request, and ends the connection: nothing behind it can be understood. */
+  #refuse(code: ErrorCode): void {
+    const step = this.#context.exchanges.refuse(code, this.facts);
+    const date = this.#context.httpDate();
+    this.socket.write(answerText(step, 'GET', { date, connection: 'close' }), 'latin1');
+    this.close();
+  }
+
+  #inputEnded(): void {
+    this.input = 'ended';
+    if (this.phase === 'exchange') this.#run?.clientEnded();
+    else if (this.phase === 'head') this.destroy('plain');
+  }
+
+  #gone(): void {
+    this.phase = 'closed';
+    this.#held = undefined;
+    const run = this.#run;
+    this.#run = undefined;
+    run?.clientGone();
+  }
+}
+
+/** `::ffff:192.0.2.1` is an IPv4 client on a dual-stack socket. */
+function unmapped(address: string): string {
+  return address.startsWith('::ffff:') && address.includes('.') ? address.slice(7) : address;
+}

@@ -1,0 +1,18 @@
+import type { Exchanges } from '../../exchange/seam.ts';
+import type { ListenerLimits } from '../engine.ts';
+import type { TimeoutWheel } from './timeout-wheel.ts';
+import type { UpstreamPools } from './upstream-pools.ts';
+
+/** What the client connections of one engine share. */
+export interface EngineContext {
+  readonly exchanges: Exchanges;
+  readonly limits: ListenerLimits;
+  readonly wheel: TimeoutWheel;
+  readonly pools: UpstreamPools;
+  /** The present time as an HTTP date (RFC 9110 §5.6.7). */
+  readonly httpDate: () => string;
+  /** `discouraged`: every answer closes its connection. */
+  state: 'open' | 'discouraged';
+  /** Exchanges between their head and their end. */
+  exchangesRunning: number;
+}

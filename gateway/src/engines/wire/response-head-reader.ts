@@ -1,0 +1,56 @@
+import type { HeadLimits } from './request-head.ts';
+import { parseResponseHead, type ParsedResponse } from './response-head.ts';
+
+/** Most heads fit in this: a chunk of body behind one need not become a string. */
+const firstLookBytes = 2_048;
+
+/**
+ * Puts the heads of responses together from the reads they arrive in, however they are split. One per connection to an
+ * instance, used over and over.
+ */
+export class ResponseHeadReader {
+  /** After a head: the buffer with what follows it, from `at` to `end`. */
+  bytes: Buffer = Buffer.alloc(0);
+  at = 0;
+  end = 0;
+  /** Whether part of a head is waiting for the rest. */
+  partial: 'no' | 'yes' = 'no';
+
+  /** Takes a read; `bytes` need be valid during the call only. Then `next` says what is in it. */
+  add(bytes: Buffer, from: number, to: number): void {
+    if (this.partial === 'yes') {
+      this.bytes = Buffer.concat([this.bytes.subarray(this.at, this.end), bytes.subarray(from, to)]);
+      this.at = 0;
+      this.end = this.bytes.length;
+      this.partial = 'no';
+    } else {
+      this.bytes = bytes;
+      this.at = from;
+      this.end = to;
+    }
+  }
+
+  /** The next head, to a request with `method`; `incomplete`: what there is of it is kept until more is added. */
+  next(method: string, limits: HeadLimits): ParsedResponse | 'incomplete' | 'malformed' {
+    const { bytes, at } = this;
+    const most = Math.min(this.end, at + limits.headBytes + 1);
+    const first = Math.min(most, at + firstLookBytes);
+    let head = parseResponseHead(bytes.toString('latin1', at, first), method, limits);
+    if (head === 'incomplete' && first < most)
+      head = parseResponseHead(bytes.toString('latin1', at, most), method, limits);
+    if (head === 'incomplete') {
+      this.bytes = Buffer.from(bytes.subarray(at, this.end));
+      this.at = 0;
+      this.end = this.bytes.length;
+      this.partial = this.end > 0 ? 'yes' : 'no';
+    } else if (head !== 'malformed') this.at += head.end;
+    return head;
+  }
+
+  /** Forgets everything, for the next request. */
+  clear(): void {
+    this.partial = 'no';
+    this.at = 0;
+    this.end = 0;
+  }
+}

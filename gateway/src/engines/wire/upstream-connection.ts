@@ -1,0 +1,179 @@
+import { connect, type Socket } from 'node:net';
+
+import type { Endpoint } from '@roundhouse/agent-sdk/balancing';
+
+import type { ErrorCode } from '../../exchange/errors.ts';
+import type { ReadBuffers } from './read-buffer.ts';
+import { ResponseHeadReader } from './response-head-reader.ts';
+import { Timeout, type TimeoutOwner, type TimeoutWheel } from './timeout-wheel.ts';
+
+/** Who uses a connection to an instance at the moment: it hears everything that happens on it. */
+export interface UpstreamUser {
+  upstreamConnected(): void;
+  /** Valid during the call only, unless the connection reads into a block of its own (`readsLarge`). */
+  upstreamBytes(bytes: Buffer, from: number, to: number): void;
+  /** The instance has said all it will say (FIN). */
+  upstreamEnded(): void;
+  /** The connection is gone. `sent`: whether anything that was written can have reached the instance. */
+  upstreamLost(code: ErrorCode, sent: 'nothing' | 'something'): void;
+  /** Everything written has left; called only after a write that did not fit. */
+  upstreamDrained(): void;
+  upstreamTimedOut(): void;
+}
+
+/** What the connections of an engine share. */
+export interface UpstreamContext {
+  readonly wheel: TimeoutWheel;
+  readonly buffers: ReadBuffers;
+  /** Called once per connection, when its socket has closed. */
+  readonly closed: (connection: UpstreamConnection) => void;
+}
+
+/** How long the kernel waits before it asks a silent peer whether it is still there. */
+const keepAliveProbeMs = 30_000;
+
+/**
+ * A connection to an instance: opened for one user, lent to one at a time, dropped when anything happens on it while nobody
+ * uses it (R37). Ended by `destroy`, by its pool, or by the instance.
+ */
+export class UpstreamConnection implements TimeoutOwner {
+  readonly endpoint: Endpoint;
+  readonly socket: Socket;
+  readonly timeout: Timeout;
+  readonly heads = new ResponseHeadReader();
+  /** Exchanges it has completed. */
+  served = 0;
+  phase: 'connecting' | 'open' | 'closed' = 'connecting';
+  user: UpstreamUser | undefined;
+  /** Writes of the present user. */
+  writes = 0;
+  /** The buffer that the kernel fills next, when it is one of our own. */
+  #block: Buffer | undefined;
+  #reads: 'shared' | 'own' = 'shared';
+  readonly #context: UpstreamContext;
+
+  constructor(endpoint: Endpoint, user: UpstreamUser, context: UpstreamContext) {
+    this.endpoint = endpoint;
+    this.user = user;
+    this.#context = context;
+    this.timeout = new Timeout(this);
+    const { address, port } = endpoint.instance;
+    this.socket = connect({
+      host: address,
+      port,
+      noDelay: true,
+      keepAlive: true,
+      keepAliveInitialDelay: keepAliveProbeMs,
+      allowHalfOpen: true,
+      onread: {
+        buffer: () => this.#nextBuffer(),
+        callback: (length, bytes) => this.#read(length, bytes),
+      },
+    });
+    this.socket.on('connect', () => {
+      this.phase = 'open';
+      this.user?.upstreamConnected();
+    });
+    this.socket.on('end', () => {
+      if (this.user === undefined) this.destroy();
+      else this.user.upstreamEnded();
+    });
+    this.socket.on('drain', () => this.user?.upstreamDrained());
+    this.socket.on('error', (error) => {
+      this.#lost(error);
+    });
+    this.socket.on('close', () => {
+      const { user } = this;
+      this.destroy();
+      this.#context.wheel.remove(this.timeout);
+      this.#context.closed(this);
+      user?.upstreamLost('upstream_reset', 'something');
+    });
+  }
+
+  /** From the next read on, into a block of its own: for bodies that are worth not copying. */
+  readsLarge(): void {
+    this.#reads = 'own';
+  }
+
+  /** Whether `bytes` may be written on as they are. Say `wroteOn` afterwards. */
+  owns(bytes: Buffer): boolean {
+    return this.#reads === 'own' && bytes === this.#block;
+  }
+
+  /** The block was written on: when the kernel has not taken it all, it belongs to that write, and another one is taken. */
+  wroteOn(target: Socket): void {
+    if (target.writableLength > 0) this.#block = undefined;
+  }
+
+  /** The user has no more use for it, and it may serve another. Only from within a read callback. */
+  settle(): void {
+    this.user = undefined;
+    this.writes = 0;
+    this.served += 1;
+    this.heads.clear();
+    this.#reads = 'shared';
+    if (this.#block !== undefined) this.#context.buffers.giveBack(this.#block);
+    this.#block = undefined;
+  }
+
+  arm(ms: number): void {
+    this.#context.wheel.arm(this.timeout, ms);
+  }
+
+  disarm(): void {
+    this.#context.wheel.disarm(this.timeout);
+  }
+
+  timedOut(): void {
+    if (this.user === undefined) this.destroy();
+    else this.user.upstreamTimedOut();
+  }
+
+  /** Closes it at once. Its user hears nothing more. */
+  destroy(): void {
+    this.user = undefined;
+    this.phase = 'closed';
+    this.socket.destroy();
+  }
+
+  /** As `destroy`, with a reset: what the instance got must not look finished. */
+  reset(): void {
+    this.user = undefined;
+    this.phase = 'closed';
+    if (this.socket.connecting) this.socket.destroy();
+    else this.socket.resetAndDestroy();
+  }
+
+  #nextBuffer(): Buffer {
+    if (this.#reads === 'shared') return this.#context.buffers.shared;
+    this.#block ??= this.#context.buffers.take();
+    return this.#block;
+  }
+
+  #read(length: number, bytes: Uint8Array): boolean {
+    // R37: nothing may be said on a connection that nobody asked anything.
+    if (this.user === undefined) this.destroy();
+    else if (Buffer.isBuffer(bytes)) this.user.upstreamBytes(bytes, 0, length);
+    return true;
+  }
+
+  #lost(error: NodeJS.ErrnoException): void {
+    const { user } = this;
+    const connecting = this.phase === 'connecting';
+    this.user = undefined;
+    this.phase = 'closed';
+    if (user === undefined) return;
+    if (connecting) user.upstreamLost(connectFailure(error.code), 'nothing');
+    else {
+      // A first write that the kernel itself refused: the connection had been closed before, and nothing has left.
+      const refused = error.syscall === 'write' && this.writes <= 1;
+      user.upstreamLost('upstream_reset', refused ? 'nothing' : 'something');
+    }
+  }
+}
+
+function connectFailure(code: string | undefined): ErrorCode {
+  if (code === 'ECONNREFUSED') return 'connect_refused';
+  return code === 'ETIMEDOUT' ? 'connect_timeout' : 'connect_failed';
+}

@@ -1,0 +1,128 @@
+import { createServer, type Server, type Socket } from 'node:net';
+
+import type { BoundAddress, Engine, EngineOptions, EngineStats } from '../engine.ts';
+import { ClientConnection } from './client-connection.ts';
+import type { EngineContext } from './engine-context.ts';
+import { createHttpDate } from './http-date.ts';
+import { ReadBuffers } from './read-buffer.ts';
+import { processTicker, TimeoutWheel } from './timeout-wheel.ts';
+import { UpstreamPools } from './upstream-pools.ts';
+
+/** Half a second's worth of new connections on a busy edge; the kernel caps it at `somaxconn`. */
+const backlog = 4_096;
+
+/**
+ * The engine on bare sockets: its own HTTP/1.1, strict about what it reads and exact in what it writes. Ended by `stop`.
+ */
+export function createWireEngine(options: EngineOptions): Engine {
+  return new WireEngine(options);
+}
+
+class WireEngine implements Engine {
+  readonly name = 'wire';
+  readonly #clients = new Set<ClientConnection>();
+  readonly #wheel = new TimeoutWheel(processTicker);
+  readonly #pools: UpstreamPools;
+  readonly #context: EngineContext;
+  readonly #server: Server;
+  /** Called whenever a client connection has closed, while `stop` waits. */
+  #whenClosed: (() => void) | undefined;
+
+  constructor({ exchanges, limits, poolIdleMs }: EngineOptions) {
+    const wheel = this.#wheel;
+    this.#pools = new UpstreamPools({ wheel, buffers: new ReadBuffers(), idleMs: poolIdleMs });
+    const httpDate = createHttpDate(Date.now);
+    this.#context = {
+      exchanges,
+      limits,
+      wheel,
+      pools: this.#pools,
+      httpDate,
+      state: 'open',
+      exchangesRunning: 0,
+    };
+    this.#server = createServer({ allowHalfOpen: true, noDelay: true }, (socket) => {
+      this.#accept(socket);
+    });
+  }
+
+  listen({ host, port }: { readonly host: string; readonly port: number }): Promise<BoundAddress> {
+    return new Promise((resolve, reject) => {
+      const server = this.#server;
+      server.once('error', reject);
+      server.listen({ host, port, backlog }, () => {
+        server.off('error', reject);
+        // EMFILE while accepting: the kernel keeps the connection in its queue, and there is nothing else to do.
+        server.on('error', () => undefined);
+        const bound = server.address();
+        resolve(
+          typeof bound === 'object' && bound !== null
+            ? { host: bound.address, port: bound.port }
+            : { host, port },
+        );
+      });
+    });
+  }
+
+  discourage(): void {
+    this.#context.state = 'discouraged';
+    for (const client of this.#clients) if (client.idle) client.close();
+  }
+
+  async stop(drainMs: number): Promise<number> {
+    this.discourage();
+    const closed = new Promise<void>((resolve) => {
+      this.#server.close(() => {
+        resolve();
+      });
+    });
+    await this.#drained(drainMs);
+    const cut = this.#context.exchangesRunning;
+    for (const client of this.#clients) client.shutdown();
+    await this.#pools.close();
+    await closed;
+    this.#wheel.stop();
+    return cut;
+  }
+
+  retain(live: ReadonlySet<string>): void {
+    this.#pools.retain(live);
+  }
+
+  stats(): EngineStats {
+    return {
+      clientConnections: this.#clients.size,
+      exchanges: this.#context.exchangesRunning,
+      upstreamConnections: this.#pools.size,
+    };
+  }
+
+  #accept(socket: Socket): void {
+    if (this.#clients.size >= this.#context.limits.connections) {
+      socket.on('error', () => undefined);
+      socket.destroy();
+      return;
+    }
+    const client = new ClientConnection(socket, this.#context);
+    this.#clients.add(client);
+    socket.on('close', () => {
+      this.#clients.delete(client);
+      this.#whenClosed?.();
+    });
+  }
+
+  /** Resolves when no exchange is under way and every last answer has left, or when the time is up. */
+  #drained(drainMs: number): Promise<void> {
+    return new Promise((resolve) => {
+      const timer = setTimeout(resolve, drainMs);
+      const check = (): void => {
+        for (const client of this.#clients)
+          if (client.phase === 'exchange' || client.phase === 'closing') return;
+        clearTimeout(timer);
+        resolve();
+      };
+      this.#whenClosed = check;
+      check();
+    });
+  }
+}
