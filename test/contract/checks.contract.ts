@@ -68,8 +68,8 @@ export function checksContract({ http, name }: ContractSubject): void {
   });
 
   it('keeps a TTL check passing as long as it is passed in time', async () => {
-    await http().put('/agent/service/register', withTtl('1s', 'passing'));
-    for (const endMs = performance.now() + 2_200; performance.now() < endMs;) {
+    await http().put('/agent/service/register', withTtl('2s', 'passing'));
+    for (const endMs = performance.now() + 3_000; performance.now() < endMs;) {
       await http().put(`/agent/check/pass/${name()}:ttl`);
       expect((await http().get('/agent/checks')).json).toMatchObject({
         [`${name()}:ttl`]: { Status: 'passing' },

@@ -9,15 +9,19 @@ const unitMs = new Map([
   ['h', 3_600_000],
 ]);
 
+/** Longer than any duration that means something. */
+const maxDurationLength = 100;
+
 /**
  * Milliseconds of a Go duration (`1m30s`, `250ms`, `1.5h`, `0`), the notation of Consul's API; undefined when it is none.
  * A number without a unit is none, apart from 0 (Go's `time.ParseDuration`).
  */
 export function parseGoDuration(text: string): number | undefined {
+  if (text.length > maxDurationLength) return undefined;
   const [, sign, magnitude] = /^([-+]?)(.+)$/s.exec(text) ?? [];
   if (magnitude === undefined) return undefined;
   if (magnitude === '0') return 0;
-  if (!/^(?:(?:\d+\.?\d*|\.\d+)(?:ns|us|µs|μs|ms|s|m|h))+$/.test(magnitude)) return undefined;
+  if (!/^(?:(?:\d+(?:\.\d*)?|\.\d+)(?:ns|us|µs|μs|ms|s|m|h))+$/.test(magnitude)) return undefined;
   let ms = 0;
   for (const [, amount, unit] of magnitude.matchAll(/([\d.]+)([a-zµμ]+)/g)) {
     ms += Number(amount) * (unitMs.get(unit ?? '') ?? Number.NaN);
