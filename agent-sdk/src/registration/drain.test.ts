@@ -7,6 +7,7 @@ import { afterEach, describe, expect, it } from 'vitest';
 
 import { eventually } from '../../../test/support/eventually.ts';
 
+import type { Clock } from './clock.ts';
 import { systemClock } from './clock.ts';
 import { createDrain } from './drain.ts';
 
@@ -15,11 +16,9 @@ afterEach(() => {
   for (const end of ends.splice(0)) end();
 });
 
-const nothing = () => Promise.resolve();
-
-async function serve(handler: RequestListener) {
+async function serve(handler: RequestListener, clock: Clock = systemClock) {
   const server = createServer(handler);
-  const drain = createDrain(server, systemClock);
+  const drain = createDrain(server, clock);
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   ends.push(() => {
     server.close();
@@ -87,7 +86,7 @@ describe('drain', () => {
     const second = await get(port, agent);
     expect([first.status, first.headers.connection]).toEqual([200, 'close']);
     expect([second.status, second.headers.connection]).toEqual([200, 'close']);
-    expect(await drain.finish({ timeoutMs: 5_000, lastCall: nothing })).toEqual({ cut: 0 });
+    expect(await drain.finish({ timeoutMs: 5_000, goodbye: undefined })).toEqual({ cut: 0 });
   });
 
   it('finishes what is in flight, with Connection: close, before it is over', async () => {
@@ -102,7 +101,7 @@ describe('drain', () => {
     await eventually(() => {
       expect(answer).toBeDefined();
     });
-    const finished = drain.finish({ timeoutMs: 5_000, lastCall: nothing });
+    const finished = drain.finish({ timeoutMs: 5_000, goodbye: undefined });
     await expect(dial(port).then(({ state }) => state.ended)).rejects.toThrow();
     answer?.();
     expect(await pending).toMatchObject({ status: 200, body: 'late', headers: { connection: 'close' } });
@@ -125,7 +124,7 @@ describe('drain', () => {
     await eventually(() => {
       expect(state.received).toContain('fir');
     });
-    const finished = drain.finish({ timeoutMs: 5_000, lastCall: nothing });
+    const finished = drain.finish({ timeoutMs: 5_000, goodbye: undefined });
     socket.write('GET /second HTTP/1.1\r\nHost: x\r\n\r\n');
     finishBody();
     await eventually(() => {
@@ -145,14 +144,14 @@ describe('drain', () => {
       expect(idle.state.received).toContain('ok');
     });
     const startedMs = performance.now();
-    expect(await drain.finish({ timeoutMs: 5_000, lastCall: nothing })).toEqual({ cut: 0 });
+    expect(await drain.finish({ timeoutMs: 5_000, goodbye: undefined })).toEqual({ cut: 0 });
     expect(performance.now() - startedMs).toBeLessThan(2_000);
     await eventually(() => {
       expect([silent.state.ended, idle.state.ended]).toEqual(['closed', 'closed']);
     });
   });
 
-  it('cuts requests and upgraded connections at the deadline, after a last call', async () => {
+  it('cuts requests and upgraded connections at the deadline, after the framework said goodbye', async () => {
     const { server, drain, port } = await serve(() => undefined);
     const upgraded: Socket[] = [];
     server.on('upgrade', (_request, socket: Socket) => {
@@ -170,7 +169,7 @@ describe('drain', () => {
       upgraded[0]?.write('goodbye');
       return Promise.resolve();
     };
-    expect(await drain.finish({ timeoutMs: 50, lastCall: goodbye })).toEqual({ cut: 2 });
+    expect(await drain.finish({ timeoutMs: 50, goodbye })).toEqual({ cut: 2 });
     expect(await hung).toBeInstanceOf(Error);
     await eventually(() => {
       expect(tunnel.state.ended).toBe('closed');
@@ -178,10 +177,66 @@ describe('drain', () => {
     expect(tunnel.state.received).toContain('goodbye');
   });
 
+  it('says goodbye only when no further request can come on a kept connection', async () => {
+    let finishBody: (() => void) | undefined;
+    let rounds = 0;
+    const counting: Clock = {
+      ...systemClock,
+      setTimer: (delayMs, callback) => {
+        rounds += 1;
+        return systemClock.setTimer(delayMs, callback);
+      },
+    };
+    const answer: RequestListener = (_request, response) => {
+      response.write('begun');
+      finishBody = () => response.end();
+    };
+    const { drain, port } = await serve(answer, counting);
+    const { socket, state } = await dial(port);
+    socket.write('GET / HTTP/1.1\r\nHost: x\r\n\r\n');
+    await eventually(() => {
+      expect(state.received).toContain('begun');
+    });
+    const order: string[] = [];
+    const goodbye = () => {
+      order.push('goodbye');
+      return Promise.resolve();
+    };
+    const finished = drain.finish({ timeoutMs: 5_000, goodbye });
+    const before = rounds;
+    await eventually(() => {
+      expect(rounds).toBeGreaterThan(before + 2);
+    });
+    order.push('answered');
+    finishBody?.();
+    expect(await finished).toEqual({ cut: 0 });
+    expect(order).toEqual(['answered', 'goodbye']);
+  });
+
+  it('says goodbye to endless answers within a second', async () => {
+    let end: (() => void) | undefined;
+    const { drain, port } = await serve((_request, response) => {
+      response.write('data: 1\n\n');
+      end = () => response.end();
+    });
+    const { socket, state } = await dial(port);
+    socket.write('GET /events HTTP/1.1\r\nHost: x\r\n\r\n');
+    await eventually(() => {
+      expect(state.received).toContain('data: 1');
+    });
+    const startedMs = performance.now();
+    const goodbye = () => {
+      end?.();
+      return Promise.resolve();
+    };
+    expect(await drain.finish({ timeoutMs: 8_000, goodbye })).toEqual({ cut: 0 });
+    expect(performance.now() - startedMs).toBeLessThan(4_000);
+  });
+
   it('is over at once for a server that is closed already', async () => {
     const { server, drain } = await serve(() => undefined);
     server.close();
-    expect(await drain.finish({ timeoutMs: 5_000, lastCall: nothing })).toEqual({ cut: 0 });
+    expect(await drain.finish({ timeoutMs: 5_000, goodbye: undefined })).toEqual({ cut: 0 });
   });
 });
 

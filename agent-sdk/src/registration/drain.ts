@@ -14,8 +14,11 @@ export interface DrainResult {
 export interface DrainLimits {
   /** Time for requests in flight and upgraded connections, counted from the moment the listener closes. */
   readonly timeoutMs: number;
-  /** Called at the deadline when connections are left, so that a framework can say goodbye on them (WebSocket 1001). */
-  readonly lastCall: () => Promise<void>;
+  /**
+   * The framework's own end, which lets endless answers and WebSockets say goodbye. Called once the listener is closed, as soon
+   * as no connection is left on which a further request could come, since Fastify answers 503 to all that come after it.
+   */
+  readonly goodbye: (() => Promise<void>) | undefined;
 }
 
 /** Follows the connections of one server, so that it can be closed without failing a request. */
@@ -33,8 +36,10 @@ export interface Drain {
 const sweepMs = 100;
 /** A client that connected and said nothing (a browser's speculative connection) is not waited for any longer than this. */
 const silentGraceMs = 500;
-/** Between the last call and the cut. */
-const goodbyeMs = 1_000;
+/** Endless answers that began before the announcement look like requests that may be followed by another: not waited for longer. */
+const goodbyeLatestMs = 1_000;
+/** For the server to notice that its last sockets were destroyed. */
+const cutMs = 1_000;
 
 /**
  * Begins to follow a server's connections; works from the first connection after this call. A bare `server.close()` is not
@@ -81,40 +86,43 @@ export function createDrain(server: Server, clock: Clock): Drain {
 
   return {
     announce,
-    async finish({ timeoutMs, lastCall }) {
+    async finish({ timeoutMs, goodbye }) {
       announce();
       phase = 'closing';
       const closed = new AbortController();
-      const closingAtMs = clock.nowMs();
+      const sinceMs = clock.nowMs();
+      const elapsedMs = () => clock.nowMs() - sinceMs;
       const whenClosed = new Promise<void>((resolve) => {
         server.close(() => {
           closed.abort();
           resolve();
         });
       });
-      const sweep = async (untilMs: number): Promise<void> => {
-        while (!closed.signal.aborted && clock.nowMs() < untilMs) {
-          // The client may have sent its next request before it can know; that one is answered, with Connection: close.
-          if (clock.nowMs() - keptAtMs >= sweepMs) {
-            server.closeIdleConnections();
-          }
-          if (clock.nowMs() - closingAtMs >= silentGraceMs) {
-            destroyAll([...sockets].filter((socket) => socket.bytesRead === 0));
-          }
-          await sleep(clock, Math.min(sweepMs, Math.max(1, untilMs - clock.nowMs())), closed.signal);
+      let farewell: 'due' | 'said' = goodbye === undefined ? 'said' : 'due';
+      while (!closed.signal.aborted && elapsedMs() < timeoutMs) {
+        const kept = [...responses].some((response) => response.shouldKeepAlive);
+        // The client may have sent its next request before it can know; that one is answered, with Connection: close.
+        const settled = clock.nowMs() - keptAtMs >= sweepMs;
+        if (settled) {
+          server.closeIdleConnections();
         }
-      };
-      await sweep(closingAtMs + timeoutMs);
+        if (farewell === 'due' && ((settled && !kept) || elapsedMs() >= goodbyeLatestMs)) {
+          farewell = 'said';
+          void goodbye?.().catch(() => undefined);
+        }
+        if (elapsedMs() >= silentGraceMs) {
+          destroyAll([...sockets].filter((socket) => socket.bytesRead === 0));
+        }
+        await sleep(clock, Math.min(sweepMs, Math.max(1, timeoutMs - elapsedMs())), closed.signal);
+      }
       if (closed.signal.aborted) {
         return { cut: 0 };
       }
       const cut = sockets.size;
-      void lastCall().catch(() => undefined);
-      await sweep(clock.nowMs() + goodbyeMs);
       server.closeAllConnections();
       destroyAll(sockets);
       // A connection from before we looked at this server may be unknown to both; then this does not wait for it.
-      await Promise.race([whenClosed, sleep(clock, goodbyeMs, closed.signal)]);
+      await Promise.race([whenClosed, sleep(clock, cutMs, closed.signal)]);
       return { cut };
     },
   };

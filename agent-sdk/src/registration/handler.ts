@@ -26,8 +26,8 @@ export interface Application {
   readonly ready: () => Promise<void>;
   /** Binds; rejects with the system error and may be called again then. Not to be called on a listening server. */
   readonly listen: Listen;
-  /** Runs the framework's closing hooks. For Fastify: preClose, then onClose. Resolves when they are through; any number of calls. */
-  readonly close: () => Promise<void>;
+  /** Runs the framework's closing hooks (Fastify: preClose, then onClose after the last answer); may be called again. */
+  readonly close: (() => Promise<void>) | undefined;
 }
 
 /**
@@ -79,7 +79,7 @@ function plainApplication(server: Server): Application {
         server.once('listening', settle);
         server.listen(port, host);
       }),
-    close: () => Promise.resolve(),
+    close: undefined,
   };
 }
 

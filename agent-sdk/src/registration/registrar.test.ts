@@ -100,7 +100,7 @@ function createFakeAgent(nowMs: () => number) {
         maintenance.add(id);
       }),
     passCheck: (checkId, note, signal) =>
-      call(`pass ${note}`, signal, () => {
+      call(`pass${note}`, signal, () => {
         known(checkId.split(':')[1] ?? '');
       }),
     close: () => undefined,
@@ -151,10 +151,10 @@ describe('registrar', () => {
   it('registers, passes the TTL check at once and heartbeats every 5 s with a constant note', async () => {
     const { time, agent, registrar, kinds } = setUp();
     await registrar.start();
-    expect(agent.calls).toEqual(['services', 'register', 'pass alive']);
+    expect(agent.calls).toEqual(['services', 'register', 'pass']);
     expect(registrar.state).toEqual({ state: 'registered', lastError: undefined, address: '10.0.0.4' });
     await time.advance(15_000);
-    expect(agent.calls.slice(3)).toEqual(['pass alive', 'pass alive', 'pass alive']);
+    expect(agent.calls.slice(3)).toEqual(['pass', 'pass', 'pass']);
     expect(kinds()).toEqual(['registered']);
   });
 

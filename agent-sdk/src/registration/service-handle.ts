@@ -51,9 +51,10 @@ export interface HandleParts {
 export function createServiceHandle(parts: HandleParts): ServiceHandle {
   const { registrar, closing, clock, report } = parts;
   let stopping: Promise<void> | undefined;
+  let reason = 'stopping';
 
   async function run(): Promise<void> {
-    report('info', 'stopping', 'stopping');
+    report('info', 'stopping', reason);
     closing.announce();
     const left = await registrar.leave();
     if (left !== 'never_registered') {
@@ -70,11 +71,11 @@ export function createServiceHandle(parts: HandleParts): ServiceHandle {
   const release =
     parts.guard?.add({
       stop,
-      announce: (reason) => {
-        if (reason.kind === 'fatal') {
-          report('error', 'fatal_error', `stopping because of an uncaught error: ${reason.message}`);
+      announce: (why) => {
+        if (why.kind === 'fatal') {
+          report('error', 'fatal_error', `uncaught error, the process will exit with 1: ${why.message}`);
         } else {
-          report('info', 'stopping', `${reason.signal}, a second signal exits at once`);
+          reason = `stopping because of ${why.signal}; a second signal exits at once`;
         }
       },
     }) ?? (() => undefined);

@@ -1,3 +1,4 @@
+import { isIPv6 } from 'node:net';
 import type { AddressInfo } from 'node:net';
 
 import { createConsulClient } from '../discovery/consul-client.ts';
@@ -45,7 +46,11 @@ export async function startService(options: ServiceOptions): Promise<ServiceHand
       await bind({ listen: app.listen, choice: port, host, random: Math.random, origin });
     }
     const bound = boundAddress(app);
-    report('info', 'listening', `listening on ${bound.address}:${bound.port}`);
+    report(
+      'info',
+      'listening',
+      `listening on ${isIPv6(bound.address) ? `[${bound.address}]` : bound.address}:${bound.port}`,
+    );
     for (const warning of checked.warnings) {
       report('warn', 'listening', warning);
     }
@@ -60,6 +65,9 @@ export async function startService(options: ServiceOptions): Promise<ServiceHand
     });
     // Somebody may close the server behind our back; then nothing answers here any more, and Consul should know.
     app.server.once('close', () => void handle.stop());
+    if (!isListening(app)) {
+      void handle.stop();
+    }
     return handle;
   } catch (error) {
     client.close();
@@ -81,7 +89,7 @@ async function finishServing(
   },
 ): Promise<void> {
   const { timeoutMs, close, report } = parts;
-  const { cut } = await drain.finish({ timeoutMs, lastCall: app.close });
+  const { cut } = await drain.finish({ timeoutMs, goodbye: app.close });
   if (cut > 0) {
     report(
       'warn',
@@ -90,7 +98,9 @@ async function finishServing(
     );
   }
   const limits = { clock: systemClock, timeoutMs: hookTimeoutMs, report };
-  await stopStep('closing the application', app.close, limits);
+  if (app.close !== undefined) {
+    await stopStep('closing the application', app.close, limits);
+  }
   if (close !== undefined) {
     await stopStep('the close hook', close, limits);
   }
