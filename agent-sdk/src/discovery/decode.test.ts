@@ -5,8 +5,8 @@ import { readHostAddress } from './address.ts';
 import { decodeCatalog, decodeHealth } from './decode.ts';
 import type { Instance } from './instance.ts';
 import { RegistryError } from './registry-client.ts';
-import type { HealthRecordOptions } from './testing/health-record.ts';
-import { healthRecord } from './testing/health-record.ts';
+import type { HealthRecordOptions } from '../../../test/support/health-record.ts';
+import { healthRecord } from '../../../test/support/health-record.ts';
 
 const context = { service: 'api', cluster: 'default' };
 const decode = (...records: unknown[]): ReturnType<typeof decodeHealth> => decodeHealth(records, context);

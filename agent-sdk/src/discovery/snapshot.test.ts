@@ -9,8 +9,8 @@ import {
   sameSnapshot,
   snapshotFromAnswer,
 } from './snapshot.ts';
-import type { HealthRecordOptions } from './testing/health-record.ts';
-import { healthRecord } from './testing/health-record.ts';
+import type { HealthRecordOptions } from '../../../test/support/health-record.ts';
+import { healthRecord } from '../../../test/support/health-record.ts';
 
 const context = { service: 'api', cluster: 'default' };
 

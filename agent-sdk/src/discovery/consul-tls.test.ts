@@ -1,0 +1,116 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer as createPlainServer } from 'node:http';
+import { createServer } from 'node:https';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+
+import { createConsulClient } from './consul-client.ts';
+import type { ConsulOptions } from './environment.ts';
+import { consulSettings } from './environment.ts';
+
+/** Self-signed for `consul.test`, for tests only, valid until 2120; it is its own CA and also serves as a client certificate. */
+const certificate = `-----BEGIN CERTIFICATE-----
+MIIBZzCCAQ2gAwIBAgIBATAKBggqhkjOPQQDAjAWMRQwEgYDVQQDDAtjb25zdWwu
+dGVzdDAgFw0yMDAxMDEwMDAwMDBaGA8yMTIwMDEwMTAwMDAwMFowFjEUMBIGA1UE
+AwwLY29uc3VsLnRlc3QwWTATBgcqhkjOPQIBBggqhkjOPQMBBwNCAATvSRj/ult7
+Tk+5ySGU3Bkiwe0QXvja9jjgkfkRiw7QmUF63oFDE1+4jZ19PETVjq0j6Rjj33Kg
+FlghWxW5rnSho0owSDAPBgNVHRMBAf8EBTADAQH/MBYGA1UdEQQPMA2CC2NvbnN1
+bC50ZXN0MB0GA1UdDgQWBBRS6ktkUyvXZCX/FmsAI1ZgbBq1UTAKBggqhkjOPQQD
+AgNIADBFAiAXf/oOOJL4es+CkMrOLYpOQ6e2E4u+tSrG/aRU57uUtwIhAP+j6236
+8euau4VM6tb5aCy4203Ry/vAiFPNOosY6pK7
+-----END CERTIFICATE-----
+`;
+const privateKey = `-----BEGIN PRIVATE KEY-----
+MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgRyJLrAUCaoNSh97I
+PvUzE+3+bKZDUKLDfVYwYeZ4OGOhRANCAATvSRj/ult7Tk+5ySGU3Bkiwe0QXvja
+9jjgkfkRiw7QmUF63oFDE1+4jZ19PETVjq0j6Rjj33KgFlghWxW5rnSh
+-----END PRIVATE KEY-----
+`;
+
+const directory = mkdtempSync(join(tmpdir(), 'consul-tls-'));
+const certFile = join(directory, 'cert.pem');
+const keyFile = join(directory, 'key.pem');
+const clientCertificates: boolean[] = [];
+const server = createServer(
+  { cert: certificate, key: privateKey, ca: certificate, requestCert: true, rejectUnauthorized: false },
+  (request, response) => {
+    clientCertificates.push('authorized' in request.socket && request.socket.authorized === true);
+    response.end('{}');
+  },
+);
+let address = '';
+
+beforeAll(async () => {
+  writeFileSync(certFile, certificate);
+  writeFileSync(keyFile, privateKey);
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  address = `https://127.0.0.1:${(server.address() as AddressInfo).port}`;
+});
+
+afterAll(async () => {
+  rmSync(directory, { recursive: true });
+  server.closeAllConnections();
+  await new Promise((resolve) => server.close(resolve));
+});
+
+/** `reached`, or the message of the failure. */
+async function reach(options: ConsulOptions): Promise<string> {
+  const result = consulSettings({}, { address, ...options });
+  if (result.kind === 'invalid') throw new Error(result.problems.join());
+  const client = createConsulClient(result.settings);
+  try {
+    await client.agentServices({ signal: new AbortController().signal });
+    return 'reached';
+  } catch (error) {
+    return String(error);
+  } finally {
+    client.close();
+  }
+}
+
+describe('createConsulClient over TLS', () => {
+  it('refuses a certificate that nobody vouches for, and says what to set', async () => {
+    expect(await reach({ serverName: 'consul.test' })).toMatch(/DEPTH_ZERO_SELF_SIGNED_CERT.*CONSUL_CACERT/u);
+  });
+
+  it('believes the CA of a file or of a directory', async () => {
+    expect(await reach({ caFile: certFile, serverName: 'consul.test' })).toBe('reached');
+    expect(await reach({ caPath: directory, serverName: 'consul.test' })).toBe('reached');
+  });
+
+  it('refuses a certificate for another name', async () => {
+    expect(await reach({ caFile: certFile })).toMatch(
+      /ERR_TLS_CERT_ALTNAME_INVALID.*CONSUL_TLS_SERVER_NAME/u,
+    );
+  });
+
+  it('checks nothing when told so', async () => {
+    expect(await reach({ sslVerify: 'false' })).toBe('reached');
+  });
+
+  it('shows its own certificate', async () => {
+    const own = { clientCert: certFile, clientKey: keyFile };
+    await reach({ caFile: certFile, serverName: 'consul.test' });
+    expect(clientCertificates.at(-1)).toBe(false);
+    await reach({ caFile: certFile, serverName: 'consul.test', ...own });
+    expect(clientCertificates.at(-1)).toBe(true);
+  });
+
+  it('says so when the port speaks plain HTTP', async () => {
+    const plain = createPlainServer((_request, response) => response.end('{}'));
+    await new Promise<void>((resolve) => plain.listen(0, '127.0.0.1', resolve));
+    const { port } = plain.address() as AddressInfo;
+    expect(await reach({ address: `https://127.0.0.1:${port}` })).toContain('is it the plain HTTP port?');
+    plain.closeAllConnections();
+    await new Promise((resolve) => plain.close(resolve));
+  });
+
+  it('refuses a directory without any certificate', async () => {
+    const empty = mkdtempSync(join(tmpdir(), 'consul-tls-'));
+    await expect(reach({ caPath: empty })).rejects.toThrow(/No PEM certificate/u);
+    rmSync(empty, { recursive: true });
+  });
+});
