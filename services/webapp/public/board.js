@@ -13,6 +13,8 @@
 
 /** How many outcomes the timeline holds. */
 export const windowSize = 120;
+/** Of them, the newest that a share is counted over: few enough to show a newcomer's share soon. */
+const shareWindow = 60;
 /** More lanes than this are not kept: the ones silent for longest go. */
 const maxLanes = 32;
 /** Outcomes for which a lane that joined later is shown as new. */
@@ -77,9 +79,9 @@ export function laneState(board, lane) {
   return joinedLater && board.seq - lane.firstSeq < newFor * board.lanes.length ? 'new' : 'answering';
 }
 
-/** Part of the answers in the window that were this lane's, 0 to 1. @param {Board} board @param {Lane} lane */
+/** Part of the latest answers that were this lane's, 0 to 1. @param {Board} board @param {Lane} lane */
 export function share(board, lane) {
-  const answered = board.recent.filter((bar) => bar.instance !== undefined);
+  const answered = board.recent.filter((bar) => bar.instance !== undefined).slice(-shareWindow);
   if (answered.length === 0) return 0;
   return answered.filter((bar) => bar.instance === lane.instance).length / answered.length;
 }
