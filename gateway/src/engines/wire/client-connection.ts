@@ -47,7 +47,11 @@ export class ClientConnection implements TimeoutOwner {
     this.timeout = new Timeout(this);
     context.wheel.arm(this.timeout, context.limits.requestHeadMs);
     socket.on('data', (bytes: Buffer) => {
-      this.#received(bytes);
+      try {
+        this.#received(bytes);
+      } catch (fault) {
+        this.#faulted(fault);
+      }
     });
     socket.on('end', () => {
       this.#inputEnded();
@@ -235,6 +239,14 @@ export class ClientConnection implements TimeoutOwner {
     const date = this.#context.httpDate();
     this.socket.write(answerText(step, 'GET', { date, connection: 'close' }), 'latin1');
     this.close();
+  }
+
+  #faulted(fault: unknown): void {
+    if (this.#run !== undefined) this.#run.faulted(fault);
+    else {
+      this.#context.onFault(fault);
+      this.destroy('plain');
+    }
   }
 
   #inputEnded(): void {

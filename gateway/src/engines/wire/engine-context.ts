@@ -11,6 +11,8 @@ export interface EngineContext {
   readonly pools: UpstreamPools;
   /** The present time as an HTTP date (RFC 9110 §5.6.7). */
   readonly httpDate: () => string;
+  /** Hears of exceptions of our own. */
+  readonly onFault: (fault: unknown) => void;
   /** `discouraged`: every answer closes its connection. */
   state: 'open' | 'discouraged';
   /** Exchanges between their head and their end. */

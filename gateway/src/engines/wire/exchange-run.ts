@@ -27,7 +27,10 @@ const maxAttempts = 32;
 const maxInterims = 32;
 /** How long a client that has ended its side may hear nothing before it is asked whether it is still there (R40). */
 const halfClosedMs = 20;
-/** RFC 9110 §15.2: every client must take any number of 1xx. One that is gone answers with a reset. */
+/**
+ * RFC 9110 §15.2: every client must take any number of 1xx. One that is gone answers the first with a reset, which only the
+ * second can find.
+ */
 const probe = 'HTTP/1.1 102 Processing\r\n\r\n';
 
 /** How long the last bytes of a tunnel may take to arrive. */
@@ -58,7 +61,7 @@ export class ExchangeRun implements UpstreamUser {
   #interims = 0;
   #download: Download | undefined;
   #tunnel: Tunnel | undefined;
-  #probed: 'no' | 'yes' = 'no';
+  #probes = 0;
   #answerBytes = 0;
 
   constructor(client: ClientConnection, request: ParsedRequest, context: EngineContext) {
@@ -145,9 +148,10 @@ export class ExchangeRun implements UpstreamUser {
   clientTimedOut(): void {
     if (this.#uploading && this.#phase !== 'relaying') this.#uploadFailed('request_timeout');
     else if (this.#client.input === 'ended' && this.#phase !== 'relaying') {
-      if (this.#probed === 'no' && this.#request.version === '1.1')
-        this.#client.socket.write(probe, 'latin1');
-      this.#probed = 'yes';
+      if (this.#request.version === '1.0' || this.#probes === 2) return;
+      this.#probes += 1;
+      this.#client.socket.write(probe, 'latin1');
+      this.#context.wheel.arm(this.#client.timeout, 0);
     } else this.#client.destroy('plain'); // it takes nothing any more, or left in the middle of a stream that has fallen silent
   }
 
@@ -226,6 +230,14 @@ export class ExchangeRun implements UpstreamUser {
       this.#attemptFailed(this.#phase === 'connecting' ? 'connect_timeout' : 'upstream_timeout', 'something');
   }
 
+  /** A mistake of ours: it ends this exchange and its connections, and nothing else. */
+  faulted(fault: unknown): void {
+    this.#context.onFault(fault);
+    this.#dropUpstream('reset');
+    this.#end('response_incomplete');
+    this.#client.destroy('reset');
+  }
+
   /** Cuts it, at the end of a drain. */
   shutdown(): void {
     if (this.#phase === 'over') return;
@@ -244,7 +256,8 @@ export class ExchangeRun implements UpstreamUser {
         case 'failed':
           return this.#exchange.failed(question.failure);
       }
-    } catch {
+    } catch (fault) {
+      this.#context.onFault(fault);
       return this.#context.exchanges.refuse('internal', this.#client.facts);
     }
   }
@@ -476,6 +489,10 @@ export class ExchangeRun implements UpstreamUser {
     this.#context.exchangesRunning -= 1;
     const requestBytes = this.#tunnel?.clientBytes ?? this.#upload?.contentBytes ?? this.#smallBody.length;
     const responseBytes = this.#tunnel?.upstreamBytes ?? this.#download?.contentBytes ?? this.#answerBytes;
-    this.#exchange.ended({ kind, requestBytes, responseBytes });
+    try {
+      this.#exchange.ended({ kind, requestBytes, responseBytes });
+    } catch (fault) {
+      this.#context.onFault(fault);
+    }
   }
 }

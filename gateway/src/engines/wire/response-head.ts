@@ -55,7 +55,7 @@ export function parseResponseHead(
   const lasts = version === '1.1' && section.persistence !== 'close' && body.kind !== 'until_close';
   return {
     status,
-    reason: text.substring(13, reasonEnd),
+    reason: text.slice(13, reasonEnd),
     fields: section.lines,
     body,
     persistence: lasts ? 'keep' : 'close',

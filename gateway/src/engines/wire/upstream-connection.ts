@@ -19,6 +19,8 @@ export interface UpstreamUser {
   /** Everything written has left; called only after a write that did not fit. */
   upstreamDrained(): void;
   upstreamTimedOut(): void;
+  /** One of these calls threw. */
+  faulted(fault: unknown): void;
 }
 
 /** What the connections of an engine share. */
@@ -154,7 +156,14 @@ export class UpstreamConnection implements TimeoutOwner {
   #read(length: number, bytes: Uint8Array): boolean {
     // R37: nothing may be said on a connection that nobody asked anything.
     if (this.user === undefined) this.destroy();
-    else if (Buffer.isBuffer(bytes)) this.user.upstreamBytes(bytes, 0, length);
+    else {
+      const { user } = this;
+      try {
+        if (Buffer.isBuffer(bytes)) user.upstreamBytes(bytes, 0, length);
+      } catch (fault) {
+        user.faulted(fault);
+      }
+    }
     return true;
   }
 

@@ -28,7 +28,7 @@ class WireEngine implements Engine {
   /** Called whenever a client connection has closed, while `stop` waits. */
   #whenClosed: (() => void) | undefined;
 
-  constructor({ exchanges, limits, poolIdleMs }: EngineOptions) {
+  constructor({ exchanges, limits, poolIdleMs, onFault }: EngineOptions) {
     const wheel = this.#wheel;
     this.#pools = new UpstreamPools({ wheel, buffers: new ReadBuffers(), idleMs: poolIdleMs });
     const httpDate = createHttpDate(Date.now);
@@ -38,6 +38,7 @@ class WireEngine implements Engine {
       wheel,
       pools: this.#pools,
       httpDate,
+      onFault,
       state: 'open',
       exchangesRunning: 0,
     };
@@ -81,6 +82,7 @@ class WireEngine implements Engine {
     for (const client of this.#clients) client.shutdown();
     await this.#pools.close();
     await closed;
+    await this.#settled(() => false);
     this.#wheel.stop();
     return cut;
   }
@@ -111,14 +113,23 @@ class WireEngine implements Engine {
     });
   }
 
-  /** Resolves when no exchange is under way and every last answer has left, or when the time is up. */
+  /** Resolves when no client connection that is left has anything under way or to say, or when the time is up. */
   #drained(drainMs: number): Promise<void> {
     return new Promise((resolve) => {
       const timer = setTimeout(resolve, drainMs);
-      const check = (): void => {
-        for (const client of this.#clients)
-          if (client.phase === 'exchange' || client.phase === 'closing') return;
+      const done = this.#settled((client) => client.phase !== 'exchange' && client.phase !== 'closing');
+      void done.then(() => {
         clearTimeout(timer);
+        resolve();
+      });
+    });
+  }
+
+  /** Resolves when every client connection that is left has come to rest. Looked at whenever one has closed. */
+  #settled(atRest: (client: ClientConnection) => boolean): Promise<void> {
+    return new Promise((resolve) => {
+      const check = (): void => {
+        for (const client of this.#clients) if (!atRest(client)) return;
         resolve();
       };
       this.#whenClosed = check;
