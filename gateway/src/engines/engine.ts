@@ -35,6 +35,8 @@ export interface EngineOptions {
   readonly limits: ListenerLimits;
   /** Idle time after which a pooled upstream connection is closed; below every instance's own keep-alive timeout. */
   readonly poolIdleMs: number;
+  /** Hears of exceptions of our own inside an exchange, which has then been ended with a 500 or a cut. Must not throw. */
+  readonly onFault: (fault: unknown) => void;
 }
 
 /** What moves the bytes of exchanges. Made by `createNodeHttpEngine` or `createWireEngine`; ended by its owner with `stop`. */
@@ -45,11 +47,14 @@ export interface Engine {
   /** From now on: `Connection: close` on every answer, idle client connections closed. Still accepts. */
   discourage(): void;
   /**
-   * Stops accepting, lets exchanges finish for up to `drainMs`, then cuts the rest and closes every pool.
-   * Resolves with the number of exchanges it had to cut, when no socket is left.
+   * Stops accepting, discourages, lets exchanges finish for up to `drainMs`, then cuts the rest and closes every pool.
+   * Resolves with the number of exchanges it had to cut, when no socket is left. Further calls get the same promise.
    */
   stop(drainMs: number): Promise<number>;
-  /** Closes the idle pooled connections of every endpoint whose key (`Endpoint.instance.key` + address + port) is not live any more. */
+  /**
+   * Closes the idle pooled connections of every endpoint whose key (`endpointKey(instance)` of the SDK: key, address and port) is
+   * not in `live`; connections in use are closed when their exchange ends.
+   */
   retain(live: ReadonlySet<string>): void;
   stats(): EngineStats;
 }

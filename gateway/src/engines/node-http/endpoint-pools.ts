@@ -1,0 +1,194 @@
+import { Agent, type ClientRequest, type IncomingMessage } from 'node:http';
+import { createConnection, Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
+
+import { endpointKey, type Endpoint } from '@roundhouse/agent-sdk/balancing';
+
+import type { AttemptStep } from '../../exchange/seam.ts';
+
+/** First TCP keep-alive probe: finds peers that vanished without a word. */
+const probeAfterMs = 30_000;
+
+/** Idle connections kept per endpoint; the ones used longest ago are at the far end and time out. */
+const maxIdle = 256;
+
+/** Margin before the moment at which an instance has said it closes an idle connection (`Keep-Alive: timeout=`). */
+const hintMarginMs = 1_000;
+
+/** The keep-alive connections to every endpoint, one last-in first-out pool each, so that surplus ones age out. */
+export interface EndpointPools {
+  /** The agent for an attempt. `fresh` closes the endpoint's idle connections first: after one has failed, its siblings are suspect. */
+  agentFor(endpoint: Endpoint, connection: AttemptStep['connection']): Agent;
+  /** Tells that a connection now carries this response: bytes after its end are surplus, and end the connection (R32, R37). */
+  carries(socket: Socket, response: IncomingMessage): void;
+  /** Hands a connection over for good (a tunnel). It still counts until it is closed. */
+  handOver(socket: Socket): void;
+  /** Closes idle connections of endpoints not in `live` (keys of `endpointKey`); busy ones close when their exchange ends. */
+  retain(live: ReadonlySet<string>): void;
+  /** Open connections, idle and busy. */
+  size(): number;
+  /** Destroys every connection; resolves when all are closed. */
+  close(): Promise<void>;
+}
+
+/** Makes the pools; ended by `close`. `idleMs` is how long a connection may wait for its next exchange. */
+export function createEndpointPools(idleMs: number): EndpointPools {
+  const pools = new Map<string, EndpointPool>();
+  const open = new Map<Duplex, SocketWatch>();
+  let closing: (() => void) | undefined;
+
+  const registry: SocketRegistry = {
+    add(socket) {
+      open.set(socket, new SocketWatch(socket));
+      socket.on('close', () => {
+        open.delete(socket);
+        if (open.size === 0) closing?.();
+      });
+    },
+    watch: (socket) => open.get(socket),
+  };
+  return {
+    agentFor(endpoint, connection) {
+      const key = endpointKey(endpoint.instance);
+      let pool = pools.get(key);
+      if (pool === undefined) {
+        pool = new EndpointPool(endpoint, idleMs, registry);
+        pools.set(key, pool);
+      }
+      if (connection === 'fresh') pool.closeIdle();
+      return pool;
+    },
+    carries(socket, response) {
+      open.get(socket)?.carries(response);
+    },
+    handOver(socket) {
+      open.get(socket)?.handOver();
+    },
+    retain(live) {
+      for (const [key, pool] of pools) {
+        if (live.has(key)) continue;
+        pool.retire();
+        pools.delete(key);
+      }
+    },
+    size: () => open.size,
+    close() {
+      return new Promise((resolve) => {
+        closing = resolve;
+        if (open.size === 0) resolve();
+        for (const pool of pools.values()) pool.retire();
+        pools.clear();
+        for (const socket of open.keys()) socket.destroy();
+      });
+    },
+  };
+}
+
+/** The open connections of all pools. */
+interface SocketRegistry {
+  add(socket: Socket): void;
+  watch(socket: Duplex): SocketWatch | undefined;
+}
+
+/**
+ * Watches one connection for bytes that nobody asked for. node:http keeps reading a connection between exchanges and throws the
+ * bytes away, or takes them for the next answer (CVE-2026-48931); here they close it.
+ */
+class SocketWatch {
+  readonly #socket: Socket;
+  #state: 'idle' | 'busy' = 'busy';
+  #response: IncomingMessage | undefined;
+
+  constructor(socket: Socket) {
+    this.#socket = socket;
+    socket.on('data', this.#surplus);
+    socket.on('end', this.#surplus);
+  }
+
+  carries(response: IncomingMessage): void {
+    this.#response = response;
+  }
+
+  handOver(): void {
+    this.#socket.off('data', this.#surplus);
+    this.#socket.off('end', this.#surplus);
+  }
+
+  /** How long the connection may idle now: the pool's time, or less where the instance has said so; 0 for not at all. */
+  rest(idleMs: number): number {
+    this.#state = 'idle';
+    const hint = /(?:^|,)\s*timeout=(\d{1,6})/.exec(String(this.#response?.headers['keep-alive']))?.[1];
+    this.#response = undefined;
+    return hint === undefined ? idleMs : Math.min(idleMs, Math.max(0, Number(hint) * 1000 - hintMarginMs));
+  }
+
+  wake(): void {
+    this.#state = 'busy';
+  }
+
+  readonly #surplus = (): void => {
+    if (this.#state === 'busy' && this.#response?.complete !== true) return;
+    this.#socket.destroy();
+    // Leaves the pool at once and not only when the close event comes, so that nobody is given a dead connection.
+    this.#socket.emit('agentRemove');
+  };
+}
+
+class EndpointPool extends Agent {
+  readonly #endpoint: Endpoint;
+  readonly #idleMs: number;
+  readonly #registry: SocketRegistry;
+  #state: 'live' | 'retired' = 'live';
+
+  constructor(endpoint: Endpoint, idleMs: number, registry: SocketRegistry) {
+    super({ keepAlive: true, scheduling: 'lifo', maxFreeSockets: maxIdle });
+    this.#endpoint = endpoint;
+    this.#idleMs = idleMs;
+    this.#registry = registry;
+  }
+
+  override createConnection(): Socket {
+    const { address, port } = this.#endpoint.instance;
+    // Half-open, so that a tunnel can pass on the end of one direction; for HTTP exchanges node:http closes on either end.
+    const socket = createConnection({
+      host: address,
+      port,
+      allowHalfOpen: true,
+      noDelay: true,
+      keepAlive: true,
+      keepAliveInitialDelay: probeAfterMs,
+    });
+    // node:http writes heads without naming an encoding: RFC 9110 §5.5 bytes 0x80–0xff would come out as UTF-8.
+    socket.setDefaultEncoding('latin1');
+    // node:http leaves moments without a listener, in which a reset would end the process. It reports what it must elsewhere.
+    socket.on('error', () => undefined);
+    this.#registry.add(socket);
+    return socket;
+  }
+
+  override keepSocketAlive(socket: Duplex): boolean {
+    const restMs = this.#registry.watch(socket)?.rest(this.#idleMs) ?? 0;
+    if (this.#state === 'retired' || restMs === 0 || !(socket instanceof Socket)) return false;
+    // The agent destroys a connection that times out in its pool.
+    socket.setTimeout(restMs);
+    return true;
+  }
+
+  override reuseSocket(socket: Duplex, request: ClientRequest): void {
+    super.reuseSocket(socket, request);
+    this.#registry.watch(socket)?.wake();
+    if (socket instanceof Socket) socket.setTimeout(0);
+  }
+
+  closeIdle(): void {
+    for (const sockets of Object.values(this.freeSockets)) {
+      for (const socket of sockets ?? []) socket.destroy();
+    }
+  }
+
+  /** Closes idle connections now and busy ones after their exchange. */
+  retire(): void {
+    this.#state = 'retired';
+    this.closeIdle();
+  }
+}

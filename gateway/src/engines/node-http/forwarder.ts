@@ -1,0 +1,104 @@
+import { ClientRequest, IncomingMessage, ServerResponse, type RequestOptions } from 'node:http';
+import { Socket } from 'node:net';
+import { Stream } from 'node:stream';
+
+import httpProxy from 'http-proxy';
+
+/**
+ * The rim of http-proxy 1.18.1. The package opens and wires the upstream request; everything it does wrong by itself is taken
+ * out of its hands here:
+ *
+ * - Of its passes only `stream` is left: `deleteLength` makes chunked DELETE and OPTIONS smugglable (its issue 1721), `XHeaders`
+ *   believes clients.
+ * - It sees a blank stand-in for the client's request, so that none of its header, path and abort handling has anything to
+ *   act on, and no listeners pile up on a request that is tried more than once.
+ * - The options of the upstream request are given to it frozen, as the base object on which it would compose them: its
+ *   assignments (joined headers, a re-parsed and de-duplicated path, `Connection: close`) fall flat, and exactly our method,
+ *   target and lines go out. The conformance suite shows that they do.
+ * - The stream it pipes into the upstream request doesn't pipe; it hands the request to us before anything has been sent.
+ *   Connecting, body, timeouts, errors, response and tunnels are ours from there on.
+ */
+export interface Forwarder {
+  /**
+   * Starts an upstream request and returns it before it has a connection. Nothing of the body has been sent and it hasn't been
+   * ended. Throws when node:http refuses the options. The caller listens to all its events and destroys it.
+   */
+  forward(options: UpstreamOptions, client: Socket, response: ServerResponse): ClientRequest;
+}
+
+/** What goes out, and on which pool. `headers` is flat: name, value, name, value …, in order and with repeated names. */
+export type UpstreamOptions = Readonly<
+  Required<Pick<RequestOptions, 'agent' | 'host' | 'port' | 'method' | 'path' | 'maxHeaderSize'>>
+> & { readonly headers: string[] };
+
+/** Makes the forwarder. It owns no sockets and no timers. */
+export function createForwarder(): Forwarder {
+  const proxy = httpProxy.createProxyServer({});
+  proxy.on('error', ignore);
+  keepOnlyStreamPass(proxy);
+  withoutDeprecations(() => {
+    const request = new IncomingMessage(new Socket());
+    // Without a target it gives up at once, after its first use of `util._extend`.
+    proxy.web(request, new ServerResponse(request), {});
+  });
+  return {
+    forward(options, client, response) {
+      const handover = new Handover();
+      const standIn = new IncomingMessage(client);
+      standIn.method = options.method ?? '';
+      standIn.url = '/';
+      proxy.web(
+        standIn,
+        response,
+        {
+          target: { host: options.host ?? '', port: Number(options.port) },
+          // Strict whatever `--insecure-http-parser` says.
+          ssl: Object.freeze({ ...options, insecureHTTPParser: false }),
+          buffer: handover,
+          selfHandleResponse: true,
+          toProxy: true,
+          prependPath: false,
+        },
+        ignore,
+      );
+      if (handover.request === undefined) throw new Error('http-proxy did not hand over its request');
+      return handover.request;
+    },
+  };
+}
+
+/** Errors reach us through the request itself; without a callback the package would throw them. */
+function ignore(): void {
+  // Nothing to do.
+}
+
+/** Stands where http-proxy expects the request body, and takes the upstream request instead of giving bytes. */
+class Handover extends Stream {
+  request: ClientRequest | undefined;
+
+  override pipe<T extends NodeJS.WritableStream>(destination: T): T {
+    if (destination instanceof ClientRequest) this.request = destination;
+    return destination;
+  }
+}
+
+/** The package offers ways to add passes but none to remove them. Fails at start when it is not as we know it. */
+function keepOnlyStreamPass(proxy: httpProxy): void {
+  const passes: unknown = Reflect.get(proxy, 'webPasses');
+  const stream: unknown = Array.isArray(passes)
+    ? passes.find((pass: unknown) => typeof pass === 'function' && pass.name === 'stream')
+    : undefined;
+  if (stream === undefined) throw new Error('http-proxy has no pass named "stream": version 1.18.1 expected');
+  Reflect.set(proxy, 'webPasses', [stream]);
+}
+
+/** Node 22 and later warn once of `util._extend`, which the package uses; nobody who starts a gateway can act on that. */
+function withoutDeprecations(run: () => void): void {
+  const before = process.noDeprecation ?? false;
+  process.noDeprecation = true;
+  try {
+    run();
+  } finally {
+    process.noDeprecation = before;
+  }
+}

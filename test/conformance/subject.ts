@@ -1,0 +1,87 @@
+import type { Endpoint } from '@roundhouse/agent-sdk/balancing';
+
+import type { Engine, EngineOptions, ListenerLimits } from '../../gateway/src/engines/engine.ts';
+import { createNodeHttpEngine } from '../../gateway/src/engines/node-http/node-http-engine.ts';
+import type { AttemptTimeouts } from '../../gateway/src/exchange/seam.ts';
+import { createScriptedExchanges, type ScriptedExchanges, type ScriptOptions } from './scripted-exchanges.ts';
+
+/** The engines that the suite runs through. */
+export const engineNames = ['http-proxy'] as const;
+export type EngineName = (typeof engineNames)[number];
+
+const factories: Readonly<Record<EngineName, (options: EngineOptions) => Engine>> = {
+  'http-proxy': createNodeHttpEngine,
+};
+
+/** What the suite judges: something that listens, forwards to origins, and can be stopped. */
+export interface Subject {
+  readonly port: number;
+  readonly engine: Engine;
+  readonly exchanges: ScriptedExchanges;
+  readonly endpoints: readonly Endpoint[];
+  /** Exceptions of the engine's own. A test that doesn't provoke one expects none. */
+  readonly faults: readonly unknown[];
+  stop(drainMs?: number): Promise<number>;
+}
+
+export interface SubjectOptions {
+  readonly limits?: Partial<ListenerLimits>;
+  readonly timeouts?: Partial<AttemptTimeouts>;
+  readonly poolIdleMs?: number;
+  readonly begin?: ScriptOptions['begin'];
+}
+
+/** Starts an engine on a free port in front of the given ports of 127.0.0.1. */
+export async function startSubject(
+  name: EngineName,
+  originPorts: readonly number[],
+  options: SubjectOptions = {},
+): Promise<Subject> {
+  const endpoints = originPorts.map(endpointOf);
+  const exchanges = createScriptedExchanges({
+    endpoints,
+    timeouts: { connectMs: 1_000, responseHeadMs: 3_000, idleMs: 3_000, ...options.timeouts },
+    ...(options.begin === undefined ? {} : { begin: options.begin }),
+  });
+  const faults: unknown[] = [];
+  const engine = factories[name]({
+    exchanges,
+    limits: {
+      requestHeadMs: 5_000,
+      keepAliveMs: 5_000,
+      headBytes: 16 * 1024,
+      headLines: 100,
+      bodyBytes: 0,
+      connections: 1_000,
+      ...options.limits,
+    },
+    poolIdleMs: options.poolIdleMs ?? 4_000,
+    onFault: (fault) => faults.push(fault),
+  });
+  const { port } = await engine.listen({ host: '127.0.0.1', port: 0 });
+  return { port, engine, exchanges, endpoints, faults, stop: (drainMs = 0) => engine.stop(drainMs) };
+}
+
+function endpointOf(port: number): Endpoint {
+  const id = `origin-${String(port)}`;
+  return {
+    instance: {
+      key: `test/node/${id}`,
+      cluster: 'test',
+      node: 'node',
+      id,
+      service: 'origin',
+      address: '127.0.0.1',
+      port,
+      tags: [],
+      meta: {},
+      status: 'passing',
+      weight: 1,
+      createIndex: 1,
+    },
+    inFlight: 0,
+    total: 0,
+    health: { state: 'healthy', failures: 0, ejections: 0, sinceMs: 0 },
+    phase: 'serving',
+  };
+}
