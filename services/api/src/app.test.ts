@@ -96,9 +96,9 @@ describe('a path that nobody serves', () => {
 });
 
 describe('LOG_LEVEL', () => {
-  it('falls back to info when it is not a level', async () => {
+  it('falls back to warn when it is not a level', async () => {
     const app = createApiApp({ identity, logLevel: 'loud' });
-    expect(app.log.level).toBe('info');
+    expect(app.log.level).toBe('warn');
     await app.close();
   });
 });

@@ -11,7 +11,7 @@ import { whoamiRoutes } from './routes/whoami.ts';
 /** What the app needs from the process around it. */
 export interface ApiOptions {
   readonly identity: IdentitySource;
-  /** A pino level; anything else counts as `info`. Default `info`. */
+  /** A pino level for Fastify's own lines; anything else counts as `warn`. Default `warn`: the SDK tells the rest. */
   readonly logLevel?: string | undefined;
   /** Time between two server-sent events. Default 1,000. */
   readonly eventIntervalMs?: number;
@@ -27,12 +27,12 @@ const logLevels = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']
  */
 export function createApiApp({
   identity,
-  logLevel = 'info',
+  logLevel = 'warn',
   eventIntervalMs = 1000,
   pingIntervalMs = 30_000,
 }: ApiOptions): FastifyInstance {
   const app = fastify({
-    logger: { level: logLevels.includes(logLevel) ? logLevel : 'info' },
+    logger: { level: logLevels.includes(logLevel) ? logLevel : 'warn' },
     logController: new LogController({ disableRequestLogging: true }),
     // While closing, a request on a connection that is still open is served, not refused.
     return503OnClosing: false,

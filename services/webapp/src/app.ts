@@ -7,7 +7,7 @@ import { assemblePage } from './page.ts';
 /** What the app needs from the process around it. */
 export interface WebappOptions {
   readonly identity: IdentitySource;
-  /** A pino level; anything else counts as `info`. Default `info`. */
+  /** A pino level for Fastify's own lines; anything else counts as `warn`. Default `warn`: the SDK tells the rest. */
   readonly logLevel?: string | undefined;
 }
 
@@ -17,10 +17,10 @@ const logLevels = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']
  * The demo service behind `/`: a page that shows who answers, and `GET /whoami`. Without a socket: whoever starts it
  * decides where it listens. Ends with `app.close()`.
  */
-export function createWebapp({ identity, logLevel = 'info' }: WebappOptions): FastifyInstance {
+export function createWebapp({ identity, logLevel = 'warn' }: WebappOptions): FastifyInstance {
   const page = assemblePage(readPageSources());
   const app = fastify({
-    logger: { level: logLevels.includes(logLevel) ? logLevel : 'info' },
+    logger: { level: logLevels.includes(logLevel) ? logLevel : 'warn' },
     logController: new LogController({ disableRequestLogging: true }),
     // While closing, a request on a connection that is still open is served, not refused.
     return503OnClosing: false,
