@@ -242,10 +242,9 @@ describe('what is refused', () => {
     const { client } = await rig(undefined, { limits: { requestHeadMs: 100 } });
     const silent = await client();
     const slow = await client();
-    const drip = setInterval(
-      () => slow.socket.writable && slow.send('GET / HTTP/1.1\r\nA: b'.slice(0, 1)),
-      10,
-    );
+    const drip = setInterval(() => {
+      if (slow.socket.writable) slow.send('G');
+    }, 10);
     expect(await slow.ended()).toMatch(/^HTTP\/1.1 408 /);
     clearInterval(drip);
     expect(await silent.ended()).toBe('');

@@ -32,7 +32,7 @@ export interface ScriptedOptions {
 }
 
 export interface ScriptedExchanges extends Exchanges {
-  readonly journal: readonly ExchangeJournal[];
+  readonly journal: ExchangeJournal[];
   readonly refused: readonly ErrorCode[];
 }
 
