@@ -51,7 +51,7 @@ export interface RegisterOptions {
    */
   readonly close?: (() => Promise<void>) | undefined;
   /**
-   * `handle` (default): SIGTERM and SIGINT stop the service and exit with 0, an uncaught exception or rejection with 1; a
+   * `handle` (default): SIGTERM, SIGINT and the end of the parent's IPC channel stop the service and exit with 0, an uncaught exception or rejection with 1; a
    * second signal exits at once. `ignore`: the process does that itself and calls `stop()`.
    */
   readonly signals?: 'handle' | 'ignore' | undefined;

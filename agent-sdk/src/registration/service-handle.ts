@@ -74,6 +74,8 @@ export function createServiceHandle(parts: HandleParts): ServiceHandle {
       announce: (why) => {
         if (why.kind === 'fatal') {
           report('error', 'fatal_error', `uncaught error, the process will exit with 1: ${why.message}`);
+        } else if (why.kind === 'disconnect') {
+          reason = 'stopping because the parent process has gone';
         } else {
           reason = `stopping because of ${why.signal}; a second signal exits at once`;
         }

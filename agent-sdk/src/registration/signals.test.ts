@@ -77,15 +77,26 @@ describe('exit guard', () => {
     expect(one.stops()).toBe(1);
   });
 
+  it('stops and exits with 0 when the parent that held it is gone', async () => {
+    const { target, exits, emit } = fakeProcess();
+    const one = member();
+    createExitGuard(target).add(one);
+    emit('disconnect', undefined);
+    one.end();
+    await settle();
+    expect(exits).toEqual([0]);
+    expect(one.reasons).toEqual([{ kind: 'disconnect' }]);
+  });
+
   it('listens to nothing without members', () => {
     const { target, listeners } = fakeProcess();
     const guard = createExitGuard(target);
     expect(listeners.size).toBe(0);
     const [a, b] = [guard.add(member()), guard.add(member())];
-    expect(listeners.size).toBe(3);
+    expect(listeners.size).toBe(4);
     a();
     a();
-    expect(listeners.size).toBe(3);
+    expect(listeners.size).toBe(4);
     b();
     expect(listeners.size).toBe(0);
   });

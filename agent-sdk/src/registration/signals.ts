@@ -4,8 +4,10 @@ import { describeError } from './service-error.ts';
 export interface ProcessLike {
   on(event: 'SIGTERM' | 'SIGINT', listener: (signal: 'SIGTERM' | 'SIGINT') => void): unknown;
   on(event: 'uncaughtException', listener: (error: unknown) => void): unknown;
+  on(event: 'disconnect', listener: () => void): unknown;
   off(event: 'SIGTERM' | 'SIGINT', listener: (signal: 'SIGTERM' | 'SIGINT') => void): unknown;
   off(event: 'uncaughtException', listener: (error: unknown) => void): unknown;
+  off(event: 'disconnect', listener: () => void): unknown;
   exit(code: number): void;
 }
 
@@ -20,6 +22,7 @@ export interface Member {
 /** Why the process is going to exit. */
 export type ExitReason =
   | { readonly kind: 'signal'; readonly signal: 'SIGTERM' | 'SIGINT' }
+  | { readonly kind: 'disconnect' }
   | { readonly kind: 'fatal'; readonly message: string };
 
 /** Ends the process in order on behalf of its services. */
@@ -32,7 +35,8 @@ export interface ExitGuard {
 const signalNumbers = { SIGTERM: 15, SIGINT: 2 } as const;
 
 /**
- * SIGTERM, SIGINT: stops all members, then exits with 0. An uncaught exception (an unhandled rejection becomes one, unless the
+ * SIGTERM, SIGINT, and the end of the IPC channel by which a parent holds this process (a cluster primary or supervisor that
+ * died can send no signal): stops all members, then exits with 0. An uncaught exception (an unhandled rejection becomes one, unless the
  * program listens to those itself): the same with 1. A signal during that exits at once with 128 + its number.
  */
 export function createExitGuard(target: ProcessLike): ExitGuard {
@@ -58,6 +62,9 @@ export function createExitGuard(target: ProcessLike): ExitGuard {
     }
     stopAll({ kind: 'signal', signal });
   };
+  const onDisconnect = (): void => {
+    if (phase === 'running') stopAll({ kind: 'disconnect' });
+  };
   const onFatal = (error: unknown): void => {
     exitCode = 1;
     const reason: ExitReason = { kind: 'fatal', message: stackOf(error) };
@@ -76,6 +83,7 @@ export function createExitGuard(target: ProcessLike): ExitGuard {
         target.on('SIGTERM', onSignal);
         target.on('SIGINT', onSignal);
         target.on('uncaughtException', onFatal);
+        target.on('disconnect', onDisconnect);
       }
       members.add(member);
       return () => {
@@ -85,6 +93,7 @@ export function createExitGuard(target: ProcessLike): ExitGuard {
         target.off('SIGTERM', onSignal);
         target.off('SIGINT', onSignal);
         target.off('uncaughtException', onFatal);
+        target.off('disconnect', onDisconnect);
       };
     },
   };

@@ -123,7 +123,7 @@ class RegistryState implements Registry {
       fixed.upstream.update(fixed.snapshot);
       this.#seen.add(service);
     }
-    this.#rebuild();
+    this.#swap();
   }
 
   get rejected(): readonly RejectedClaim[] {
@@ -155,6 +155,7 @@ class RegistryState implements Registry {
   }
 
   async run(signal: AbortSignal): Promise<void> {
+    this.#options.onChange({ kind: 'routes', before: [], after: this.table.routes });
     for (const service of new Set(this.#configured.map((route) => route.service)))
       this.#follow(service, signal);
     for await (const event of this.#options.watchCatalog(signal)) {
@@ -233,20 +234,26 @@ class RegistryState implements Registry {
 
   /** New routes, in one swap. Until everything has answered once, nobody is an incumbent: arrival order means nothing then. */
   #rebuild(): void {
-    const before = this.table.routes;
+    const { routes } = this.table;
+    const { rejected } = this.#ownership;
+    this.#swap();
+    if (!sameRoutes(routes, this.table.routes)) {
+      this.#options.onChange({ kind: 'routes', before: routes, after: this.table.routes });
+    }
+    const news = newlyRejected(rejected, this.#ownership.rejected);
+    if (news.length > 0) this.#options.onChange({ kind: 'rejected', claims: news });
+  }
+
+  #swap(): void {
     const ownership = resolveRoutes(this.#phase === 'synced' ? this.#ownership : noOwnership, {
       configured: this.#configured,
       claims: [...this.#services.values()].flatMap((service) => service.claims.claims),
       wasSeen: (service) => this.#seen.has(service),
     });
-    const rejected = newlyRejected(this.#ownership.rejected, ownership.rejected);
     this.#ownership = ownership;
     const table = createRouteTable(ownership.routes);
     this.#destinations = new Map(table.routes.map((route) => [route, this.#destination(route)]));
     this.table = table;
-    if (!sameRoutes(before, table.routes))
-      this.#options.onChange({ kind: 'routes', before, after: table.routes });
-    if (rejected.length > 0) this.#options.onChange({ kind: 'rejected', claims: rejected });
   }
 
   #destination(route: Route): Destination {

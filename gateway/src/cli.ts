@@ -1,0 +1,70 @@
+#!/usr/bin/env node
+import { Command, Option } from 'commander';
+
+import { consul } from './commands/consul.ts';
+import { demo } from './commands/demo.ts';
+import { healthcheck } from './commands/healthcheck.ts';
+import { CommandError, programVersion, type Flags } from './commands/program.ts';
+import { run } from './commands/run.ts';
+import { show } from './commands/show.ts';
+import { showConfig, validate } from './commands/validate.ts';
+import { configOptions, fileOption } from './config/options.ts';
+
+/** The process edge: the only place where commands are named and the process is ended. */
+const program = new Command('roundhouse')
+  .description('A path-prefix gateway that follows Consul.')
+  .version(programVersion())
+  .showSuggestionAfterError()
+  .showHelpAfterError('(roundhouse --help shows every command)');
+
+/** Every setting is a flag too; the same list serves all commands that read the configuration. */
+function configured(name: string, description: string): Command {
+  const command = program.command(name).description(description);
+  command.addOption(
+    new Option(
+      `${fileOption.flag} <file>`,
+      `configuration file (${fileOption.env}; default gateway.yaml, if there is one)`,
+    ),
+  );
+  for (const { flag, env, meaning } of configOptions)
+    command.addOption(new Option(`${flag} <value>`, `${meaning} (${env})`));
+  return command;
+}
+
+configured('run', 'run the gateway in the foreground').action((flags: Flags) => run(flags));
+configured('demo', 'the whole system in one terminal: agent, gateway, demo services')
+  .option('--api <count>', 'instances of api-service', '2')
+  .option('--webapp <count>', 'instances of webapp-service', '2')
+  .action(({ api, webapp, ...flags }: Flags & { readonly api: string; readonly webapp: string }) =>
+    demo({ api, webapp, flags }),
+  );
+program
+  .command('consul')
+  .description('an embedded Consul-compatible agent, in memory, for development')
+  .option('--host <host>', 'address to listen on', '127.0.0.1')
+  .option('--port <port>', 'port to listen on', '8500')
+  .action((options: { readonly host: string; readonly port: string }) => consul(options));
+configured('validate', 'check the configuration and start nothing').action((flags: Flags) => {
+  validate(flags);
+});
+configured('config', 'show the effective configuration and where each value comes from').action(
+  (flags: Flags) => {
+    showConfig(flags);
+  },
+);
+configured('routes', 'show the route table of the running gateway')
+  .option('--json', 'as JSON')
+  .action((flags: Flags) => show('routes', flags));
+configured('services', 'show services and instances of the running gateway')
+  .option('--json', 'as JSON')
+  .action((flags: Flags) => show('services', flags));
+configured('healthcheck', 'succeed when the gateway on this host is ready').action((flags: Flags) =>
+  healthcheck(flags),
+);
+
+try {
+  await program.parseAsync();
+} catch (error) {
+  console.error(error instanceof CommandError ? error.message : error);
+  process.exitCode = error instanceof CommandError ? error.exitCode : 1;
+}

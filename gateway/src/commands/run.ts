@@ -1,0 +1,75 @@
+import { startGateway, type Gateway } from '../gateway.ts';
+import { untilSignal } from '../lifecycle/until-signal.ts';
+import {
+  CommandError,
+  configOrFail,
+  consulOrFail,
+  programLog,
+  programVersion,
+  type Flags,
+} from './program.ts';
+
+/** How long the last log lines may take to get out. */
+const flushMs = 1_000;
+
+/** `roundhouse run`: a gateway in the foreground until SIGTERM or SIGINT. Resolves when it has drained. */
+export async function run(flags: Flags): Promise<void> {
+  const { config, warnings } = configOrFail(flags);
+  const { client, warnings: consulWarnings } = consulOrFail({});
+  const { log, sink, format } = programLog(config.log);
+  for (const warning of [...warnings, ...consulWarnings]) log.warn(warning);
+  const signals = untilSignal(() => {
+    log.warn('SIGHUP: the configuration is read at start only; restart to apply changes.');
+  });
+  try {
+    const gateway = await startOrExplain({
+      config,
+      client,
+      consul: {},
+      log,
+      accessLog: { sink, format },
+      version: programVersion(),
+    });
+    const signal = await signals.requested;
+    log.info(`${signal}: draining.`);
+    await gateway.stop();
+  } finally {
+    signals.dispose();
+    client.close();
+    await sink.flush(flushMs);
+  }
+}
+
+/** A listener that can't open is the usual reason for a failed start: say which, and what to do. */
+export async function startOrExplain(options: Parameters<typeof startGateway>[0]): Promise<Gateway> {
+  const { listen, admin } = options.config;
+  try {
+    return await startGateway(options);
+  } catch (error) {
+    const { code, port } = systemError(error);
+    if (code !== 'EADDRINUSE' && code !== 'EACCES' && code !== 'EADDRNOTAVAIL') throw error;
+    const which =
+      port === admin.port
+        ? ['admin', 'GATEWAY_ADMIN_PORT', '--admin-port']
+        : ['traffic', 'GATEWAY_PORT', '--port'];
+    const address = port === admin.port ? admin : listen;
+    const why = {
+      EADDRINUSE: `port ${address.port} is in use`,
+      EACCES: `port ${address.port} may not be opened by this user`,
+      EADDRNOTAVAIL: `${address.host} is not an address of this machine`,
+    }[code];
+    throw new CommandError(
+      `The ${which[0] ?? ''} listener can't open: ${why}. Choose another with ${which[1] ?? ''}=… or ${which[2] ?? ''} ….`,
+    );
+  }
+}
+
+function systemError(error: unknown): {
+  readonly code: string | undefined;
+  readonly port: number | undefined;
+} {
+  if (!(error instanceof Error)) return { code: undefined, port: undefined };
+  const code = 'code' in error && typeof error.code === 'string' ? error.code : undefined;
+  const port = 'port' in error && typeof error.port === 'number' ? error.port : undefined;
+  return { code, port };
+}

@@ -1,0 +1,101 @@
+import type { Endpoint } from '@roundhouse/agent-sdk/balancing';
+
+import type {
+  GatewayStatus,
+  InstanceStatusRow,
+  Readiness,
+  RouteStatus,
+  ServiceStatus,
+} from './admin/status.ts';
+import type { Engine } from './engines/engine.ts';
+import type { Registry, ServiceView } from './registry/registry.ts';
+
+/** What the status is read from. */
+export interface StatusSources {
+  readonly registry: Registry;
+  readonly engine: Engine;
+  readonly phase: () => 'starting' | 'serving' | 'draining';
+  /** Monotonic milliseconds. */
+  readonly now: () => number;
+  readonly startedMs: number;
+  readonly version: string;
+  /** The Consul agent that is followed, for a person. */
+  readonly consul: string;
+}
+
+/** The gateway's state in the admin API's terms, read afresh at each call. */
+export function gatewayStatus(sources: StatusSources): GatewayStatus {
+  const { registry, engine } = sources;
+  return {
+    routes: () => routeRows(registry),
+    services: () => registry.services.map((view) => serviceRow(view, sources.now())),
+    readiness: () => readiness(sources),
+    summary: () => {
+      const stats = engine.stats();
+      return {
+        name: 'roundhouse',
+        version: sources.version,
+        engine: engine.name,
+        consul: sources.consul,
+        phase: sources.phase(),
+        uptimeSeconds: Math.round((sources.now() - sources.startedMs) / 1000),
+        routes: registry.table.routes.length,
+        services: registry.services.length,
+        ...stats,
+      };
+    },
+  };
+}
+
+function routeRows(registry: Registry): readonly RouteStatus[] {
+  return [
+    ...registry.table.routes.map(({ host, prefix, service, strip, source }) => {
+      return { host, prefix, service, strip, source, state: 'active', reason: undefined } as const;
+    }),
+    ...registry.rejected.map((claim) => ({ ...claim, source: 'registry', state: 'conflict' }) as const),
+    ...registry.services.flatMap(({ service, invalidTags }) =>
+      invalidTags.map(({ invalid, reason }) => {
+        const row = {
+          host: undefined,
+          prefix: invalid,
+          service,
+          strip: undefined,
+          source: 'registry',
+        } as const;
+        return { ...row, state: 'invalid', reason } as const;
+      }),
+    ),
+  ];
+}
+
+function serviceRow(view: ServiceView, nowMs: number): ServiceStatus {
+  const { service, watch, snapshot, upstream } = view;
+  return {
+    service,
+    registry: watch.kind,
+    ageMs: watch.kind === 'stale' ? nowMs - watch.sinceMs : watch.kind === 'live' ? 0 : undefined,
+    message: watch.kind === 'stale' ? watch.message : undefined,
+    instances: upstream.endpoints.map(instanceRow),
+    quarantined: snapshot?.quarantined ?? [],
+  };
+}
+
+function instanceRow({ instance, health, phase, inFlight, total }: Endpoint): InstanceStatusRow {
+  const { id, key, address, port, status, weight, tags, meta } = instance;
+  return { id, key, address, port, status, health: health.state, phase, weight, tags, meta, inFlight, total };
+}
+
+function readiness({ registry, phase }: StatusSources): Readiness {
+  if (phase() === 'draining') return { ready: false, detail: 'draining' };
+  const waiting = registry.waitingFor();
+  if (waiting.length > 0) {
+    const why = registry.catalog.kind === 'stale' ? ` (${registry.catalog.message})` : '';
+    return { ready: false, detail: `waiting for the first answer on ${waiting.join(', ')}${why}` };
+  }
+  const stale = registry.services.filter((service) => service.watch.kind === 'stale');
+  if (stale.length === 0) return { ready: true, detail: 'ready' };
+  return {
+    ready: true,
+    detail: `ready; serving last known instances of ${stale.map((s) => s.service).join(', ')}`,
+  };
+}

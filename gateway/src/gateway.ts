@@ -1,0 +1,219 @@
+import { registerService, type ServiceHandle } from '@roundhouse/agent-sdk';
+import {
+  watchCatalog,
+  watchService,
+  type ConsulOptions,
+  type RegistryClient,
+} from '@roundhouse/agent-sdk/discovery';
+
+import { createAdmin } from './admin/admin.ts';
+import type { GatewayConfig } from './config/gateway-config.ts';
+import type { BoundAddress, Engine, EngineOptions } from './engines/engine.ts';
+import { createNodeHttpEngine } from './engines/node-http/node-http-engine.ts';
+import { createExchanges } from './exchange/exchange.ts';
+import type { ExchangeObserver } from './exchange/record.ts';
+import { createRetryBudget } from './exchange/retry.ts';
+import { createTrust } from './exchange/trusted-proxies.ts';
+import { gatewayStatus } from './gateway-status.ts';
+import { createHttpDate, createRequestIds, monotonicNow, sleep } from './lifecycle/clock.ts';
+import { createChangeLog } from './registry/change-log.ts';
+import { createRegistry, type Registry } from './registry/registry.ts';
+import { createAccessLog, writesAccessLog } from './telemetry/access-log.ts';
+import type { Log, LogFormat } from './telemetry/log.ts';
+import type { LogSink } from './telemetry/log-sink.ts';
+import { createMetrics } from './telemetry/metrics.ts';
+import { createTableLog } from './telemetry/table-log.ts';
+
+/** What a gateway is built from. The caller owns client, log and sink, and ends them after the gateway. */
+export interface GatewayOptions {
+  readonly config: GatewayConfig;
+  readonly client: RegistryClient;
+  /** How the gateway's own registration reaches Consul; the environment's `CONSUL_*` where it says nothing. */
+  readonly consul: ConsulOptions;
+  readonly log: Log;
+  readonly accessLog: { readonly sink: LogSink; readonly format: LogFormat };
+  readonly version: string;
+}
+
+/** A gateway that serves. Ends by `stop()`. */
+export interface Gateway {
+  readonly address: BoundAddress;
+  readonly adminAddress: BoundAddress;
+  readonly registry: Registry;
+  /**
+   * Not ready any more → time for an outer balancer to notice → no new connections, `Connection: close` → exchanges finish, or
+   * are cut at the deadline → watches, pools, admin listener end. Called again it returns the same promise. Never rejects.
+   */
+  stop(): Promise<void>;
+}
+
+/** How long the traffic listener waits for the registry's first answers before it opens anyway. */
+const firstSyncMs = 1_000;
+
+/** How often the pools of endpoints that are gone are looked for, after a change. */
+const retainDelayMs = 250;
+
+/** Builds everything, follows the registry and listens. Rejects, with nothing left behind, when a listener can't open. */
+export async function startGateway(options: GatewayOptions): Promise<Gateway> {
+  const { config, client, log, version } = options;
+  const startedMs = monotonicNow();
+  let phase: 'starting' | 'serving' | 'draining' = 'starting';
+
+  const observers: ExchangeObserver[] = [];
+  const observe: ExchangeObserver = (record) => {
+    for (const observer of observers) observer(record);
+  };
+  const tableLog = createTableLog({
+    log,
+    changed: (changes) => {
+      metrics.tableChanged(changes);
+    },
+  });
+  const changeLog = createChangeLog(log, tableLog);
+  const registry = createRegistry({
+    config,
+    ejection: config.ejection,
+    watchService: (service, signal) => watchService(client, service, { signal }),
+    watchCatalog: (signal) => watchCatalog(client, { signal }),
+    onChange: (change) => {
+      changeLog(change);
+      if (change.kind === 'instances') pools.schedule();
+    },
+    now: monotonicNow,
+    random: Math.random,
+  });
+  const engine = engines[config.engine]({
+    exchanges: createExchanges({
+      resolve: (host, path) => registry.resolve(host, path),
+      pseudonym: config.pseudonym,
+      trusts: createTrust(config.trustedProxies),
+      forwardedFields: config.forwardedFields,
+      attempts: config.retry.attempts,
+      budget: createRetryBudget(
+        { ratio: config.retry.budgetRatio, floorPerSecond: config.retry.budgetFloorPerSecond },
+        monotonicNow,
+      ),
+      observe,
+      now: monotonicNow,
+      httpDate: createHttpDate(),
+      newRequestId: createRequestIds(),
+    }),
+    limits: config.limits,
+    poolIdleMs: config.poolIdleMs,
+    onFault: (err) => {
+      log.error('A mistake of the gateway itself; one exchange was lost.', { err });
+    },
+  });
+  const pools = poolKeeper(engine, registry);
+  const status = gatewayStatus({
+    registry,
+    engine,
+    phase: () => phase,
+    now: monotonicNow,
+    startedMs,
+    version,
+    consul: client.description,
+  });
+  const metrics = createMetrics({
+    scope: 'process',
+    status,
+    engine: () => engine.stats(),
+    droppedLogLines: () => options.accessLog.sink.dropped(),
+  });
+  observers.push(metrics.observe);
+  if (writesAccessLog(config.log)) observers.push(createAccessLog({ ...options.accessLog, now: Date.now }));
+  const admin = createAdmin({ status, metrics, log });
+
+  const following = new AbortController();
+  const followed = registry.run(following.signal);
+  let announced: Promise<ServiceHandle | undefined> = Promise.resolve(undefined);
+
+  async function teardown(): Promise<void> {
+    following.abort();
+    pools.stop();
+    await Promise.allSettled([followed, admin.stop()]);
+  }
+
+  try {
+    const adminAddress = await admin.listen(config.admin);
+    await Promise.race([registry.synced, sleep(firstSyncMs)]);
+    const address = await engine.listen(config.listen);
+    phase = 'serving';
+    if (config.announce !== 'off') announced = announce(options, address);
+    log.info(
+      `Listening on ${show(address)}, admin on ${show(adminAddress)}, following Consul at ${client.description}.`,
+    );
+
+    let stopping: Promise<void> | undefined;
+    const stop = async (): Promise<void> => {
+      phase = 'draining';
+      log.info(
+        `Stopping: not ready any more; new connections are taken for ${config.drain.noticeMs} ms more.`,
+      );
+      engine.discourage();
+      await Promise.all([announced.then((handle) => handle?.stop()), sleep(config.drain.noticeMs)]);
+      const cut = await engine.stop(config.drain.timeoutMs);
+      if (cut > 0)
+        log.warn(`Cut ${cut} exchanges that were not finished after ${config.drain.timeoutMs} ms.`);
+      await teardown();
+      log.info('Stopped.');
+    };
+    return { address, adminAddress, registry, stop: () => (stopping ??= stop()) };
+  } catch (error) {
+    await engine.stop(0);
+    await teardown();
+    throw error;
+  }
+}
+
+/** The engines by their configured names. */
+const engines: Readonly<Record<GatewayConfig['engine'], (options: EngineOptions) => Engine>> = {
+  'http-proxy': createNodeHttpEngine,
+};
+
+/** The gateway announces itself with the same SDK call as everybody else. It serves whether that works or not. */
+async function announce(options: GatewayOptions, { port }: BoundAddress): Promise<ServiceHandle | undefined> {
+  const { config, consul, log, version } = options;
+  try {
+    return await registerService({
+      name: config.announce,
+      port,
+      version,
+      consul,
+      signals: 'ignore',
+      propagationMs: 0,
+      log: ({ level, message }) => {
+        log[level](message);
+      },
+    });
+  } catch (err) {
+    log.error(
+      `The gateway can't announce itself in Consul as "${config.announce}"; it serves all the same.`,
+      { err },
+    );
+    return undefined;
+  }
+}
+
+/** Lets the engine close pooled connections to endpoints that are gone, soon after a change and once for many. */
+function poolKeeper(
+  engine: Engine,
+  registry: Registry,
+): { readonly schedule: () => void; readonly stop: () => void } {
+  let timer: NodeJS.Timeout | undefined;
+  return {
+    schedule: () => {
+      timer ??= setTimeout(() => {
+        timer = undefined;
+        engine.retain(registry.listedEndpoints());
+      }, retainDelayMs).unref();
+    },
+    stop: () => {
+      clearTimeout(timer);
+    },
+  };
+}
+
+function show({ host, port }: BoundAddress): string {
+  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
+}
