@@ -10,6 +10,8 @@ try {
   console.log(`${url}: ${status}`);
   process.exitCode = status === 200 ? 0 : 1;
 } catch (error) {
-  console.error(url, error instanceof Error ? (error.cause ?? error.message) : error);
+  // fetch() says only that it failed; the cause says why.
+  const reason = error instanceof Error ? (error.cause ?? error) : error;
+  console.error(`${url}: ${reason instanceof Error ? reason.message : 'failed'}`);
   process.exitCode = 1;
 }
