@@ -175,12 +175,13 @@ export class ChunkedReader {
     }
   }
 
+  /** An empty span is none: its prefix waits for the bytes of the next read. */
   #closeSpan(to: number): void {
     if (to > this.#spanFrom) {
       this.spans.push(this.#spanFrom, to);
       this.prefixes.push(this.#prefix);
+      this.#prefix = '';
     }
-    this.#prefix = '';
     this.#spanFrom = -1;
   }
 
