@@ -41,6 +41,10 @@ export class BodyReader {
     return this.#chunked?.trailers ?? nothing;
   }
 
+  get trailerFraming(): 'none' | 'present' {
+    return this.#chunked?.trailerFraming ?? 'none';
+  }
+
   /** Bytes that are known to be still to come; 0 where nobody knows. */
   get left(): number {
     return this.#left;

@@ -32,6 +32,8 @@ export class ChunkedReader {
   contentBytes = 0;
   /** The trailer section, once `done`. */
   trailers: FieldLines = [];
+  /** Whether a trailer claims to say how the message is framed. */
+  trailerFraming: 'none' | 'present' = 'none';
 
   #state: State = 'size';
   /** Of the present chunk: its size, then what is left of it. */
@@ -170,6 +172,8 @@ export class ChunkedReader {
       if (typeof section === 'string') this.#fail();
       else {
         this.trailers = section.lines;
+        const framing = section.contentLength !== -1 || section.transferCoding !== 'absent';
+        this.trailerFraming = framing ? 'present' : 'none';
         this.#state = 'done';
       }
     }

@@ -82,14 +82,19 @@ export class ClientConnection implements TimeoutOwner {
     return this.phase === 'head' && this.#held === undefined && this.#requests > 0;
   }
 
+  /** Whether it has sent more than the exchange in progress has taken. */
+  get ahead(): 'no' | 'yes' {
+    return this.#held === undefined ? 'no' : 'yes';
+  }
+
   /** Gives what was held back to the exchange that can take it now. */
   feed(): void {
     const held = this.#held;
     if (held === undefined || this.#run === undefined) return;
     this.#held = undefined;
     const taken = this.#run.clientBytes(held, 0, held.length);
-    if (taken < held.length) this.#hold(held, taken, held.length);
-    else this.resumeReading();
+    this.#keep(held, taken);
+    if (this.ahead === 'no') this.resumeReading();
   }
 
   /** The exchange is over: the next request, or the end. */
@@ -174,7 +179,7 @@ export class ClientConnection implements TimeoutOwner {
       }
     } else if (this.phase === 'exchange' && this.#run !== undefined) {
       const taken = this.#held === undefined ? this.#run.clientBytes(bytes, 0, bytes.length) : 0;
-      if (taken < bytes.length) this.#hold(bytes, taken, bytes.length);
+      this.#keep(bytes, taken);
     } else {
       this.#dropped += bytes.length;
       if (this.#dropped > lingerBytes) this.destroy('plain');
@@ -225,6 +230,13 @@ export class ClientConnection implements TimeoutOwner {
   #awaitNext(): void {
     if (this.input === 'ended' || this.#context.state === 'discouraged') this.close();
     else if (this.#requests > 0) this.#context.wheel.arm(this.timeout, this.#context.limits.keepAliveMs);
+  }
+
+  /** What the exchange has left: for later, or the next request if the exchange ended meanwhile. */
+  #keep(bytes: Buffer, from: number): void {
+    if (from >= bytes.length) return;
+    if (this.phase === 'exchange') this.#hold(bytes, from, bytes.length);
+    else if (this.phase === 'head') this.#readHeads(bytes.subarray(from));
   }
 
   #hold(bytes: Buffer, from: number, to: number): void {

@@ -51,7 +51,7 @@ export class ExchangeRun implements UpstreamUser {
   readonly #context: EngineContext;
   readonly #request: ParsedRequest;
   readonly #exchange: Exchange;
-  #phase: 'deciding' | 'connecting' | 'waiting' | 'relaying' | 'tunnel' | 'over' = 'deciding';
+  #phase: 'deciding' | 'connecting' | 'waiting' | 'relaying' | 'tunnel' | 'draining' | 'over' = 'deciding';
   #attempts = 0;
   #step: AttemptStep | undefined;
   #upstream: UpstreamConnection | undefined;
@@ -62,6 +62,7 @@ export class ExchangeRun implements UpstreamUser {
   #download: Download | undefined;
   #tunnel: Tunnel | undefined;
   #probes = 0;
+  #ended: 'no' | 'yes' = 'no';
   #answerBytes = 0;
 
   constructor(client: ClientConnection, request: ParsedRequest, context: EngineContext) {
@@ -95,6 +96,7 @@ export class ExchangeRun implements UpstreamUser {
       return to;
     }
     const upload = this.#upload;
+    if (this.#phase === 'draining' && upload !== undefined) return this.#drain(upload, bytes, [from, to]);
     const upstream = this.#upstream;
     const ready = this.#phase === 'waiting' || this.#phase === 'relaying';
     if (!ready || upstream === undefined || upload === undefined || upload.state === 'done') return from;
@@ -137,7 +139,7 @@ export class ExchangeRun implements UpstreamUser {
 
   /** The client connection is gone. */
   clientGone(): void {
-    if (this.#phase === 'over') return;
+    if (this.#ended === 'yes') return;
     const undecided = this.#phase !== 'relaying' && this.#phase !== 'tunnel';
     const failure = this.#failure('client_closed', 'something');
     this.#dropUpstream('reset');
@@ -146,7 +148,8 @@ export class ExchangeRun implements UpstreamUser {
   }
 
   clientTimedOut(): void {
-    if (this.#uploading && this.#phase !== 'relaying') this.#uploadFailed('request_timeout');
+    if (this.#phase === 'draining') this.#client.destroy('plain');
+    else if (this.#uploading && this.#phase !== 'relaying') this.#uploadFailed('request_timeout');
     else if (this.#client.input === 'ended' && this.#phase !== 'relaying') {
       if (this.#request.version === '1.0' || this.#probes === 2) return;
       this.#probes += 1;
@@ -160,7 +163,7 @@ export class ExchangeRun implements UpstreamUser {
     const upstream = this.#upstream;
     if (step === undefined || upstream === undefined) return;
     this.#phase = 'waiting';
-    const text = requestText(step, this.#request.body, this.#request.trailers) + this.#smallBody;
+    const text = requestText(step, this.#request) + this.#smallBody;
     upstream.writes += text.length > smallBodyBytes ? 2 : 1;
     upstream.socket.write(text, 'latin1');
     if (this.#upload === undefined) {
@@ -168,7 +171,7 @@ export class ExchangeRun implements UpstreamUser {
       return;
     }
     // A client that waits for a 100 sends nothing before the instance speaks.
-    if (this.#request.expectation === 'continue') upstream.arm(step.timeouts.responseHeadMs);
+    if (this.#expectation === 'continue') upstream.arm(step.timeouts.responseHeadMs);
     else upstream.disarm();
     this.#context.wheel.arm(this.#client.timeout, step.timeouts.idleMs);
     this.#client.feed();
@@ -240,7 +243,7 @@ export class ExchangeRun implements UpstreamUser {
 
   /** Cuts it, at the end of a drain. */
   shutdown(): void {
-    if (this.#phase === 'over') return;
+    if (this.#ended === 'yes') return;
     this.#dropUpstream('reset');
     this.#end('shutdown');
   }
@@ -334,7 +337,9 @@ export class ExchangeRun implements UpstreamUser {
         return;
       }
       const fields = this.#exchange.interim(head);
-      if (fields !== undefined && this.#request.version === '1.1') {
+      // R10: HTTP/1.0 knows no interim responses, and a 100 is for who waits for one.
+      const expected = head.status !== 100 || this.#expectation === 'continue';
+      if (fields !== undefined && this.#request.version === '1.1' && expected) {
         const { status, reason } = head;
         this.#client.socket.write(
           responseText({ status, reason, fields }, { kind: 'none' }, 'keep'),
@@ -362,8 +367,10 @@ export class ExchangeRun implements UpstreamUser {
     else {
       this.#phase = 'relaying';
       // An answer that refuses won't have its body read; the client should hear that the connection ends (R34, R35).
-      const unread = this.#uploading && (response.status >= 300 || this.#request.expectation === 'continue');
-      const connection = unread || step.connection === 'close' ? 'close' : this.#persistence;
+      const unread = this.#uploading && (response.status >= 300 || this.#expectation === 'continue');
+      // What a client has sent behind an upgrade is of the new protocol; without one, nobody can read it (R29).
+      const stray = upgrade !== undefined && this.#client.ahead === 'yes';
+      const connection = unread || stray || step.connection === 'close' ? 'close' : this.#persistence;
       this.#download = new Download(this.#client.socket, this.#request, { step, response }, connection);
       this.#relay(bytes, from, to);
     }
@@ -428,13 +435,33 @@ export class ExchangeRun implements UpstreamUser {
 
   #answer(step: AnswerStep): void {
     this.#dropUpstream('plain');
-    const connection = step.connection === 'close' || this.#uploading ? 'close' : this.#persistence;
+    const upload = this.#uploading ? this.#upload : undefined;
+    // A short rest of a body is worth waiting for, to keep the connection; not from a client that may never send it.
+    const short = (upload?.leftBytes ?? Infinity) <= smallBodyBytes && this.#expectation === 'none';
+    const readable = upload === undefined || short ? this.#persistence : 'close';
+    const connection = step.connection === 'close' ? 'close' : readable;
     const { method } = this.#request;
     const date = this.#context.httpDate();
     this.#client.socket.write(answerText(step, method, { date, connection }), 'latin1');
     this.#answerBytes = method === 'HEAD' ? 0 : Buffer.byteLength(step.body);
     this.#end('complete');
-    this.#client.exchangeOver(connection);
+    if (upload === undefined || connection === 'close') this.#client.exchangeOver(connection);
+    else {
+      this.#phase = 'draining';
+      this.#context.wheel.arm(this.#client.timeout, this.#idleMs);
+      this.#client.feed();
+    }
+  }
+
+  /** Reads over the rest of a body that nobody wants; then the next request may come (R35). */
+  #drain(upload: Upload, bytes: Buffer, [from, to]: readonly [number, number]): number {
+    upload.skip(bytes, from, to);
+    if (upload.state === 'done') {
+      this.#phase = 'over';
+      this.#context.wheel.disarm(this.#client.timeout);
+      this.#client.exchangeOver('keep');
+    }
+    return upload.end;
   }
 
   #uploaded(): void {
@@ -479,13 +506,19 @@ export class ExchangeRun implements UpstreamUser {
     else upstream?.destroy();
   }
 
+  /** A client of HTTP/1.0 waits for nothing (RFC 9110 §10.1.1). */
+  get #expectation(): 'none' | 'continue' {
+    return this.#request.version === '1.1' ? this.#request.expectation : 'none';
+  }
+
   get #persistence(): 'keep' | 'close' {
     return this.#context.state === 'open' ? this.#request.persistence : 'close';
   }
 
   #end(kind: ExchangeEnd['kind']): void {
-    if (this.#phase === 'over') return;
     this.#phase = 'over';
+    if (this.#ended === 'yes') return;
+    this.#ended = 'yes';
     this.#context.exchangesRunning -= 1;
     const requestBytes = this.#tunnel?.clientBytes ?? this.#upload?.contentBytes ?? this.#smallBody.length;
     const responseBytes = this.#tunnel?.upstreamBytes ?? this.#download?.contentBytes ?? this.#answerBytes;

@@ -1,4 +1,5 @@
-import type { AnswerStep, AttemptStep, BodyFraming, FieldLines } from '../../exchange/seam.ts';
+import type { AnswerStep, AttemptStep, FieldLines } from '../../exchange/seam.ts';
+import type { ParsedRequest } from './request-head.ts';
 
 /** Ends every chunked body. */
 export const lastChunk = '0\r\n\r\n';
@@ -39,15 +40,24 @@ export function fieldText(fields: FieldLines): string {
 
 /**
  * The head of a request to an instance: the exchange's fields, then exactly one form of framing (R13) and what concerns the
- * connection. `trailers`: ask for them.
+ * connection. Trailers are asked for when the client wants them.
  */
-export function requestText(step: AttemptStep, body: BodyFraming, trailers: 'unwanted' | 'wanted'): string {
-  let text = `${step.method} ${step.target} HTTP/1.1\r\n${fieldText(step.fields)}`;
+export function requestText(
+  step: AttemptStep,
+  { body, version, expectation, trailers }: ParsedRequest,
+): string {
+  // RFC 9110 §10.1.1: the expectation of an HTTP/1.0 client is ignored, as it could not take the 100.
+  const fields = expectation === 'continue' && version === '1.0' ? withoutExpect(step.fields) : step.fields;
+  let text = `${step.method} ${step.target} HTTP/1.1\r\n${fieldText(fields)}`;
   if (body.kind === 'length') text += `Content-Length: ${String(body.bytes)}\r\n`;
   else if (body.kind === 'chunked') text += 'Transfer-Encoding: chunked\r\n';
   if (step.upgrade !== undefined) text += `Connection: Upgrade\r\nUpgrade: ${step.upgrade}\r\n`;
   else if (trailers === 'wanted') text += 'Connection: TE\r\nTE: trailers\r\n';
   return `${text}\r\n`;
+}
+
+function withoutExpect(fields: FieldLines): FieldLines {
+  return fields.filter((_, i) => fields[i - (i % 2)]?.toLowerCase() !== 'expect');
 }
 
 /** How a response to the client is framed. `length` with `bytes` also says what a HEAD or 304 would have had. */

@@ -64,9 +64,11 @@ export function parseRequestHead(text: string, limits: HeadLimits): ParsedReques
     fields: section.lines,
     body,
     upgrade: version === '1.1' && section.upgradeListed === 'yes' ? section.upgrade : undefined,
-    persistence: version === '1.1' && section.persistence !== 'close' ? 'keep' : 'close',
+    // What follows CONNECT is meant for somebody else, whatever it is answered with (R22).
+    persistence:
+      version === '1.1' && section.persistence !== 'close' && method !== 'CONNECT' ? 'keep' : 'close',
     trailers: version === '1.1' ? section.trailers : 'unwanted',
-    expectation: version === '1.1' ? section.expectation : 'none',
+    expectation: section.expectation,
     end: section.end,
   };
 }

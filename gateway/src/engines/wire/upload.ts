@@ -34,12 +34,22 @@ export class Upload {
     return this.#reader.state === 'done' ? 'done' : 'more';
   }
 
+  /** What is still to come of a body of known length; undefined where nobody knows. */
+  get leftBytes(): number | undefined {
+    return this.#reader.framing === 'length' ? this.#reader.left : undefined;
+  }
+
+  /** Takes bytes of the client that nobody wants, so that the next request can be found behind them. */
+  skip(bytes: Buffer, from: number, to: number): void {
+    this.end = this.#reader.read(bytes, from, to);
+  }
+
   /** Takes bytes of the client, which are not overwritten later, and writes what may be passed on. */
   push(upstream: UpstreamConnection, bytes: Buffer, from: number, to: number): UploadProgress {
     this.taken = 'some';
     const reader = this.#reader;
     this.end = reader.read(bytes, from, to);
-    if (reader.state === 'faulty') return 'bad_framing';
+    if (reader.state === 'faulty' || reader.trailerFraming === 'present') return 'bad_framing';
     if (this.#limitBytes > 0 && reader.contentBytes > this.#limitBytes) return 'content_too_large';
     const after = reader.state === 'done' && reader.framing === 'chunked' ? lastChunk : '';
     upstream.writes += 1;

@@ -559,6 +559,20 @@ describe('failures', () => {
   });
 });
 
+it('a short body that nobody reads is passed over, and the next request served', async () => {
+  const { client } = await rig(answering(ok), {
+    answer: ({ target }) =>
+      target === '/no'
+        ? { kind: 'answer', status: 404, fields: [], body: 'no', connection: 'keep' }
+        : undefined,
+  });
+  const c = await client();
+  c.send('POST /no HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhe');
+  await c.received('no');
+  c.send(`llo${get}`);
+  expect(await c.received('hi')).not.toContain('Connection: close');
+});
+
 describe('clients that leave', () => {
   it.each(['waiting', 'streaming'])('while %s end the request upstream within 100 ms', async (phase) => {
     const { client, origin } = await rig();
@@ -651,7 +665,9 @@ describe('tunnels', () => {
       answering('HTTP/1.1 426 Upgrade Required\r\nContent-Length: 2\r\n\r\nno'),
     );
     const c = await client();
-    c.send(`${upgrade}${get}`);
+    c.send(upgrade);
+    await c.received('no');
+    c.send(upgrade);
     await c.received(/no[^]*no/);
     expect(origin.connections).toHaveLength(1);
   });
