@@ -31,6 +31,21 @@ export interface SubjectOptions {
   readonly begin?: ScriptOptions['begin'];
 }
 
+/** Makes an engine that doesn't listen yet. */
+export function createEngine(name: EngineName, options: EngineOptions): Engine {
+  return factories[name](options);
+}
+
+/** What an engine is given where a test says nothing else. */
+export const usualLimits: ListenerLimits = {
+  requestHeadMs: 5_000,
+  keepAliveMs: 5_000,
+  headBytes: 16 * 1024,
+  headLines: 100,
+  bodyBytes: 0,
+  connections: 1_000,
+};
+
 /** Starts an engine on a free port in front of the given ports of 127.0.0.1. */
 export async function startSubject(
   name: EngineName,
@@ -44,17 +59,9 @@ export async function startSubject(
     ...(options.begin === undefined ? {} : { begin: options.begin }),
   });
   const faults: unknown[] = [];
-  const engine = factories[name]({
+  const engine = createEngine(name, {
     exchanges,
-    limits: {
-      requestHeadMs: 5_000,
-      keepAliveMs: 5_000,
-      headBytes: 16 * 1024,
-      headLines: 100,
-      bodyBytes: 0,
-      connections: 1_000,
-      ...options.limits,
-    },
+    limits: { ...usualLimits, ...options.limits },
     poolIdleMs: options.poolIdleMs ?? 4_000,
     onFault: (fault) => faults.push(fault),
   });

@@ -5,7 +5,8 @@ import type { ErrorCode } from '../../exchange/errors.ts';
 import type { ClientFacts } from '../../exchange/seam.ts';
 import type { ListenerLimits } from '../engine.ts';
 import { holdEarlyBytes, type EarlyBytes } from './early-bytes.ts';
-import { createExchangeRun, type ClientMessage, type ExchangeRun, type RunContext } from './exchange-run.ts';
+import type { ClientMessage } from './client-side.ts';
+import { createExchangeRun, type ExchangeRun, type RunContext } from './exchange-run.ts';
 import { readHead } from './request-head.ts';
 import { writeAnswer, writeRefusal } from './response-writer.ts';
 

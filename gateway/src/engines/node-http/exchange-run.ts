@@ -1,6 +1,5 @@
 import type { ErrorCode } from '../../exchange/errors.ts';
 import type {
-  AnswerStep,
   AttemptFailure,
   AttemptStep,
   Exchange,
@@ -15,34 +14,13 @@ import {
   startAttempt,
   type Attempt,
   type AttemptContext,
-  type AttemptSource,
   type SwitchedConnection,
   type UpstreamResponse,
 } from './attempt.ts';
-import type { EarlyBytes } from './early-bytes.ts';
-import { startRelay, type Relay } from './relay.ts';
-import {
-  writeAnswer,
-  writeInterim,
-  writeRelayHead,
-  writeSwitch,
-  type Persistence,
-} from './response-writer.ts';
+import { createClientSide, type ClientMessage, type ClientSide } from './client-side.ts';
+import type { Relay } from './relay.ts';
+import type { Persistence } from './response-writer.ts';
 import { openTunnel, type Tunnel } from './tunnel.ts';
-
-/** How long a client may take to accept an answer of the gateway's own. */
-const answerMs = 10_000;
-
-/** An unread request body of at most this length is read and dropped, so that its connection can go on. */
-const drainableBytes = 64 * 1024;
-
-/** A request that has arrived, with what its exchange needs of the client's side. */
-export interface ClientMessage extends AttemptSource {
-  /** Only for messages behind which the parser has left the connection (upgrades, CONNECT). */
-  readonly early: EarlyBytes | undefined;
-  /** `close`: another request can't follow it on its connection. */
-  readonly persistence: Persistence;
-}
 
 /** What all exchanges of an engine share. */
 export interface RunContext extends AttemptContext {
@@ -51,7 +29,7 @@ export interface RunContext extends AttemptContext {
   readonly bodyBytes: number;
   readonly onFault: EngineOptions['onFault'];
   /** `close` once the engine discourages its clients. */
-  persistence(): Persistence;
+  readonly persistence: () => Persistence;
 }
 
 /** An exchange on its way. */
@@ -67,8 +45,9 @@ export interface ExchangeRun {
 }
 
 /**
- * An exchange, driven over the seam: `start` opens it; from then on it acts on its steps, moves its bytes, tells
- * it exactly once how it ended, and then calls `done`. A mistake of our own ends this one exchange with a 500 or a cut, is reported to `onFault`, and harms no other.
+ * An exchange, driven over the seam: `start` opens it; from then on it acts on its steps, moves its bytes, tells it exactly once how
+ * it ended, and then calls `done`. A mistake of our own ends this one exchange with a 500 or a cut, is reported to
+ * `onFault`, and harms no other.
  */
 export function createExchangeRun(
   context: RunContext,
@@ -78,22 +57,16 @@ export function createExchangeRun(
   return new Run(context, message, done);
 }
 
-type Phase = 'attempting' | 'relaying' | 'answering' | 'tunnelling' | 'over';
-
 class Run implements ExchangeRun {
   readonly #context: RunContext;
   readonly #message: ClientMessage;
   readonly #done: () => void;
-  #phase: Phase = 'attempting';
+  readonly #client: ClientSide;
+  #phase: 'attempting' | 'relaying' | 'answering' | 'tunnelling' | 'over' = 'attempting';
   #exchange: Exchange | undefined;
   #attempt: Attempt | undefined;
   #relay: Relay | undefined;
   #tunnel: Tunnel | undefined;
-  #answerTimer: NodeJS.Timeout | undefined;
-  #persistence: Persistence = 'keep';
-  #body: 'sound' | 'broken' = 'sound';
-  /** Whether the last byte of the response has reached the kernel. */
-  #response: 'pending' | 'flushed' = 'pending';
   #requestBytes = 0;
   #responseBytes = 0;
 
@@ -101,66 +74,64 @@ class Run implements ExchangeRun {
     this.#context = context;
     this.#message = message;
     this.#done = done;
-    const { response, socket } = message;
-    response.on('error', () => undefined); // Told by `close`.
-    response.prependListener('finish', () => {
-      if (!socket.destroyed) this.#response = 'flushed';
-    });
-    response.on('close', () => {
-      this.#act(() => {
-        this.#responseClosed();
-      });
+    this.#client = createClientSide(message, {
+      persistence: context.persistence,
+      closed: this.#guard((how) => {
+        this.#clientClosed(how);
+      }),
     });
   }
 
   start(): void {
-    this.#act(() => {
+    this.#guard(() => {
       this.#exchange = this.#context.exchanges.open(this.#message.head);
       this.#follow(this.#exchange.begin());
-    });
+    })();
   }
 
   persistence(): Persistence {
-    return this.#persistence;
+    return this.#client.persistence();
   }
 
   bodyBroken(code: ErrorCode): void {
-    this.#act(() => {
-      this.#body = 'broken';
+    this.#guard(() => {
+      this.#client.requestBroken();
       if (this.#phase === 'attempting') this.#fail(code);
       else if (this.#phase === 'relaying') this.#cut('client_closed');
-    });
+    })();
   }
 
   cut(kind: 'shutdown'): void {
-    this.#act(() => {
+    this.#guard(() => {
       this.#cut(kind);
-    });
+    })();
   }
 
   /** The one funnel for our own mistakes: whatever happens in an exchange happens within it. */
-  #act(work: () => void): void {
-    try {
-      work();
-    } catch (fault) {
-      this.#context.onFault(fault);
-      this.#giveUp();
-    }
+  #guard<A extends readonly unknown[]>(work: (...values: A) => void): (...values: A) => void {
+    return (...values) => {
+      try {
+        work(...values);
+      } catch (fault) {
+        this.#context.onFault(fault);
+        this.#giveUp();
+      }
+    };
   }
 
   #giveUp(): void {
-    const { head, response } = this.#message;
     if (this.#phase === 'over') return;
     try {
-      if (this.#message.socket.destroyed) this.#cut('client_closed');
-      else if (this.#phase === 'tunnelling' || response.headersSent) this.#cut('shutdown');
+      const state = this.#client.state();
+      if (state === 'gone') this.#cut('client_closed');
+      else if (state === 'answered' || this.#phase === 'tunnelling') this.#cut('shutdown');
       else {
         this.#attempt?.cancel();
-        this.#answer({ ...this.#context.exchanges.refuse('internal', head.client), connection: 'close' });
+        this.#follow(this.#context.exchanges.refuse('internal', this.#message.head.client));
       }
     } catch (fault) {
       this.#context.onFault(fault);
-      this.#message.socket.destroy();
+      this.#client.cut('close');
       this.#end('shutdown');
     }
   }
@@ -171,7 +142,8 @@ class Run implements ExchangeRun {
         this.#try(step);
         return;
       case 'answer':
-        this.#answer(step);
+        this.#phase = 'answering';
+        this.#responseBytes += this.#client.answer(step);
         return;
       case 'finish':
         this.#cut('client_closed');
@@ -187,34 +159,28 @@ class Run implements ExchangeRun {
       this.#fail(refusal);
       return;
     }
-    const act =
-      <T>(work: (value: T) => void) =>
-      (value: T): void => {
-        this.#act(() => {
-          work(value);
-        });
-      };
     this.#attempt = startAttempt(this.#context, this.#message, step, {
-      interim: act((head) => {
-        this.#interim(head);
+      interim: this.#guard((head: ResponseHead) => {
+        const fields = this.#opened().interim(head);
+        if (fields !== undefined) this.#client.interim({ ...head, fields });
       }),
-      requestBytes: act((bytes) => {
+      requestBytes: this.#guard((bytes: number) => {
         this.#requestTaken(bytes);
       }),
-      responded: act((response) => {
+      responded: this.#guard((response: UpstreamResponse) => {
         this.#responded(response, step);
       }),
-      switched: act((connection) => {
+      switched: this.#guard((connection: SwitchedConnection) => {
         this.#switched(connection, step);
       }),
-      failed: act((failure) => {
+      failed: this.#guard((failure: AttemptFailure) => {
         this.#attempt = undefined;
         this.#follow(this.#opened().failed(failure));
       }),
     });
   }
 
-  /** What can be told before anything is sent. CONNECT, and an upgrade that the parser hasn't left, can't be carried out here. */
+  /** What can be told before anything is sent. CONNECT, and an upgrade behind which the parser stays, can't be carried out here. */
   #refusal(step: AttemptStep): ErrorCode | undefined {
     const { bodyBytes } = this.#context;
     const { head, early } = this.#message;
@@ -226,23 +192,15 @@ class Run implements ExchangeRun {
 
   /** Ends the attempt at hand, where there is one, and asks the exchange what comes next. */
   #fail(code: ErrorCode): void {
-    const failure: AttemptFailure = {
-      code,
-      sent: this.#attempt?.sent() ?? 'nothing',
-      connection: this.#attempt?.connection() ?? 'fresh',
-    };
-    this.#attempt?.cancel();
-    this.#attempt = undefined;
-    this.#follow(this.#opened().failed(failure));
+    this.#follow(this.#opened().failed(this.#abandon(code)));
   }
 
-  #interim(interim: ResponseHead): void {
-    const { head, response, socket } = this.#message;
-    const fields = this.#opened().interim(interim);
-    if (fields === undefined || head.version === '1.0') return;
-    // RFC 9110 §15.2.1: a 100 that nobody waits for means nothing.
-    if (interim.status === 100 && response.req.headers.expect === undefined) return;
-    writeInterim(response, socket, { ...interim, fields });
+  #abandon(code: ErrorCode): AttemptFailure {
+    const attempt = this.#attempt;
+    this.#attempt = undefined;
+    const sent = attempt?.sent() ?? 'nothing';
+    attempt?.cancel();
+    return { code, sent, connection: attempt?.connection() ?? 'fresh' };
   }
 
   #requestTaken(bytes: number): void {
@@ -254,24 +212,19 @@ class Run implements ExchangeRun {
 
   #responded(upstream: UpstreamResponse, attempt: AttemptStep): void {
     const step = this.#opened().responded(upstream.head);
-    if (step.kind === 'relay') {
-      this.#startRelay(step, upstream, attempt.timeouts.idleMs);
-      return;
+    if (step.kind === 'relay') this.#startRelay(step, upstream, attempt);
+    else {
+      this.#abandon('internal');
+      this.#follow(step);
     }
-    this.#attempt?.cancel();
-    this.#attempt = undefined;
-    this.#follow(step);
   }
 
-  #startRelay(step: RelayStep, { framing, message }: UpstreamResponse, idleMs: number): void {
-    const { head: form, response } = this.#message;
+  #startRelay(step: RelayStep, upstream: UpstreamResponse, { timeouts: { idleMs } }: AttemptStep): void {
     this.#phase = 'relaying';
-    // R35: a connection whose request may stay unread is not used again, and the client is told now.
-    const unread = this.#attempt?.upload() === 'running';
-    writeRelayHead(response, step, framing, { form, persistence: this.#persist(step.connection, unread) });
-    this.#persistence = response.shouldKeepAlive ? 'keep' : 'close';
-    this.#relay = startRelay(message, response, {
-      framing,
+    // With an end that only the connection's end tells, an early one would look like it.
+    const untold = upstream.framing.kind !== 'length' && this.#message.head.version === '1.0';
+    this.#relay = this.#client.relay(step, upstream, {
+      upload: this.#attempt?.upload() ?? 'done',
       idleMs,
       listener: {
         bytes: (count) => {
@@ -281,42 +234,17 @@ class Run implements ExchangeRun {
           // The answer is complete without the rest of the upload, which nobody wants any more.
           if (this.#attempt?.upload() === 'running') this.#attempt.cancel();
         },
-        broken: () => {
-          this.#act(() => {
-            const closeDelimited = framing.kind !== 'length' && form.version === '1.0';
-            this.#cut('response_incomplete', closeDelimited ? 'reset' : 'close');
-          });
-        },
-        stuck: (waitingFor) => {
-          this.#act(() => {
-            this.#cut(waitingFor === 'client' ? 'client_closed' : 'response_incomplete');
-          });
-        },
+        broken: this.#guard(() => {
+          this.#cut('response_incomplete', untold ? 'reset' : 'close');
+        }),
+        stuck: this.#guard((waitingFor) => {
+          this.#cut(waitingFor === 'client' ? 'client_closed' : 'response_incomplete');
+        }),
       },
     });
   }
 
-  #answer(step: AnswerStep): void {
-    const { head, request, response, socket } = this.#message;
-    this.#phase = 'answering';
-    const { body } = head;
-    const drainable = body.kind === 'length' && body.bytes <= drainableBytes;
-    const unread = body.kind !== 'none' && !request.complete && !drainable;
-    this.#responseBytes += writeAnswer(response, step, head, this.#persist(step.connection, unread));
-    this.#persistence = response.shouldKeepAlive ? 'keep' : 'close';
-    request.resume();
-    this.#answerTimer = setTimeout(() => {
-      socket.destroy();
-    }, answerMs);
-  }
-
-  #persist(wanted: Persistence, unread: boolean): Persistence {
-    if (unread || this.#body === 'broken' || this.#message.persistence === 'close') return 'close';
-    return wanted === 'close' ? 'close' : this.#context.persistence();
-  }
-
   #switched({ head, socket: upstream, first }: SwitchedConnection, attempt: AttemptStep): void {
-    const { early, socket } = this.#message;
     try {
       const step = this.#opened().responded(head);
       if (step.kind !== 'relay') {
@@ -325,60 +253,46 @@ class Run implements ExchangeRun {
         return;
       }
       this.#phase = 'tunnelling';
-      this.#persistence = 'close';
-      writeSwitch(socket, step, attempt.upgrade ?? '');
+      const early = this.#client.switchTo(step, attempt.upgrade ?? '');
+      const ended = this.#guard((end: ExchangeEnd) => {
+        this.#requestBytes = end.requestBytes;
+        this.#responseBytes = end.responseBytes;
+        this.#end(end.kind);
+      });
       const { idleMs } = attempt.timeouts;
-      const ended = (end: ExchangeEnd): void => {
-        this.#act(() => {
-          this.#requestBytes = end.requestBytes;
-          this.#responseBytes = end.responseBytes;
-          this.#end(end.kind);
-        });
-      };
-      this.#tunnel = openTunnel(socket, upstream, { idleMs, early: early?.take() ?? [], first, ended });
+      this.#tunnel = openTunnel(this.#message.socket, upstream, { idleMs, early, first, ended });
     } catch (fault) {
       upstream.destroy();
       throw fault;
     }
   }
 
-  /** The response is through, or its connection is closed. */
-  #responseClosed(): void {
+  #clientClosed(how: 'complete' | 'left'): void {
+    // A tunnel hears of it by itself.
     if (this.#phase === 'over' || this.#phase === 'tunnelling') return;
-    if (this.#response === 'flushed') {
+    if (how === 'complete') {
       this.#end('complete');
       return;
     }
-    const attempt = this.#attempt;
-    if (this.#phase === 'attempting' && attempt !== undefined) {
-      const failure: AttemptFailure = {
-        code: 'client_closed',
-        sent: attempt.sent(),
-        connection: attempt.connection(),
-      };
-      attempt.cancel();
-      this.#opened().failed(failure);
-    }
+    if (this.#attempt !== undefined && this.#phase === 'attempting')
+      this.#opened().failed(this.#abandon('client_closed'));
     this.#cut('client_closed');
   }
 
   #cut(kind: ExchangeEnd['kind'], how: 'close' | 'reset' = 'close'): void {
     if (this.#phase === 'over') return;
     this.#attempt?.cancel();
-    if (this.#tunnel !== undefined) {
-      this.#tunnel.cut(kind);
-      return;
+    if (this.#tunnel !== undefined) this.#tunnel.cut(kind);
+    else {
+      this.#client.cut(how);
+      this.#end(kind);
     }
-    const { socket } = this.#message;
-    if (how === 'reset') socket.resetAndDestroy();
-    else socket.destroy();
-    this.#end(kind);
   }
 
   #end(kind: ExchangeEnd['kind']): void {
     if (this.#phase === 'over') return;
     this.#phase = 'over';
-    clearTimeout(this.#answerTimer);
+    this.#client.release();
     this.#relay?.stop();
     try {
       this.#exchange?.ended({ kind, requestBytes: this.#requestBytes, responseBytes: this.#responseBytes });

@@ -27,7 +27,6 @@ const parseFailures: Readonly<Partial<Record<string, ErrorCode>>> = {
   HPE_INVALID_CHUNK_SIZE: 'bad_framing',
   HPE_INVALID_CONTENT_LENGTH: 'bad_framing',
   HPE_INVALID_TRANSFER_ENCODING: 'bad_framing',
-  HPE_INVALID_VERSION: 'unsupported_version',
   HPE_UNEXPECTED_CONTENT_LENGTH: 'bad_framing',
 };
 

@@ -28,7 +28,10 @@ export function isWritable(text: string): boolean {
  * what the parser saw (RFC 9112 §6). `Trailer` never goes out: this engine discards trailers (RFC 9110 §6.5.1), and
  * `http.request` throws on `Trailer` without chunks. `Expect` is not a word of HTTP/1.0 (RFC 9110 §10.1.1).
  */
-export function attemptLines(step: AttemptStep, head: RequestHead): string[] {
+export function attemptLines(
+  step: Pick<AttemptStep, 'fields' | 'method' | 'upgrade'>,
+  head: RequestHead,
+): string[] {
   const lines = stepLines(step.fields, head.version === '1.0' ? 'expect' : undefined);
   if (step.upgrade !== undefined) lines.push('Connection', 'Upgrade', 'Upgrade', step.upgrade);
   else lines.push('Connection', 'keep-alive');

@@ -160,11 +160,13 @@ function serverOptions(limits: ListenerLimits): ServerOptions {
     maxHeaderSize: limits.headBytes * 2,
     headersTimeout: limits.requestHeadMs,
     // Default 30 s, by which every timeout would come late.
-    connectionsCheckingInterval: Math.max(10, Math.min(1_000, limits.requestHeadMs / 4)),
+    connectionsCheckingInterval: Math.min(1_000, Math.ceil(limits.requestHeadMs / 4)),
     // Uploads are bounded by their progress, not by their length.
     requestTimeout: 0,
     keepAliveTimeout: limits.keepAliveMs,
+    // Finds clients that vanished without a word.
     keepAlive: true,
+    keepAliveInitialDelay: 30_000,
     noDelay: true,
     // The exchange judges Host, for all engines alike.
     requireHostHeader: false,

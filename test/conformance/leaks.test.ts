@@ -1,0 +1,111 @@
+import { describe, expect, it } from 'vitest';
+
+import { eventually } from '../support/eventually.ts';
+import { openRawClient } from '../support/raw-client.ts';
+import { ok, startRecordingOrigin } from '../support/recording-origin.ts';
+import { engineNames, startSubject } from './subject.ts';
+import { message } from './trial.ts';
+
+const rounds = 1_000;
+const atOnce = 20;
+
+/** How an exchange of the test goes wrong: by the path of its request. */
+const breaks = [
+  '/client-before-answer',
+  '/client-mid-answer',
+  '/client-mid-upload',
+  '/client-mid-upgrade',
+  '/instance-before-answer',
+  '/instance-mid-answer',
+  '/instance-mid-head',
+  '/instance-mid-tunnel',
+] as const;
+
+const requests: Readonly<Partial<Record<(typeof breaks)[number], string>>> = {
+  '/client-mid-upload': message('POST /client-mid-upload', ['Content-Length: 10'], 'hello'),
+  '/client-mid-upgrade': message('GET /client-mid-upgrade', ['Connection: upgrade', 'Upgrade: websocket']),
+  '/instance-mid-tunnel': message('GET /instance-mid-tunnel', ['Connection: upgrade', 'Upgrade: websocket']),
+};
+
+/** Sockets, timers and other handles that keep this process alive. */
+function handles(): string[] {
+  return process
+    .getActiveResourcesInfo()
+    .filter((name) => name.startsWith('TCP') || name === 'Timeout')
+    .sort();
+}
+
+describe.each(engineNames)('the %s engine', (engine) => {
+  it('has all sockets, timers and exchanges back at the baseline after 1,000 broken exchanges', async () => {
+    const before = handles();
+    const origin = await startRecordingOrigin({
+      data: (connection) => {
+        const path = /^\w+ (\/[\w-]+)/.exec(connection.received().slice(0, 60))?.[1];
+        if (path === '/instance-before-answer') connection.reset();
+        else if (path === '/instance-mid-head') connection.end('HTTP/1.1 200 OK\r\nX-A');
+        else if (path === '/instance-mid-answer') {
+          connection.write('HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n');
+          setImmediate(() => {
+            connection.reset();
+          });
+        } else if (path === '/instance-mid-tunnel') {
+          connection.write('HTTP/1.1 101 Ok\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n');
+          setImmediate(() => {
+            connection.reset();
+          });
+        } else if (path === '/client-mid-answer')
+          connection.write('HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhello');
+        else if (path === '/ok') connection.write(ok());
+      },
+    });
+    const subject = await startSubject(engine, [origin.port]);
+
+    const breakOne = async (index: number): Promise<void> => {
+      const path = breaks[index % breaks.length] ?? breaks[0];
+      const client = await openRawClient(subject.port);
+      client.send((requests[path] ?? message(`GET ${path}`)).replace(path, `${path}?${index}`));
+      if (path.startsWith('/client')) {
+        if (path === '/client-mid-answer') {
+          await eventually(() => {
+            expect(client.received()).toContain('hello');
+          });
+        } else {
+          await eventually(() => {
+            expect(
+              origin.connections.some((connection) => connection.received().includes(`${path}?${index} `)),
+            ).toBe(true);
+          });
+        }
+        if (index % 2 === 0) client.destroy();
+        else client.reset();
+      } else {
+        await eventually(() => {
+          expect(client.state() !== 'open' || client.received() !== '').toBe(true);
+        });
+        client.destroy();
+      }
+    };
+    for (let index = 0; index < rounds; index += atOnce) {
+      await Promise.all(Array.from({ length: atOnce }, (_, offset) => breakOne(index + offset)));
+    }
+    await eventually(() => {
+      expect(subject.engine.stats()).toEqual({ clientConnections: 0, exchanges: 0, upstreamConnections: 0 });
+      expect(origin.open()).toBe(0);
+    });
+    // A client that leaves before its head has been read is no exchange.
+    expect(subject.exchanges.log.length).toBeGreaterThan(rounds * 0.8);
+    expect(subject.exchanges.log.filter(({ end }) => end === undefined)).toEqual([]);
+    expect(subject.faults).toEqual([]);
+
+    await subject.stop();
+    await origin.close();
+    await eventually(() => {
+      const left = handles();
+      for (const handle of before) {
+        const index = left.indexOf(handle);
+        if (index !== -1) left.splice(index, 1);
+      }
+      expect(left).toEqual([]);
+    });
+  });
+});

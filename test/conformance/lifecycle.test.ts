@@ -1,0 +1,281 @@
+import { endpointKey } from '@roundhouse/agent-sdk/balancing';
+import { afterEach, describe, expect, it } from 'vitest';
+
+import { eventually } from '../support/eventually.ts';
+import { openRawClient, rawExchange, type RawClient } from '../support/raw-client.ts';
+import { valuesOf } from '../support/raw-message.ts';
+import {
+  ok,
+  startRecordingOrigin,
+  type OriginScript,
+  type RecordingOrigin,
+} from '../support/recording-origin.ts';
+import {
+  createEngine,
+  engineNames,
+  startSubject,
+  usualLimits,
+  type Subject,
+  type SubjectOptions,
+} from './subject.ts';
+import { message } from './trial.ts';
+
+/** How an engine starts, counts, lets go and ends. */
+
+const endings: (() => unknown)[] = [];
+afterEach(async () => {
+  for (const end of endings.splice(0).reverse()) await end();
+});
+
+const get = message('GET /');
+const nothing = { clientConnections: 0, exchanges: 0, upstreamConnections: 0 };
+
+/** Answers when told to. */
+function held(): { readonly script: OriginScript; answer(): void } {
+  let answer = (): void => undefined;
+  return {
+    script: {
+      request: (_request, connection) => {
+        answer = () => {
+          connection.write(ok());
+        };
+        return undefined;
+      },
+    },
+    answer: () => {
+      answer();
+    },
+  };
+}
+
+describe.each(engineNames)('the %s engine', (engine) => {
+  async function start(
+    script?: OriginScript,
+    options?: SubjectOptions,
+  ): Promise<{ origin: RecordingOrigin; subject: Subject; client: () => Promise<RawClient> }> {
+    const origin = await startRecordingOrigin(script);
+    const subject = await startSubject(engine, [origin.port], options);
+    endings.push(async () => {
+      await subject.stop();
+      await origin.close();
+    });
+    const client = async (): Promise<RawClient> => {
+      const opened = await openRawClient(subject.port);
+      endings.push(() => {
+        opened.destroy();
+      });
+      return opened;
+    };
+    return { origin, subject, client };
+  }
+
+  it('rejects listen with the system error when the port is taken, and stops without having listened', async () => {
+    const { subject } = await start();
+    const idle = createEngine(engine, {
+      exchanges: subject.exchanges,
+      limits: usualLimits,
+      poolIdleMs: 1_000,
+      onFault: () => undefined,
+    });
+    const taken = idle.listen({ host: '127.0.0.1', port: subject.port });
+    await expect(taken).rejects.toMatchObject({ code: 'EADDRINUSE' });
+    expect(await idle.stop(1_000)).toBe(0);
+    expect(idle.stats()).toEqual(nothing);
+  });
+
+  it('counts connections and exchanges on both sides', async () => {
+    const { script, answer } = held();
+    const { subject, client, origin } = await start(script);
+    const sender = await client();
+    sender.send(get);
+    await eventually(() => {
+      expect(origin.requests()).toHaveLength(1);
+    });
+    expect(subject.engine.stats()).toEqual({ clientConnections: 1, exchanges: 1, upstreamConnections: 1 });
+    answer();
+    await sender.response();
+    await eventually(() => {
+      expect(subject.engine.stats()).toEqual({ clientConnections: 1, exchanges: 0, upstreamConnections: 1 });
+    });
+    sender.destroy();
+    await eventually(() => {
+      expect(subject.engine.stats()).toEqual({ clientConnections: 0, exchanges: 0, upstreamConnections: 1 });
+    });
+  });
+
+  it('closes connections over the limit at once', async () => {
+    const { client } = await start(undefined, { limits: { connections: 2 } });
+    const [first, second] = [await client(), await client()];
+    for (const within of [first, second]) {
+      within.send(get);
+      expect((await within.response()).status).toBe(200);
+    }
+    await (await client()).closed();
+    first.destroy();
+    await eventually(async () => {
+      const next = await client();
+      next.send(get);
+      expect((await next.response('GET', 100)).status).toBe(200);
+    });
+  });
+
+  it('once discouraged, closes idle connections, says close on every answer, and still accepts', async () => {
+    const { script, answer } = held();
+    const { subject, client, origin } = await start(script);
+    const idle = await client();
+    idle.send(get);
+    await eventually(() => {
+      expect(origin.requests()).toHaveLength(1);
+    });
+    answer();
+    expect(valuesOf(await idle.response(), 'connection')).not.toContain('close');
+    const busy = await client();
+    busy.send(get);
+    await eventually(() => {
+      expect(origin.requests()).toHaveLength(2);
+    });
+    subject.engine.discourage();
+    expect(await idle.closed()).toBe('ended');
+    const late = await client();
+    answer();
+    expect(valuesOf(await busy.response(), 'connection')).toEqual(['close']);
+    expect(await busy.closed()).toBe('ended');
+    late.send(get);
+    await eventually(() => {
+      expect(origin.requests()).toHaveLength(3);
+    });
+    answer();
+    expect(valuesOf(await late.response(), 'connection')).toEqual(['close']);
+  });
+
+  it('lets exchanges finish when it stops, takes no further ones, and leaves nothing open', async () => {
+    const { script, answer } = held();
+    const { subject, client, origin } = await start(script);
+    const sender = await client();
+    sender.send(get);
+    await eventually(() => {
+      expect(origin.requests()).toHaveLength(1);
+    });
+    const stopped = subject.stop(5_000);
+    await expect(openRawClient(subject.port)).rejects.toMatchObject({ code: 'ECONNREFUSED' });
+    sender.send(get);
+    answer();
+    expect((await sender.response()).status).toBe(200);
+    expect(await sender.closed()).toBe('ended');
+    expect(await stopped).toBe(0);
+    expect(origin.requests()).toHaveLength(1);
+    expect(subject.engine.stats()).toEqual(nothing);
+    await eventually(() => {
+      expect(origin.open()).toBe(0);
+    });
+    expect(await subject.stop(0)).toBe(0);
+  });
+
+  it('serves a request that arrives on a connection accepted just before it stops', async () => {
+    const { subject, client } = await start();
+    const sender = await client();
+    await eventually(() => {
+      expect(subject.engine.stats().clientConnections).toBe(1);
+    });
+    const stopped = subject.stop(5_000);
+    sender.send(get);
+    expect((await sender.response()).status).toBe(200);
+    expect(await stopped).toBe(0);
+  });
+
+  it('cuts what is left at the drain deadline, tunnels too, and tells how many exchanges that were', async () => {
+    const { subject, client, origin } = await start({
+      request: ({ target }) =>
+        target === '/ws' ? 'HTTP/1.1 101 Ok\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n' : undefined,
+    });
+    const waiting = await client();
+    waiting.send(get);
+    const tunnel = await client();
+    tunnel.send(message('GET /ws', ['Connection: upgrade', 'Upgrade: websocket']));
+    expect((await tunnel.response()).status).toBe(101);
+    const partial = await client();
+    partial.send('GET / HT');
+    await eventually(() => {
+      expect(origin.requests()).toHaveLength(2);
+    });
+    const startedAt = performance.now();
+    expect(await subject.stop(100)).toBe(2);
+    expect(performance.now() - startedAt).toBeLessThan(1_000);
+    await Promise.all([waiting.closed(), tunnel.closed(), partial.closed()]);
+    expect(subject.exchanges.log.map(({ end }) => end?.kind)).toEqual(['shutdown', 'shutdown']);
+    expect(subject.engine.stats()).toEqual(nothing);
+  });
+
+  it('delivers a large answer to a slow reader while it stops', async () => {
+    const body = 'x'.repeat(20_000_000);
+    const { subject, client, origin } = await start({ request: () => ok(body) });
+    const sender = await client();
+    sender.socket.pause();
+    sender.send(get);
+    await eventually(() => {
+      expect(origin.requests()).toHaveLength(1);
+    });
+    const stopped = subject.stop(10_000);
+    sender.socket.resume();
+    expect((await sender.response('GET', 10_000)).body).toHaveLength(body.length);
+    expect(await stopped).toBe(0);
+  });
+
+  it('closes idle connections of endpoints that are gone, and busy ones after their exchange', async () => {
+    const { script, answer } = held();
+    const { subject, client, origin } = await start(script);
+    const [endpoint] = subject.endpoints;
+    const live = new Set([endpointKey(endpoint!.instance)]);
+    const sender = await client();
+    const serve = async (): Promise<void> => {
+      const before = origin.requests().length;
+      sender.send(get);
+      await eventually(() => {
+        expect(origin.requests()).toHaveLength(before + 1);
+      });
+    };
+    await serve();
+    answer();
+    await sender.response();
+    subject.engine.retain(live);
+    expect(origin.open()).toBe(1);
+    subject.engine.retain(new Set());
+    await eventually(() => {
+      expect(origin.open()).toBe(0);
+    });
+    await serve();
+    subject.engine.retain(new Set());
+    expect(origin.open()).toBe(1);
+    answer();
+    expect((await sender.response()).status).toBe(200);
+    await eventually(() => {
+      expect(origin.open()).toBe(0);
+    });
+  });
+
+  it('ends one exchange with a 500 when the exchange throws, reports it, and serves the next', async () => {
+    const { subject } = await start(undefined, {
+      begin: ({ target }) => {
+        if (target === '/fault') throw new Error('a mistake');
+        return undefined;
+      },
+    });
+    expect((await rawExchange(subject.port, message('GET /fault'))).status).toBe(500);
+    expect((await rawExchange(subject.port, get)).status).toBe(200);
+    expect(subject.faults).toEqual([expect.objectContaining({ message: 'a mistake' })]);
+    await eventually(() => {
+      expect(subject.exchanges.log.map(({ end }) => end?.kind)).toEqual(['complete', 'complete']);
+    });
+  });
+
+  it('answers a step that it can not write with a 500', async () => {
+    const { subject } = await start(undefined, {
+      begin: ({ target }) =>
+        target === '/fault'
+          ? { kind: 'answer', status: 200, fields: ['X-A', 'a\nb'], body: '', connection: 'keep' }
+          : undefined,
+    });
+    expect((await rawExchange(subject.port, message('GET /fault'))).status).toBe(500);
+    expect(subject.faults).toHaveLength(1);
+  });
+});
