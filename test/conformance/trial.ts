@@ -21,8 +21,10 @@ export interface Trial {
 
 /** One statement about an intermediary, with the id that the reliability checklist gives it. */
 export interface Case {
-  /** R01…, S1…, I1…, G1…; several cases may share one, told apart by a letter: `R12b`; from
-   * `u` on where it is about the upstream side. */
+  /**
+   * R01…, S1…, I1…, G1…; W for tunnels. Several cases of one statement are told apart by a letter (`R12b`), from `u` on where
+   * one is about the instance's side of what another says of the client's.
+   */
   readonly id: string;
   /** The statement, in the present tense. */
   readonly fact: string;
