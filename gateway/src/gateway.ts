@@ -10,6 +10,7 @@ import { createAdmin } from './admin/admin.ts';
 import type { GatewayConfig } from './config/gateway-config.ts';
 import type { BoundAddress, Engine, EngineOptions } from './engines/engine.ts';
 import { createNodeHttpEngine } from './engines/node-http/node-http-engine.ts';
+import { createWireEngine } from './engines/wire/wire-engine.ts';
 import { createExchanges } from './exchange/exchange.ts';
 import type { ExchangeObserver } from './exchange/record.ts';
 import { createRetryBudget } from './exchange/retry.ts';
@@ -168,6 +169,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
 
 /** The engines by their configured names. */
 const engines: Readonly<Record<GatewayConfig['engine'], (options: EngineOptions) => Engine>> = {
+  wire: createWireEngine,
   'http-proxy': createNodeHttpEngine,
 };
 

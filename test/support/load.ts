@@ -54,7 +54,12 @@ export function startLoad(url: string, perSecond: number): Load {
     }
   }, 1000 / perSecond);
 
-  const report = (): LoadReport => ({ sent, answered, failures: [...failures], byInstance: new Map(byInstance) });
+  const report = (): LoadReport => ({
+    sent,
+    answered,
+    failures: [...failures],
+    byInstance: new Map(byInstance),
+  });
   return {
     report,
     async stop() {
@@ -69,16 +74,20 @@ export function startLoad(url: string, perSecond: number): Load {
 /** One GET. Rejects with the system error when there is no whole answer within 30 s. */
 export function get(url: string, agent?: http.Agent, headers: Record<string, string> = {}): Promise<Answer> {
   return new Promise((resolve, reject) => {
-    const request = http.get(url, { ...(agent === undefined ? {} : { agent }), headers, timeout: 30_000 }, (response) => {
-      let body = '';
-      response.setEncoding('utf8');
-      response.on('data', (text: string) => (body += text));
-      response.on('end', () => {
-        if (response.complete) resolve({ status: response.statusCode ?? 0, body });
-        else reject(new Error('the answer was cut'));
-      });
-      response.on('error', reject);
-    });
+    const request = http.get(
+      url,
+      { ...(agent === undefined ? {} : { agent }), headers, timeout: 30_000 },
+      (response) => {
+        let body = '';
+        response.setEncoding('utf8');
+        response.on('data', (text: string) => (body += text));
+        response.on('end', () => {
+          if (response.complete) resolve({ status: response.statusCode ?? 0, body });
+          else reject(new Error('the answer was cut'));
+        });
+        response.on('error', reject);
+      },
+    );
     request.on('timeout', () => request.destroy(new Error('no answer within 30 s')));
     request.on('error', reject);
   });

@@ -95,8 +95,21 @@ export function registrarTiming(ttlMs: number): RegistrarTiming {
 
 /** The log of one service: the caller's, or lines on stderr. Reads `LOG_LEVEL`. */
 export function reportFor(name: string, log: ServiceLog | undefined): Report {
-  const lines = () => createLineLog((line) => process.stderr.write(line), process.env['LOG_LEVEL']);
-  return createReport(name, log ?? lines());
+  return createReport(name, log ?? stderrLog());
+}
+
+let stderr: 'unguarded' | 'guarded' = 'unguarded';
+
+/**
+ * Lines on stderr. Whoever reads them may go away first; the EPIPE that then comes with every line must not become an uncaught
+ * exception, whose report would be the next line.
+ */
+function stderrLog(): ServiceLog {
+  if (stderr === 'unguarded') {
+    stderr = 'guarded';
+    process.stderr.on('error', () => undefined);
+  }
+  return createLineLog((line) => process.stderr.write(line), process.env['LOG_LEVEL']);
 }
 
 /** A wrong setting fails the start; an address that can't be determined yet does not. */

@@ -30,7 +30,8 @@ export interface GatewayConfig {
   readonly pseudonym: string;
   readonly listen: { readonly host: string; readonly port: number };
   readonly admin: { readonly host: string; readonly port: number };
-  readonly engine: 'http-proxy';
+  /** `wire`: HTTP/1.1 on bare sockets. `http-proxy`: the compatible one, on node:http. */
+  readonly engine: 'wire' | 'http-proxy';
   readonly routes: readonly RouteConfig[];
   readonly services: readonly FixedServiceConfig[];
   /** Peers whose `X-Forwarded-*`, `Forwarded` and `X-Request-Id` are believed: CIDR ranges. */

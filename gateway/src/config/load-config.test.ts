@@ -105,7 +105,7 @@ describe('problems', () => {
       '  - prefix: api',
       '    service: api-service',
       '  - service: "a b"',
-      'engine: wire',
+      'engine: nginx',
       '',
     ].join('\n');
     expect(
@@ -121,7 +121,7 @@ describe('problems', () => {
         'gateway.yaml:6:5 routes[0].prefix: got "api"; allowed: a path prefix such as /api; this one does not start with /',
         'gateway.yaml:8:5 routes[1].prefix: is missing; needed: a path prefix, such as /api',
         'gateway.yaml:8:5 routes[1].service: got "a b"; allowed: a service name: letters, digits, . _ -, at most 128',
-        'gateway.yaml:9:1 engine: got "wire"; allowed: one of http-proxy',
+        'gateway.yaml:9:1 engine: got "nginx"; allowed: one of wire, http-proxy',
         'GATEWAY_PROT: unknown variable (with value "1"); did you mean GATEWAY_PORT?',
         'LOG_LEVEL: got "loud"; allowed: one of trace, debug, info, warn, error, silent',
         '--drain-timeout-ms: got "5s"; allowed: a whole number of milliseconds from 0 to 2147483647',

@@ -125,7 +125,9 @@ export const configSchema = z.strictObject(
         'host and port',
       )
       .prefault({}),
-    engine: choice(['http-proxy']).default(defaults.engine).describe('What moves the bytes.'),
+    engine: choice(['wire', 'http-proxy'])
+      .default(defaults.engine)
+      .describe('What moves the bytes: bare sockets, or node:http with the http-proxy package.'),
     routes: z.array(routeSchema, 'a list of routes').optional(),
     services: z.record(serviceName, fixedService, 'services by name').optional(),
     trustedProxies: z

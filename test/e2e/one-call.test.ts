@@ -1,0 +1,56 @@
+import { expect, it } from 'vitest';
+
+import { eventually } from '../support/eventually.ts';
+import { get } from '../support/load.ts';
+import { startProcess } from '../support/processes.ts';
+import { consulOrSkip, startRealConsul } from '../support/real-consul.ts';
+import { startGatewayProcess } from '../support/system.ts';
+
+consulOrSkip('one SDK call', (path) => {
+  it.each([
+    ['plain-http.mjs', 'plain', '/things/x?y'],
+    ['common-js.cjs', 'commonjs', '/things/x?y'],
+    ['listens-itself.mjs', 'own-listener', '/x?y'],
+  ])('makes %s a routed service that leaves nothing behind', async (fixture, kind, seenPath) => {
+    await using consul = await startRealConsul({ path });
+    await using gateway = await startGatewayProcess(consul.address);
+    await using service = await startProcess({
+      args: [`test/e2e/fixtures/${fixture}`],
+      env: { CONSUL_HTTP_ADDR: consul.address, SERVICE_NAME: 'things', SERVICE_ROUTE: '/things' },
+    });
+    await service.waitFor(/registered /);
+    await eventually(async () => {
+      const { status, body } = await get(`${gateway.url}/things/x?y`);
+      expect(status).toBe(200);
+      expect(JSON.parse(body)).toMatchObject({ kind, path: seenPath });
+    });
+    expect(await service.stop('SIGTERM')).toEqual({ code: 0, signal: null });
+    const { body } = await get(`${consul.address}/v1/agent/services`);
+    expect(body).not.toContain('things');
+    expect(service.output()).not.toMatch(/Warning/);
+  });
+
+  it('serves without a Consul, says so, and registers when there is one', async () => {
+    const consul = await startRealConsul({ path });
+    await consul.kill();
+    await using service = await startProcess({
+      args: ['test/e2e/fixtures/plain-http.mjs'],
+      env: {
+        CONSUL_HTTP_ADDR: consul.address,
+        SERVICE_NAME: 'early',
+        SERVICE_ROUTE: '/early',
+        PORT: '0',
+        HOST: '127.0.0.1',
+      },
+    });
+    const [, port = ''] = await service.waitFor(/listening on [^ ]*:(\d+)/);
+    await service.waitFor(/Cannot reach Consul at .*ECONNREFUSED, from CONSUL_HTTP_ADDR/);
+    // The handle, whose id this handler answers with, is there once the first attempt has been given its chance.
+    await eventually(async () => {
+      expect((await get(`http://127.0.0.1:${port}/early`)).status).toBe(200);
+    });
+    await consul.restart();
+    await service.waitFor(/registered /, 20_000);
+    await consul.stop();
+  });
+});

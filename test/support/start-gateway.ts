@@ -1,0 +1,87 @@
+import { createConsulClient, consulSettings } from '@roundhouse/agent-sdk/discovery';
+
+import { defaults } from '../../gateway/src/config/defaults.ts';
+import type { GatewayConfig } from '../../gateway/src/config/gateway-config.ts';
+import { createEmbeddedConsul, type EmbeddedConsul } from '../../gateway/src/embedded-consul/index.ts';
+import { startGateway, type Gateway } from '../../gateway/src/gateway.ts';
+import { createLog } from '../../gateway/src/telemetry/log.ts';
+import { createLogSink } from '../../gateway/src/telemetry/log-sink.ts';
+
+/** A gateway in this process with an embedded agent of its own. */
+export interface TestGateway extends AsyncDisposable {
+  readonly gateway: Gateway;
+  readonly consul: EmbeddedConsul;
+  readonly consulUrl: string;
+  /** `http://127.0.0.1:PORT` */
+  readonly url: string;
+  readonly adminUrl: string;
+  /** Everything logged so far, access log included. */
+  log(): string;
+  /** Registers an instance through the agent's HTTP API, without checks: passing at once. */
+  register(service: string, id: string, port: number, tags?: readonly string[]): Promise<void>;
+  deregister(id: string): Promise<void>;
+}
+
+/** Overrides of the defaults; groups are merged. */
+export type TestConfig = Partial<Omit<GatewayConfig, 'timeouts' | 'limits' | 'drain'>> & {
+  readonly timeouts?: Partial<GatewayConfig['timeouts']>;
+  readonly limits?: Partial<GatewayConfig['limits']>;
+  readonly drain?: Partial<GatewayConfig['drain']>;
+};
+
+/** Starts on free ports of 127.0.0.1. Not announced unless asked, and with a short drain. */
+export async function startTestGateway(config: TestConfig = {}): Promise<TestGateway> {
+  const consul = createEmbeddedConsul();
+  const bound = await consul.listen({ host: '127.0.0.1', port: 0 });
+  const consulUrl = `http://127.0.0.1:${bound.port}`;
+  const settings = consulSettings({}, { address: consulUrl });
+  if (settings.kind === 'invalid') throw new Error(settings.problems.join('\n'));
+  const client = createConsulClient(settings.settings);
+  let text = '';
+  const sink = createLogSink({
+    output: {
+      write(more, done) {
+        text += more;
+        done('written');
+      },
+    },
+    dropNote: (lines) => `${lines} dropped\n`,
+  });
+  const gateway = await startGateway({
+    config: {
+      ...defaults,
+      announce: 'off',
+      listen: { host: '127.0.0.1', port: 0 },
+      admin: { host: '127.0.0.1', port: 0 },
+      ...config,
+      timeouts: { ...defaults.timeouts, ...config.timeouts },
+      limits: { ...defaults.limits, ...config.limits },
+      drain: { noticeMs: 0, timeoutMs: 1_000, ...config.drain },
+    },
+    client,
+    consul: { address: consulUrl },
+    log: createLog({ level: 'info', format: 'json', sink }),
+    accessLog: { sink, format: 'json' },
+    version: 'test',
+  });
+  const put = async (path: string, body: unknown): Promise<void> => {
+    const response = await fetch(`${consulUrl}${path}`, { method: 'PUT', body: JSON.stringify(body) });
+    if (!response.ok) throw new Error(`${path}: ${response.status} ${await response.text()}`);
+  };
+  return {
+    gateway,
+    consul,
+    consulUrl,
+    url: `http://127.0.0.1:${gateway.address.port}`,
+    adminUrl: `http://127.0.0.1:${gateway.adminAddress.port}`,
+    log: () => text,
+    register: (service, id, port, tags = []) =>
+      put('/v1/agent/service/register', { Name: service, ID: id, Address: '127.0.0.1', Port: port, Tags: tags }),
+    deregister: (id) => put(`/v1/agent/service/deregister/${id}`, null),
+    async [Symbol.asyncDispose]() {
+      await gateway.stop();
+      client.close();
+      await consul.stop();
+    },
+  };
+}
