@@ -2,6 +2,9 @@ import type { ResponseFraming } from '../../exchange/framing.ts';
 import type { FieldLines } from '../../exchange/seam.ts';
 import { ChunkedReader, type ChunkOutput } from './chunked-reader.ts';
 
+/** More than this is read into a block of its own and written on without a copy. */
+const largeBytes = 32_768;
+
 const nothing: FieldLines = [];
 
 /**
@@ -48,6 +51,11 @@ export class BodyReader {
   /** Bytes that are known to be still to come; 0 where nobody knows. */
   get left(): number {
     return this.#left;
+  }
+
+  /** Whether much more is still to come, or nobody knows how much: worth a read buffer of its own. */
+  get expectsLarge(): boolean {
+    return this.framing !== 'length' || this.#left > largeBytes;
   }
 
   /** Reads from `from` up to `to` or the end of the body, and returns the index after what it took. */

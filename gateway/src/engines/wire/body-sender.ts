@@ -1,27 +1,37 @@
 import type { Socket } from 'node:net';
 
 import type { BodyReader } from './body-reader.ts';
+import type { Inlet } from './inlet.ts';
 
 /** Up to here, everything leaves as one string in one write: cheaper than a buffer, and node writes it from its stack. */
 const smallBytes = 8_192;
 
-/** How long the bytes of a buffer stay what they are. `call`: until control returns to the socket they came from. */
-export type Lifetime = 'call' | 'kept';
+/** A piece of a body that a reader has looked at, and what goes before and after it. */
+export interface BodyPiece {
+  readonly reader: BodyReader;
+  readonly before: string;
+  readonly after: string;
+}
 
 /**
- * Writes what a reader has let through to the other side, with text before and after it, in a single write. `full`: the
- * other side takes no more for now, and 'drain' will say when it does.
+ * Writes what a reader has let through of `bytes` to the other side, with text before and after it, in a single write.
+ * `bytes` are those of the present read of `inlet`, and may be overwritten afterwards. `full`: the other side takes no more
+ * for now, and 'drain' will say when it does.
  */
 export function sendBody(
   target: Socket,
-  { reader, before, after }: { readonly reader: BodyReader; readonly before: string; readonly after: string },
+  { reader, before, after }: BodyPiece,
   bytes: Buffer,
-  lifetime: Lifetime,
+  inlet: Inlet,
 ): 'flowing' | 'full' {
   const { spans } = reader;
+  const from = spans[0] ?? 0;
+  const to = spans[1] ?? 0;
+  const single = spans.length === 2 && after === '' ? `${before}${reader.prefix(0)}` : undefined;
   let total = before.length + after.length;
-  for (let i = 0; i < spans.length; i += 2)
+  for (let i = 0; i < spans.length; i += 2) {
     total += reader.prefix(i >> 1).length + (spans[i + 1] ?? 0) - (spans[i] ?? 0);
+  }
   if (total === 0) return 'flowing';
   if (total <= smallBytes) {
     let text = before;
@@ -29,18 +39,28 @@ export function sendBody(
       text += reader.prefix(i >> 1) + bytes.toString('latin1', spans[i] ?? 0, spans[i + 1] ?? 0);
     }
     target.write(text + after, 'latin1');
-  } else if (lifetime === 'kept' && spans.length === 2 && spans[1] === total + (spans[0] ?? 0)) {
-    target.write(bytes.subarray(spans[0], spans[1]));
-  } else {
-    const out = Buffer.allocUnsafeSlow(total);
-    let at = out.write(before, 0, 'latin1');
-    for (let i = 0; i < spans.length; i += 2) {
-      at += out.write(reader.prefix(i >> 1), at, 'latin1');
-      at += bytes.copy(out, at, spans[i], spans[i + 1]);
-    }
-    out.write(after, at, 'latin1');
-    target.write(out);
+  } else if (single === undefined || inlet.writeThrough(target, bytes, single, [from, to]) === 'impossible') {
+    target.write(copied({ reader, before, after }, bytes, total));
   }
+  return fullness(target);
+}
+
+function copied({ reader, before, after }: BodyPiece, bytes: Buffer, total: number): Buffer {
+  const { spans } = reader;
+  const out = Buffer.allocUnsafeSlow(total);
+  let at = out.write(before, 0, 'latin1');
+  for (let i = 0; i < spans.length; i += 2) {
+    at += out.write(reader.prefix(i >> 1), at, 'latin1');
+    at += bytes.copy(out, at, spans[i], spans[i + 1]);
+  }
+  out.write(after, at, 'latin1');
+  return out;
+}
+
+/** Writes bytes that may be overwritten afterwards. */
+export function sendCopy(target: Socket, bytes: Buffer): 'flowing' | 'full' {
+  if (bytes.length <= smallBytes) target.write(bytes.toString('latin1'), 'latin1');
+  else target.write(Buffer.from(bytes));
   return fullness(target);
 }
 

@@ -2,8 +2,10 @@ import type { Socket } from 'node:net';
 
 import type { ErrorCode } from '../../exchange/errors.ts';
 import type { ClientFacts } from '../../exchange/seam.ts';
+import { readInto } from './accepted-socket.ts';
 import type { EngineContext } from './engine-context.ts';
 import { ExchangeRun } from './exchange-run.ts';
+import { Inlet } from './inlet.ts';
 import { answerText } from './message-text.ts';
 import { parseRequestHead } from './request-head.ts';
 import { Timeout, type TimeoutOwner } from './timeout-wheel.ts';
@@ -26,6 +28,7 @@ const lineFeed = 0x0a;
 export class ClientConnection implements TimeoutOwner {
   readonly socket: Socket;
   readonly timeout: Timeout;
+  readonly inlet: Inlet;
   /** `head`: between exchanges. `closing`: the last answer has been written. */
   phase: 'head' | 'exchange' | 'closing' | 'closed' = 'head';
   /** `ended`: the client has sent all it will send. */
@@ -41,18 +44,17 @@ export class ClientConnection implements TimeoutOwner {
   #requests = 0;
   #dropped = 0;
 
-  constructor(socket: Socket, context: EngineContext) {
-    this.socket = socket;
+  /** `accepted`: fresh from a server with `pauseOnConnect`. */
+  constructor(accepted: Socket, context: EngineContext) {
     this.#context = context;
     this.timeout = new Timeout(this);
+    this.inlet = new Inlet(context.buffers);
     context.wheel.arm(this.timeout, context.limits.requestHeadMs);
-    socket.on('data', (bytes: Buffer) => {
-      try {
-        this.#received(bytes);
-      } catch (fault) {
-        this.#faulted(fault);
-      }
+    const socket = readInto(accepted, {
+      buffer: () => this.inlet.next(),
+      callback: (length, bytes) => this.#read(length, bytes),
     });
+    this.socket = socket;
     socket.on('end', () => {
       this.#inputEnded();
     });
@@ -62,6 +64,7 @@ export class ClientConnection implements TimeoutOwner {
     });
     socket.on('close', () => {
       this.#gone();
+      this.inlet.close();
       this.#context.wheel.remove(this.timeout);
     });
   }
@@ -93,7 +96,7 @@ export class ClientConnection implements TimeoutOwner {
     if (held === undefined || this.#run === undefined) return;
     this.#held = undefined;
     const taken = this.#run.clientBytes(held, 0, held.length);
-    this.#keep(held, taken);
+    this.#keep(held, taken, held.length);
     if (this.ahead === 'no') this.resumeReading();
   }
 
@@ -114,7 +117,7 @@ export class ClientConnection implements TimeoutOwner {
     }
     this.#held = undefined;
     this.resumeReading();
-    this.#readHeads(held);
+    this.#readHeads(held, held.length);
   }
 
   pauseReading(): void {
@@ -163,60 +166,71 @@ export class ClientConnection implements TimeoutOwner {
     else this.destroy('plain');
   }
 
-  #received(bytes: Buffer): void {
+  #read(length: number, bytes: Uint8Array): boolean {
+    try {
+      if (Buffer.isBuffer(bytes)) this.#received(bytes, length);
+    } catch (fault) {
+      this.#faulted(fault);
+    }
+    return true;
+  }
+
+  /** Bytes up to `length`, valid during the call. */
+  #received(bytes: Buffer, length: number): void {
     if (this.phase === 'head') {
       const held = this.#held;
       if (held === undefined) {
-        this.#readHeads(bytes);
+        this.#readHeads(bytes, length);
         return;
       }
-      const all = Buffer.concat([held, bytes]);
+      const fresh = bytes.subarray(0, length);
+      const all = Buffer.concat([held, fresh]);
       // Without the end of a line there is nothing new to understand.
-      if (!bytes.includes(lineFeed) && all.length < this.#context.limits.headBytes) this.#held = all;
+      if (!fresh.includes(lineFeed) && all.length < this.#context.limits.headBytes) this.#held = all;
       else {
         this.#held = undefined;
-        this.#readHeads(all);
+        this.#readHeads(all, all.length);
       }
     } else if (this.phase === 'exchange' && this.#run !== undefined) {
-      const taken = this.#held === undefined ? this.#run.clientBytes(bytes, 0, bytes.length) : 0;
-      this.#keep(bytes, taken);
+      const taken = this.#held === undefined ? this.#run.clientBytes(bytes, 0, length) : 0;
+      this.#keep(bytes, taken, length);
     } else {
-      this.#dropped += bytes.length;
+      this.#dropped += length;
       if (this.#dropped > lingerBytes) this.destroy('plain');
     }
   }
 
   /** Runs requests for as long as whole heads are there and exchanges end at once. */
-  #readHeads(bytes: Buffer): void {
+  #readHeads(bytes: Buffer, length: number): void {
     this.#loop = 'busy';
     let at = 0;
-    while (at < bytes.length && this.phase === 'head') {
-      const head = this.#parse(bytes, at);
+    while (at < length && this.phase === 'head') {
+      const head = this.#parse(bytes, at, length);
       if (head === 'incomplete') {
-        this.#held = at === 0 ? bytes : Buffer.from(bytes.subarray(at));
+        this.#held = Buffer.from(bytes.subarray(at, length));
         if (at > 0 || this.#requests > 0)
           this.#context.wheel.arm(this.timeout, this.#context.limits.requestHeadMs);
-        at = bytes.length;
+        at = length;
       } else if (typeof head === 'string') {
         this.#refuse(head);
-        at = bytes.length;
+        at = length;
       } else {
         this.phase = 'exchange';
         this.#requests += 1;
         this.#context.wheel.disarm(this.timeout);
         const run = new ExchangeRun(this, head, this.#context);
         this.#run = run;
-        at = run.begin(bytes, at + head.end, bytes.length);
+        at = run.begin(bytes, at + head.end, length);
       }
     }
     this.#loop = 'idle';
-    if (at < bytes.length && this.phase === 'exchange') this.#hold(bytes, at, bytes.length);
+    if (at < length && this.phase === 'exchange') this.#hold(bytes, at, length);
     else if (this.phase === 'head' && this.#held === undefined) this.#awaitNext();
   }
 
-  #parse(bytes: Buffer, at: number): ReturnType<typeof parseRequestHead> {
+  #parse(bytes: Buffer, at: number, to: number): ReturnType<typeof parseRequestHead> {
     const { limits } = this.#context;
-    const end = Math.min(bytes.length, at + limits.headBytes + 1);
+    const end = Math.min(to, at + limits.headBytes + 1);
     const first = Math.min(end, at + firstLookBytes);
     const head = parseRequestHead(bytes.toString('latin1', at, first), limits);
     const full =
@@ -233,10 +247,10 @@ export class ClientConnection implements TimeoutOwner {
   }
 
   /** What the exchange has left: for later, or the next request if the exchange ended meanwhile. */
-  #keep(bytes: Buffer, from: number): void {
-    if (from >= bytes.length) return;
-    if (this.phase === 'exchange') this.#hold(bytes, from, bytes.length);
-    else if (this.phase === 'head') this.#readHeads(bytes.subarray(from));
+  #keep(bytes: Buffer, from: number, to: number): void {
+    if (from >= to) return;
+    if (this.phase === 'exchange') this.#hold(bytes, from, to);
+    else if (this.phase === 'head') this.#readHeads(bytes.subarray(from, to), to - from);
   }
 
   #hold(bytes: Buffer, from: number, to: number): void {

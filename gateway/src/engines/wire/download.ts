@@ -2,14 +2,11 @@ import type { Socket } from 'node:net';
 
 import type { RelayStep } from '../../exchange/seam.ts';
 import { BodyReader } from './body-reader.ts';
-import { fullness, sendBody } from './body-sender.ts';
+import { fullness, sendBody, type BodyPiece } from './body-sender.ts';
 import { chunkedEnd, lastChunk, responseText, type SentFraming } from './message-text.ts';
 import type { ParsedRequest } from './request-head.ts';
 import type { ParsedResponse } from './response-head.ts';
 import type { UpstreamConnection } from './upstream-connection.ts';
-
-/** Bodies longer than this, or of unknown length, are read into a block of their own and written on without a copy. */
-const largeBytes = 32_768;
 
 /** A final response on its way from an instance to the client, in the one framing that this client understands. */
 export class Download {
@@ -66,15 +63,12 @@ export class Download {
       this.#client.write(before, 'latin1');
       return 'flowing';
     }
-    const owned = upstream.owns(bytes);
-    const lifetime = owned ? 'kept' : 'call';
-    const state =
+    const piece =
       reader.framing === 'until_close' && this.#framing.kind === 'chunked'
-        ? sendBody(this.#client, this.#asChunk(before), bytes, lifetime)
-        : sendBody(this.#client, { reader, before, after: this.#after() }, bytes, lifetime);
-    if (owned) upstream.wroteOn(this.#client);
-    if (reader.state === 'more' && (reader.framing !== 'length' || reader.left > largeBytes))
-      upstream.readsLarge();
+        ? this.#asChunk(before)
+        : { reader, before, after: this.#after() };
+    const state = sendBody(this.#client, piece, bytes, upstream.inlet);
+    if (reader.state === 'more' && reader.expectsLarge) upstream.inlet.expectLarge();
     return state;
   }
 
@@ -91,7 +85,7 @@ export class Download {
   }
 
   /** A body that ends with its connection becomes chunks, one for each read. */
-  #asChunk(before: string): { reader: BodyReader; before: string; after: string } {
+  #asChunk(before: string): BodyPiece {
     const [from, to] = this.#reader.spans;
     if (from === undefined || to === undefined) return { reader: this.#reader, before, after: '' };
     return { reader: this.#reader, before: `${before}${(to - from).toString(16)}\r\n`, after: '\r\n' };

@@ -1,5 +1,6 @@
 import type { Exchanges } from '../../exchange/seam.ts';
 import type { ListenerLimits } from '../engine.ts';
+import type { ReadBuffers } from './inlet.ts';
 import type { TimeoutWheel } from './timeout-wheel.ts';
 import type { UpstreamPools } from './upstream-pools.ts';
 
@@ -8,6 +9,7 @@ export interface EngineContext {
   readonly exchanges: Exchanges;
   readonly limits: ListenerLimits;
   readonly wheel: TimeoutWheel;
+  readonly buffers: ReadBuffers;
   readonly pools: UpstreamPools;
   /** The present time as an HTTP date (RFC 9110 §5.6.7). */
   readonly httpDate: () => string;

@@ -89,7 +89,7 @@ export class ExchangeRun implements UpstreamUser {
     return at < to ? this.clientBytes(bytes, at, to) : at;
   }
 
-  /** Bytes of the client that follow the head. Returns the index after those it took; the rest is offered again. */
+  /** Bytes of the client that follow the head, valid during the call. Returns the index after those it took; the rest is offered again. */
   clientBytes(bytes: Buffer, from: number, to: number): number {
     if (this.#phase === 'tunnel') {
       this.#tunnel?.fromClient(bytes.subarray(from, to));
@@ -100,7 +100,7 @@ export class ExchangeRun implements UpstreamUser {
     const upstream = this.#upstream;
     const ready = this.#phase === 'waiting' || this.#phase === 'relaying';
     if (!ready || upstream === undefined || upload === undefined || upload.state === 'done') return from;
-    const progress = upload.push(upstream, bytes, from, to);
+    const progress = upload.push(upstream, this.#client.inlet, bytes, [from, to]);
     switch (progress) {
       case 'flowing':
         this.#context.wheel.arm(this.#client.timeout, this.#idleMs);
@@ -465,6 +465,7 @@ export class ExchangeRun implements UpstreamUser {
   }
 
   #uploaded(): void {
+    this.#client.inlet.settle();
     this.#context.wheel.disarm(this.#client.timeout);
     if (this.#phase === 'waiting' && this.#step !== undefined)
       this.#upstream?.arm(this.#step.timeouts.responseHeadMs);

@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net';
 
-import { fullness } from './body-sender.ts';
+import { sendCopy } from './body-sender.ts';
 import type { UpstreamConnection } from './upstream-connection.ts';
 
 /** What a tunnel asks of the client connection it runs on. */
@@ -33,22 +33,18 @@ export class Tunnel {
     return this.#open === 0 ? 'over' : 'open';
   }
 
-  /** Bytes of the client; they are not overwritten later. */
+  /** Bytes of the client, valid during the call. */
   fromClient(bytes: Buffer): void {
     this.clientBytes += bytes.length;
-    this.#upstream.socket.write(bytes);
     this.#upstream.arm(this.#idleMs);
-    if (fullness(this.#upstream.socket) === 'full') this.#client.pauseReading();
+    if (sendCopy(this.#upstream.socket, bytes) === 'full') this.#client.pauseReading();
   }
 
   /** Bytes of the instance, valid during the call. */
   fromUpstream(bytes: Buffer): void {
     this.upstreamBytes += bytes.length;
-    const { socket } = this.#client;
-    if (bytes.length <= 4096) socket.write(bytes.toString('latin1'), 'latin1');
-    else socket.write(Buffer.from(bytes));
     this.#upstream.arm(this.#idleMs);
-    if (fullness(socket) === 'full') this.#upstream.socket.pause();
+    if (sendCopy(this.#client.socket, bytes) === 'full') this.#upstream.socket.pause();
   }
 
   clientDrained(): void {

@@ -3,6 +3,7 @@ import type { BodyFraming } from '../../exchange/seam.ts';
 import { BodyReader } from './body-reader.ts';
 import { sendBody } from './body-sender.ts';
 import { lastChunk } from './message-text.ts';
+import type { Inlet } from './inlet.ts';
 import type { UpstreamConnection } from './upstream-connection.ts';
 
 /** What became of the bytes given to `push`. */
@@ -44,8 +45,13 @@ export class Upload {
     this.end = this.#reader.read(bytes, from, to);
   }
 
-  /** Takes bytes of the client, which are not overwritten later, and writes what may be passed on. */
-  push(upstream: UpstreamConnection, bytes: Buffer, from: number, to: number): UploadProgress {
+  /** Takes bytes that the client's inlet has read, and writes what may be passed on. */
+  push(
+    upstream: UpstreamConnection,
+    inlet: Inlet,
+    bytes: Buffer,
+    [from, to]: readonly [number, number],
+  ): UploadProgress {
     this.taken = 'some';
     const reader = this.#reader;
     this.end = reader.read(bytes, from, to);
@@ -53,7 +59,8 @@ export class Upload {
     if (this.#limitBytes > 0 && reader.contentBytes > this.#limitBytes) return 'content_too_large';
     const after = reader.state === 'done' && reader.framing === 'chunked' ? lastChunk : '';
     upstream.writes += 1;
-    const fullness = sendBody(upstream.socket, { reader, before: '', after }, bytes, 'kept');
+    const fullness = sendBody(upstream.socket, { reader, before: '', after }, bytes, inlet);
+    if (reader.state === 'more' && reader.expectsLarge) inlet.expectLarge();
     return reader.state === 'done' ? 'done' : fullness;
   }
 }

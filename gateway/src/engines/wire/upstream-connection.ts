@@ -3,14 +3,14 @@ import { connect, type Socket } from 'node:net';
 import type { Endpoint } from '@roundhouse/agent-sdk/balancing';
 
 import type { ErrorCode } from '../../exchange/errors.ts';
-import type { ReadBuffers } from './read-buffer.ts';
+import { Inlet, type ReadBuffers } from './inlet.ts';
 import { ResponseHeadReader } from './response-head-reader.ts';
 import { Timeout, type TimeoutOwner, type TimeoutWheel } from './timeout-wheel.ts';
 
 /** Who uses a connection to an instance at the moment: it hears everything that happens on it. */
 export interface UpstreamUser {
   upstreamConnected(): void;
-  /** Valid during the call only, unless the connection reads into a block of its own (`readsLarge`). */
+  /** Valid during the call only. */
   upstreamBytes(bytes: Buffer, from: number, to: number): void;
   /** The instance has said all it will say (FIN). */
   upstreamEnded(): void;
@@ -42,6 +42,7 @@ export class UpstreamConnection implements TimeoutOwner {
   readonly endpoint: Endpoint;
   readonly socket: Socket;
   readonly timeout: Timeout;
+  readonly inlet: Inlet;
   readonly heads = new ResponseHeadReader();
   /** Exchanges it has completed. */
   served = 0;
@@ -49,9 +50,6 @@ export class UpstreamConnection implements TimeoutOwner {
   user: UpstreamUser | undefined;
   /** Writes of the present user. */
   writes = 0;
-  /** The buffer that the kernel fills next, when it is one of our own. */
-  #block: Buffer | undefined;
-  #reads: 'shared' | 'own' = 'shared';
   readonly #context: UpstreamContext;
 
   constructor(endpoint: Endpoint, user: UpstreamUser, context: UpstreamContext) {
@@ -59,6 +57,7 @@ export class UpstreamConnection implements TimeoutOwner {
     this.user = user;
     this.#context = context;
     this.timeout = new Timeout(this);
+    this.inlet = new Inlet(context.buffers);
     const { address, port } = endpoint.instance;
     this.socket = connect({
       host: address,
@@ -68,7 +67,7 @@ export class UpstreamConnection implements TimeoutOwner {
       keepAliveInitialDelay: keepAliveProbeMs,
       allowHalfOpen: true,
       onread: {
-        buffer: () => this.#nextBuffer(),
+        buffer: () => this.inlet.next(),
         callback: (length, bytes) => this.#read(length, bytes),
       },
     });
@@ -87,36 +86,20 @@ export class UpstreamConnection implements TimeoutOwner {
     this.socket.on('close', () => {
       const { user } = this;
       this.destroy();
+      this.inlet.close();
       this.#context.wheel.remove(this.timeout);
       this.#context.closed(this);
       user?.upstreamLost('upstream_reset', 'something');
     });
   }
 
-  /** From the next read on, into a block of its own: for bodies that are worth not copying. */
-  readsLarge(): void {
-    this.#reads = 'own';
-  }
-
-  /** Whether `bytes` may be written on as they are. Say `wroteOn` afterwards. */
-  owns(bytes: Buffer): boolean {
-    return this.#reads === 'own' && bytes === this.#block;
-  }
-
-  /** The block was written on: when the kernel has not taken it all, it belongs to that write, and another one is taken. */
-  wroteOn(target: Socket): void {
-    if (target.writableLength > 0) this.#block = undefined;
-  }
-
-  /** The user has no more use for it, and it may serve another. Only from within a read callback. */
+  /** The user has no more use for it, and it may serve another. */
   settle(): void {
     this.user = undefined;
     this.writes = 0;
     this.served += 1;
     this.heads.clear();
-    this.#reads = 'shared';
-    if (this.#block !== undefined) this.#context.buffers.giveBack(this.#block);
-    this.#block = undefined;
+    this.inlet.settle();
   }
 
   arm(ms: number): void {
@@ -145,12 +128,6 @@ export class UpstreamConnection implements TimeoutOwner {
     this.phase = 'closed';
     if (this.socket.connecting) this.socket.destroy();
     else this.socket.resetAndDestroy();
-  }
-
-  #nextBuffer(): Buffer {
-    if (this.#reads === 'shared') return this.#context.buffers.shared;
-    this.#block ??= this.#context.buffers.take();
-    return this.#block;
   }
 
   #read(length: number, bytes: Uint8Array): boolean {

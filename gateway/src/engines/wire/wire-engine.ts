@@ -4,7 +4,7 @@ import type { BoundAddress, Engine, EngineOptions, EngineStats } from '../engine
 import { ClientConnection } from './client-connection.ts';
 import type { EngineContext } from './engine-context.ts';
 import { createHttpDate } from './http-date.ts';
-import { ReadBuffers } from './read-buffer.ts';
+import { ReadBuffers } from './inlet.ts';
 import { processTicker, TimeoutWheel } from './timeout-wheel.ts';
 import { UpstreamPools } from './upstream-pools.ts';
 
@@ -30,19 +30,21 @@ class WireEngine implements Engine {
 
   constructor({ exchanges, limits, poolIdleMs, onFault }: EngineOptions) {
     const wheel = this.#wheel;
-    this.#pools = new UpstreamPools({ wheel, buffers: new ReadBuffers(), idleMs: poolIdleMs });
+    const buffers = new ReadBuffers();
+    this.#pools = new UpstreamPools({ wheel, buffers, idleMs: poolIdleMs });
     const httpDate = createHttpDate(Date.now);
     this.#context = {
       exchanges,
       limits,
       wheel,
+      buffers,
       pools: this.#pools,
       httpDate,
       onFault,
       state: 'open',
       exchangesRunning: 0,
     };
-    this.#server = createServer({ allowHalfOpen: true, noDelay: true }, (socket) => {
+    this.#server = createServer({ allowHalfOpen: true, noDelay: true, pauseOnConnect: true }, (socket) => {
       this.#accept(socket);
     });
   }
@@ -107,7 +109,7 @@ class WireEngine implements Engine {
     }
     const client = new ClientConnection(socket, this.#context);
     this.#clients.add(client);
-    socket.on('close', () => {
+    client.socket.on('close', () => {
       this.#clients.delete(client);
       this.#whenClosed?.();
     });

@@ -1,0 +1,127 @@
+import type { Socket } from 'node:net';
+
+/** How much is read at once. */
+export const readBytes = 65_536;
+/** Room in front of a block of its own, so that a head can be written before the body that was read there. */
+const headroomBytes = 4_096;
+/** Blocks that may wait in connections and in the spare list: 64 × 68 KB each. */
+const maxBlocks = 64;
+
+/** A read buffer of one connection. */
+interface Block {
+  readonly whole: Buffer;
+  /** Where the kernel reads into: `whole` behind its headroom. */
+  readonly view: Buffer;
+}
+
+/**
+ * Where the sockets of an engine read into. Most reads are small and over before the next one, so all sockets share one buffer:
+ * what is in it must be used or copied before the callback returns. A connection with a large body reads into a block.
+ */
+export class ReadBuffers {
+  readonly shared: Buffer = Buffer.allocUnsafeSlow(readBytes);
+  readonly #spare: Block[] = [];
+  #reserved = 0;
+
+  take(): Block {
+    const spare = this.#spare.pop();
+    if (spare !== undefined) return spare;
+    const whole = Buffer.allocUnsafeSlow(headroomBytes + readBytes);
+    return { whole, view: whole.subarray(headroomBytes) };
+  }
+
+  giveBack(block: Block): void {
+    if (this.#spare.length < maxBlocks) this.#spare.push(block);
+  }
+
+  /** Whether one more connection may keep its block between two bodies. */
+  reserve(): 'granted' | 'refused' {
+    if (this.#reserved >= maxBlocks) return 'refused';
+    this.#reserved += 1;
+    return 'granted';
+  }
+
+  release(): void {
+    this.#reserved -= 1;
+  }
+}
+
+/**
+ * The reading side of one socket: which buffer the kernel fills next, and what may be done with what it has filled. Ended by
+ * `close`, when its socket is.
+ */
+export class Inlet {
+  readonly #buffers: ReadBuffers;
+  #block: Block | undefined;
+  #reads: 'shared' | 'own' = 'shared';
+  /** Whether the present message has shown itself to be large. */
+  #message: 'small' | 'large' = 'small';
+  #reserved: 'no' | 'yes' = 'no';
+
+  constructor(buffers: ReadBuffers) {
+    this.#buffers = buffers;
+  }
+
+  /** For the socket, which asks at the end of each read: the buffer of the next one. */
+  next(): Buffer {
+    if (this.#reads === 'shared') {
+      // Only here does the kernel let go of the block.
+      if (this.#block !== undefined) this.#buffers.giveBack(this.#block);
+      this.#block = undefined;
+      return this.#buffers.shared;
+    }
+    this.#block ??= this.#buffers.take();
+    return this.#block.view;
+  }
+
+  /** From the next read on, into a block of its own: for bodies that are worth not copying. */
+  expectLarge(): void {
+    this.#message = 'large';
+    this.#reads = 'own';
+  }
+
+  /**
+   * Writes `bytes` from `from` to `to` to a socket without copying them, with `before` in front: possible when they are in a
+   * block of our own that has room for it. When the kernel doesn't take it all, the block belongs to that write from then on.
+   */
+  writeThrough(
+    target: Socket,
+    bytes: Buffer,
+    before: string,
+    [from, to]: readonly [number, number],
+  ): 'written' | 'impossible' {
+    const block = this.#block;
+    if (block === undefined || bytes !== block.view || before.length > headroomBytes + from)
+      return 'impossible';
+    const start = headroomBytes + from - before.length;
+    if (before !== '') block.whole.write(before, start, 'latin1');
+    target.write(block.whole.subarray(start, headroomBytes + to));
+    if (target.writableLength > 0) this.#block = undefined;
+    return 'written';
+  }
+
+  /**
+   * The message is over. After a large one the next is expected to be large, too, and the block is kept as long as there are
+   * few.
+   */
+  settle(): void {
+    if (this.#message === 'large') {
+      this.#message = 'small';
+      if (this.#reserved === 'no' && this.#buffers.reserve() === 'granted') this.#reserved = 'yes';
+      if (this.#reserved === 'yes') return;
+    }
+    if (this.#reads === 'own') this.#share();
+  }
+
+  /** The socket has closed, and reads no more. */
+  close(): void {
+    this.#share();
+    this.#block = undefined;
+  }
+
+  #share(): void {
+    this.#reads = 'shared';
+    if (this.#reserved === 'yes') this.#buffers.release();
+    this.#reserved = 'no';
+  }
+}
