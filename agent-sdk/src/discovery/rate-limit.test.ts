@@ -78,4 +78,12 @@ describe('createWatchPace', () => {
     const pace = createWatchPace();
     for (let answer = 0; answer < 100; answer += 1) expect(pace.after({ kind: 'idle' }, answer)).toBe(0);
   });
+
+  it('follows at once after a recovery, also the sixth in a row, but bounds a registry that fails every other time', () => {
+    const pace = createWatchPace();
+    for (let answer = 0; answer < 6; answer += 1) expect(pace.after({ kind: 'recovered' }, 0)).toBe(0);
+    expect(answersWithin(60_000, (nowMs) => pace.after({ kind: 'recovered' }, nowMs))).toBeLessThanOrEqual(
+      61,
+    );
+  });
 });

@@ -21,9 +21,12 @@ export function createTokenBucket(burst: number, intervalMs: number): TokenBucke
   };
 }
 
-/** How an answer came. `changed`: with new content; `idle`: after the whole wait; `early`: neither. */
+/**
+ * How an answer came. `changed`: with new content; `idle`: after the whole wait; `recovered`: the first after failures, with nothing
+ * new, and it could not but come at once; `early`: none of these.
+ */
 export type AnswerPace =
-  | { readonly kind: 'changed' | 'idle' }
+  | { readonly kind: 'changed' | 'idle' | 'recovered' }
   | {
       readonly kind: 'early';
       /** How long the read took. */
@@ -49,6 +52,8 @@ const slowestIntervalMs = 15_000;
 export function createWatchPace(): WatchPace {
   const changes = createTokenBucket(20, 50);
   const strict = createTokenBucket(2, strictIntervalMs);
+  // Failures have a backoff of their own; this only bounds a registry that fails every other time.
+  const recoveries = createTokenBucket(6, 2 * strictIntervalMs);
   let streak = 0;
   return {
     after(pace, nowMs) {
@@ -59,6 +64,8 @@ export function createWatchPace(): WatchPace {
         case 'changed':
           streak = 0;
           return changes.take(nowMs);
+        case 'recovered':
+          return recoveries.take(nowMs);
         case 'early': {
           if (pace.elapsedMs < strictIntervalMs) streak += 1;
           const doublings = Math.min(10, Math.max(0, streak - patience));

@@ -8,6 +8,7 @@ import type { Hold, Holdable, Suspicion } from './hold.ts';
 import { holdableCatalog, holdableSnapshot, weighAnswer } from './hold.ts';
 import type { Catalog, Snapshot } from './instance.ts';
 import { createWatchPace } from './rate-limit.ts';
+import type { AnswerPace } from './rate-limit.ts';
 import type { ReadAnswer, ReadOptions, RegistryClient } from './registry-client.ts';
 import { RegistryError } from './registry-client.ts';
 import { catalogFromAnswer, sameCatalog, sameSnapshot, snapshotFromAnswer } from './snapshot.ts';
@@ -164,7 +165,7 @@ async function* follow<T, Item>(
     const elapsedMs = now() - startedMs;
     const idle = asked !== '0' && elapsedMs >= blockMs * 0.9;
     const pauseMs = pace.after(
-      changed ? { kind: 'changed' } : idle ? { kind: 'idle' } : { kind: 'early', elapsedMs },
+      answerPace({ changed, idle, recovered, followable: step.kind !== 'none' }, elapsedMs),
       now(),
     );
 
@@ -176,6 +177,20 @@ async function* follow<T, Item>(
     }
     if (pauseMs > 0) await sleep(pauseMs, signal);
   }
+}
+
+interface AnswerFacts {
+  readonly changed: boolean;
+  readonly idle: boolean;
+  readonly recovered: boolean;
+  /** Whether the next read can block. */
+  readonly followable: boolean;
+}
+
+function answerPace({ changed, idle, recovered, followable }: AnswerFacts, elapsedMs: number): AnswerPace {
+  if (changed) return { kind: 'changed' };
+  if (idle) return { kind: 'idle' };
+  return recovered && followable ? { kind: 'recovered' } : { kind: 'early', elapsedMs };
 }
 
 type Attempt<T> = { readonly answer: ReadAnswer; readonly value: T } | { readonly error: RegistryError };
