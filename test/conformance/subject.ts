@@ -2,15 +2,17 @@ import type { Endpoint } from '@roundhouse/agent-sdk/balancing';
 
 import type { Engine, EngineOptions, ListenerLimits } from '../../gateway/src/engines/engine.ts';
 import { createNodeHttpEngine } from '../../gateway/src/engines/node-http/node-http-engine.ts';
+import { createWireEngine } from '../../gateway/src/engines/wire/wire-engine.ts';
 import type { AttemptTimeouts } from '../../gateway/src/exchange/seam.ts';
 import { createScriptedExchanges, type ScriptedExchanges, type ScriptOptions } from './scripted-exchanges.ts';
 
 /** The engines that the suite runs through. */
-export const engineNames = ['http-proxy'] as const;
+export const engineNames = ['http-proxy', 'wire'] as const;
 export type EngineName = (typeof engineNames)[number];
 
 const factories: Readonly<Record<EngineName, (options: EngineOptions) => Engine>> = {
   'http-proxy': createNodeHttpEngine,
+  wire: createWireEngine,
 };
 
 /** What the suite judges: something that listens, forwards to origins, and can be stopped. */

@@ -85,6 +85,16 @@ export class ClientConnection implements TimeoutOwner {
     return this.phase === 'head' && this.#held === undefined && this.#requests > 0;
   }
 
+  /** Whether it has been accepted and has not said anything yet. */
+  get fresh(): boolean {
+    return this.phase === 'head' && this.#requests === 0;
+  }
+
+  /** Ends the wait of a fresh connection: its first request comes soon, or not at all. */
+  hurry(ms: number): void {
+    this.#context.wheel.arm(this.timeout, ms);
+  }
+
   /** Whether it has sent more than the exchange in progress has taken. */
   get ahead(): 'no' | 'yes' {
     return this.#held === undefined ? 'no' : 'yes';

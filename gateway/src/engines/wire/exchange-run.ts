@@ -12,6 +12,7 @@ import type {
 import type { ClientConnection } from './client-connection.ts';
 import { Download } from './download.ts';
 import type { EngineContext } from './engine-context.ts';
+import { isFieldText } from './grammar.ts';
 import { answerText, requestText, responseText } from './message-text.ts';
 import type { ParsedRequest } from './request-head.ts';
 import type { ParsedResponse } from './response-head.ts';
@@ -303,6 +304,7 @@ export class ExchangeRun implements UpstreamUser {
       return;
     }
     const { pools } = this.#context;
+    if (step.connection === 'fresh') pools.dropIdle(step.endpoint);
     const idle = step.connection === 'any' ? pools.take(step.endpoint, this) : undefined;
     this.#connection = idle === undefined ? 'fresh' : 'reused';
     if (idle !== undefined) {
@@ -433,8 +435,9 @@ export class ExchangeRun implements UpstreamUser {
     this.#client.exchangeOver('close');
   }
 
-  #answer(step: AnswerStep): void {
+  #answer(given: AnswerStep): void {
     this.#dropUpstream('plain');
+    const step = this.#writable(given);
     const upload = this.#uploading ? this.#upload : undefined;
     // A short rest of a body is worth waiting for, to keep the connection; not from a client that may never send it.
     const short = (upload?.leftBytes ?? Infinity) <= smallBodyBytes && this.#expectation === 'none';
@@ -451,6 +454,13 @@ export class ExchangeRun implements UpstreamUser {
       this.#context.wheel.arm(this.#client.timeout, this.#idleMs);
       this.#client.feed();
     }
+  }
+
+  /** An answer whose fields would break out of their lines is a mistake of ours, and never written. */
+  #writable(step: AnswerStep): AnswerStep {
+    if (step.fields.every(isFieldText)) return step;
+    this.#context.onFault(new Error(`an answer ${String(step.status)} has a field that can not be written`));
+    return this.#context.exchanges.refuse('internal', this.#client.facts);
   }
 
   /** Reads over the rest of a body that nobody wants; then the next request may come (R35). */

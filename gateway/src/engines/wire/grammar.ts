@@ -27,3 +27,9 @@ export function isToken(text: string): boolean {
   for (let i = 0; i < text.length; i += 1) if (tokenChar[text.charCodeAt(i)] !== 1) return false;
   return text !== '';
 }
+
+/** Whether `text` can stand in a header line without ending it. */
+export function isFieldText(text: string): boolean {
+  for (let i = 0; i < text.length; i += 1) if (valueChar[text.charCodeAt(i)] !== 1) return false;
+  return true;
+}

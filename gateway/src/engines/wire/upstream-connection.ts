@@ -48,6 +48,8 @@ export class UpstreamConnection implements TimeoutOwner {
   served = 0;
   phase: 'connecting' | 'open' | 'closed' = 'connecting';
   user: UpstreamUser | undefined;
+  /** `never`: its endpoint is gone, and it is closed after the present use. */
+  reuse: 'allowed' | 'never' = 'allowed';
   /** Writes of the present user. */
   writes = 0;
   readonly #context: UpstreamContext;

@@ -80,6 +80,7 @@ export class UpstreamPools {
     const { endpoint } = connection;
     connection.settle();
     if (
+      connection.reuse === 'never' ||
       this.#state === 'closed' ||
       idleMs <= 0 ||
       endpoint.phase === 'draining' ||
@@ -94,12 +95,19 @@ export class UpstreamPools {
     else stack.push(connection);
   }
 
+  /** Closes the idle connections to an endpoint: one of them has just turned out to be dead, and the others are as old. */
+  dropIdle(endpoint: Endpoint): void {
+    const stack = this.#idle.get(endpoint) ?? [];
+    this.#idle.delete(endpoint);
+    for (const connection of stack) connection.destroy();
+  }
+
   /** Closes the idle connections of endpoints that are not in `live`; those in use are closed when they are given back. */
   retain(live: ReadonlySet<string>): void {
-    for (const [endpoint, stack] of this.#idle) {
-      if (live.has(endpointKey(endpoint.instance))) continue;
-      this.#idle.delete(endpoint);
-      for (const connection of stack) connection.destroy();
+    for (const connection of this.#all) {
+      if (live.has(endpointKey(connection.endpoint.instance))) continue;
+      connection.reuse = 'never';
+      if (connection.user === undefined) connection.destroy();
     }
   }
 

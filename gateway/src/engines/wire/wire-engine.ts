@@ -11,6 +11,9 @@ import { UpstreamPools } from './upstream-pools.ts';
 /** Half a second's worth of new connections on a busy edge; the kernel caps it at `somaxconn`. */
 const backlog = 4_096;
 
+/** While it stops, how long a connection that was accepted before may take to send its first request. */
+const firstRequestMs = 1_000;
+
 /**
  * The engine on bare sockets: its own HTTP/1.1, strict about what it reads and exact in what it writes. Ended by `stop`.
  */
@@ -25,6 +28,7 @@ class WireEngine implements Engine {
   readonly #pools: UpstreamPools;
   readonly #context: EngineContext;
   readonly #server: Server;
+  #stopped: Promise<number> | undefined;
   /** Called whenever a client connection has closed, while `stop` waits. */
   #whenClosed: (() => void) | undefined;
 
@@ -72,8 +76,14 @@ class WireEngine implements Engine {
     for (const client of this.#clients) if (client.idle) client.close();
   }
 
-  async stop(drainMs: number): Promise<number> {
+  stop(drainMs: number): Promise<number> {
+    this.#stopped ??= this.#stop(drainMs);
+    return this.#stopped;
+  }
+
+  async #stop(drainMs: number): Promise<number> {
     this.discourage();
+    for (const client of this.#clients) if (client.fresh) client.hurry(firstRequestMs);
     const closed = new Promise<void>((resolve) => {
       this.#server.close(() => {
         resolve();
@@ -119,7 +129,7 @@ class WireEngine implements Engine {
   #drained(drainMs: number): Promise<void> {
     return new Promise((resolve) => {
       const timer = setTimeout(resolve, drainMs);
-      const done = this.#settled((client) => client.phase !== 'exchange' && client.phase !== 'closing');
+      const done = this.#settled((client) => client.idle || client.phase === 'closed');
       void done.then(() => {
         clearTimeout(timer);
         resolve();
