@@ -383,6 +383,17 @@ describe('request fields', () => {
     expect(field(step.fields, 'x-forwarded-for')).toEqual([]);
   });
 
+  it('R08 passes Expect: 100-continue on, but not that of an HTTP/1.0 client, which is ignored', () => {
+    expect(field(sent(['Expect', '100-continue']), 'expect')).toEqual(['100-continue']);
+    expect(field(sent(['Expect', 'magic'], { version: '1.0' }), 'expect')).toEqual([]);
+  });
+
+  it('R29 takes an upgrade that says in so many words that it has no body', () => {
+    const { exchanges } = setUp();
+    const step = exchanges.open(head({ upgrade: 'websocket', body: { kind: 'length', bytes: 0 } })).begin();
+    expect(attempt(step).upgrade).toBe('websocket');
+  });
+
   it('R28 upgrades to websocket only', () => {
     const { exchanges } = setUp();
     expect(attempt(exchanges.open(head({ upgrade: 'websocket' })).begin()).upgrade).toBe('websocket');

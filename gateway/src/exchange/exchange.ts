@@ -131,7 +131,8 @@ class ExchangeState implements Exchange {
       upgrade?.split(',').some((protocol) => protocol.trim() === 'websocket') === true &&
       method === 'GET'
     ) {
-      if (body.kind !== 'none') return this.#answer('bad_request'); // R29
+      if (body.kind === 'chunked' || (body.kind === 'length' && body.bytes > 0))
+        return this.#answer('bad_request'); // R29
       this.#upgrade = 'websocket'; // R28: any other protocol is left out, and the request goes on without an upgrade
     }
 

@@ -26,7 +26,7 @@ export function requestFields(
   const { fields } = head;
   for (let i = 0; i + 1 < fields.length; i += 2) {
     const name = fields[i] ?? '';
-    if (!crosses(name, options.peer, head.method)) continue;
+    if (!crosses(name, options.peer, head)) continue;
     if (facts.nominated.length > 0 && facts.nominated.includes(name.toLowerCase())) continue;
     lines.push(name, fields[i + 1] ?? '');
   }
@@ -39,14 +39,15 @@ export function requestFields(
   return lines;
 }
 
-function crosses(name: string, peer: PeerStanding, method: string): boolean {
+function crosses(name: string, peer: PeerStanding, { method, version }: RequestHead): boolean {
   switch (fieldKind(name)) {
     case 'end-to-end':
     case 'singleton':
     case 'accept':
-    case 'expect':
     case 'date':
       return true;
+    case 'expect':
+      return version === '1.1';
     case 'max-forwards':
       return method !== 'OPTIONS';
     case 'forwarded-other':

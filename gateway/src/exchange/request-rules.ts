@@ -59,8 +59,14 @@ export function judgeRequest(head: RequestHead): RequestVerdict {
   if (method === 'CONNECT' || method === 'TRACE') return refused('method_not_allowed'); // R07, R22
   const gathered = gather(head.fields);
   if (gathered.duplicate === 'singleton') return refused('bad_request'); // R05
-  if (gathered.expect !== undefined && gathered.expect.toLowerCase() !== '100-continue')
-    return refused('expectation_failed'); // R09
+  // RFC 9110 §10.1.1: an expectation of an HTTP/1.0 client is ignored; R09
+  if (
+    head.version === '1.1' &&
+    gathered.expect !== undefined &&
+    gathered.expect.toLowerCase() !== '100-continue'
+  ) {
+    return refused('expectation_failed');
+  }
   const target = parseRequestTarget(head.target);
   if (target === undefined || target.kind === 'authority') return refused('bad_target'); // R21–R24
   if (gathered.hosts > 1 || (gathered.hosts === 0 && head.version === '1.1')) return refused('bad_host'); // R20
