@@ -17,7 +17,12 @@ function project(name: string, include: string[], testTimeout: number, fileParal
 export default defineConfig({
   test: {
     projects: [
-      project('unit', ['{agent-sdk,gateway,services/*}/src/**/*.test.ts', 'test/*.test.ts'], 10_000, true),
+      project(
+        'unit',
+        ['{agent-sdk,gateway,services/*}/src/**/*.test.ts', 'test/*.test.ts', 'test/bench/**/*.test.ts'],
+        10_000,
+        true,
+      ),
       project('contract', ['test/contract/**/*.test.ts'], 60_000, true),
       project('integration', ['test/{integration,conformance}/**/*.test.ts'], 60_000, true),
       project('e2e', ['test/e2e/**/*.test.ts'], 180_000, false),

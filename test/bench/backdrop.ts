@@ -1,0 +1,93 @@
+import { rmSync } from 'node:fs';
+import { chmodSync, mkdtempSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+import { eventually } from '../support/eventually.ts';
+import { get } from '../support/load.ts';
+import { startProcess, type TestProcess } from '../support/processes.ts';
+import { freePorts } from './ports.ts';
+import { benchService, type Start } from './proxies/contender.ts';
+import { findNginx, nginxOrigins } from './proxies/nginx.ts';
+
+/** `web`: GETs of fixed size, by nginx where it is installed. `node`: uploads and WebSockets, by a small Node server. */
+export type OriginKind = 'web' | 'node';
+
+/** What stands around the proxies for a whole run: origins, a registry, a folder. Ends by `stop`, and with this process. */
+export interface Backdrop {
+  readonly folder: string;
+  readonly consulPort: number;
+  /** For the report. */
+  readonly description: string;
+  originPorts(kind: OriginKind): readonly number[];
+  /** Makes the two origins of a kind the instances of the service, in place of the ones before. */
+  register(kind: OriginKind): Promise<void>;
+  stop(): Promise<void>;
+}
+
+export async function startBackdrop(): Promise<Backdrop> {
+  const folder = mkdtempSync(join(tmpdir(), 'roundhouse-bench-'));
+  chmodSync(folder, 0o755);
+  const removeFolder = (): void => {
+    rmSync(folder, { recursive: true, force: true });
+  };
+  process.once('exit', removeFolder);
+  const children: TestProcess[] = [];
+  const launch = async ({ command, args, env }: Start): Promise<TestProcess> => {
+    const child = await startProcess({ command, args, ...(env === undefined ? {} : { env }) });
+    children.push(child);
+    return child;
+  };
+
+  const [web1 = 0, web2 = 0, node1 = 0, node2 = 0, consulPort = 0] = await freePorts(5);
+  const ports = { web: [web1, web2], node: [node1, node2] } as const;
+  const nodeOrigins = (list: readonly number[]): Start => ({
+    command: process.execPath,
+    args: ['test/bench/peers/origin.mjs', ...list.map(String)],
+  });
+  const nginx = findNginx();
+  await launch(nginx.kind === 'found' ? nginxOrigins(folder, ports.web) : nodeOrigins(ports.web));
+  await launch(nodeOrigins(ports.node));
+  await launch({
+    command: process.execPath,
+    args: ['gateway/dist/cli.js', 'consul', '--port', String(consulPort)],
+  });
+  const stop = async (): Promise<void> => {
+    process.off('exit', removeFolder);
+    await Promise.all(children.map((child) => child[Symbol.asyncDispose]()));
+    removeFolder();
+  };
+  try {
+    await Promise.all([
+      ...[...ports.web, ...ports.node].map((port) => untilAnswers(`http://127.0.0.1:${port}/small`)),
+      untilAnswers(`http://127.0.0.1:${consulPort}/v1/agent/services`),
+    ]);
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+  return {
+    folder,
+    consulPort,
+    description: `origins: ${nginx.kind === 'found' ? `nginx ${nginx.version} with one worker on two ports` : 'node:http, as nginx is not installed'} (uploads and WebSockets: node:http); registry: the embedded agent`,
+    originPorts: (kind) => ports[kind],
+    async register(kind) {
+      for (const [k, port] of ports[kind].entries()) {
+        const response = await fetch(`http://127.0.0.1:${consulPort}/v1/agent/service/register`, {
+          method: 'PUT',
+          body: JSON.stringify({ ID: `origin-${k}`, Name: benchService, Address: '127.0.0.1', Port: port }),
+        });
+        if (!response.ok) throw new Error(`the registry refuses an origin: ${await response.text()}`);
+      }
+    },
+    stop,
+  };
+}
+
+/** Waits until a URL answers 200. */
+export async function untilAnswers(url: string, deadlineMs = 15_000): Promise<void> {
+  await eventually(async () => {
+    const { status } = await get(url, undefined, { connection: 'close' });
+    if (status !== 200) throw new Error(`${url} answers ${status}`);
+  }, deadlineMs);
+}

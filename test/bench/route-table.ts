@@ -1,0 +1,230 @@
+/**
+ * `npm run bench:table`: what a large registry costs, with 5,000 routes and 10,000 instances. No sockets and no processes: the route table, the
+ * upstreams and the registry of the gateway are called as the gateway calls them.
+ */
+import { setImmediate } from 'node:timers/promises';
+
+import { createUpstream } from '@roundhouse/agent-sdk/balancing';
+import type { Catalog, Instance, Snapshot, WatchEvent } from '@roundhouse/agent-sdk/discovery';
+
+import { defaults } from '../../gateway/src/config/defaults.ts';
+import { createRegistry } from '../../gateway/src/registry/registry.ts';
+import { createRouteTable } from '../../gateway/src/routing/route-table.ts';
+import { readArguments, type BenchArguments } from './arguments.ts';
+import { boundLifetime, endProgress, showProgress } from './lifetime.ts';
+import { describeMachine, machineLine } from './machine.ts';
+import { publish } from './output.ts';
+import { createPushed } from './pushed.ts';
+import { instance, prefixOf, route, snapshot } from './sample-registry.ts';
+import { median, percentile } from './statistics.ts';
+
+const limitMs = 3 * 60_000;
+const routeCount = 5_000;
+const instanceCount = 10_000;
+
+/** A figure: median and the slowest twentieth of many repetitions. */
+interface Figure {
+  readonly what: string;
+  readonly unit: 'ms' | 'µs' | 'ns';
+  readonly median: number;
+  readonly p95: number;
+  readonly repetitions: number;
+}
+
+const unitsPerMs = { ms: 1, µs: 1_000, ns: 1_000_000 } as const;
+
+interface Repeat {
+  readonly repetitions: number;
+  /** How often each repetition does it; the figure is for one. */
+  readonly calls: number;
+}
+
+/** Repeats something, with a tenth more before to warm up. */
+function time(
+  what: string,
+  unit: Figure['unit'],
+  { repetitions, calls }: Repeat,
+  act: (k: number) => void,
+): Figure {
+  showProgress(what);
+  const samples: number[] = [];
+  for (let repetition = -Math.ceil(repetitions / 10); repetition < repetitions; repetition += 1) {
+    const startedMs = performance.now();
+    for (let call = 0; call < calls; call += 1) act(call);
+    const eachMs = (performance.now() - startedMs) / calls;
+    if (repetition >= 0) samples.push(eachMs * unitsPerMs[unit]);
+  }
+  return figure(what, unit, samples);
+}
+
+function figure(what: string, unit: Figure['unit'], samples: readonly number[]): Figure {
+  return { what, unit, median: median(samples), p95: percentile(samples, 0.95), repetitions: samples.length };
+}
+
+const upstreamOptions = { ejection: defaults.ejection, now: () => performance.now(), random: Math.random };
+
+function tableFigures(scale: number): readonly Figure[] {
+  const routes = Array.from({ length: routeCount }, (_, k) => route(k));
+  const table = createRouteTable(routes);
+  const asked = Array.from({ length: 10_000 }, (_, k) => ({
+    host: k % 2 === 0 ? `team-${k % 100}.example.org` : 'localhost',
+    path: `${prefixOf((k * 7919) % routeCount)}/items/${k}`,
+  }));
+  return [
+    time('build a table of 5,000 routes', 'ms', { repetitions: 50 * scale, calls: 1 }, () => {
+      createRouteTable(routes);
+    }),
+    time('match a path', 'µs', { repetitions: 20 * scale, calls: 10_000 }, (k) => {
+      const one = asked[k];
+      if (one !== undefined) table.match(one.host, one.path);
+    }),
+  ];
+}
+
+function upstreamFigures(scale: number): readonly Figure[] {
+  const many = Array.from({ length: instanceCount }, (_, k) => instance('many', k, [], 1));
+  const upstream = createUpstream('many', upstreamOptions);
+  const lists = [snapshot('many', many), snapshot('many', many.slice(1))];
+  const two = createUpstream('two', upstreamOptions);
+  two.update(snapshot('two', many.slice(0, 2)));
+  const all = { tag: undefined, tried: [] };
+  const lease = (from: typeof two): void => {
+    const taken = from.acquire(all);
+    taken?.report('success');
+    taken?.release();
+  };
+  upstream.update(lists[0] ?? snapshot('many', many));
+  lease(upstream);
+  let turn = 0;
+  return [
+    time('update one upstream of 10,000 instances', 'ms', { repetitions: 30 * scale, calls: 1 }, () => {
+      turn += 1;
+      const next = lists[turn % 2];
+      if (next !== undefined) upstream.update(next);
+    }),
+    time('lease and release, of 10,000 instances', 'ns', { repetitions: 20 * scale, calls: 100_000 }, () => {
+      lease(upstream);
+    }),
+    time('lease and release, of 2 instances', 'ns', { repetitions: 20 * scale, calls: 100_000 }, () => {
+      lease(two);
+    }),
+  ];
+}
+
+/** The registry as in a gateway, with watches that we feed: every service claims its share of the routes by tags. */
+async function registryFigures({
+  services,
+  scale,
+}: {
+  readonly services: number;
+  readonly scale: number;
+}): Promise<readonly Figure[]> {
+  const title = `${services.toLocaleString('en')} services`;
+  showProgress(`a registry of ${title}`);
+  const names = Array.from({ length: services }, (_, k) => `service-${k}`);
+  const routesEach = routeCount / services;
+  const instancesEach = instanceCount / services;
+  const tag = (k: number): string => `urlprefix-${prefixOf(k)}`;
+  const instancesOf = (service: number, extra: readonly string[]): readonly Instance[] =>
+    Array.from({ length: instancesEach }, (_, k) => {
+      const number = service * instancesEach + k;
+      const tags = Array.from({ length: routesEach }, (_tag, r) => tag(service * routesEach + r));
+      return instance(`service-${service}`, number, [...tags, ...extra], service + 1);
+    });
+
+  const end = new AbortController();
+  const catalog = createPushed<WatchEvent<Catalog>>();
+  const feeds = new Map(names.map((name) => [name, createPushed<WatchEvent<Snapshot>>()]));
+  let swaps = 0;
+  const registry = createRegistry({
+    config: { routes: [], services: [], timeouts: defaults.timeouts },
+    ejection: defaults.ejection,
+    watchService: (service, signal) =>
+      feeds.get(service)?.until(signal) ?? createPushed<WatchEvent<Snapshot>>().until(signal),
+    watchCatalog: (signal) => catalog.until(signal),
+    onChange: (change) => {
+      if (change.kind === 'routes') swaps += 1;
+    },
+    now: () => performance.now(),
+    random: Math.random,
+  });
+  const running = registry.run(end.signal);
+  const settle = async (done: () => boolean): Promise<void> => {
+    const deadlineMs = performance.now() + 20_000;
+    while (!done()) {
+      if (performance.now() > deadlineMs) throw new Error(`the registry of ${title} does not settle`);
+      await setImmediate();
+    }
+  };
+
+  try {
+    const startedMs = performance.now();
+    catalog.push({
+      kind: 'value',
+      value: {
+        index: '1',
+        services: Object.fromEntries(names.map((name, k) => [name, [tag(k * routesEach)]])),
+      },
+    });
+    names.forEach((name, k) =>
+      feeds.get(name)?.push({ kind: 'value', value: snapshot(name, instancesOf(k, [])) }),
+    );
+    await settle(() => registry.table.routes.length === routeCount);
+    const syncMs = performance.now() - startedMs;
+
+    const samples: number[] = [];
+    const [first = ''] = names;
+    // Each time another one: routes outlive their claims, so only a new one changes the table.
+    for (let swap = 0; swap < 20 * scale; swap += 1) {
+      const value = snapshot(first, instancesOf(0, [`urlprefix-/more-${swap}`]));
+      const before = swaps;
+      const swapStartedMs = performance.now();
+      feeds.get(first)?.push({ kind: 'value', value });
+      await settle(() => swaps > before);
+      samples.push(performance.now() - swapStartedMs);
+    }
+    return [
+      figure(`${title}: everything from nothing to the full table`, 'ms', [syncMs]),
+      figure(`${title}: a new route is claimed → table swapped`, 'ms', samples),
+    ];
+  } finally {
+    end.abort();
+    await running;
+  }
+}
+
+async function bench(args: BenchArguments): Promise<void> {
+  const machine = describeMachine();
+  const scale = args.pace === 'full' ? 4 : 1;
+  const figures = [
+    ...tableFigures(scale),
+    ...upstreamFigures(scale),
+    ...(await registryFigures({ services: 50, scale })),
+    ...(await registryFigures({ services: 500, scale })),
+    ...(await registryFigures({ services: 5_000, scale })),
+  ];
+  endProgress();
+  const section = {
+    title: `${routeCount.toLocaleString('en')} routes, ${instanceCount.toLocaleString('en')} instances`,
+    remarks: [`${machineLine(machine)}. One thread, nothing pinned.`],
+    table: {
+      headers: ['', 'median', 'p95', 'unit', 'repetitions'],
+      rows: figures.map(({ what, unit, median: middle, p95, repetitions }) => [
+        what,
+        middle.toPrecision(3),
+        p95.toPrecision(3),
+        unit,
+        String(repetitions),
+      ]),
+    },
+  };
+  await publish('table', { sections: [section], data: { machine, figures } }, args);
+}
+
+boundLifetime(limitMs);
+const args = readArguments(process.argv.slice(2), { scenarios: [], rows: [] });
+if ('problem' in args) {
+  console.error(args.problem);
+  process.exit(2);
+}
+await bench(args);
