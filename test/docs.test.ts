@@ -8,7 +8,12 @@ describe('docs/errors.md', () => {
   it('lists exactly the codes of the table, with their rules', () => {
     const text = readFileSync(new URL('../docs/errors.md', import.meta.url), 'utf8');
     const rows = text.split('\n').filter((line) => line.startsWith('| `'));
-    const cells = rows.map((row) => row.split('|').map((cell) => cell.trim().replaceAll('`', '')).slice(1, -1));
+    const cells = rows.map((row) =>
+      row
+        .split('|')
+        .map((cell) => cell.trim().replaceAll('`', ''))
+        .slice(1, -1),
+    );
     const expected = Object.entries(errorTable).map(([code, rule]) => [
       code,
       String(rule.status),

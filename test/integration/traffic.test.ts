@@ -32,7 +32,8 @@ async function origin(handler: http.RequestListener): Promise<Origin> {
     connections: () =>
       new Promise((resolve, reject) =>
         server.getConnections((error, n) => {
-          error === null ? resolve(n) : reject(error);
+          if (error === null) resolve(n);
+          else reject(error);
         }),
       ),
   };
@@ -40,7 +41,9 @@ async function origin(handler: http.RequestListener): Promise<Origin> {
 
 async function gatewayWith(config: TestConfig): Promise<TestGateway> {
   const gateway = await startTestGateway(config);
-  cleanups.push(() => gateway[Symbol.asyncDispose]());
+  cleanups.push(async () => {
+    await gateway[Symbol.asyncDispose]();
+  });
   return gateway;
 }
 

@@ -76,7 +76,13 @@ export async function startTestGateway(config: TestConfig = {}): Promise<TestGat
     adminUrl: `http://127.0.0.1:${gateway.adminAddress.port}`,
     log: () => text,
     register: (service, id, port, tags = []) =>
-      put('/v1/agent/service/register', { Name: service, ID: id, Address: '127.0.0.1', Port: port, Tags: tags }),
+      put('/v1/agent/service/register', {
+        Name: service,
+        ID: id,
+        Address: '127.0.0.1',
+        Port: port,
+        Tags: tags,
+      }),
     deregister: (id) => put(`/v1/agent/service/deregister/${id}`, null),
     async [Symbol.asyncDispose]() {
       await gateway.stop();
