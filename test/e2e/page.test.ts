@@ -58,10 +58,7 @@ suite(`the demo page${missing === undefined ? '' : ` (skipped: ${missing})`}`, (
       expect(await lanes.count()).toBe(2);
 
       process.kill(Number(victim), 'SIGKILL');
-      await page
-        .locator('#lanes > li[data-state="quiet"]')
-        .first()
-        .waitFor({ timeout: 15_000 });
+      await page.locator('#lanes > li[data-state="quiet"]').first().waitFor({ timeout: 15_000 });
 
       await using _third = await startServiceProcess('api', consul);
       await lanes.nth(2).waitFor({ timeout: 15_000 });
