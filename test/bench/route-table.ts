@@ -193,6 +193,11 @@ async function registryFigures({
   }
 }
 
+/** Three significant digits, without exponents. */
+function shown(value: number): string {
+  return value.toLocaleString('en', { maximumSignificantDigits: 3 });
+}
+
 async function bench(args: BenchArguments): Promise<void> {
   const machine = describeMachine();
   const scale = args.pace === 'full' ? 4 : 1;
@@ -211,8 +216,8 @@ async function bench(args: BenchArguments): Promise<void> {
       headers: ['', 'median', 'p95', 'unit', 'repetitions'],
       rows: figures.map(({ what, unit, median: middle, p95, repetitions }) => [
         what,
-        middle.toPrecision(3),
-        p95.toPrecision(3),
+        shown(middle),
+        shown(p95),
         unit,
         String(repetitions),
       ]),
