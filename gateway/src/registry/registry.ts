@@ -81,6 +81,9 @@ export interface Registry {
   waitingFor(): readonly string[];
 }
 
+/** After a rebuild the next one waits this many times as long as it took. */
+const rebuildPause = 2;
+
 export function createRegistry(options: RegistryOptions): Registry {
   return new RegistryState(options);
 }
@@ -105,6 +108,8 @@ class RegistryState implements Registry {
   readonly #markSynced: () => void;
   readonly synced: Promise<void>;
   #phase: 'syncing' | 'synced' = 'syncing';
+  #rebuildTimer: NodeJS.Timeout | undefined;
+  #rebuildNotBeforeMs = 0;
   #inCatalog: ReadonlySet<string> = new Set();
   #ownership: RouteOwnership = noOwnership;
   #destinations: ReadonlyMap<Route, Destination> = new Map();
@@ -163,6 +168,7 @@ class RegistryState implements Registry {
       this.#checkSynced();
     }
     await Promise.all(this.#watches);
+    clearTimeout(this.#rebuildTimer);
   }
 
   #onCatalog(event: WatchEvent<Catalog>, signal: AbortSignal): void {
@@ -207,10 +213,10 @@ class RegistryState implements Registry {
       const news = claims.invalid.filter((row) => !invalidBefore.includes(row.invalid));
       service.claims = claims;
       if (news.length > 0) this.#options.onChange({ kind: 'invalid', service: service.service, tags: news });
-      this.#rebuild();
+      this.#requestRebuild();
     } else if (before === undefined || before.instances.length === 0) {
       // The first instance of a built-in route's own service settles whom that route belongs to.
-      this.#rebuild();
+      this.#requestRebuild();
     }
     const routes = this.table.routes.filter((route) => route.service === service.service);
     this.#options.onChange({ kind: 'instances', before, after: snapshot, routes });
@@ -232,8 +238,21 @@ class RegistryState implements Registry {
       this.#services.delete(service.service);
   }
 
+  /** At once, unless a rebuild has just been made: a storm of registrations spends a third of the time on tables at most. */
+  #requestRebuild(): void {
+    if (this.#rebuildTimer !== undefined) return;
+    const waitMs = this.#rebuildNotBeforeMs - this.#options.now();
+    if (waitMs <= 0) this.#rebuild();
+    else
+      this.#rebuildTimer = setTimeout(() => {
+        this.#rebuildTimer = undefined;
+        this.#rebuild();
+      }, waitMs);
+  }
+
   /** New routes, in one swap. Until everything has answered once, nobody is an incumbent: arrival order means nothing then. */
   #rebuild(): void {
+    const startedMs = this.#options.now();
     const { routes } = this.table;
     const { rejected } = this.#ownership;
     this.#swap();
@@ -242,6 +261,8 @@ class RegistryState implements Registry {
     }
     const news = newlyRejected(rejected, this.#ownership.rejected);
     if (news.length > 0) this.#options.onChange({ kind: 'rejected', claims: news });
+    const endedMs = this.#options.now();
+    this.#rebuildNotBeforeMs = endedMs + rebuildPause * (endedMs - startedMs);
   }
 
   #swap(): void {
@@ -257,8 +278,10 @@ class RegistryState implements Registry {
   }
 
   #destination(route: Route): Destination {
-    const timeouts: AttemptTimeouts = { ...this.#options.config.timeouts, ...route.timeouts };
+    const known = this.#destinations.get(route);
     const { upstream } = this.#services.get(route.service) ?? this.#add(route.service, { kind: 'syncing' });
+    if (known?.upstream === upstream) return known;
+    const timeouts: AttemptTimeouts = { ...this.#options.config.timeouts, ...route.timeouts };
     return { route, upstream, timeouts };
   }
 

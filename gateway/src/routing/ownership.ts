@@ -48,7 +48,7 @@ export interface OwnershipFacts {
  * When one service claims a route in two variants (a rolling change of `strip`), the one that more instances serve holds.
  */
 export function resolveRoutes(before: RouteOwnership, facts: OwnershipFacts): RouteOwnership {
-  const byName = new Map<string, ServiceClaim[]>();
+  const byName = new Map<string, [ServiceClaim, ...ServiceClaim[]]>();
   for (const claim of facts.claims) {
     const name = routeName(claim.claim);
     const rivals = byName.get(name);
@@ -83,12 +83,13 @@ export function resolveRoutes(before: RouteOwnership, facts: OwnershipFacts): Ro
   }
 
   for (const [name, claims] of byName) {
-    const incumbent = remembered.get(name)?.service;
-    const owner = claims.some((claim) => claim.service === incumbent) ? incumbent : earliest(claims)?.service;
-    const winner = mostServed(claims.filter((claim) => claim.service === owner));
-    if (winner === undefined) continue;
-    remembered.delete(name);
-    remembered.set(name, routeOf(winner));
+    const incumbent = remembered.get(name);
+    const winner = winnerOf(claims, incumbent?.service);
+    if (incumbent === undefined || !isRouteOf(incumbent, winner)) {
+      remembered.delete(name);
+      remembered.set(name, routeOf(winner));
+    }
+    if (claims.length === 1) continue;
     const reason = `it belongs to ${winner.service}, which claimed it first`;
     rejected.push(
       ...claims.filter((claim) => claim.service !== winner.service).map((claim) => reject(claim, reason)),
@@ -96,8 +97,13 @@ export function resolveRoutes(before: RouteOwnership, facts: OwnershipFacts): Ro
   }
 
   const configured = new Set(routes.map(routeName));
-  for (const name of [...remembered.keys()].slice(0, Math.max(0, remembered.size - maxRemembered)))
-    remembered.delete(name);
+  const unclaimed = remembered.size - byName.size;
+  if (unclaimed > maxRemembered) {
+    const old = [...remembered.keys()]
+      .filter((name) => !byName.has(name))
+      .slice(0, unclaimed - maxRemembered);
+    for (const name of old) remembered.delete(name);
+  }
   routes.push(...[...remembered].filter(([name]) => !configured.has(name)).map(([, route]) => route));
   return { routes, rejected, remembered };
 }
@@ -119,6 +125,22 @@ function routeOf({ service, claim }: ServiceClaim): Route {
 
 function reject({ service, claim }: ServiceClaim, reason: string): RejectedClaim {
   return { service, host: claim.host, prefix: claim.prefix, strip: claim.strip, reason };
+}
+
+/** The incumbent while it still claims, else who was first; of its variants the most served. `claims` is not empty. */
+function winnerOf(
+  claims: readonly [ServiceClaim, ...ServiceClaim[]],
+  incumbent: string | undefined,
+): ServiceClaim {
+  const [first, ...rest] = claims;
+  if (rest.length === 0) return first;
+  const owner = claims.some((claim) => claim.service === incumbent) ? incumbent : earliest(claims)?.service;
+  return mostServed(claims.filter((claim) => claim.service === owner)) ?? first;
+}
+
+/** Whether a route is what a claim would make, so that the same object can stand for it. */
+function isRouteOf(route: Route, { service, claim }: ServiceClaim): boolean {
+  return route.service === service && route.tag === claim.tag && route.strip === claim.strip;
 }
 
 function mostServed(claims: readonly ServiceClaim[]): ServiceClaim | undefined {

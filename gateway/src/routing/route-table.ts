@@ -69,11 +69,21 @@ function longest(set: PrefixSet, path: string): Route | undefined {
 }
 
 function inOrder(a: Route, b: Route): number {
-  const rank = (route: Route): number => (route.host === undefined ? 2 : route.host.startsWith('*') ? 1 : 0);
   return (
-    rank(a) - rank(b) ||
+    hostRank(a) - hostRank(b) ||
     (b.host?.length ?? 0) - (a.host?.length ?? 0) ||
     b.prefix.length - a.prefix.length ||
-    (routeName(a) < routeName(b) ? -1 : 1)
+    alphabetically(a.host ?? '', b.host ?? '') ||
+    alphabetically(a.prefix, b.prefix)
   );
+}
+
+function hostRank({ host }: Route): number {
+  if (host === undefined) return 2;
+  return host.startsWith('*') ? 1 : 0;
+}
+
+function alphabetically(a: string, b: string): number {
+  if (a === b) return 0;
+  return a < b ? -1 : 1;
 }
