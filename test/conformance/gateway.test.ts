@@ -1,0 +1,320 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+
+import type { RouteConfig } from '../../gateway/src/config/gateway-config.ts';
+import { openRawClient } from '../support/raw-client.ts';
+import { valuesOf, type RawRequest, type RawResponse } from '../support/raw-message.ts';
+import { ok, startRecordingOrigin, type RecordingOrigin } from '../support/recording-origin.ts';
+import { startTestGateway, type TestGateway } from '../support/start-gateway.ts';
+import { engineNames } from './subject.ts';
+
+/** The whole gateway between a raw client and a recording origin: what the exchange decides, as bytes on both sides. */
+interface Sent {
+  readonly id: string;
+  readonly fact: string;
+  /** The request as text. */
+  readonly request: string;
+  readonly method?: string;
+  /** What the instance answers; default 200. */
+  readonly answer?: string;
+  readonly expect: (seen: {
+    readonly response: RawResponse;
+    readonly requests: readonly RawRequest[];
+  }) => void;
+}
+
+const request = (line: string, ...fields: readonly string[]): string =>
+  [`${line} HTTP/1.1`, ...fields, '', ''].join('\r\n');
+const get = (target: string, ...fields: readonly string[]): string =>
+  request(`GET ${target}`, 'Host: h', ...fields);
+
+function refused(id: string, what: string, text: string, status: number): Sent {
+  return {
+    id,
+    fact: `${what} is answered with ${status}, and no instance hears of it`,
+    request: text,
+    expect: ({ response, requests }) => {
+      expect(response.status).toBe(status);
+      expect(requests).toEqual([]);
+      expect(valuesOf(response, 'x-request-id')).toHaveLength(1);
+      expect(valuesOf(response, 'proxy-status')).toHaveLength(1);
+      expect(valuesOf(response, 'cache-control')).toEqual(['no-store']);
+    },
+  };
+}
+
+function forwarded(
+  id: string,
+  fact: string,
+  text: string,
+  check: (request: RawRequest, response: RawResponse) => void,
+): Sent {
+  return {
+    id,
+    fact,
+    request: text,
+    expect: ({ response, requests }) => {
+      expect(response.status).toBe(200);
+      expect(requests).toHaveLength(1);
+      for (const one of requests) check(one, response);
+    },
+  };
+}
+
+const asPath = (id: string, target: string, path: string): Sent =>
+  forwarded(id, `${target} is routed and forwarded as ${path}`, get(target), (seen) => {
+    expect(seen.target).toBe(path);
+  });
+
+const names = (message: { readonly fields: readonly (readonly [string, string])[] }): string[] =>
+  message.fields.map(([name]) => name.toLowerCase());
+
+const cases: readonly Sent[] = [
+  forwarded(
+    'R01',
+    'what Connection names is removed, in the request and in the response, before the gateway adds its own',
+    get('/api', 'Connection: x-one, X-Two', 'X-One: 1', 'x-two: 2', 'X-Three: 3'),
+    (seen) => {
+      expect(names(seen)).not.toContain('x-one');
+      expect(names(seen)).not.toContain('x-two');
+      expect(valuesOf(seen, 'x-three')).toEqual(['3']);
+    },
+  ),
+  {
+    ...forwarded(
+      'R01r',
+      'what an instance’s Connection names is removed from its answer',
+      get('/api'),
+      (_, response) => {
+        expect(names(response)).not.toContain('x-secret');
+        expect(valuesOf(response, 'x-kept')).toEqual(['1']);
+      },
+    ),
+    answer:
+      'HTTP/1.1 200 OK\r\nConnection: x-secret\r\nX-Secret: 1\r\nX-Kept: 1\r\nContent-Length: 2\r\n\r\nok',
+  },
+  forwarded(
+    'R02',
+    'Connection can’t nominate what gives a message its meaning, nor what the gateway writes',
+    get('/api', 'Connection: host, authorization, cookie, x-forwarded-for, via', 'Authorization: Basic eDp5'),
+    (seen) => {
+      expect(valuesOf(seen, 'host')).toEqual(['h']);
+      expect(valuesOf(seen, 'authorization')).toEqual(['Basic eDp5']);
+      expect(valuesOf(seen, 'x-forwarded-for')).toEqual(['127.0.0.1']);
+      expect(valuesOf(seen, 'via')).toEqual(['1.1 roundhouse']);
+    },
+  ),
+  forwarded(
+    'R03',
+    'fields of one connection never cross, even when nobody names them',
+    get(
+      '/api',
+      'Keep-Alive: timeout=9',
+      'Proxy-Connection: keep-alive',
+      'TE: gzip',
+      'Proxy-Authorization: x',
+      'Upgrade: h2c',
+      'HTTP2-Settings: x',
+    ),
+    (seen) => {
+      const hop = [
+        'keep-alive',
+        'proxy-connection',
+        'te',
+        'proxy-authorization',
+        'upgrade',
+        'http2-settings',
+      ];
+      expect(names(seen).filter((name) => hop.includes(name))).toEqual([]);
+    },
+  ),
+  refused('R05', 'a second Authorization', get('/api', 'Authorization: a', 'Authorization: b'), 400),
+  forwarded('R06', 'Via is appended to', get('/api', 'Via: 1.0 fred'), (seen) => {
+    expect(valuesOf(seen, 'via')).toEqual(['1.0 fred, 1.1 roundhouse']);
+  }),
+  refused('R06b', 'a request that has passed here before', get('/api', 'Via: 1.1 a, 1.1 roundhouse'), 508),
+  refused('R07', 'TRACE', request('TRACE /api', 'Host: h'), 405),
+  {
+    id: 'R07b',
+    fact: 'OPTIONS with Max-Forwards: 0 is answered here',
+    request: request('OPTIONS /api', 'Host: h', 'Max-Forwards: 0'),
+    expect: ({ response, requests }) => {
+      expect(response.status).toBe(204);
+      expect(valuesOf(response, 'allow')).toHaveLength(1);
+      expect(requests).toEqual([]);
+    },
+  },
+  forwarded(
+    'R07c',
+    'OPTIONS with Max-Forwards: 3 goes on with 2',
+    request('OPTIONS /api', 'Host: h', 'Max-Forwards: 3'),
+    (seen) => {
+      expect(valuesOf(seen, 'max-forwards')).toEqual(['2']);
+    },
+  ),
+  refused('R09', 'an unknown expectation', get('/api', 'Expect: the-best'), 417),
+  refused('R20', 'HTTP/1.1 without Host', request('GET /api'), 400),
+  refused('R20b', 'a repeated Host', get('/api', 'Host: h'), 400),
+  refused('R20c', 'a Host with a slash', request('GET /api', 'Host: a/evil'), 400),
+  refused('R20d', 'a Host with userinfo', request('GET /api', 'Host: a@evil'), 400),
+  refused('R20e', 'a Host with a bad port', request('GET /api', 'Host: a:99999'), 400),
+  forwarded(
+    'R21',
+    'the authority of an absolute form replaces Host',
+    request('GET http://real.example:81/api?x', 'Host: other'),
+    (seen) => {
+      expect(valuesOf(seen, 'host')).toEqual(['real.example:81']);
+      expect(seen.target).toBe('/api?x');
+    },
+  ),
+  refused('R22', 'the authority form with GET', request('GET h:80', 'Host: h'), 400),
+  refused('R23', 'the asterisk form with GET', request('GET *', 'Host: h'), 400),
+  refused('R24', 'a fragment in the target', get('/api#x'), 400),
+  refused('R24b', 'a backslash in the target', get('/api\\x'), 400),
+  forwarded(
+    'R26',
+    'an absolute form with an empty path is routed like /',
+    request('GET http://h', 'Host: h'),
+    (seen) => {
+      expect(seen.target).toBe('/');
+    },
+  ),
+  forwarded(
+    'R28',
+    'an upgrade to anything but websocket is left out',
+    get('/api', 'Connection: Upgrade', 'Upgrade: foo/2'),
+    (seen) => {
+      expect(names(seen)).not.toContain('upgrade');
+    },
+  ),
+  {
+    ...forwarded(
+      'R43',
+      'Date is added where it is missing, Server and ETag stay as they are',
+      get('/api'),
+      (_, response) => {
+        expect(valuesOf(response, 'date')).toHaveLength(1);
+        expect(valuesOf(response, 'server')).toEqual(['x/1']);
+        expect(valuesOf(response, 'etag')).toEqual(['"1"']);
+      },
+    ),
+    answer: 'HTTP/1.1 200 OK\r\nServer: x/1\r\nETag: "1"\r\nContent-Length: 2\r\n\r\nok',
+  },
+  refused('S2', 'a path that nobody claimed', request('GET /', 'Host: nobody.example'), 404),
+  refused('S2b', 'a claimed path without a live instance', get('/empty'), 503),
+  asPath('P2', '/a/../api/x', '/api/x'),
+  asPath('P2b', '/a/%2e%2e/api/x', '/api/x'),
+  asPath('P2c', '/api/./x', '/api/x'),
+  asPath('P2d', '//api/x', '/api/x'),
+  asPath('P2e', '/api/a//b', '/api/a//b'),
+  asPath('P2f', '/api/%7euser;v=1', '/api/~user;v=1'),
+  asPath('P2g', '/api/a%2fb', '/api/a%2Fb'),
+  asPath('P2h', '/api/a%252fb', '/api/a%252fb'),
+  refused('P2i', 'a climb above the root', get('/../api'), 400),
+  refused('P2j', 'a climb by encoded slashes', get('/api/..%2fadmin'), 400),
+  refused('P2k', 'a climb by encoded backslashes', get('/api/..%5cadmin'), 400),
+  refused('P2l', 'an encoded NUL', get('/api/%00'), 400),
+  refused('P2m', 'a broken percent triplet', get('/api/%zz'), 400),
+  refused('P2n', 'overlong UTF-8', get('/api/%c0%ae'), 400),
+  forwarded(
+    'P3',
+    'a stripped prefix leaves a path with exactly one slash in front',
+    get('/strip/x'),
+    (seen) => {
+      expect(seen.target).toBe('/x');
+    },
+  ),
+  forwarded('P3b', '/striped is not under /strip', get('/striped'), (seen) => {
+    expect(seen.target).toBe('/striped');
+  }),
+  refused('P3c', 'a path that would begin with two slashes once stripped', get('/strip//evil'), 400),
+  forwarded(
+    'P4',
+    'a host is matched whole, not by its end',
+    request('GET /api', 'Host: evil-only.example'),
+    (seen) => {
+      expect(seen.target).toBe('/api');
+    },
+  ),
+  forwarded(
+    'F1',
+    'forwarding fields of an untrusted client are replaced',
+    get(
+      '/api',
+      'X-Forwarded-For: 6.6.6.6',
+      'X-Forwarded-Proto: https',
+      'X-Real-IP: 6.6.6.6',
+      'Forwarded: for=6.6.6.6',
+      'X-Request-Id: mine',
+    ),
+    (seen, response) => {
+      expect(valuesOf(seen, 'x-forwarded-for')).toEqual(['127.0.0.1']);
+      expect(valuesOf(seen, 'x-forwarded-proto')).toEqual(['http']);
+      expect(names(seen)).not.toContain('x-real-ip');
+      expect(names(seen)).not.toContain('forwarded');
+      expect(valuesOf(seen, 'x-request-id')).toEqual(valuesOf(response, 'x-request-id'));
+      expect(valuesOf(seen, 'x-request-id')).not.toContain('mine');
+    },
+  ),
+  forwarded(
+    'F2',
+    'managed names in underscores are dropped, others pass',
+    get('/api', 'X_Forwarded_For: 6.6.6.6', 'x_mine: 1'),
+    (seen) => {
+      expect(names(seen)).not.toContain('x_forwarded_for');
+      expect(valuesOf(seen, 'x_mine')).toEqual(['1']);
+    },
+  ),
+  forwarded(
+    'F3',
+    'names of the object prototype change nothing',
+    get('/api?__proto__=1', '__proto__: 1', 'constructor: 2'),
+    (seen) => {
+      expect(valuesOf(seen, '__proto__')).toEqual(['1']);
+      expect(valuesOf(seen, 'constructor')).toEqual(['2']);
+    },
+  ),
+];
+
+function route(prefix: string, service: string, more: Partial<RouteConfig> = {}): RouteConfig {
+  return { prefix, host: undefined, service, strip: undefined, timeouts: {}, source: 'config', ...more };
+}
+
+describe.each(engineNames)('the gateway with the %s engine', (engine) => {
+  let gateway: TestGateway;
+  let origin: RecordingOrigin;
+  beforeAll(async () => {
+    origin = await startRecordingOrigin();
+    const fixed = (service: string) => ({
+      service,
+      instances: [{ address: '127.0.0.1', port: origin.port }],
+    });
+    gateway = await startTestGateway({
+      engine,
+      routes: [
+        ...['h', 'real.example', 'evil-only.example'].map((host) => route('/', 'one', { host })),
+        route('/', 'none', { host: 'only.example' }),
+        route('/strip', 'one', { host: 'h', strip: '/strip' }),
+        route('/empty', 'none', { host: 'h' }),
+      ],
+      services: [fixed('one'), { service: 'none', instances: [] }],
+    });
+  });
+  afterAll(async () => {
+    await gateway[Symbol.asyncDispose]();
+    await origin.close();
+  });
+
+  it('has cases with ids of their own', () => {
+    expect(new Set(cases.map(({ id }) => id)).size).toBe(cases.length);
+  });
+
+  it.each(cases.map((one) => [one.id, one.fact, one] as const))('%s: %s', async (_id, _fact, one) => {
+    const before = origin.requests().length;
+    origin.play({ request: () => one.answer ?? ok() });
+    const client = await openRawClient(gateway.gateway.address.port);
+    client.send(one.request);
+    const response = await client.response(one.method ?? one.request.slice(0, one.request.indexOf(' ')));
+    one.expect({ response, requests: origin.requests().slice(before) });
+    client.destroy();
+  });
+});
