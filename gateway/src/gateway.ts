@@ -90,10 +90,10 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
       trusts: createTrust(config.trustedProxies),
       forwardedFields: config.forwardedFields,
       attempts: config.retry.attempts,
-      budget: createRetryBudget(
-        { ratio: config.retry.budgetRatio, floorPerSecond: config.retry.budgetFloorPerSecond },
-        monotonicNow,
-      ),
+      budget: createRetryBudget({
+        ratio: config.retry.budgetRatio,
+        floorPerSecond: config.retry.budgetFloorPerSecond,
+      }),
       observe,
       now: monotonicNow,
       httpDate: createHttpDate(),

@@ -97,7 +97,6 @@ class UpstreamState implements Upstream {
   }
 
   acquire(request: LeaseRequest): Lease | undefined {
-    const nowMs = this.#options.now();
     const rotation = this.#rotation(request.tag);
     const untried =
       request.tried.length === 0
@@ -105,15 +104,19 @@ class UpstreamState implements Upstream {
         : (endpoint: EndpointState) => !request.tried.includes(endpoint);
     const admissible = (endpoint: EndpointState): boolean => {
       if (endpoint.health.state === 'healthy') return untried(endpoint);
-      return admission(endpoint.health, nowMs) === 'probe' && endpoint.probes === 0 && untried(endpoint);
+      return (
+        admission(endpoint.health, this.#options.now()) === 'probe' &&
+        endpoint.probes === 0 &&
+        untried(endpoint)
+      );
     };
     // Panic rule: when our own judgement leaves nobody, it is our judgement that is in doubt.
     const endpoint = rotation.next(admissible) ?? rotation.next(untried);
-    return endpoint === undefined ? undefined : this.#lease(endpoint, nowMs);
+    return endpoint === undefined ? undefined : this.#lease(endpoint);
   }
 
-  #lease(endpoint: EndpointState, nowMs: number): Lease {
-    if (endpoint.health.state === 'ejected' && nowMs >= endpoint.health.untilMs) {
+  #lease(endpoint: EndpointState): Lease {
+    if (endpoint.health.state === 'ejected' && this.#options.now() >= endpoint.health.untilMs) {
       endpoint.health = { state: 'probation', ejections: endpoint.health.ejections };
       this.#countEjected();
     }
@@ -122,10 +125,14 @@ class UpstreamState implements Upstream {
 
   /** Called by leases only. */
   reported(endpoint: EndpointState, report: EndpointReport): void {
+    const { health: before } = endpoint;
+    // The usual case, on every request: nothing to change.
+    if (report === 'success' && before.state === 'healthy' && before.failures + before.ejections === 0)
+      return;
     const { ejection, now } = this.#options;
     const room = this.#ejected < ejectionLimit(ejection, this.#endpoints.length) ? 'free' : 'full';
-    const health = observe(ejection, endpoint.health, { report, nowMs: now(), room });
-    if (health === endpoint.health) return;
+    const health = observe(ejection, before, { report, nowMs: now(), room });
+    if (health === before) return;
     endpoint.health = health;
     this.#countEjected();
   }

@@ -14,7 +14,7 @@ export const defaults: GatewayConfig = deepFreeze<GatewayConfig>({
   pseudonym: 'roundhouse',
   listen: { host: '0.0.0.0', port: 8080 },
   admin: { host: '127.0.0.1', port: 8081 },
-  engine: 'http-proxy',
+  engine: 'wire',
   routes: [
     {
       prefix: '/api',

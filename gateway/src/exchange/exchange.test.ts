@@ -78,7 +78,7 @@ function setUp(options: { ids?: string[]; routes?: Route[]; context?: Partial<Ex
     trusts: (address) => address === '10.9.9.9',
     forwardedFields: 'x-forwarded',
     attempts: 3,
-    budget: createRetryBudget({ ratio: 0.2, floorPerSecond: 10 }, now),
+    budget: createRetryBudget({ ratio: 0.2, floorPerSecond: 10 }),
     observe: (record) => records.push(record),
     now,
     httpDate: () => 'Fri, 20 Nov 2026 12:00:00 GMT',
@@ -546,7 +546,7 @@ describe('retries', () => {
 
   it('keeps resets within the budget; refused connections need none', () => {
     const { exchanges } = setUp({
-      context: { budget: createRetryBudget({ ratio: 0, floorPerSecond: 0 }, () => 0) },
+      context: { budget: createRetryBudget({ ratio: 0, floorPerSecond: 0 }) },
     });
     const one = exchanges.open(head());
     one.begin();

@@ -100,7 +100,6 @@ class ExchangeState implements Exchange {
   #lease: Lease | undefined;
   #tried: readonly Endpoint[] = [];
   #attempts: readonly AttemptRecord[] = [];
-  #firstAttemptMs = 0;
   #upstreamMs: number | undefined;
   #status = 0;
   #error: ErrorCode | undefined;
@@ -143,7 +142,7 @@ class ExchangeState implements Exchange {
     const path = strip === undefined ? facts.path : stripPrefix(facts.path, strip);
     if (path === undefined) return this.#answer('bad_target');
     this.#target = path + facts.query;
-    context.budget.deposit();
+    context.budget.deposit(this.#startedMs);
     const lease = destination.upstream.acquire({ tag: destination.route.tag, tried: [] });
     if (lease === undefined) return this.#answer('no_endpoint');
     this.#fields = requestFields(this.#head, facts, {
@@ -152,7 +151,6 @@ class ExchangeState implements Exchange {
       style: context.forwardedFields,
       requestId: this.#requestId,
     });
-    this.#firstAttemptMs = context.now();
     return this.#attempt(lease, destination, 'any');
   }
 
@@ -164,7 +162,7 @@ class ExchangeState implements Exchange {
 
   responded(head: ResponseHead): Step {
     const context = this.#context;
-    this.#upstreamMs = context.now() - this.#firstAttemptMs;
+    this.#upstreamMs = context.now() - this.#startedMs;
     if (head.status === 101 && !this.#agreedUpgrade(head)) {
       return this.failed({ code: 'upgrade_failed', sent: 'head', connection: 'fresh' }); // R31
     }
@@ -258,7 +256,7 @@ class ExchangeState implements Exchange {
         ? destination.upstream.acquire({ tag, tried: this.#tried.filter((endpoint) => endpoint !== last) })
         : undefined);
     if (lease === undefined) return undefined;
-    if (failure.sent !== 'nothing' && !this.#context.budget.withdraw()) {
+    if (failure.sent !== 'nothing' && !this.#context.budget.withdraw(this.#context.now())) {
       lease.release();
       return undefined;
     }

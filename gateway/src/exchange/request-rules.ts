@@ -106,8 +106,11 @@ function parseMaxForwards(value: string | undefined): number | undefined {
   return value !== undefined && /^\d{1,9}$/.test(value) ? Number(value) : undefined;
 }
 
+const nothing: readonly string[] = [];
+
 /** R02: a message can't nominate what gives it its meaning, nor what the gateway itself writes. */
 export function nominatedBy(connection: string): readonly string[] {
+  if (connection === 'keep-alive' || connection === 'close' || connection === 'Keep-Alive') return nothing;
   return listMembers(connection).filter(
     (name) =>
       name !== 'close' &&
@@ -117,8 +120,20 @@ export function nominatedBy(connection: string): readonly string[] {
   );
 }
 
-/** The host part in lower case; empty for an empty authority; undefined when it is not `uri-host [":" port]` (RFC 9110 §7.2). */
+/** Hosts by their spelling: a gateway hears a few of them all the time. Bounded against a client that makes them up. */
+const knownHosts = new Map<string, string>();
+const maxKnownHosts = 512;
+
 function hostOf(authority: string): string | undefined {
+  const known = knownHosts.get(authority);
+  if (known !== undefined) return known;
+  const host = readHost(authority);
+  if (host !== undefined && knownHosts.size < maxKnownHosts) knownHosts.set(authority, host);
+  return host;
+}
+
+/** The host part in lower case; empty for an empty authority; undefined when it is not `uri-host [":" port]` (RFC 9110 §7.2). */
+function readHost(authority: string): string | undefined {
   if (authority === '') return '';
   const colon = authority.lastIndexOf(':');
   const bracket = authority.lastIndexOf(']');

@@ -22,39 +22,41 @@ export function mayRetry(method: string, failure: AttemptFailure): boolean {
 
 /** Keeps retries from multiplying the load on a service that is failing. */
 export interface RetryBudget {
-  /** A request came: it earns its share of a retry. */
-  deposit(): void;
+  /** A request came: it earns its share of a retry. Monotonic milliseconds. */
+  deposit(nowMs: number): void;
   /** Takes one retry if there is one. */
-  withdraw(): boolean;
+  withdraw(nowMs: number): boolean;
 }
 
 /** What was earned fades with this time constant, as credits do in Finagle and tower. */
 const fadeMs = 10_000;
+/** How often fading is worked out. */
+const fadeStepMs = 50;
 
 /**
- * A share of the requests of the last ten seconds plus a floor per second. `now`: monotonic milliseconds. Retries of requests of
- * which nothing was sent need no budget: they put no load on anybody.
+ * A share of the requests of the last ten seconds plus a floor per second. Retries of requests of which nothing was sent need no
+ * budget: they put no load on anybody.
  */
-export function createRetryBudget(
-  options: { readonly ratio: number; readonly floorPerSecond: number },
-  now: () => number,
-): RetryBudget {
+export function createRetryBudget(options: {
+  readonly ratio: number;
+  readonly floorPerSecond: number;
+}): RetryBudget {
   const floor = (options.floorPerSecond * fadeMs) / 1000;
   let tokens = floor;
-  let lastMs = now();
-  const fade = (): void => {
-    const nowMs = now();
-    const kept = Math.exp((lastMs - nowMs) / fadeMs);
+  let fadedMs = Number.NEGATIVE_INFINITY;
+  const fade = (nowMs: number): void => {
+    if (nowMs - fadedMs < fadeStepMs) return;
+    const kept = Math.exp((fadedMs - nowMs) / fadeMs);
     tokens = tokens * kept + floor * (1 - kept);
-    lastMs = nowMs;
+    fadedMs = nowMs;
   };
   return {
-    deposit() {
-      fade();
+    deposit(nowMs) {
+      fade(nowMs);
       tokens += options.ratio;
     },
-    withdraw() {
-      fade();
+    withdraw(nowMs) {
+      fade(nowMs);
       if (tokens < 1) return false;
       tokens -= 1;
       return true;
