@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 
 import { errorTable } from '../gateway/src/exchange/errors.ts';
+import { differences } from './conformance/differences.ts';
 
 describe('docs/errors.md', () => {
   it('lists exactly the codes of the table, with their rules', () => {
@@ -23,5 +24,18 @@ describe('docs/errors.md', () => {
       rule.detail,
     ]);
     expect(cells).toEqual(expected);
+  });
+});
+
+describe('docs/engines.md', () => {
+  it('lists exactly the cases in which an engine differs', () => {
+    const text = readFileSync(new URL('../docs/engines.md', import.meta.url), 'utf8');
+    const listed = [...text.matchAll(/^\| `(\w+)` +\| `([\w-]+)`/gm)].map(
+      ([, id, engine]) => `${engine ?? ''} ${id ?? ''}`,
+    );
+    const real = Object.entries(differences).flatMap(([engine, cases]) =>
+      Object.keys(cases).map((id) => `${engine} ${id}`),
+    );
+    expect(listed.sort()).toEqual(real.sort());
   });
 });

@@ -1,4 +1,5 @@
 import { startGateway, type Gateway } from '../gateway.ts';
+import { runtimeWarnings } from '../lifecycle/runtime-check.ts';
 import { untilSignal } from '../lifecycle/until-signal.ts';
 import {
   CommandError,
@@ -17,7 +18,9 @@ export async function run(flags: Flags): Promise<void> {
   const { config, warnings } = configOrFail(flags);
   const { client, warnings: consulWarnings } = consulOrFail({});
   const { log, sink, format } = programLog(config.log);
-  for (const warning of [...warnings, ...consulWarnings]) log.warn(warning);
+  for (const warning of [...runtimeWarnings(process.versions.node), ...warnings, ...consulWarnings]) {
+    log.warn(warning);
+  }
   const signals = untilSignal(() => {
     log.warn('SIGHUP: the configuration is read at start only; restart to apply changes.');
   });

@@ -56,9 +56,11 @@ export class ClientConnection implements TimeoutOwner {
     });
     this.socket = socket;
     socket.on('end', () => {
-      this.#inputEnded();
+      this.#guarded('end');
     });
-    socket.on('drain', () => this.#run?.clientDrained());
+    socket.on('drain', () => {
+      this.#guarded('drain');
+    });
     socket.on('error', () => {
       this.#gone();
     });
@@ -170,6 +172,21 @@ export class ClientConnection implements TimeoutOwner {
   }
 
   timedOut(): void {
+    this.#guarded('timeout');
+  }
+
+  /** Everything that happens but reads; a mistake of ours ends this connection only. */
+  #guarded(event: 'drain' | 'end' | 'timeout'): void {
+    try {
+      if (event === 'drain') this.#run?.clientDrained();
+      else if (event === 'end') this.#inputEnded();
+      else this.#outOfTime();
+    } catch (fault) {
+      this.#faulted(fault);
+    }
+  }
+
+  #outOfTime(): void {
     if (this.phase === 'exchange') this.#run?.clientTimedOut();
     else if (this.phase === 'head' && this.#held !== undefined) this.#refuse('request_timeout');
     else if (this.phase === 'head') this.close();

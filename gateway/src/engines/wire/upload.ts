@@ -2,29 +2,30 @@ import type { ErrorCode } from '../../exchange/errors.ts';
 import type { BodyFraming } from '../../exchange/seam.ts';
 import { BodyReader } from './body-reader.ts';
 import { sendBody } from './body-sender.ts';
+import type { ClientConnection } from './client-connection.ts';
+import type { EngineContext } from './engine-context.ts';
 import { lastChunk } from './message-text.ts';
-import type { Inlet } from './inlet.ts';
 import type { UpstreamConnection } from './upstream-connection.ts';
 
-/** What became of the bytes given to `push`. */
-export type UploadProgress = 'flowing' | 'full' | 'done' | ErrorCode;
-
 /**
- * A request body on its way from the client to an instance. Trailers of requests are read, judged and dropped: no instance said
- * that it wants any (R39).
+ * A request body on its way from the client to an instance, with backpressure: whoever is waited for has the timeout running.
+ * Trailers of requests are read, judged and dropped: no instance said that it wants any (R39).
  */
 export class Upload {
+  readonly #client: ClientConnection;
+  readonly #context: EngineContext;
   readonly #reader: BodyReader;
-  readonly #limitBytes: number;
+  #idleMs = 0;
+  #upstream: UpstreamConnection | undefined;
+  /** Why it can't go on. */
+  fault: ErrorCode | undefined;
   /** Whether body bytes have been taken from the client: from then on it can't be sent a second time. */
   taken: 'nothing' | 'some' = 'nothing';
-  /** Index after what the last `push` took. */
-  end = 0;
 
-  /** `limitBytes`: content a body may have; 0 for no limit. */
-  constructor(framing: BodyFraming, limitBytes: number) {
+  constructor(client: ClientConnection, framing: BodyFraming, context: EngineContext) {
+    this.#client = client;
+    this.#context = context;
     this.#reader = new BodyReader(framing.kind, framing.kind === 'length' ? framing.bytes : 0, 'framed');
-    this.#limitBytes = limitBytes;
   }
 
   get contentBytes(): number {
@@ -40,27 +41,58 @@ export class Upload {
     return this.#reader.framing === 'length' ? this.#reader.left : undefined;
   }
 
-  /** Takes bytes of the client that nobody wants, so that the next request can be found behind them. */
-  skip(bytes: Buffer, from: number, to: number): void {
-    this.end = this.#reader.read(bytes, from, to);
+  /** The head has been sent on this connection: from now on the client is waited for. */
+  start(upstream: UpstreamConnection, idleMs: number): void {
+    this.#upstream = upstream;
+    this.#idleMs = idleMs;
+    this.#context.wheel.arm(this.#client.timeout, idleMs);
+    this.#client.feed();
   }
 
-  /** Takes bytes that the client's inlet has read, and writes what may be passed on. */
-  push(
-    upstream: UpstreamConnection,
-    inlet: Inlet,
-    bytes: Buffer,
-    [from, to]: readonly [number, number],
-  ): UploadProgress {
+  /** Takes bytes of the client and passes them on. Returns the index after those; then `state` and `fault` tell more. */
+  carry(bytes: Buffer, from: number, to: number): number {
+    const upstream = this.#upstream;
+    if (upstream === undefined || this.state === 'done') return from;
     this.taken = 'some';
     const reader = this.#reader;
-    this.end = reader.read(bytes, from, to);
-    if (reader.state === 'faulty' || reader.trailerFraming === 'present') return 'bad_framing';
-    if (this.#limitBytes > 0 && reader.contentBytes > this.#limitBytes) return 'content_too_large';
-    const after = reader.state === 'done' && reader.framing === 'chunked' ? lastChunk : '';
+    const end = reader.read(bytes, from, to);
+    this.fault = this.#judge();
+    if (this.fault !== undefined) return end;
+    const done = reader.state === 'done';
+    const after = done && reader.framing === 'chunked' ? lastChunk : '';
     upstream.writes += 1;
+    const { inlet, timeout } = this.#client;
     const fullness = sendBody(upstream.socket, { reader, before: '', after }, bytes, inlet);
-    if (reader.state === 'more' && reader.expectsLarge) inlet.expectLarge();
-    return reader.state === 'done' ? 'done' : fullness;
+    if (done) {
+      inlet.settle();
+      this.#context.wheel.disarm(timeout);
+    } else if (fullness === 'full') {
+      this.#client.pauseReading();
+      this.#context.wheel.disarm(timeout);
+      upstream.arm(this.#idleMs);
+    } else {
+      if (reader.expectsLarge) inlet.expectLarge();
+      this.#context.wheel.arm(timeout, this.#idleMs);
+    }
+    return end;
+  }
+
+  /** The instance takes bytes again. */
+  drained(): void {
+    this.#context.wheel.arm(this.#client.timeout, this.#idleMs);
+    this.#client.resumeReading();
+    this.#client.feed();
+  }
+
+  /** Takes bytes of the client that nobody wants, so that the next request can be found behind them. */
+  skip(bytes: Buffer, from: number, to: number): number {
+    return this.#reader.read(bytes, from, to);
+  }
+
+  #judge(): ErrorCode | undefined {
+    const reader = this.#reader;
+    if (reader.state === 'faulty' || reader.trailerFraming === 'present') return 'bad_framing';
+    const { bodyBytes } = this.#context.limits;
+    return bodyBytes > 0 && reader.contentBytes > bodyBytes ? 'content_too_large' : undefined;
   }
 }

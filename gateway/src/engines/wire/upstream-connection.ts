@@ -75,13 +75,14 @@ export class UpstreamConnection implements TimeoutOwner {
     });
     this.socket.on('connect', () => {
       this.phase = 'open';
-      this.user?.upstreamConnected();
+      this.#tell('upstreamConnected');
     });
     this.socket.on('end', () => {
-      if (this.user === undefined) this.destroy();
-      else this.user.upstreamEnded();
+      this.#tell('upstreamEnded');
     });
-    this.socket.on('drain', () => this.user?.upstreamDrained());
+    this.socket.on('drain', () => {
+      if (this.user !== undefined) this.#tell('upstreamDrained');
+    });
     this.socket.on('error', (error) => {
       this.#lost(error);
     });
@@ -113,8 +114,7 @@ export class UpstreamConnection implements TimeoutOwner {
   }
 
   timedOut(): void {
-    if (this.user === undefined) this.destroy();
-    else this.user.upstreamTimedOut();
+    this.#tell('upstreamTimedOut');
   }
 
   /** Closes it at once. Its user hears nothing more. */
@@ -130,6 +130,19 @@ export class UpstreamConnection implements TimeoutOwner {
     this.phase = 'closed';
     if (this.socket.connecting) this.socket.destroy();
     else this.socket.resetAndDestroy();
+  }
+
+  /** R37: whatever happens on a connection that nobody uses, it ends with it. */
+  #tell(what: 'upstreamConnected' | 'upstreamEnded' | 'upstreamDrained' | 'upstreamTimedOut'): void {
+    const { user } = this;
+    if (user === undefined) this.destroy();
+    else {
+      try {
+        user[what]();
+      } catch (fault) {
+        user.faulted(fault);
+      }
+    }
   }
 
   #read(length: number, bytes: Uint8Array): boolean {

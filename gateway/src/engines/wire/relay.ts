@@ -1,0 +1,118 @@
+import type { Download } from './download.ts';
+import type { ExchangeRun } from './exchange-run.ts';
+import { halfClosedMs, type Stage } from './stage.ts';
+import type { UpstreamConnection } from './upstream-connection.ts';
+
+/** The stage in which a response goes to the client, while the rest of the request may still go the other way. */
+export class Relay implements Stage {
+  readonly requestBytes = undefined;
+  readonly #run: ExchangeRun;
+  readonly #upstream: UpstreamConnection;
+  readonly #download: Download;
+  readonly #idleMs: number;
+
+  constructor(run: ExchangeRun, upstream: UpstreamConnection, download: Download, idleMs: number) {
+    this.#run = run;
+    this.#upstream = upstream;
+    this.#download = download;
+    this.#idleMs = idleMs;
+  }
+
+  get responseBytes(): number {
+    return this.#download.contentBytes;
+  }
+
+  upstreamConnected(): void {
+    // It is.
+  }
+
+  upstreamBytes(bytes: Buffer, from: number, to: number): void {
+    const upstream = this.#upstream;
+    const download = this.#download;
+    const fullness = download.push(upstream, bytes, from, to);
+    const { client, context, uploading } = this.#run;
+    if (download.state === 'done') this.#complete(to - download.end);
+    else if (download.state === 'faulty') this.#cut();
+    else if (fullness === 'full') {
+      upstream.socket.pause();
+      upstream.disarm();
+      context.wheel.arm(client.timeout, this.#idleMs);
+    } else {
+      upstream.arm(this.#idleMs);
+      if (client.input === 'ended') context.wheel.arm(client.timeout, halfClosedMs);
+      else if (uploading) context.wheel.arm(client.timeout, this.#idleMs);
+    }
+  }
+
+  upstreamEnded(): void {
+    if (this.#download.upstreamEnded() === 'complete') this.#complete(0);
+    else this.#cut();
+  }
+
+  upstreamLost(): void {
+    this.#cut();
+  }
+
+  upstreamDrained(): void {
+    if (!this.#run.uploading) return;
+    this.#upstream.arm(this.#idleMs);
+    this.#run.upload?.drained();
+  }
+
+  upstreamTimedOut(): void {
+    this.#cut();
+  }
+
+  faulted(fault: unknown): void {
+    this.#run.faulted(fault);
+  }
+
+  clientBytes(bytes: Buffer, from: number, to: number): number {
+    const { upload, client } = this.#run;
+    if (upload === undefined) return from;
+    const end = upload.carry(bytes, from, to);
+    // Half of an answer is out: there is no other way left to refuse the rest of the body.
+    if (upload.fault !== undefined) client.destroy('plain');
+    return end;
+  }
+
+  clientDrained(): void {
+    const { client, context, uploading } = this.#run;
+    if (uploading) context.wheel.arm(client.timeout, this.#idleMs);
+    else context.wheel.disarm(client.timeout);
+    this.#upstream.arm(this.#idleMs);
+    this.#upstream.socket.resume();
+  }
+
+  clientEnded(): void {
+    const { client, context, uploading } = this.#run;
+    if (uploading) client.destroy('plain');
+    else context.wheel.arm(client.timeout, halfClosedMs);
+  }
+
+  /** The client takes nothing any more, sends nothing any more, or left in the middle of a stream that has fallen silent. */
+  clientTimedOut(): void {
+    this.#run.client.destroy('plain');
+  }
+
+  abandon(): undefined {
+    this.#upstream.reset();
+  }
+
+  /** The whole response has been written. `surplus`: bytes that the instance sent after it (R32). */
+  #complete(surplus: number): void {
+    const upstream = this.#upstream;
+    const { uploading, context } = this.#run;
+    const { persistence, keepAliveSeconds } = this.#download.response;
+    const reusable = !uploading && persistence === 'keep' && surplus === 0;
+    if (reusable) context.pools.giveBack(upstream, keepAliveSeconds);
+    else upstream.destroy();
+    this.#run.complete(uploading ? 'close' : this.#download.connection);
+  }
+
+  /** The instance broke off in the middle of its answer: the client must see that it is not whole (R38). */
+  #cut(): void {
+    this.#upstream.destroy();
+    this.#run.cut('response_incomplete', this.#download.endsWithConnection ? 'reset' : 'plain');
+  }
+}
