@@ -259,10 +259,10 @@ export class ClientConnection implements TimeoutOwner {
     const { limits } = this.#context;
     const end = Math.min(to, at + limits.headBytes + 1);
     const first = Math.min(end, at + firstLookBytes);
-    const head = parseRequestHead(bytes.toString('latin1', at, first), limits);
+    const head = parseRequestHead(bytes.toString('latin1', at, first), limits, this.facts);
     const full =
       head === 'incomplete' && first < end
-        ? parseRequestHead(bytes.toString('latin1', at, end), limits)
+        ? parseRequestHead(bytes.toString('latin1', at, end), limits, this.facts)
         : head;
     if (typeof full === 'string' || limits.bodyBytes === 0 || full.body.kind !== 'length') return full;
     return full.body.bytes > limits.bodyBytes ? 'content_too_large' : full;

@@ -54,9 +54,7 @@ export class ExchangeRun {
     this.client = client;
     this.context = context;
     this.request = request;
-    const { method, target, version, fields, body, upgrade } = request;
-    const head = { method, target, version, fields, body, upgrade, client: client.facts };
-    this.#exchange = context.exchanges.open(head);
+    this.#exchange = context.exchanges.open(request);
     context.exchangesRunning += 1;
   }
 

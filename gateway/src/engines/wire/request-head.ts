@@ -1,5 +1,5 @@
 import type { ErrorCode } from '../../exchange/errors.ts';
-import type { BodyFraming, FieldLines } from '../../exchange/seam.ts';
+import type { BodyFraming, ClientFacts, RequestHead } from '../../exchange/seam.ts';
 import type { ListenerLimits } from '../engine.ts';
 import { scanFields, type FieldSection } from './field-section.ts';
 import { targetChar, tokenChar } from './grammar.ts';
@@ -8,14 +8,7 @@ import { targetChar, tokenChar } from './grammar.ts';
 export type HeadLimits = Pick<ListenerLimits, 'headBytes' | 'headLines'>;
 
 /** A request head by the strict grammar, with its framing settled and what it says about its connection. */
-export interface ParsedRequest {
-  readonly method: string;
-  readonly target: string;
-  readonly version: '1.0' | '1.1';
-  readonly fields: FieldLines;
-  readonly body: BodyFraming;
-  /** As in `RequestHead.upgrade`. */
-  readonly upgrade: string | undefined;
+export interface ParsedRequest extends RequestHead {
   /** Whether the client connection may serve another request (RFC 9112 §9.3; never offered to HTTP/1.0). */
   readonly persistence: 'keep' | 'close';
   /** Whether the client takes trailers (`TE: trailers`). */
@@ -34,7 +27,11 @@ const chunkedBody: BodyFraming = { kind: 'chunked' };
  * (§2.2). `incomplete`: it may still become one. Any other string is the error it is to be answered with; the bytes after it
  * must not be read then.
  */
-export function parseRequestHead(text: string, limits: HeadLimits): ParsedRequest | ErrorCode | 'incomplete' {
+export function parseRequestHead(
+  text: string,
+  limits: HeadLimits,
+  client: ClientFacts,
+): ParsedRequest | ErrorCode | 'incomplete' {
   const start = text.charCodeAt(0) === 0x0d && text.charCodeAt(1) === 0x0a ? 2 : 0;
   const methodEnd = scanToken(text, start);
   if (methodEnd === text.length) return text.length < limits.headBytes ? 'incomplete' : 'bad_request';
@@ -63,6 +60,7 @@ export function parseRequestHead(text: string, limits: HeadLimits): ParsedReques
     version,
     fields: section.lines,
     body,
+    client,
     upgrade: version === '1.1' && section.upgradeListed === 'yes' ? section.upgrade : undefined,
     // What follows CONNECT is meant for somebody else, whatever it is answered with (R22).
     persistence:
