@@ -233,7 +233,10 @@ export class ClientConnection implements TimeoutOwner {
     let at = 0;
     while (at < length && this.phase === 'head') {
       const head = this.#parse(bytes, at, length);
-      if (head === 'incomplete') {
+      if (head === 'incomplete' && this.input === 'ended') {
+        this.close();
+        at = length;
+      } else if (head === 'incomplete') {
         this.#held = Buffer.from(bytes.subarray(at, length));
         if (at > 0 || this.#requests > 0)
           this.#context.wheel.arm(this.timeout, this.#context.limits.requestHeadMs);

@@ -250,6 +250,17 @@ describe('what is refused', () => {
     expect(await silent.ended()).toBe('');
   });
 
+  it('what is left of a head when the client has ended its side is not waited for', async () => {
+    const { client, origin } = await rig(undefined, { limits: { requestHeadMs: 60_000 } });
+    const c = await client();
+    c.send(`${get}GET /hal`);
+    c.socket.end();
+    const o = await origin.connection(0);
+    await o.received('\r\n\r\n');
+    o.send(ok);
+    expect(await c.ended()).toContain('hi');
+  });
+
   it('a body that stalls is answered with 408', async () => {
     const { client, origin } = await rig(undefined, { timeouts: { idleMs: 100 } });
     const c = await client();
