@@ -41,6 +41,8 @@ export class ClientConnection implements TimeoutOwner {
   #reading: 'on' | 'paused' = 'on';
   /** `busy`: the loop over heads is running further up the stack. */
   #loop: 'idle' | 'busy' = 'idle';
+  /** Whether the time for a head is running; for the first one since the connection was accepted. */
+  #headClock: 'running' | 'stopped' = 'running';
   #requests = 0;
   #dropped = 0;
 
@@ -238,14 +240,17 @@ export class ClientConnection implements TimeoutOwner {
         at = length;
       } else if (head === 'incomplete') {
         this.#held = Buffer.from(bytes.subarray(at, length));
-        if (at > 0 || this.#requests > 0)
+        // Measured from the first byte, however many more come: a drip must not buy time.
+        if (this.#headClock === 'stopped')
           this.#context.wheel.arm(this.timeout, this.#context.limits.requestHeadMs);
+        this.#headClock = 'running';
         at = length;
       } else if (typeof head === 'string') {
         this.#refuse(head);
         at = length;
       } else {
         this.phase = 'exchange';
+        this.#headClock = 'stopped';
         this.#requests += 1;
         this.#context.wheel.disarm(this.timeout);
         const run = new ExchangeRun(this, head, this.#context);

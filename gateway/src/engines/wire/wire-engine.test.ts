@@ -250,6 +250,22 @@ describe('what is refused', () => {
     expect(await silent.ended()).toBe('');
   });
 
+  it('a second head that drips line by line has no more time than the first', async () => {
+    const { client } = await rig(answering(ok), { limits: { requestHeadMs: 200 } });
+    const c = await client();
+    c.send(get);
+    await c.received('hi');
+    c.forget();
+    c.send('GET / HTTP/1.1\r\n');
+    const began = performance.now();
+    const drip = setInterval(() => {
+      if (c.socket.writable) c.send('A: b\r\n');
+    }, 50);
+    expect(await c.ended()).toMatch(/^HTTP\/1.1 408 /);
+    clearInterval(drip);
+    expect(performance.now() - began).toBeLessThan(1000);
+  });
+
   it('what is left of a head when the client has ended its side is not waited for', async () => {
     const { client, origin } = await rig(undefined, { limits: { requestHeadMs: 60_000 } });
     const c = await client();
