@@ -167,7 +167,12 @@ function judge(journal: ExchangeJournal[], { read, unanswered, ambiguous }: Find
     if (ends.length === 0) running.push(entry);
     else if (ends.length > 1) ambiguous.push(`ended ${String(ends.length)} times: ${JSON.stringify(head)}`);
     else {
-      const id = idOf(head.method, head.target, without(head.fields, isDropped), ends[0]?.requestBytes ?? 0);
+      const id = idOf(
+        head.method,
+        head.target,
+        without(head.fields, droppedOf(head)),
+        ends[0]?.requestBytes ?? 0,
+      );
       if (responses.length === 0) count(unanswered, id);
       else if (!uncount(read, id)) ambiguous.push(`answered, but read differently by the origin: ${id}`);
     }
@@ -175,8 +180,10 @@ function judge(journal: ExchangeJournal[], { read, unanswered, ambiguous }: Find
   journal.splice(0, journal.length, ...running);
 }
 
-function isDropped(name: string): boolean {
-  return isFraming(name) || ['keep-alive', 'trailer'].includes(name.toLowerCase());
+/** What doesn't reach an instance; for HTTP/1.0 also the expectation, which such a client can't have (RFC 9110 §10.1.1). */
+function droppedOf({ version }: RequestHead): (name: string) => boolean {
+  const dropped = version === '1.0' ? ['keep-alive', 'trailer', 'expect'] : ['keep-alive', 'trailer'];
+  return (name) => isFraming(name) || dropped.includes(name.toLowerCase());
 }
 
 /** Sends one message in up to three pieces and ends; resolves when the engine has let go of the connection. */
