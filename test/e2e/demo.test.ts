@@ -34,6 +34,17 @@ it('stops the same way on SIGINT', async () => {
   expect(process.group()).toBe('empty');
 });
 
+it('drains and exits 0 when the signal goes to npm alone, as a supervisor would send it', async () => {
+  await using process = await startProcess({
+    command: 'npm',
+    args: ['run', 'demo', '--', '--api', '1', '--webapp', '0'],
+    env: { GATEWAY_PORT: '0', GATEWAY_ADMIN_PORT: '0' },
+  });
+  await process.waitFor(/Ctrl-C stops everything/, 60_000);
+  expect(await process.stop('SIGTERM')).toEqual({ code: 0, signal: null });
+  expect(process.group()).toBe('empty');
+});
+
 it('takes its services along when it is killed without a chance to stop them', async () => {
   await using process = await demo(['--api', '2', '--webapp', '1']);
   await process.waitFor(/Ctrl-C stops everything/, 30_000);
