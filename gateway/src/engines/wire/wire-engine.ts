@@ -1,9 +1,9 @@
+import { createHttpDate } from '../../lifecycle/clock.ts';
 import { createServer, type Server, type Socket } from 'node:net';
 
 import type { BoundAddress, Engine, EngineOptions, EngineStats } from '../engine.ts';
 import { ClientConnection } from './client-connection.ts';
 import type { EngineContext } from './engine-context.ts';
-import { createHttpDate } from './http-date.ts';
 import { ReadBuffers } from './inlet.ts';
 import { processTicker, TimeoutWheel } from './timeout-wheel.ts';
 import { UpstreamPools } from './upstream-pools.ts';
@@ -36,7 +36,7 @@ class WireEngine implements Engine {
     const wheel = this.#wheel;
     const buffers = new ReadBuffers();
     this.#pools = new UpstreamPools({ wheel, buffers, idleMs: poolIdleMs });
-    const httpDate = createHttpDate(Date.now);
+    const httpDate = createHttpDate();
     this.#context = {
       exchanges,
       limits,
