@@ -180,9 +180,13 @@ function judge(journal: ExchangeJournal[], { read, unanswered, ambiguous }: Find
   journal.splice(0, journal.length, ...running);
 }
 
-/** What doesn't reach an instance; for HTTP/1.0 also the expectation, which such a client can't have (RFC 9110 §10.1.1). */
-function droppedOf({ version }: RequestHead): (name: string) => boolean {
-  const dropped = version === '1.0' ? ['keep-alive', 'trailer', 'expect'] : ['keep-alive', 'trailer'];
+/** What doesn't reach an instance; from HTTP/1.0 also a 100-continue, which is nothing there (RFC 9110 §10.1.1). */
+function droppedOf({ version, fields }: RequestHead): (name: string) => boolean {
+  const ignored = fields.some(
+    (value, i) => value.toLowerCase() === '100-continue' && fields[i - 1]?.toLowerCase() === 'expect',
+  );
+  const dropped =
+    version === '1.0' && ignored ? ['keep-alive', 'trailer', 'expect'] : ['keep-alive', 'trailer'];
   return (name) => isFraming(name) || dropped.includes(name.toLowerCase());
 }
 
