@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 import type { RouteConfig } from '../../gateway/src/config/gateway-config.ts';
+import { errorTable } from '../../gateway/src/exchange/errors.ts';
 import { openRawClient } from '../support/raw-client.ts';
 import { valuesOf, type RawRequest, type RawResponse } from '../support/raw-message.ts';
 import { ok, startRecordingOrigin, type RecordingOrigin } from '../support/recording-origin.ts';
@@ -201,6 +202,19 @@ const cases: readonly Sent[] = [
   },
   refused('S2', 'a path that nobody claimed', request('GET /', 'Host: nobody.example'), 404),
   refused('S2b', 'a claimed path without a live instance', get('/empty'), 503),
+  ...[421, 425].map((status): Sent => ({
+    id: `S3${String.fromCharCode(status - 324)}`,
+    fact: `a ${status} is an instance's to give: it passes, and the gateway never makes one`,
+    request: get('/api', 'Early-Data: 1'),
+    answer: `HTTP/1.1 ${status} Odd\r\nContent-Length: 0\r\n\r\n`,
+    expect: ({ response, requests }) => {
+      expect(response.status).toBe(status);
+      expect(requests.flatMap((seen) => valuesOf(seen, 'early-data'))).toEqual(['1']);
+      expect(Object.values(errorTable).map((rule) => rule.status)).not.toContain(status);
+    },
+  })),
+  refused('P1', 'a path that is under a route only once it is in normal form', get('/x/../empty'), 503),
+  refused('P5', 'a host with a part of the path in it', request('GET /', 'Host: h/empty'), 400),
   asPath('P2', '/a/../api/x', '/api/x'),
   asPath('P2b', '/a/%2e%2e/api/x', '/api/x'),
   asPath('P2c', '/api/./x', '/api/x'),

@@ -1,6 +1,6 @@
-import { createHttpDate } from '../../lifecycle/clock.ts';
 import { createServer, type Server, type Socket } from 'node:net';
 
+import { createHttpDate } from '../../lifecycle/clock.ts';
 import type { BoundAddress, Engine, EngineOptions, EngineStats } from '../engine.ts';
 import { ClientConnection } from './client-connection.ts';
 import type { EngineContext } from './engine-context.ts';
