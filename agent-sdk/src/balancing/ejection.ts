@@ -43,7 +43,7 @@ export function observe(
   event: { readonly report: EndpointReport; readonly nowMs: number; readonly room: 'free' | 'full' },
 ): EndpointHealth {
   const { report, nowMs } = event;
-  if (report === 'success') {
+  if (report === 'success' || report === 'server_error') {
     if (health.state === 'healthy') {
       const forgiven = health.ejections > 0 && nowMs - health.sinceMs > policy.maxMs;
       if (health.failures === 0 && !forgiven) return health;

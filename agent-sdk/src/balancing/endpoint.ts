@@ -25,16 +25,18 @@ export interface Endpoint {
 }
 
 /**
- * What an attempt says about the endpoint's health. `success`: it answered. `connect_failed`: it could not be reached.
- * `failed`: it was reached and broke its word (reset, timeout, garbage). An attempt that says nothing (the client left) reports nothing.
+ * What an attempt says about the endpoint. `success`: it answered. `server_error`: it answered 5xx; counts for its success rate.
+ * `gateway_error`: it answered 502, 503 or 504; counts as a failure too. `connect_failed`: it could not be reached, or somebody else
+ * was. `failed`: it was reached and broke its word (reset, timeout, garbage). An attempt that says nothing (the client left)
+ * reports nothing.
  */
-export type EndpointReport = 'success' | 'connect_failed' | 'failed';
+export type EndpointReport = 'success' | 'server_error' | 'gateway_error' | 'connect_failed' | 'failed';
 
 /** A held choice. */
 export interface Lease {
   readonly endpoint: Endpoint;
-  /** As soon as it is known; the last word counts. */
-  report(report: EndpointReport): void;
+  /** As soon as it is known; the last word counts. `latencyMs`: from the start of the attempt to the end of the response head. */
+  report(report: EndpointReport, latencyMs?: number): void;
   /** When the attempt is over, body included; further calls do nothing. */
   release(): void;
 }
@@ -45,4 +47,20 @@ export interface LeaseRequest {
   readonly tag: string | undefined;
   /** Endpoints not to take: those already tried in this exchange. */
   readonly tried: readonly Endpoint[];
+  /** What `consistent-hash` places the request by: an unsigned 32-bit integer. */
+  readonly hash?: number | undefined;
+  /** `Instance.key` of the instance that a sticky session names: taken whatever the strategy, as long as it is admissible. */
+  readonly sticky?: string | undefined;
+}
+
+/**
+ * Why there is no lease. `none`: no endpoint is left. `busy`: all that are left are at their limit; {@link Upstream.enqueue} waits.
+ * `shed`: the whole upstream is at its limit.
+ */
+export type LeaseRefusal = 'none' | 'busy' | 'shed';
+
+/** A place in an upstream's queue. Ends when it is granted or given up. */
+export interface QueueTicket {
+  /** Leaves the queue; nothing is granted after it. Further calls do nothing. */
+  cancel(): void;
 }

@@ -1,11 +1,20 @@
 import type { Instance, Snapshot } from '../discovery/instance.ts';
-import { admission, ejectionLimit, freshHealth, observe, type EjectionPolicy } from './ejection.ts';
-import type { Endpoint, EndpointHealth, EndpointReport, Lease, LeaseRequest } from './endpoint.ts';
+import { admission, ejectionLimit, freshHealth, observe } from './ejection.ts';
+import type {
+  Endpoint,
+  EndpointHealth,
+  EndpointReport,
+  Lease,
+  LeaseRefusal,
+  LeaseRequest,
+  QueueTicket,
+} from './endpoint.ts';
 import { createRotation, type Rotation } from './rotation.ts';
+import type { UpstreamPolicy } from './upstream-policy.ts';
 
 /** What an upstream needs from outside: policy, a monotonic clock in milliseconds, randomness in [0, 1). */
 export interface UpstreamOptions {
-  readonly ejection: EjectionPolicy;
+  readonly policy: UpstreamPolicy;
   readonly now: () => number;
   readonly random: () => number;
 }
@@ -20,8 +29,22 @@ export interface Upstream {
    * same; one that is gone drains: no new leases, forgotten when nothing is in flight.
    */
   update(snapshot: Snapshot): void;
-  /** The next endpoint in turn, or undefined when no admissible one is left. */
-  acquire(request: LeaseRequest): Lease | undefined;
+  readonly policy: UpstreamPolicy;
+  /** From now on; leases held and places in the queue stay. */
+  setPolicy(policy: UpstreamPolicy): void;
+  /** A lease on the endpoint that the strategy picks, or why there is none. */
+  acquire(request: LeaseRequest): Lease | LeaseRefusal;
+  /**
+   * After `busy`: waits for a lease. `granted` is called once, with the lease, unless the ticket is cancelled before; first come,
+   * first served. Undefined when the queue is full. The caller keeps the time.
+   */
+  enqueue(request: LeaseRequest, granted: (lease: Lease) => void): QueueTicket | undefined;
+  /** Requests in the queue. */
+  readonly queued: number;
+  /** What the gateway's own checks say of an endpoint (`endpointKey`): `down` takes it out, `up` also ends an ejection. */
+  checked(key: string, verdict: 'up' | 'down' | 'unchecked'): void;
+  /** Whether the panic rule is in force: Consul's judgement is in doubt, and critical instances are used again. */
+  readonly panic: 'calm' | 'panic';
 }
 
 /** Identity of an endpoint: the same record at another address or port is another endpoint (its connections must not be reused). */
@@ -57,6 +80,9 @@ export function createUpstream(service: string, options: UpstreamOptions): Upstr
 class UpstreamState implements Upstream {
   readonly service: string;
   readonly #options: UpstreamOptions;
+  readonly queued = 0;
+  readonly panic = 'calm';
+  policy: UpstreamPolicy;
   #endpoints: readonly EndpointState[] = [];
   /** One rotation for all instances (undefined) and one for each tag by which routes came. */
   readonly #rotations = new Map<string | undefined, Rotation<EndpointState>>();
@@ -65,6 +91,19 @@ class UpstreamState implements Upstream {
   constructor(service: string, options: UpstreamOptions) {
     this.service = service;
     this.#options = options;
+    this.policy = options.policy;
+  }
+
+  setPolicy(policy: UpstreamPolicy): void {
+    this.policy = policy;
+  }
+
+  enqueue(): QueueTicket | undefined {
+    return undefined;
+  }
+
+  checked(): void {
+    // Comes with the health checks.
   }
 
   get endpoints(): readonly Endpoint[] {
@@ -96,7 +135,7 @@ class UpstreamState implements Upstream {
     }
   }
 
-  acquire(request: LeaseRequest): Lease | undefined {
+  acquire(request: LeaseRequest): Lease | LeaseRefusal {
     const rotation = this.#rotation(request.tag);
     const untried =
       request.tried.length === 0
@@ -112,7 +151,7 @@ class UpstreamState implements Upstream {
     };
     // Panic rule: when our own judgement leaves nobody, it is our judgement that is in doubt.
     const endpoint = rotation.next(admissible) ?? rotation.next(untried);
-    return endpoint === undefined ? undefined : this.#lease(endpoint);
+    return endpoint === undefined ? 'none' : this.#lease(endpoint);
   }
 
   #lease(endpoint: EndpointState): Lease {
@@ -129,7 +168,8 @@ class UpstreamState implements Upstream {
     // The usual case, on every request: nothing to change.
     if (report === 'success' && before.state === 'healthy' && before.failures + before.ejections === 0)
       return;
-    const { ejection, now } = this.#options;
+    const { ejection } = this.policy;
+    const { now } = this.#options;
     const room = this.#ejected < ejectionLimit(ejection, this.#endpoints.length) ? 'free' : 'full';
     const health = observe(ejection, before, { report, nowMs: now(), room });
     if (health === before) return;

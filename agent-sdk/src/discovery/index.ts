@@ -7,6 +7,16 @@ export type { ConsulClientOptions } from './consul-client.ts';
 export { createConsulClient } from './consul-client.ts';
 export type { ConsulOptions, ConsulSettings, ConsulSettingsResult, Setting } from './environment.ts';
 export { consulSettings } from './environment.ts';
+export {
+  expectedIdentity,
+  identityAnswer,
+  identityField,
+  identityMetaKey,
+  identityMetaValue,
+  identityPath,
+  identityQuestion,
+  readIdentityAnswer,
+} from './identity.ts';
 export type { Catalog, Instance, InstanceStatus, QuarantinedRecord, Snapshot } from './instance.ts';
 export type {
   CheckDefinition,
@@ -29,6 +39,8 @@ export {
   sameSnapshot,
   snapshotFromAnswer,
 } from './snapshot.ts';
+export type { InstanceStanding } from './standing.ts';
+export { parseStandingPath, readStanding, standingPath } from './standing.ts';
 export type { WatchOptions } from './watch.ts';
 export { watchCatalog, watchService } from './watch.ts';
 export type { WatchEvent } from './watch-event.ts';

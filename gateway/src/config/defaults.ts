@@ -1,3 +1,5 @@
+import { defaultUpstreamPolicy } from '@roundhouse/agent-sdk/balancing';
+
 import { deepFreeze } from './deep-freeze.ts';
 import type { GatewayConfig } from './gateway-config.ts';
 
@@ -22,6 +24,8 @@ export const defaults: GatewayConfig = deepFreeze<GatewayConfig>({
       service: 'api-service',
       strip: undefined,
       timeouts: {},
+      retry: {},
+      hedgeAfterMs: undefined,
       source: 'default',
     },
     {
@@ -30,6 +34,8 @@ export const defaults: GatewayConfig = deepFreeze<GatewayConfig>({
       service: 'webapp-service',
       strip: undefined,
       timeouts: {},
+      retry: {},
+      hedgeAfterMs: undefined,
       source: 'default',
     },
   ],
@@ -44,10 +50,27 @@ export const defaults: GatewayConfig = deepFreeze<GatewayConfig>({
     bodyBytes: 0,
     connections: 20_000,
   },
-  timeouts: { connectMs: 2_000, responseHeadMs: 60_000, idleMs: 300_000 },
+  timeouts: { connectMs: 2_000, responseHeadMs: 60_000, idleMs: 300_000, tryMs: 0, totalMs: 0 },
   poolIdleMs: 4_000,
-  retry: { attempts: 3, budgetRatio: 0.2, budgetFloorPerSecond: 10 },
-  ejection: { consecutiveFailures: 5, baseMs: 1_000, maxMs: 60_000, maxRatio: 0.5 },
+  retry: {
+    attempts: 3,
+    statuses: [],
+    nonIdempotent: 'never',
+    budgetRatio: 0.2,
+    budgetFloorPerSecond: 10,
+    replayBytes: 65_536,
+  },
+  hedgeAfterMs: 0,
+  ...defaultUpstreamPolicy,
+  hash: { kind: 'client-ip' },
+  sticky: 'off',
+  stickySecret: 'random',
+  maxRetries: 0,
+  checks: { kind: 'off', path: '/', intervalMs: 5_000, timeoutMs: 2_000, rise: 2, fall: 3 },
+  identity: 'verify',
+  addresses: { allow: [], deny: [], loopback: 'auto' },
+  guard: { maxRemovedRatio: 0.5, holdMs: 30_000 },
+  savedTable: 'off',
   drain: { noticeMs: 500, timeoutMs: 20_000 },
   log: { level: 'info', access: 'on' },
 });

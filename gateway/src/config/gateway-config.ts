@@ -1,4 +1,7 @@
+import type { EjectionPolicy, OutlierPolicy, BalanceStrategy } from '@roundhouse/agent-sdk/balancing';
+
 import type { ListenerLimits } from '../engines/engine.ts';
+import type { HashSource, RetryRules } from '../exchange/destination.ts';
 import type { AttemptTimeouts } from '../exchange/seam.ts';
 
 /** A static route: path prefix (and optional host) → service. */
@@ -12,18 +15,75 @@ export interface RouteConfig {
   readonly strip: string | undefined;
   /** Overrides of the global attempt timeouts. */
   readonly timeouts: Partial<AttemptTimeouts>;
+  /** Overrides of the global retry rules. */
+  readonly retry: Partial<RetryRules>;
+  /** Override of the global `hedgeAfterMs`. */
+  readonly hedgeAfterMs: number | undefined;
   /** `config`: the operator wrote it. `default`: built in; gives way to a claim from the registry while its own service was never seen. */
   readonly source: 'config' | 'default';
 }
 
-/** A service that can't register: its instances are listed here instead of being watched. */
-export interface FixedServiceConfig {
+/** Checks by the gateway itself, in addition to Consul's. */
+export interface CheckSettings {
+  /** `tcp`: a connection (with the identity question where it can be asked) is enough. `http`: GET `path` has to answer 2xx or 3xx. */
+  readonly kind: 'off' | 'tcp' | 'http';
+  readonly path: string;
+  readonly intervalMs: number;
+  readonly timeoutMs: number;
+  /** Good results in a row that bring an endpoint in, bad ones that take it out. */
+  readonly rise: number;
+  readonly fall: number;
+}
+
+/** How requests are shared over the instances of a service, and how the service is protected. Each can be set for one service. */
+export interface ServiceSettings {
+  readonly balance: BalanceStrategy;
+  readonly hash: HashSource;
+  /** `cookie`: a client stays with its instance by a signed cookie; falls through when that one is gone. */
+  readonly sticky: 'off' | 'cookie';
+  readonly slowStartMs: number;
+  /** Per instance; 0: no limit. */
+  readonly maxConnections: number;
+  readonly queue: { readonly limit: number; readonly timeoutMs: number };
+  /** Requests of the whole service at a time; 0: no limit. */
+  readonly maxRequests: number;
+  /** Retries of the whole service under way at a time; 0: no limit. */
+  readonly maxRetries: number;
+  readonly panicRatio: number;
+  readonly ejection: EjectionPolicy;
+  readonly outliers: OutlierPolicy;
+  readonly checks: CheckSettings;
+}
+
+/** What the file says of one service. */
+export interface ServiceConfig {
   readonly service: string;
-  readonly instances: readonly { readonly address: string; readonly port: number }[];
+  /** The instances of a service that can't register: a fixed list, not watched. Undefined: from Consul. */
+  readonly instances: readonly { readonly address: string; readonly port: number }[] | undefined;
+  /** Overrides of the global settings; groups are merged. They win over what instances say in their meta. */
+  readonly settings: ServiceOverrides;
+}
+
+/** Some of the settings, groups in parts too. */
+export type ServiceOverrides = {
+  readonly [K in keyof ServiceSettings]?: K extends 'hash'
+    ? HashSource
+    : ServiceSettings[K] extends object
+      ? Partial<ServiceSettings[K]>
+      : ServiceSettings[K];
+};
+
+/** Which addresses of the registry are believed; docs/decisions/0009-registered-addresses.md. */
+export interface AddressRules {
+  /** Only these ranges; empty: all that nothing below refuses. */
+  readonly allow: readonly string[];
+  readonly deny: readonly string[];
+  /** `auto`: loopback addresses are believed when Consul itself is reached over loopback. */
+  readonly loopback: 'auto' | 'allow' | 'refuse';
 }
 
 /** Everything a gateway needs to know to start; frozen, validated as a whole, survives structured clone. */
-export interface GatewayConfig {
+export interface GatewayConfig extends ServiceSettings {
   /** Name by which it announces itself in Consul; `off` for not at all. */
   readonly announce: string;
   /** `Via` pseudonym (RFC 9110 §7.6.3); one per gateway fleet, so that loops show. */
@@ -33,7 +93,7 @@ export interface GatewayConfig {
   /** `wire`: HTTP/1.1 on bare sockets. `http-proxy`: the compatible one, on node:http. */
   readonly engine: 'wire' | 'http-proxy';
   readonly routes: readonly RouteConfig[];
-  readonly services: readonly FixedServiceConfig[];
+  readonly services: readonly ServiceConfig[];
   /** Peers whose `X-Forwarded-*`, `Forwarded` and `X-Request-Id` are believed: CIDR ranges. */
   readonly trustedProxies: readonly string[];
   /** Which forwarding fields are sent to instances. */
@@ -41,22 +101,29 @@ export interface GatewayConfig {
   readonly limits: ListenerLimits;
   readonly timeouts: AttemptTimeouts;
   readonly poolIdleMs: number;
-  readonly retry: {
-    /** Attempts per exchange, the first included. */
-    readonly attempts: number;
+  readonly retry: RetryRules & {
     /** Retries allowed as a share of requests, over the floor. */
     readonly budgetRatio: number;
     readonly budgetFloorPerSecond: number;
+    /** Request bodies up to this size are kept, so that they can be sent again. */
+    readonly replayBytes: number;
   };
-  readonly ejection: {
-    /** Failures in a row (other than refused connections, which eject at once) before an endpoint is ejected. */
-    readonly consecutiveFailures: number;
-    /** First ejection time; doubles with each further ejection. */
-    readonly baseMs: number;
-    readonly maxMs: number;
-    /** At most this share of an upstream's endpoints is ejected at a time, but always at least one may be. */
-    readonly maxRatio: number;
+  /** For safe methods: a second attempt beside the first when it has no answer after so long; 0: never. */
+  readonly hedgeAfterMs: number;
+  /** Signs the cookies of sticky sessions; the same for a fleet. `random`: new at every start. */
+  readonly stickySecret: string;
+  /** `verify`: instances that can say who they are are asked whenever a connection is opened. */
+  readonly identity: 'verify' | 'off';
+  readonly addresses: AddressRules;
+  /** What a snapshot that takes away much is worth. */
+  readonly guard: {
+    /** A snapshot that removes more than this share of a service's instances at once is checked before it is believed; 1: never. */
+    readonly maxRemovedRatio: number;
+    /** How long removed instances that still answer are kept at most. */
+    readonly holdMs: number;
   };
+  /** File for the last good table, read when the registry does not answer at the start; `off`: none. */
+  readonly savedTable: string;
   readonly drain: {
     /** Between `/readyz` turning 503 and the listener closing: time for an outer balancer to notice. */
     readonly noticeMs: number;

@@ -1,3 +1,5 @@
+import type { LookupFunction } from 'node:net';
+
 import type { Exchanges } from '../exchange/seam.ts';
 
 /** How long a client may take, and how much it may send. */
@@ -35,6 +37,13 @@ export interface EngineOptions {
   readonly limits: ListenerLimits;
   /** Idle time after which a pooled upstream connection is closed; below every instance's own keep-alive timeout. */
   readonly poolIdleMs: number;
+  /** Request bodies up to this size are kept until the response head has come, so that they can be sent again. */
+  readonly replayBytes: number;
+  /**
+   * Resolves the host name of an instance and refuses addresses that must not be reached; given to `net.connect`, so that what was
+   * checked is what is connected to.
+   */
+  readonly lookup: LookupFunction;
   /** Hears of exceptions of our own inside an exchange, which has then been ended with a 500 or a cut. Must not throw. */
   readonly onFault: (fault: unknown) => void;
 }

@@ -98,6 +98,10 @@ export const errorTable = {
     'Service Unavailable',
     'The service behind this path is at its limit.',
   ]),
+  queue_timeout: rule(503, 'connection_limit_reached', 'service', 'never', [
+    'Service Unavailable',
+    'No instance behind this path became free in time.',
+  ]),
   draining: rule(503, 'proxy_internal_response', 'gateway', 'never', [
     'Service Unavailable',
     'This gateway is shutting down.',
@@ -122,6 +126,18 @@ export const errorTable = {
   upstream_timeout: rule(504, 'http_response_timeout', 'endpoint', 'never', [
     'Gateway Timeout',
     'The instance did not answer in time.',
+  ]),
+  try_timeout: rule(504, 'http_response_timeout', 'endpoint', 'idempotent', [
+    'Gateway Timeout',
+    'The instance did not answer within the time of one try.',
+  ]),
+  deadline_exceeded: rule(504, 'http_response_timeout', 'service', 'never', [
+    'Gateway Timeout',
+    'The time for this request is over.',
+  ]),
+  wrong_instance: rule(502, 'destination_unavailable', 'endpoint', 'unsent', [
+    'Bad Gateway',
+    'Somebody else answers where the instance was registered.',
   ]),
   upstream_protocol: rule(502, 'http_protocol_error', 'endpoint', 'never', [
     'Bad Gateway',

@@ -46,14 +46,21 @@ export interface ResponseHead {
   readonly fields: FieldLines;
 }
 
-/** Limits on the three waits of an attempt. */
+/** Limits on the waits of an exchange. In a step they are what is left of them for this attempt. */
 export interface AttemptTimeouts {
-  /** From the start of connecting to a usable connection. */
+  /** From the start of connecting to a usable connection, the identity check included. */
   readonly connectMs: number;
   /** From the whole request sent to the end of the response head. */
   readonly responseHeadMs: number;
   /** Between two reads or writes of a body or tunnel. */
   readonly idleMs: number;
+  /** From the start of the attempt to the end of the response head; `try_timeout` after it. 0: no limit. */
+  readonly tryMs: number;
+  /**
+   * From the request head to the end of the response, all attempts included; `deadline_exceeded` before a response head, a cut
+   * (`ExchangeEnd` `deadline`) after it. Does not end a tunnel. 0: no limit.
+   */
+  readonly totalMs: number;
 }
 
 /** Try this endpoint. */
@@ -70,6 +77,36 @@ export interface AttemptStep {
   readonly timeouts: AttemptTimeouts;
   /** `fresh`: open a new connection, because a reused one just failed. */
   readonly connection: 'any' | 'fresh';
+  /**
+   * The id that whoever answers on a new connection must give before anything is sent to it (`identityQuestion` of the SDK);
+   * `wrong_instance` otherwise. Undefined: nobody to ask.
+   */
+  readonly identity: string | undefined;
+  /** When no final head has come so long after the start: ask {@link Exchange.hedge} once. 0: never. */
+  readonly hedgeAfterMs: number;
+}
+
+/**
+ * Try again later: an endpoint has to become free, or a pause to pass. The engine holds the client (and reads no more of its body
+ * than it would buffer), then calls {@link Exchange.waited}; should the client leave, `failed` with `client_closed` as always.
+ */
+export interface WaitStep {
+  readonly kind: 'wait';
+  /** How long to wait at most: `waited('timeout')` after it. */
+  readonly timeoutMs: number;
+  /** To be set by the engine before it returns: called at most once, never from within a call of the engine's own. */
+  readonly ticket: WaitTicket | undefined;
+}
+
+/** The engine's end of a place in a queue. */
+export interface WaitTicket {
+  /** Called when there is a lease; the engine then calls `waited('ready')`, from a fresh stack. */
+  ready: () => void;
+}
+
+/** The other of two hedged attempts is still under way: nothing to do. */
+export interface PendingStep {
+  readonly kind: 'pending';
 }
 
 /** Answer the client from here: a refusal, a redirect, an error of the closed table. */
@@ -99,14 +136,15 @@ export interface FinishStep {
   readonly kind: 'finish';
 }
 
-export type Step = AttemptStep | AnswerStep | RelayStep | FinishStep;
+export type Step = AttemptStep | WaitStep | PendingStep | AnswerStep | RelayStep | FinishStep;
 
 /** An attempt that ended before a final response head. */
 export interface AttemptFailure {
   readonly code: ErrorCode;
   /**
-   * How far the request had got. `nothing`: no byte of it can have reached the instance. `head`: the head may have, and there is
-   * no body or none of the body has been taken from the client. `body`: body bytes have been consumed; it can't be replayed.
+   * How far the request had got. `nothing`: no byte of it can have reached the instance. `head`: some may have, and the engine can
+   * send all of it again (no body, none taken from the client yet, or all that was taken is kept, see `EngineOptions.replayBytes`).
+   * `body`: body bytes have been consumed; it can't be replayed.
    */
   readonly sent: 'nothing' | 'head' | 'body';
   /** Whether the connection had served an earlier exchange. */
@@ -117,23 +155,35 @@ export interface AttemptFailure {
 export interface ExchangeEnd {
   /**
    * `complete`: the client got a whole response. `client_closed`: it left before. `response_incomplete`: the instance broke off
-   * and the client connection was cut so that it shows. `shutdown`: the gateway's drain deadline cut it.
+   * and the client connection was cut so that it shows. `deadline`: `totalMs` was over in the middle of the response, the same.
+   * `shutdown`: the gateway's drain deadline cut it.
    */
-  readonly kind: 'complete' | 'client_closed' | 'response_incomplete' | 'shutdown';
+  readonly kind: 'complete' | 'client_closed' | 'response_incomplete' | 'deadline' | 'shutdown';
   readonly requestBytes: number;
   readonly responseBytes: number;
 }
 
 /** One client request and its response, start to finish. The engine calls in this order and acts on what it gets back. */
 export interface Exchange {
-  /** Once, first: `attempt` or `answer`. */
+  /** Once, first: `attempt`, `wait` or `answer`. */
   begin(): Step;
+  /** After a `wait`: `attempt`, `wait` or `answer`. */
+  waited(how: 'ready' | 'timeout'): Step;
+  /** `hedgeAfterMs` is over: a second attempt to run beside the first, or undefined. The first final head of the two counts. */
+  hedge(): AttemptStep | undefined;
   /** A 1xx head other than 101: the fields to pass on, or undefined to drop it. Never changes the course of the exchange. */
   interim(head: ResponseHead): FieldLines | undefined;
-  /** A final head (or 101): `relay`, or `attempt`/`answer` when it can't be passed on; the engine then drops that connection. */
-  responded(head: ResponseHead): Step;
-  /** The attempt failed before a final head: `attempt` elsewhere, `answer`, or `finish` for a client that has gone. */
-  failed(failure: AttemptFailure): Step;
+  /**
+   * A final head (or 101) of the attempt `of`: `relay` (another attempt still under way is dropped by the engine without a word),
+   * or `attempt`/`wait`/`pending`/`answer` when it can't be passed on; the engine then drops that connection.
+   */
+  responded(head: ResponseHead, of: AttemptStep): Step;
+  /**
+   * The attempt `of` failed before a final head: `attempt` elsewhere, `wait`, `pending` while a hedged one goes on, `answer`, or
+   * `finish` for a client that has gone (`client_closed` is about the exchange: the engine has dropped every attempt, or was
+   * waiting; `of` is then undefined when nothing was under way).
+   */
+  failed(failure: AttemptFailure, of: AttemptStep | undefined): Step;
   /** Exactly once, last, whatever happened: the lease is released, the access log and the metrics are written. */
   ended(end: ExchangeEnd): void;
 }
