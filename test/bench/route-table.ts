@@ -4,7 +4,7 @@
  */
 import { setImmediate } from 'node:timers/promises';
 
-import { createUpstream } from '@roundhouse/agent-sdk/balancing';
+import { createUpstream, defaultUpstreamPolicy } from '@roundhouse/agent-sdk/balancing';
 import type { Catalog, Instance, Snapshot, WatchEvent } from '@roundhouse/agent-sdk/discovery';
 
 import { defaults } from '../../gateway/src/config/defaults.ts';
@@ -61,7 +61,11 @@ function figure(what: string, unit: Figure['unit'], samples: readonly number[]):
   return { what, unit, median: median(samples), p95: percentile(samples, 0.95), repetitions: samples.length };
 }
 
-const upstreamOptions = { ejection: defaults.ejection, now: () => performance.now(), random: Math.random };
+const upstreamOptions = {
+  policy: defaultUpstreamPolicy,
+  now: () => performance.now(),
+  random: Math.random,
+};
 
 function tableFigures(scale: number): readonly Figure[] {
   const routes = Array.from({ length: routeCount }, (_, k) => route(k));
@@ -90,8 +94,9 @@ function upstreamFigures(scale: number): readonly Figure[] {
   const all = { tag: undefined, tried: [] };
   const lease = (from: typeof two): void => {
     const taken = from.acquire(all);
-    taken?.report('success');
-    taken?.release();
+    if (typeof taken === 'string') throw new Error(`no lease: ${taken}`);
+    taken.report('success');
+    taken.release();
   };
   upstream.update(lists[0] ?? snapshot('many', many));
   lease(upstream);

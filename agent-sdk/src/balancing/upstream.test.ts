@@ -2,7 +2,8 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 
 import type { Instance, Snapshot } from '../discovery/instance.ts';
-import type { Endpoint } from './endpoint.ts';
+import type { Endpoint, Lease, LeaseRequest } from './endpoint.ts';
+import { defaultUpstreamPolicy } from './upstream-policy.ts';
 import { createUpstream, type Upstream } from './upstream.ts';
 
 function instance(id: string, more: Partial<Instance> = {}): Instance {
@@ -27,10 +28,15 @@ function snapshot(...instances: Instance[]): Snapshot {
   return { service: 'api', index: '1', instances, quarantined: [], held: 0 };
 }
 
+const policy = {
+  ...defaultUpstreamPolicy,
+  ejection: { consecutiveFailures: 3, baseMs: 1000, maxMs: 8000, maxRatio: 0.5 },
+};
+
 function setUp(...instances: Instance[]) {
   const clock = { nowMs: 0 };
   const upstream = createUpstream('api', {
-    ejection: { consecutiveFailures: 3, baseMs: 1000, maxMs: 8000, maxRatio: 0.5 },
+    policy,
     now: () => clock.nowMs,
     random: () => 0,
   });
@@ -40,11 +46,16 @@ function setUp(...instances: Instance[]) {
 
 const all = { tag: undefined, tried: [] };
 
+function acquire(upstream: Upstream, request: LeaseRequest = all): Lease | undefined {
+  const lease = upstream.acquire(request);
+  return typeof lease === 'string' ? undefined : lease;
+}
+
 function take(
   upstream: Upstream,
-  request: { tag: string | undefined; tried: Endpoint[] } = all,
+  request: { readonly tag: string | undefined; readonly tried: readonly Endpoint[] } = all,
 ): string | undefined {
-  const lease = upstream.acquire(request);
+  const lease = acquire(upstream, request);
   lease?.release();
   return lease?.endpoint.instance.id;
 }
@@ -114,7 +125,7 @@ describe('createUpstream', () => {
 
   it('keeps an endpoint and its counts across snapshots while id, address and port stay', () => {
     const { upstream } = setUp(instance('a'));
-    const lease = upstream.acquire(all);
+    const lease = acquire(upstream);
     upstream.update(snapshot(instance('a', { tags: ['new'] })));
     expect(upstream.endpoints).toHaveLength(1);
     expect(upstream.endpoints[0]).toMatchObject({ inFlight: 1, total: 1, instance: { tags: ['new'] } });
@@ -125,7 +136,7 @@ describe('createUpstream', () => {
 
   it('makes a new endpoint of the same id on another port and drains the old one until it is idle', () => {
     const { upstream } = setUp(instance('a', { port: 1000 }));
-    const lease = upstream.acquire(all);
+    const lease = acquire(upstream);
     upstream.update(snapshot(instance('a', { port: 2000 })));
     expect(upstream.endpoints.map((e) => [e.instance.port, e.phase, e.inFlight])).toEqual([
       [2000, 'serving', 0],
@@ -137,7 +148,7 @@ describe('createUpstream', () => {
 
   it('passes over what was tried, and over an ejected endpoint until its time is up', () => {
     const { upstream, clock } = setUp(instance('a'), instance('b'));
-    const lease = upstream.acquire(all);
+    const lease = acquire(upstream);
     expect(lease?.endpoint.instance.id).toBe('a');
     lease?.report('connect_failed');
     lease?.release();
@@ -146,7 +157,7 @@ describe('createUpstream', () => {
     ).toBe('b');
     expect(new Set(takeMany(upstream, 4))).toEqual(new Set(['b']));
     clock.nowMs = 1000;
-    const probe = [upstream.acquire(all), upstream.acquire(all)].find((l) => l?.endpoint.instance.id === 'a');
+    const probe = [acquire(upstream), acquire(upstream)].find((l) => l?.endpoint.instance.id === 'a');
     expect(probe?.endpoint.health.state).toBe('probation');
     expect(new Set(takeMany(upstream, 4))).toEqual(new Set(['b']));
     probe?.report('success');
@@ -156,7 +167,7 @@ describe('createUpstream', () => {
 
   it('tries the ejected when nobody else is left', () => {
     const { upstream } = setUp(instance('a'));
-    const lease = upstream.acquire(all);
+    const lease = acquire(upstream);
     lease?.report('connect_failed');
     lease?.release();
     expect(upstream.endpoints[0]?.health.state).toBe('ejected');
@@ -166,7 +177,7 @@ describe('createUpstream', () => {
   it('ejects at most half of the endpoints at a time', () => {
     const { upstream } = setUp(instance('a'), instance('b'), instance('c'), instance('d'));
     for (let i = 0; i < 8; i += 1) {
-      const lease = upstream.acquire(all);
+      const lease = acquire(upstream);
       lease?.report('connect_failed');
       lease?.release();
     }
@@ -175,7 +186,7 @@ describe('createUpstream', () => {
 
   it('forgives an ejected endpoint that registers anew or passes its checks again', () => {
     const { upstream } = setUp(instance('a'), instance('b'));
-    const lease = upstream.acquire(all);
+    const lease = acquire(upstream);
     lease?.report('connect_failed');
     lease?.release();
     upstream.update(snapshot(instance('a', { createIndex: 9 }), instance('b')));
@@ -184,7 +195,7 @@ describe('createUpstream', () => {
 
   it('starts at a random place', () => {
     const upstream = createUpstream('api', {
-      ejection: { consecutiveFailures: 3, baseMs: 1000, maxMs: 8000, maxRatio: 0.5 },
+      policy,
       now: () => 0,
       random: () => 0.99,
     });
