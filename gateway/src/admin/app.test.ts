@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import type { Log } from '../telemetry/log.ts';
 import { buildAdminApp } from './app.ts';
 import type { Exposure } from './host-guard.ts';
-import type { GatewayStatus, Readiness, ServiceStatus } from './status.ts';
+import type { GatewayActions, GatewayStatus, Readiness, ServiceStatus } from './status.ts';
 
 const hostile = '<img src=x onerror=alert(1)>\u001b[2J';
 
@@ -45,8 +45,18 @@ const service: ServiceStatus = {
   quarantined: [{ id: 'bad', node: 'n', reason: 'port 0' }],
 };
 
-function app(options: { exposure?: Exposure; readiness?: Readiness; broken?: boolean } = {}) {
+function app(
+  options: { exposure?: Exposure; readiness?: Readiness; broken?: boolean; token?: string } = {},
+) {
   const errors: unknown[] = [];
+  const released: string[] = [];
+  const actions: GatewayActions = {
+    release: (name) => {
+      if (name !== 'api-service') return undefined;
+      released.push(name);
+      return ['x7k2'];
+    },
+  };
   const status: GatewayStatus = {
     routes: () => {
       if (options.broken === true) throw new Error('secret detail');
@@ -87,13 +97,16 @@ function app(options: { exposure?: Exposure; readiness?: Readiness; broken?: boo
     text: () => Promise.resolve('up 1\n'),
     contentType: 'text/plain; version=0.0.4; charset=utf-8',
   };
-  const built = buildAdminApp({ status, metrics, log }, options.exposure ?? 'loopback');
+  const built = buildAdminApp(
+    { status, actions, token: options.token, metrics, log },
+    options.exposure ?? 'loopback',
+  );
   const get = (
     url: string,
     headers: Record<string, string> = {},
     method: 'GET' | 'POST' | 'HEAD' | 'OPTIONS' = 'GET',
   ) => built.inject({ method, url, headers: { host: 'localhost:8081', ...headers } });
-  return { get, errors };
+  return { get, errors, released };
 }
 
 describe('health', () => {
@@ -189,6 +202,38 @@ describe('answers to odd requests', () => {
       expect((await app().get(url, { origin: 'https://evil.example' })).statusCode).toBe(403);
     }
     expect((await app({ exposure: 'network' }).get('/livez', { host: 'gw.internal' })).statusCode).toBe(200);
+  });
+});
+
+describe('POST /api/services/NAME/release', () => {
+  const path = '/api/services/api-service/release';
+
+  it('lets held instances go, from this machine while no token is set', async () => {
+    const { get, released } = app();
+    const reply = await get(path, {}, 'POST');
+    expect(reply.json()).toEqual({ service: 'api-service', released: ['x7k2'] });
+    expect((await get('/api/services/nobody/release', {}, 'POST')).statusCode).toBe(404);
+    expect(released).toEqual(['api-service']);
+  });
+
+  it('asks for the token once one is set, and never answers others without one', async () => {
+    const { get, released } = app({ token: 'a-long-secret-token' });
+    const refused = await get(path, { authorization: 'Bearer other' }, 'POST');
+    expect([refused.statusCode, refused.headers['www-authenticate']]).toEqual([
+      401,
+      'Bearer realm="roundhouse admin"',
+    ]);
+    expect((await app({ exposure: 'network' }).get(path, {}, 'POST')).statusCode).toBe(403);
+    expect((await get(path, { origin: 'https://evil.example' }, 'POST')).statusCode).toBe(403);
+    expect(released).toEqual([]);
+    expect((await get(path, { authorization: 'Bearer a-long-secret-token' }, 'POST')).statusCode).toBe(200);
+    expect(released).toEqual(['api-service']);
+  });
+
+  it('is not done by reading', async () => {
+    const { get, released } = app();
+    expect((await get(path)).statusCode).toBe(404);
+    expect(released).toEqual([]);
   });
 });
 

@@ -3,12 +3,16 @@ import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest }
 import type { Log } from '../telemetry/log.ts';
 import { refusedBy, type Exposure } from './host-guard.ts';
 import { indexHtml, indexText } from './index-page.ts';
-import type { GatewayStatus } from './status.ts';
+import type { GatewayActions, GatewayStatus } from './status.ts';
 import { routesText, servicesText } from './text-tables.ts';
+import { mayNotChange } from './token-guard.ts';
 
 /** What the admin listener shows. */
 export interface AdminOptions {
   readonly status: GatewayStatus;
+  readonly actions: GatewayActions;
+  /** What a change has to be asked for with, as a bearer token; undefined: none is set. */
+  readonly token: string | undefined;
   readonly metrics: { readonly text: () => Promise<string>; readonly contentType: string };
   readonly log: Log;
 }
@@ -54,7 +58,7 @@ function answer(
   return reply.type('application/json; charset=utf-8').send(JSON.stringify(json()));
 }
 
-/** The admin application, not listening yet. It reads and never changes anything. Its owner closes it. */
+/** The admin application, not listening yet. It reads; what it changes, it changes by POST only. Its owner closes it. */
 export function buildAdminApp(options: AdminOptions, exposure: Exposure): FastifyInstance {
   const { status, metrics, log } = options;
   const app = Fastify({
@@ -76,8 +80,14 @@ export function buildAdminApp(options: AdminOptions, exposure: Exposure): Fastif
     const refusal = refusedBy(exposure, request.headers);
     if (refusal !== undefined) return problem(reply, 403, 'Forbidden', refusal);
     if (request.method === 'GET' || request.method === 'HEAD') return undefined;
+    if (request.method === 'POST' && !request.is404) {
+      const barred = mayNotChange(exposure, options.token, request.headers.authorization);
+      if (barred === undefined) return undefined;
+      if (barred.status === 401) void reply.header('www-authenticate', 'Bearer realm="roundhouse admin"');
+      return problem(reply, barred.status, barred.status === 401 ? 'Unauthorized' : 'Forbidden', barred.detail);
+    }
     void reply.header('allow', 'GET, HEAD');
-    return problem(reply, 405, 'Method Not Allowed', 'This listener only shows; it changes nothing.');
+    return problem(reply, 405, 'Method Not Allowed', 'Pages are read with GET; see / for what can be changed.');
   });
   app.setNotFoundHandler((_request, reply) =>
     problem(reply, 404, 'Not Found', 'There is no such page. / lists those that there are.'),
@@ -133,6 +143,14 @@ export function buildAdminApp(options: AdminOptions, exposure: Exposure): Fastif
       () => service,
       () => servicesText([service]),
     );
+  });
+  app.post<{ Params: { name: string } }>('/api/services/:name/release', (request, reply) => {
+    const { name } = request.params;
+    const released = options.actions.release(name);
+    if (released === undefined)
+      return problem(reply, 404, 'Not Found', 'No service of this name is routed.');
+    log.warn(`${released.length} held instances of ${name} were released by the operator.`, { released });
+    return reply.send({ service: name, released });
   });
   return app;
 }

@@ -54,3 +54,12 @@ export interface GatewayStatus {
   /** name, version, engine, uptime, open connections. */
   summary(): Readonly<Record<string, string | number>>;
 }
+
+/** What the admin listener can change. */
+export interface GatewayActions {
+  /**
+   * Lets instances go that are held although the registry no longer lists them; their ids, or undefined for a service that is not
+   * routed. They come back when they are listed again.
+   */
+  release(service: string): readonly string[] | undefined;
+}
