@@ -2,13 +2,13 @@ import type { Socket } from 'node:net';
 
 import type { ErrorCode } from '../../exchange/errors.ts';
 import type { ClientFacts } from '../../exchange/seam.ts';
+import { Timeout, type TimeoutOwner } from '../timeout-wheel.ts';
 import { readInto } from './accepted-socket.ts';
 import type { EngineContext } from './engine-context.ts';
 import { ExchangeRun } from './exchange-run.ts';
 import { Inlet } from './inlet.ts';
 import { answerText } from './message-text.ts';
 import { parseRequestHead } from './request-head.ts';
-import { Timeout, type TimeoutOwner } from './timeout-wheel.ts';
 
 /** Most heads fit in this: a chunk of body behind one need not become a string. */
 const firstLookBytes = 2_048;

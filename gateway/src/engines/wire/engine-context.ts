@@ -1,7 +1,7 @@
 import type { Exchanges } from '../../exchange/seam.ts';
 import type { ListenerLimits } from '../engine.ts';
+import type { TimeoutWheel } from '../timeout-wheel.ts';
 import type { ReadBuffers } from './inlet.ts';
-import type { TimeoutWheel } from './timeout-wheel.ts';
 import type { UpstreamPools } from './upstream-pools.ts';
 
 /** What the client connections of one engine share. */

@@ -3,9 +3,9 @@ import { connect, type Socket } from 'node:net';
 import type { Endpoint } from '@roundhouse/agent-sdk/balancing';
 
 import type { ErrorCode } from '../../exchange/errors.ts';
+import { Timeout, type TimeoutOwner, type TimeoutWheel } from '../timeout-wheel.ts';
 import { Inlet, type ReadBuffers } from './inlet.ts';
 import { ResponseHeadReader } from './response-head-reader.ts';
-import { Timeout, type TimeoutOwner, type TimeoutWheel } from './timeout-wheel.ts';
 
 /** Who uses a connection to an instance at the moment: it hears everything that happens on it. */
 export interface UpstreamUser {

@@ -1,7 +1,7 @@
 import { endpointKey, type Endpoint } from '@roundhouse/agent-sdk/balancing';
 
 import type { ReadBuffers } from './inlet.ts';
-import type { TimeoutWheel } from './timeout-wheel.ts';
+import type { TimeoutWheel } from '../timeout-wheel.ts';
 import { UpstreamConnection, type UpstreamContext, type UpstreamUser } from './upstream-connection.ts';
 
 export interface UpstreamPoolsOptions {

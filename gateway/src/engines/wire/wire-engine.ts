@@ -2,10 +2,10 @@ import { createServer, type Server, type Socket } from 'node:net';
 
 import { createHttpDate } from '../../lifecycle/clock.ts';
 import type { BoundAddress, Engine, EngineOptions, EngineStats } from '../engine.ts';
+import { processTicker, TimeoutWheel } from '../timeout-wheel.ts';
 import { ClientConnection } from './client-connection.ts';
 import type { EngineContext } from './engine-context.ts';
 import { ReadBuffers } from './inlet.ts';
-import { processTicker, TimeoutWheel } from './timeout-wheel.ts';
 import { UpstreamPools } from './upstream-pools.ts';
 
 /** Half a second's worth of new connections on a busy edge; the kernel caps it at `somaxconn`. */
