@@ -70,19 +70,40 @@ function routeRows(registry: Registry): readonly RouteStatus[] {
 
 function serviceRow(view: ServiceView, nowMs: number): ServiceStatus {
   const { service, watch, snapshot, upstream } = view;
+  const held = new Set(snapshot?.held);
   return {
     service,
     registry: watch.kind,
     ageMs: watch.kind === 'stale' ? nowMs - watch.sinceMs : watch.kind === 'live' ? 0 : undefined,
     message: watch.kind === 'stale' ? watch.message : undefined,
-    instances: upstream.endpoints.map(instanceRow),
+    balance: upstream.policy.balance,
+    panic: upstream.panic,
+    queued: upstream.queued,
+    instances: upstream.endpoints.map((endpoint) => instanceRow(endpoint, held)),
     quarantined: snapshot?.quarantined ?? [],
   };
 }
 
-function instanceRow({ instance, health, phase, inFlight, total }: Endpoint): InstanceStatusRow {
+function instanceRow(
+  { instance, health, phase, inFlight, total }: Endpoint,
+  held: ReadonlySet<string>,
+): InstanceStatusRow {
   const { id, key, address, port, status, weight, tags, meta } = instance;
-  return { id, key, address, port, status, health: health.state, phase, weight, tags, meta, inFlight, total };
+  return {
+    id,
+    key,
+    address,
+    port,
+    status,
+    health: health.state,
+    phase,
+    listing: held.has(key) ? 'held' : 'listed',
+    weight,
+    tags,
+    meta,
+    inFlight,
+    total,
+  };
 }
 
 function readiness({ registry, phase }: StatusSources): Readiness {

@@ -14,6 +14,8 @@ function admin() {
       readiness: () => ({ ready: true, detail: '' }),
       summary: () => ({}),
     },
+    actions: { release: () => undefined },
+    token: undefined,
     metrics: { text: () => Promise.resolve(''), contentType: 'text/plain' },
     log: { trace: quiet, debug: quiet, info: quiet, warn: quiet, error: quiet },
   });

@@ -12,6 +12,9 @@ const service: ServiceStatus = {
   registry: 'live',
   ageMs: 1234,
   message: undefined,
+  balance: 'round-robin',
+  panic: 'calm',
+  queued: 0,
   instances: [
     {
       id: 'x7k2',
@@ -21,6 +24,7 @@ const service: ServiceStatus = {
       status: 'passing',
       health: 'healthy',
       phase: 'serving',
+      listing: 'listed',
       weight: 1,
       tags: [hostile],
       meta: {},
@@ -35,6 +39,7 @@ const service: ServiceStatus = {
       status: 'critical',
       health: 'healthy',
       phase: 'serving',
+      listing: 'listed',
       weight: 1,
       tags: [],
       meta: {},
@@ -45,9 +50,7 @@ const service: ServiceStatus = {
   quarantined: [{ id: 'bad', node: 'n', reason: 'port 0' }],
 };
 
-function app(
-  options: { exposure?: Exposure; readiness?: Readiness; broken?: boolean; token?: string } = {},
-) {
+function app(options: { exposure?: Exposure; readiness?: Readiness; broken?: boolean; token?: string } = {}) {
   const errors: unknown[] = [];
   const released: string[] = [];
   const actions: GatewayActions = {

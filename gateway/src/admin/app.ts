@@ -84,10 +84,20 @@ export function buildAdminApp(options: AdminOptions, exposure: Exposure): Fastif
       const barred = mayNotChange(exposure, options.token, request.headers.authorization);
       if (barred === undefined) return undefined;
       if (barred.status === 401) void reply.header('www-authenticate', 'Bearer realm="roundhouse admin"');
-      return problem(reply, barred.status, barred.status === 401 ? 'Unauthorized' : 'Forbidden', barred.detail);
+      return problem(
+        reply,
+        barred.status,
+        barred.status === 401 ? 'Unauthorized' : 'Forbidden',
+        barred.detail,
+      );
     }
     void reply.header('allow', 'GET, HEAD');
-    return problem(reply, 405, 'Method Not Allowed', 'Pages are read with GET; see / for what can be changed.');
+    return problem(
+      reply,
+      405,
+      'Method Not Allowed',
+      'Pages are read with GET; see / for what can be changed.',
+    );
   });
   app.setNotFoundHandler((_request, reply) =>
     problem(reply, 404, 'Not Found', 'There is no such page. / lists those that there are.'),
@@ -147,8 +157,7 @@ export function buildAdminApp(options: AdminOptions, exposure: Exposure): Fastif
   app.post<{ Params: { name: string } }>('/api/services/:name/release', (request, reply) => {
     const { name } = request.params;
     const released = options.actions.release(name);
-    if (released === undefined)
-      return problem(reply, 404, 'Not Found', 'No service of this name is routed.');
+    if (released === undefined) return problem(reply, 404, 'Not Found', 'No service of this name is routed.');
     log.warn(`${released.length} held instances of ${name} were released by the operator.`, { released });
     return reply.send({ service: name, released });
   });

@@ -11,7 +11,8 @@ const endpoints = [
 /** As text. */
 export function indexText(): string {
   const lines = endpoints.map(([path, meaning]) => `  ${path.padEnd(15)} ${meaning}`);
-  const release = '  POST /api/services/NAME/release   let held instances go that the registry no longer lists';
+  const release =
+    '  POST /api/services/NAME/release   let held instances go that the registry no longer lists';
   return `Roundhouse admin\n\n${lines.join('\n')}\n\nAdd ?format=text to the last two for a table.\n\n${release}\n`;
 }
 

@@ -22,6 +22,8 @@ export interface InstanceStatusRow {
   /** The gateway's own word. */
   readonly health: 'healthy' | 'ejected' | 'probation';
   readonly phase: 'serving' | 'draining';
+  /** `held`: the registry no longer lists it, but took too much away at once to be believed yet. */
+  readonly listing: 'listed' | 'held';
   readonly weight: number;
   readonly tags: readonly string[];
   readonly meta: Readonly<Record<string, string>>;
@@ -36,6 +38,12 @@ export interface ServiceStatus {
   /** Time since the registry last confirmed this list. */
   readonly ageMs: number | undefined;
   readonly message: string | undefined;
+  /** How requests are shared over the instances: `round-robin`, `least-requests` … */
+  readonly balance: string;
+  /** `panic`: so few instances are healthy that Consul's judgement is in doubt and critical ones are used too. */
+  readonly panic: 'calm' | 'panic';
+  /** Requests waiting for an instance to become free. */
+  readonly queued: number;
   readonly instances: readonly InstanceStatusRow[];
   readonly quarantined: readonly { readonly id: string; readonly node: string; readonly reason: string }[];
 }

@@ -68,7 +68,7 @@ export function servicesText(services: readonly ServiceStatus[]): string {
         ...own,
         i.id,
         i.address.includes(':') ? `[${i.address}]:${i.port}` : `${i.address}:${i.port}`,
-        i.status,
+        i.listing === 'held' ? `${i.status} (held)` : i.status,
         i.health,
         i.phase,
         String(i.weight),

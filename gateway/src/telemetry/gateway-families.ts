@@ -53,6 +53,24 @@ export function gatewayFamilies({ status, engine, droppedLogLines }: GaugeSource
       ]),
     ),
     gauge(
+      'gateway_held_instances',
+      'Instances that the registry took away in a way that is checked before it is believed.',
+      services.map(({ service, instances }) => [
+        { service },
+        instances.filter((i) => i.listing === 'held').length,
+      ]),
+    ),
+    gauge(
+      'gateway_panic',
+      '1 while so few instances are healthy that critical ones are used too, else 0.',
+      services.map(({ service, panic }) => [{ service }, panic === 'panic' ? 1 : 0]),
+    ),
+    gauge(
+      'gateway_queued_requests',
+      'Requests that wait for an instance to become free.',
+      services.map(({ service, queued }) => [{ service }, queued]),
+    ),
+    gauge(
       'gateway_registry_age_seconds',
       'Time since the registry last confirmed the list of a service.',
       services.flatMap(({ service, ageMs }) =>

@@ -187,6 +187,7 @@ describe('gauges', () => {
       address: '127.0.0.1',
       port: 1,
       phase: 'serving',
+      listing: 'listed',
       weight: 1,
       tags: [],
       meta: {},
@@ -199,10 +200,13 @@ describe('gauges', () => {
         registry: 'stale',
         ageMs: 2500,
         message: undefined,
+        balance: 'round-robin',
+        panic: 'panic',
+        queued: 3,
         instances: [
           { ...row, id: 'a', status: 'passing', health: 'healthy' },
           { ...row, id: 'b', status: 'passing', health: 'ejected' },
-          { ...row, id: 'c', status: 'critical', health: 'healthy' },
+          { ...row, id: 'c', status: 'critical', health: 'healthy', listing: 'held' },
         ],
         quarantined: [],
       },
@@ -212,6 +216,9 @@ describe('gauges', () => {
     expect(samples.get('gateway_instances{service="api-service",status="draining"}')).toBe(0);
     expect(samples.get('gateway_ejected_instances{service="api-service"}')).toBe(1);
     expect(samples.get('gateway_registry_age_seconds{service="api-service"}')).toBe(2.5);
+    expect(samples.get('gateway_held_instances{service="api-service"}')).toBe(1);
+    expect(samples.get('gateway_panic{service="api-service"}')).toBe(1);
+    expect(samples.get('gateway_queued_requests{service="api-service"}')).toBe(3);
     expect(samples.get('gateway_registry_live')).toBe(0);
     expect(samples.get('gateway_open_connections{side="client"}')).toBe(3);
     expect(samples.get('gateway_log_lines_dropped_total')).toBe(4);
