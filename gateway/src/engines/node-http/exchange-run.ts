@@ -65,6 +65,7 @@ class Run implements ExchangeRun {
   #phase: 'attempting' | 'relaying' | 'answering' | 'tunnelling' | 'over' = 'attempting';
   #exchange: Exchange | undefined;
   #attempt: Attempt | undefined;
+  #step: AttemptStep | undefined;
   #relay: Relay | undefined;
   #tunnel: Tunnel | undefined;
   #requestBytes = 0;
@@ -148,12 +149,15 @@ class Run implements ExchangeRun {
       case 'finish':
         this.#cut('client_closed');
         return;
+      case 'wait':
+      case 'pending':
       case 'relay':
-        throw new Error('a relay step where there is no response');
+        throw new Error(`a step that has no place here: ${step.kind}`);
     }
   }
 
   #try(step: AttemptStep): void {
+    this.#step = step;
     const refusal = this.#refusal(step);
     if (refusal !== undefined) {
       this.#fail(refusal);
@@ -175,7 +179,7 @@ class Run implements ExchangeRun {
       }),
       failed: this.#guard((failure: AttemptFailure) => {
         this.#attempt = undefined;
-        this.#follow(this.#opened().failed(failure));
+        this.#follow(this.#opened().failed(failure, step));
       }),
     });
   }
@@ -192,7 +196,7 @@ class Run implements ExchangeRun {
 
   /** Ends the attempt at hand, where there is one, and asks the exchange what comes next. */
   #fail(code: ErrorCode): void {
-    this.#follow(this.#opened().failed(this.#abandon(code)));
+    this.#follow(this.#opened().failed(this.#abandon(code), this.#step));
   }
 
   #abandon(code: ErrorCode): AttemptFailure {
@@ -211,7 +215,7 @@ class Run implements ExchangeRun {
   }
 
   #responded(upstream: UpstreamResponse, attempt: AttemptStep): void {
-    const step = this.#opened().responded(upstream.head);
+    const step = this.#opened().responded(upstream.head, attempt);
     if (step.kind === 'relay') this.#startRelay(step, upstream, attempt);
     else {
       this.#abandon('internal');
@@ -246,7 +250,7 @@ class Run implements ExchangeRun {
 
   #switched({ head, socket: upstream, first }: SwitchedConnection, attempt: AttemptStep): void {
     try {
-      const step = this.#opened().responded(head);
+      const step = this.#opened().responded(head, attempt);
       if (step.kind !== 'relay') {
         upstream.destroy();
         this.#follow(step);
@@ -275,7 +279,7 @@ class Run implements ExchangeRun {
       return;
     }
     if (this.#attempt !== undefined && this.#phase === 'attempting')
-      this.#opened().failed(this.#abandon('client_closed'));
+      this.#opened().failed(this.#abandon('client_closed'), this.#step);
     this.#cut('client_closed');
   }
 
