@@ -112,18 +112,13 @@ describe.each(engineNames)('the %s engine', (engine) => {
 
   it('tells a name that does not resolve from a refused connection', async () => {
     const { port, exchanges, endpoints } = await start([1], {
-      begin: ({ method, target, fields }) => {
-        const [endpoint] = endpoints;
-        return {
-          kind: 'attempt',
-          endpoint: { ...endpoint!, instance: { ...endpoint!.instance, address: 'no-such-host.invalid' } },
-          method,
-          target,
-          fields,
-          upgrade: undefined,
-          timeouts: { connectMs: 5_000, responseHeadMs: 1_000, idleMs: 1_000 },
-          connection: 'any',
-        };
+      timeouts: { connectMs: 5_000 },
+      script: {
+        begin: (_head, attempt) => {
+          const [endpoint] = endpoints;
+          const instance = { ...endpoint!.instance, address: 'no-such-host.invalid' };
+          return attempt({ endpoint: { ...endpoint!, instance } });
+        },
       },
     });
     expect((await rawExchange(port, message('GET /'))).status).toBe(502);
@@ -155,16 +150,7 @@ describe.each(engineNames)('the %s engine', (engine) => {
     const origin = await startOrigin();
     let connection: 'any' | 'fresh' = 'any';
     const subject = await start([origin.port], {
-      begin: ({ method, target }) => ({
-        kind: 'attempt',
-        endpoint: subject.endpoints[0]!,
-        method,
-        target,
-        fields: ['Host', 'h'],
-        upgrade: undefined,
-        timeouts: { connectMs: 1_000, responseHeadMs: 1_000, idleMs: 1_000 },
-        connection,
-      }),
+      script: { begin: (_head, attempt) => attempt({ connection }) },
     });
     await rawExchange(subject.port, message('GET /'));
     connection = 'fresh';

@@ -171,10 +171,12 @@ const cases: readonly Case[] = [
     id: 'R35b',
     fact: 'a short body that nobody reads does not cost the connection',
     options: {
-      begin: ({ target }) =>
-        target === '/nowhere'
-          ? { kind: 'answer', status: 404, fields: [], body: 'no', connection: 'keep' }
-          : undefined,
+      script: {
+        begin: ({ target }) =>
+          target === '/nowhere'
+            ? { kind: 'answer', status: 404, fields: [], body: 'no', connection: 'keep' }
+            : undefined,
+      },
     },
     run: async ({ client }) => {
       const sender = await client();

@@ -290,7 +290,17 @@ const cases: readonly Sent[] = [
 ];
 
 function route(prefix: string, service: string, more: Partial<RouteConfig> = {}): RouteConfig {
-  return { prefix, host: undefined, service, strip: undefined, timeouts: {}, source: 'config', ...more };
+  return {
+    prefix,
+    host: undefined,
+    service,
+    strip: undefined,
+    timeouts: {},
+    retry: {},
+    hedgeAfterMs: undefined,
+    source: 'config',
+    ...more,
+  };
 }
 
 describe.each(engineNames)('the gateway with the %s engine', (engine) => {
@@ -301,6 +311,7 @@ describe.each(engineNames)('the gateway with the %s engine', (engine) => {
     const fixed = (service: string) => ({
       service,
       instances: [{ address: '127.0.0.1', port: origin.port }],
+      settings: {},
     });
     gateway = await startTestGateway({
       engine,
@@ -310,7 +321,7 @@ describe.each(engineNames)('the gateway with the %s engine', (engine) => {
         route('/strip', 'one', { host: 'h', strip: '/strip' }),
         route('/empty', 'none', { host: 'h' }),
       ],
-      services: [fixed('one'), { service: 'none', instances: [] }],
+      services: [fixed('one'), { service: 'none', instances: [], settings: {} }],
     });
   });
   afterAll(async () => {

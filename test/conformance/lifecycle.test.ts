@@ -1,3 +1,5 @@
+import { lookup } from 'node:dns';
+
 import { endpointKey } from '@roundhouse/agent-sdk/balancing';
 import { afterEach, describe, expect, it } from 'vitest';
 
@@ -75,6 +77,8 @@ describe.each(engineNames)('the %s engine', (engine) => {
       exchanges: subject.exchanges,
       limits: usualLimits,
       poolIdleMs: 1_000,
+      replayBytes: 0,
+      lookup,
       onFault: () => undefined,
     });
     const taken = idle.listen({ host: '127.0.0.1', port: subject.port });
@@ -255,9 +259,11 @@ describe.each(engineNames)('the %s engine', (engine) => {
 
   it('ends one exchange with a 500 when the exchange throws, reports it, and serves the next', async () => {
     const { subject } = await start(undefined, {
-      begin: ({ target }) => {
-        if (target === '/fault') throw new Error('a mistake');
-        return undefined;
+      script: {
+        begin: ({ target }) => {
+          if (target === '/fault') throw new Error('a mistake');
+          return undefined;
+        },
       },
     });
     expect((await rawExchange(subject.port, message('GET /fault'))).status).toBe(500);
@@ -270,10 +276,12 @@ describe.each(engineNames)('the %s engine', (engine) => {
 
   it('answers a step that it can not write with a 500', async () => {
     const { subject } = await start(undefined, {
-      begin: ({ target }) =>
-        target === '/fault'
-          ? { kind: 'answer', status: 200, fields: ['X-A', 'a\nb'], body: '', connection: 'keep' }
-          : undefined,
+      script: {
+        begin: ({ target }) =>
+          target === '/fault'
+            ? { kind: 'answer', status: 200, fields: ['X-A', 'a\nb'], body: '', connection: 'keep' }
+            : undefined,
+      },
     });
     expect((await rawExchange(subject.port, message('GET /fault'))).status).toBe(500);
     expect(subject.faults).toHaveLength(1);

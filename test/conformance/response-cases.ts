@@ -414,7 +414,9 @@ const cases: readonly Case[] = [
   {
     id: 'R43',
     fact: 'an answer of the gateway has a Date and a length',
-    options: { begin: () => ({ kind: 'answer', status: 404, fields: [], body: 'no', connection: 'keep' }) },
+    options: {
+      script: { begin: () => ({ kind: 'answer', status: 404, fields: [], body: 'no', connection: 'keep' }) },
+    },
     run: async ({ exchange }) => {
       const response = await exchange(get);
       expect(valuesOf(response, 'date')[0]).toMatch(/^\w{3}, \d\d \w{3} \d{4} [\d:]{8} GMT$/);

@@ -4,12 +4,14 @@ import { errorTable, type ErrorCode, type ErrorRule } from '../../gateway/src/ex
 import type {
   AnswerStep,
   AttemptFailure,
+  AttemptStep,
   AttemptTimeouts,
   Exchange,
   ExchangeEnd,
   Exchanges,
   FieldLines,
   RequestHead,
+  ResponseHead,
   Step,
 } from '../../gateway/src/exchange/seam.ts';
 
@@ -17,6 +19,8 @@ import type {
 export interface ExchangeLog {
   readonly head: RequestHead;
   readonly failures: readonly AttemptFailure[];
+  /** How each wait ended. */
+  readonly waits: readonly ('ready' | 'timeout')[];
   /** Undefined as long as it runs. */
   readonly end: ExchangeEnd | undefined;
 }
@@ -26,12 +30,36 @@ export interface ScriptedExchanges extends Exchanges {
   readonly refusals: readonly ErrorCode[];
 }
 
+/** The next attempt of an exchange, changed as a script wants it. */
+export type NextAttempt = (changes?: Partial<AttemptStep>) => AttemptStep;
+
+/** What a script may do differently; where it returns undefined, the exchange does what it always does. */
+export interface ExchangeScript {
+  /** Replaces the step with which an exchange begins. */
+  readonly begin?: (head: RequestHead, attempt: NextAttempt) => Step | undefined;
+  /** After a wait; an attempt by default. */
+  readonly waited?: (how: 'ready' | 'timeout', attempt: NextAttempt) => Step | undefined;
+  /** By default an attempt on the next endpoint, if there is one. */
+  readonly hedge?: (attempt: NextAttempt) => AttemptStep | undefined;
+  readonly responded?: (head: ResponseHead, attempt: NextAttempt) => Step | undefined;
+  readonly failed?: (failure: AttemptFailure, attempt: NextAttempt) => Step | undefined;
+}
+
 export interface ScriptOptions {
   /** Tried in order, one after the other, from the start for each exchange. */
   readonly endpoints: readonly Endpoint[];
   readonly timeouts: AttemptTimeouts;
-  /** Replaces the step with which an exchange begins. */
-  readonly begin?: (head: RequestHead) => Step | undefined;
+  /** What every attempt has. */
+  readonly attempt?: Partial<AttemptStep>;
+  readonly script?: ExchangeScript;
+}
+
+/** A log that is being written. */
+interface OpenLog {
+  readonly head: RequestHead;
+  readonly failures: AttemptFailure[];
+  readonly waits: ('ready' | 'timeout')[];
+  end: ExchangeEnd | undefined;
 }
 
 const hopByHop = new Set([
@@ -52,13 +80,13 @@ const idempotent = new Set(['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE']);
 
 /** The least that an exchange does, so that an engine can be judged by itself. */
 export function createScriptedExchanges(options: ScriptOptions): ScriptedExchanges {
-  const log: { head: RequestHead; failures: AttemptFailure[]; end: ExchangeEnd | undefined }[] = [];
+  const log: OpenLog[] = [];
   const refusals: ErrorCode[] = [];
   return {
     log,
     refusals,
     open(head) {
-      const entry = { head, failures: [] as AttemptFailure[], end: undefined as ExchangeEnd | undefined };
+      const entry: OpenLog = { head, failures: [], waits: [], end: undefined };
       log.push(entry);
       return scriptedExchange(options, entry);
     },
@@ -69,55 +97,79 @@ export function createScriptedExchanges(options: ScriptOptions): ScriptedExchang
   };
 }
 
-function scriptedExchange(
-  options: ScriptOptions,
-  entry: { head: RequestHead; failures: AttemptFailure[]; end: ExchangeEnd | undefined },
-): Exchange {
+function scriptedExchange({ endpoints, timeouts, ...options }: ScriptOptions, entry: OpenLog): Exchange {
   const { head } = entry;
+  const { script = {} } = options;
+  /** Attempts under way. */
+  const running = new Set<AttemptStep>();
   let next = 0;
-  const attempt = (connection: 'any' | 'fresh'): Step => {
-    const endpoint = options.endpoints[Math.min(next, options.endpoints.length - 1)];
+  const attempt: NextAttempt = (changes) => {
+    const endpoint = endpoints[Math.min(next, endpoints.length - 1)];
+    if (endpoint === undefined) throw new Error('a script needs an endpoint');
     next += 1;
-    if (endpoint === undefined) return answer('no_endpoint');
-    const upgrade = head.upgrade === 'websocket' ? 'websocket' : undefined;
-    const fields = withoutConnectionFields(head.fields);
-    const { method, target } = head;
-    return {
+    const step: AttemptStep = {
       kind: 'attempt',
       endpoint,
-      method,
-      target,
-      fields,
-      upgrade,
-      timeouts: options.timeouts,
-      connection,
+      method: head.method,
+      target: head.target,
+      fields: withoutConnectionFields(head.fields),
+      upgrade: head.upgrade === 'websocket' ? 'websocket' : undefined,
+      timeouts,
+      connection: 'any',
+      identity: undefined,
+      hedgeAfterMs: 0,
+      ...options.attempt,
+      ...changes,
     };
+    running.add(step);
+    return step;
+  };
+  const ended = (of: AttemptStep | undefined): void => {
+    if (of !== undefined && !running.delete(of)) throw new Error('an attempt that is not under way');
   };
   return {
     begin() {
-      const scripted = options.begin?.(head);
+      const scripted = script.begin?.(head, attempt);
       if (scripted !== undefined) return scripted;
       if (head.method === 'CONNECT') return answer('method_not_allowed');
       if (head.upgrade === 'websocket' && head.body.kind !== 'none') return answer('bad_request');
-      return attempt('any');
+      return attempt();
+    },
+    waited(how) {
+      entry.waits.push(how);
+      return script.waited?.(how, attempt) ?? attempt();
+    },
+    hedge() {
+      if (script.hedge !== undefined) return script.hedge(attempt);
+      return next < endpoints.length ? attempt() : undefined;
     },
     interim: ({ fields }) => withoutConnectionFields(fields),
-    responded: ({ status, reason, fields }) => ({
-      kind: 'relay',
-      status,
-      reason,
-      fields: withoutConnectionFields(fields),
-      connection: 'keep',
-    }),
-    failed(failure) {
+    responded(response, of) {
+      ended(of);
+      const { status, reason, fields } = response;
+      return (
+        script.responded?.(response, attempt) ?? {
+          kind: 'relay',
+          status,
+          reason,
+          fields: withoutConnectionFields(fields),
+          connection: 'keep',
+        }
+      );
+    },
+    failed(failure, of) {
       entry.failures.push(failure);
       if (failure.code === 'client_closed') return { kind: 'finish' };
+      ended(of);
+      if (running.size > 0) return { kind: 'pending' };
+      const scripted = script.failed?.(failure, attempt);
+      if (scripted !== undefined) return scripted;
       if (mayRetry(head.method, failure)) {
         if (failure.connection === 'reused') {
           next -= 1;
-          return attempt('fresh');
+          return attempt({ connection: 'fresh' });
         }
-        if (next < options.endpoints.length) return attempt('any');
+        if (next < endpoints.length) return attempt();
       }
       return answer(failure.code);
     },

@@ -1,10 +1,17 @@
+import { lookup } from 'node:dns';
+
 import type { Endpoint } from '@roundhouse/agent-sdk/balancing';
 
 import type { Engine, EngineOptions, ListenerLimits } from '../../gateway/src/engines/engine.ts';
 import { createNodeHttpEngine } from '../../gateway/src/engines/node-http/node-http-engine.ts';
 import { createWireEngine } from '../../gateway/src/engines/wire/wire-engine.ts';
 import type { AttemptTimeouts } from '../../gateway/src/exchange/seam.ts';
-import { createScriptedExchanges, type ScriptedExchanges, type ScriptOptions } from './scripted-exchanges.ts';
+import {
+  createScriptedExchanges,
+  type ExchangeScript,
+  type ScriptedExchanges,
+  type ScriptOptions,
+} from './scripted-exchanges.ts';
 
 /** The engines that the suite runs through. */
 export const engineNames = ['http-proxy', 'wire'] as const;
@@ -30,7 +37,11 @@ export interface SubjectOptions {
   readonly limits?: Partial<ListenerLimits>;
   readonly timeouts?: Partial<AttemptTimeouts>;
   readonly poolIdleMs?: number;
-  readonly begin?: ScriptOptions['begin'];
+  readonly replayBytes?: number;
+  readonly lookup?: EngineOptions['lookup'];
+  /** What every attempt has. */
+  readonly attempt?: ScriptOptions['attempt'];
+  readonly script?: ExchangeScript;
 }
 
 /** Makes an engine that doesn't listen yet. */
@@ -48,6 +59,15 @@ export const usualLimits: ListenerLimits = {
   connections: 1_000,
 };
 
+/** Where a test says nothing else: no limit on a try or an exchange. */
+export const usualTimeouts: AttemptTimeouts = {
+  connectMs: 1_000,
+  responseHeadMs: 3_000,
+  idleMs: 3_000,
+  tryMs: 0,
+  totalMs: 0,
+};
+
 /** Starts an engine on a free port in front of the given ports of 127.0.0.1. */
 export async function startSubject(
   name: EngineName,
@@ -57,14 +77,17 @@ export async function startSubject(
   const endpoints = originPorts.map(endpointOf);
   const exchanges = createScriptedExchanges({
     endpoints,
-    timeouts: { connectMs: 1_000, responseHeadMs: 3_000, idleMs: 3_000, ...options.timeouts },
-    ...(options.begin === undefined ? {} : { begin: options.begin }),
+    timeouts: { ...usualTimeouts, ...options.timeouts },
+    ...(options.attempt === undefined ? {} : { attempt: options.attempt }),
+    ...(options.script === undefined ? {} : { script: options.script }),
   });
   const faults: unknown[] = [];
   const engine = createEngine(name, {
     exchanges,
     limits: { ...usualLimits, ...options.limits },
     poolIdleMs: options.poolIdleMs ?? 4_000,
+    replayBytes: options.replayBytes ?? 65_536,
+    lookup: options.lookup ?? lookup,
     onFault: (fault) => faults.push(fault),
   });
   const { port } = await engine.listen({ host: '127.0.0.1', port: 0 });

@@ -1,3 +1,4 @@
+import { lookup } from 'node:dns';
 import { createServer, METHODS, type IncomingMessage } from 'node:http';
 import { connect, type AddressInfo } from 'node:net';
 import { finished } from 'node:stream/promises';
@@ -103,6 +104,8 @@ export async function fuzzWire(options: {
       connections: 100_000,
     },
     poolIdleMs: 1000,
+    replayBytes: 65_536,
+    lookup,
     onFault: (fault) => faults.push(fault),
   });
   const { port } = await engine.listen({ host: '127.0.0.1', port: 0 });

@@ -1,3 +1,5 @@
+import { lookup } from 'node:dns';
+
 import { afterEach, describe, expect, it } from 'vitest';
 
 import { eventually } from '../../../../test/support/eventually.ts';
@@ -42,6 +44,8 @@ async function rig(
     exchanges,
     limits: { ...limits, ...options.limits },
     poolIdleMs: options.poolIdleMs ?? 4000,
+    replayBytes: 65_536,
+    lookup,
     onFault: (fault) => {
       if (!(fault instanceof Error) || fault.message !== 'a mistake of ours') faults.push(fault);
     },

@@ -80,6 +80,8 @@ export function createScriptedExchanges(options: ScriptedOptions): ScriptedExcha
     connectMs: 1000,
     responseHeadMs: 5000,
     idleMs: 5000,
+    tryMs: 0,
+    totalMs: 0,
     ...options.timeouts,
   };
   let turn = 0;
@@ -101,7 +103,18 @@ export function createScriptedExchanges(options: ScriptedOptions): ScriptedExcha
       (_, i) => !connectionFields.has((head.fields[i - (i % 2)] ?? '').toLowerCase()),
     );
     const wanted = upgrade === 'websocket' ? upgrade : undefined;
-    return { kind: 'attempt', endpoint, method, target, fields, upgrade: wanted, timeouts, connection };
+    return {
+      kind: 'attempt',
+      endpoint,
+      method,
+      target,
+      fields,
+      upgrade: wanted,
+      timeouts,
+      connection,
+      identity: undefined,
+      hedgeAfterMs: 0,
+    };
   }
 
   function open(head: RequestHead): Exchange {
@@ -109,6 +122,8 @@ export function createScriptedExchanges(options: ScriptedOptions): ScriptedExcha
     journal.push(entry);
     return {
       begin: () => options.answer?.(head) ?? attempt(head, 'any'),
+      waited: () => attempt(head, 'any'),
+      hedge: () => undefined,
       interim: (interim) => interim.fields,
       responded: (response) => {
         entry.responses.push(response);
