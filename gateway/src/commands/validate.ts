@@ -5,9 +5,8 @@ import { configOrFail, type Flags } from './program.ts';
 export function validate(flags: Flags): void {
   const { config, warnings } = configOrFail(flags);
   for (const warning of warnings) console.warn(`⚠ ${warning}`);
-  console.log(
-    `The configuration is valid: ${config.routes.length} routes, ${config.services.length} fixed services.`,
-  );
+  const fixed = config.services.filter((service) => service.instances !== undefined).length;
+  console.log(`The configuration is valid: ${config.routes.length} routes, ${fixed} fixed services.`);
 }
 
 /** `roundhouse config`: the effective configuration, with where each value comes from. */

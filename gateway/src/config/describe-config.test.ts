@@ -30,3 +30,45 @@ it('shows every effective value with its origin', () => {
   expect(row('engine')?.origin).toBe('default');
   expect(formatConfig(rows)).toMatch(/^listen\.port +9000 +GATEWAY_PORT$/m);
 });
+
+it('shows what routes and services override, and the hash as it is written', () => {
+  const loaded = loadConfig({
+    env: { GATEWAY_HASH: 'header:X-Tenant', GATEWAY_RETRY_STATUSES: '502, 503' },
+    flags: {},
+    readFile: () => ({
+      kind: 'text',
+      text: [
+        'services: { a: { hash: cookie:Id, ejection: { baseMs: 5 } } }',
+        'routes: [{ prefix: /a, service: a, hedgeAfterMs: 0, retry: { statuses: [503] } }]',
+      ].join('\n'),
+    }),
+  });
+  if (loaded.kind === 'invalid') throw new Error('invalid');
+  const values = Object.fromEntries(describeConfig(loaded).map((row) => [row.path, row.value]));
+  expect(values).toMatchObject({
+    hash: 'header:x-tenant',
+    'retry.statuses': '502, 503',
+    'services.a.hash': 'cookie:Id',
+    'services.a.ejection.baseMs': '5',
+    'routes[0].hedgeAfterMs': '0',
+    'routes[0].retry.statuses': '503',
+  });
+  expect(values).not.toHaveProperty(['services.a']);
+});
+
+it('shows no secret', () => {
+  const loaded = loadConfig({
+    env: { GATEWAY_STICKY_SECRET: 'canary-canary-canary' },
+    flags: {},
+    readFile: () => ({ kind: 'absent' }),
+  });
+  if (loaded.kind === 'invalid') throw new Error('invalid');
+  expect(loaded.config.stickySecret).toBe('canary-canary-canary');
+  const rows = describeConfig(loaded);
+  expect(rows.find((row) => row.path === 'stickySecret')).toEqual({
+    path: 'stickySecret',
+    value: '(set)',
+    origin: 'GATEWAY_STICKY_SECRET',
+  });
+  expect(formatConfig(rows)).not.toContain('canary');
+});

@@ -1,5 +1,9 @@
+import type { HashSource } from '../exchange/destination.ts';
+import type { RouteConfig, ServiceConfig } from './gateway-config.ts';
+import { formatHashSource } from './hash-source.ts';
 import type { LoadedConfig } from './load-config.ts';
 import { configOptions } from './options.ts';
+import { isSecret } from './secrets.ts';
 
 /** One line of the effective configuration. */
 export interface ConfigRow {
@@ -10,42 +14,68 @@ export interface ConfigRow {
   readonly origin: string;
 }
 
+const isGroup = (value: unknown): value is Readonly<Record<string, unknown>> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
+
+const isHash = (value: unknown): value is HashSource => isGroup(value) && typeof value['kind'] === 'string';
+
 function at(value: unknown, path: readonly string[]): unknown {
   return path.reduce<unknown>(
-    (group, key) =>
-      typeof group === 'object' && group !== null
-        ? Object.entries(group).find(([name]) => name === key)?.[1]
-        : undefined,
+    (group, key) => (isGroup(group) ? Object.entries(group).find(([name]) => name === key)?.[1] : undefined),
     value,
   );
 }
 
-const show = (value: unknown): string =>
-  Array.isArray(value) ? (value.length === 0 ? '(none)' : value.map(String).join(', ')) : String(value);
+function show(path: string, value: unknown): string {
+  if (isSecret(path)) return value === 'random' ? value : '(set)';
+  if (path.endsWith('hash') && isHash(value)) return formatHashSource(value);
+  if (Array.isArray(value)) return value.length === 0 ? '(none)' : value.map(String).join(', ');
+  return String(value);
+}
 
-/** The effective configuration with where each value came from, in the order of the docs. */
+/** The effective configuration with where each value came from, in the order of the docs. Secrets are not shown. */
 export function describeConfig(loaded: Extract<LoadedConfig, { kind: 'config' }>): readonly ConfigRow[] {
   const { config, origins } = loaded;
   const origin = (path: string): string => origins[path] ?? 'default';
+  const rows = (key: 'routes' | 'services', cells: readonly Cell[]): ConfigRow[] =>
+    cells.map((cell) => ({ ...cell, origin: origin(key) }));
   return [
     ...configOptions.map(({ path }) => ({
       path,
-      value: show(at(config, path.split('.'))),
+      value: show(path, at(config, path.split('.'))),
       origin: origin(path),
     })),
-    ...config.routes.map((route, index) => ({
-      path: `routes[${index}]`,
-      value: `${route.host ?? ''}${route.prefix} → ${route.service}${route.strip === undefined ? '' : ` (strips ${route.strip})`}`,
-      origin: origin('routes'),
-    })),
-    ...config.services.map(({ service, instances }) => ({
-      path: `services.${service}`,
-      value: instances
-        .map((i) => (i.address.includes(':') ? `[${i.address}]:${i.port}` : `${i.address}:${i.port}`))
-        .join(', '),
-      origin: origin('services'),
-    })),
+    ...rows('routes', config.routes.flatMap(routeCells)),
+    ...rows('services', config.services.flatMap(serviceCells)),
   ];
+}
+
+type Cell = Pick<ConfigRow, 'path' | 'value'>;
+
+function routeCells(route: RouteConfig, index: number): readonly Cell[] {
+  const path = `routes[${index}]`;
+  const { host, prefix, service, strip, timeouts, retry, hedgeAfterMs } = route;
+  const value = `${host ?? ''}${prefix} → ${service}${strip === undefined ? '' : ` (strips ${strip})`}`;
+  return [{ path, value }, ...leaves(path, { timeouts, retry, hedgeAfterMs })];
+}
+
+function serviceCells({ service, instances, settings }: ServiceConfig): readonly Cell[] {
+  const path = `services.${service}`;
+  const own = leaves(path, settings);
+  if (instances === undefined) return own;
+  const value = instances
+    .map((i) => (i.address.includes(':') ? `[${i.address}]:${i.port}` : `${i.address}:${i.port}`))
+    .join(', ');
+  return [{ path, value }, ...own];
+}
+
+/** Everything that is said in a mapping of overrides, one cell a value. */
+function leaves(parent: string, mapping: object): readonly Cell[] {
+  return Object.entries(mapping).flatMap(([key, value]: [string, unknown]) => {
+    const path = `${parent}.${key}`;
+    if (value === undefined) return [];
+    return isGroup(value) && key !== 'hash' ? leaves(path, value) : [{ path, value: show(path, value) }];
+  });
 }
 
 /** Those rows in three aligned columns. */

@@ -1,6 +1,7 @@
 import { configOptions, fileOption } from './options.ts';
 import type { ConfigProblem } from './problem.ts';
 import { showValue } from './problem.ts';
+import { soundsSecret } from './secrets.ts';
 import { suggest } from './suggest.ts';
 
 /** The environment as a plain record; `process.env` has this shape. */
@@ -28,6 +29,7 @@ export function unknownVariables(env: Environment): readonly ConfigProblem[] {
     const meant = suggest(name, known);
     const hint =
       meant === undefined ? 'docs/configuration.md lists the known ones' : `did you mean ${meant}?`;
-    return [{ place: name, message: `unknown variable (with value ${showValue(value)}); ${hint}` }];
+    const shown = soundsSecret(name) ? 'a value that is not shown' : `value ${showValue(value)}`;
+    return [{ place: name, message: `unknown variable (with ${shown}); ${hint}` }];
   });
 }

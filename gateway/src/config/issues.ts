@@ -1,8 +1,9 @@
 import { z } from 'zod';
 
-import { type ConfigPath } from './config-file.ts';
+import { showPath, type ConfigPath } from './config-file.ts';
 import { showValue, type ConfigProblem } from './problem.ts';
 import { configSchema } from './schema.ts';
+import { isSecret } from './secrets.ts';
 import { suggest } from './suggest.ts';
 
 const isGroup = (value: unknown): value is Readonly<Record<string | number, unknown>> =>
@@ -21,9 +22,12 @@ function valueAt(data: unknown, path: ConfigPath): unknown {
 /** The schema without its default, optional and transform wrappers. */
 function bare(schema: z.core.$ZodType): z.core.$ZodType {
   if (schema instanceof z.ZodPipe) return bare(schema.in);
-  if (schema instanceof z.ZodDefault || schema instanceof z.ZodPrefault || schema instanceof z.ZodOptional)
-    return bare(schema.unwrap());
-  return schema;
+  const wrapped =
+    schema instanceof z.ZodDefault ||
+    schema instanceof z.ZodPrefault ||
+    schema instanceof z.ZodOptional ||
+    schema instanceof z.ZodExactOptional;
+  return wrapped ? bare(schema.unwrap()) : schema;
 }
 
 /** The keys that the mapping at a path may have. */
@@ -53,11 +57,10 @@ function unknownKey(key: string, known: readonly string[]): string {
 const asPath = (path: readonly PropertyKey[]): ConfigPath =>
   path.map((step) => (typeof step === 'number' ? step : String(step)));
 
-/** What a rule says about a value that breaks it. */
-export function refusal(received: unknown, allowed: string): string {
-  return received === undefined
-    ? `is missing; needed: ${allowed}`
-    : `got ${showValue(received)}; allowed: ${allowed}`;
+/** What a rule says about a value at `path` that breaks it; a secret is not shown. */
+export function refusal(path: string, received: unknown, allowed: string): string {
+  if (received === undefined) return `is missing; needed: ${allowed}`;
+  return `got ${isSecret(path) ? 'a value that is not shown' : showValue(received)}; allowed: ${allowed}`;
 }
 
 /** Zod's issues with a file as problems of ours, one for each place. */
@@ -78,9 +81,9 @@ export function fileProblems(
       const known = knownKeys(path);
       for (const key of issue.keys) add([...path, key], unknownKey(key, known));
     } else if (issue.code === 'invalid_key') {
-      add(path, refusal(path.at(-1), issue.issues[0]?.message ?? issue.message));
+      add(path, refusal(showPath(path), path.at(-1), issue.issues[0]?.message ?? issue.message));
     } else {
-      add(path, refusal(valueAt(data, path), issue.message));
+      add(path, refusal(showPath(path), valueAt(data, path), issue.message));
     }
   }
   return [...problems.values()];

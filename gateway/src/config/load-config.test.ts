@@ -226,6 +226,8 @@ describe('routes and services', () => {
         service: 'shop',
         strip: '/shop',
         timeouts: { responseHeadMs: 5 },
+        retry: {},
+        hedgeAfterMs: undefined,
         source: 'config',
       },
     ]);
@@ -254,6 +256,7 @@ describe('routes and services', () => {
           { address: 'fd00::1', port: 80 },
           { address: 'db_1.local', port: 1 },
         ],
+        settings: {},
       },
     ]);
     expect(loaded.config.routes).toEqual(defaults.routes);

@@ -1,5 +1,5 @@
-import { parseConfigFile, type ConfigFile, type FileRead } from './config-file.ts';
-import { crossProblems, duplicateRoutes, warningsAbout, type Origins } from './cross-checks.ts';
+import { parseConfigFile, showPath, type ConfigFile, type FileRead } from './config-file.ts';
+import { crossProblems, duplicateRoutes, type Origins } from './cross-checks.ts';
 import { deepFreeze } from './deep-freeze.ts';
 import { defaults } from './defaults.ts';
 import { isServiceLink, unknownVariables, type Environment } from './env-names.ts';
@@ -8,6 +8,7 @@ import { fileProblems, refusal } from './issues.ts';
 import { configOptions, fileOption, readOptionText, type ConfigOption } from './options.ts';
 import { showValue, type ConfigProblem } from './problem.ts';
 import { configSchema } from './schema.ts';
+import { warningsAbout } from './warnings.ts';
 
 /** Where configuration comes from. Nothing else is read. */
 export interface ConfigSources {
@@ -65,7 +66,10 @@ export function loadConfig(sources: ConfigSources): LoadedConfig {
     const judged = option.schema.safeParse(value);
     if (judged.success) given.push({ option, place, value });
     else
-      problems.push({ place, message: refusal(value, judged.error.issues[0]?.message ?? 'another value') });
+      problems.push({
+        place,
+        message: refusal(option.path, value, judged.error.issues[0]?.message ?? 'another value'),
+      });
   };
   for (const option of configOptions) {
     const text = env[option.env];
@@ -92,9 +96,13 @@ export function loadConfig(sources: ConfigSources): LoadedConfig {
   const config: GatewayConfig = {
     ...rest,
     routes: routes ?? defaults.routes,
-    services: Object.entries(services ?? {}).map(([service, { instances }]) => ({ service, instances })),
+    services: Object.entries(services ?? {}).map(([service, { instances, ...settings }]) => ({
+      service,
+      instances,
+      settings,
+    })),
   };
-  const clashes = crossProblems(config, origins);
+  const clashes = crossProblems(config, origins, (path) => file?.place(path) ?? showPath(path));
   if (clashes.length > 0) return { kind: 'invalid', problems: clashes };
   return {
     kind: 'config',

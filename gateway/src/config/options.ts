@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { configSchema } from './schema.ts';
 
 /** How text from the environment or a flag becomes a value. */
-export type OptionKind = 'number' | 'list' | 'choice' | 'text';
+export type OptionKind = 'number' | 'list' | 'numbers' | 'choice' | 'text';
 
 /** A setting that file, environment and flags can all give. */
 export interface ConfigOption {
@@ -32,7 +32,7 @@ const shortNames: Readonly<Record<string, readonly [env: string, flag: string]>>
 function kindOf(schema: z.ZodDefault): OptionKind {
   const inner = schema.unwrap();
   if (inner instanceof z.ZodNumber) return 'number';
-  if (inner instanceof z.ZodArray) return 'list';
+  if (inner instanceof z.ZodArray) return inner.element instanceof z.ZodNumber ? 'numbers' : 'list';
   return inner instanceof z.ZodEnum ? 'choice' : 'text';
 }
 
@@ -65,17 +65,24 @@ export const configOptions: readonly ConfigOption[] = walk(configSchema.shape, '
 /** Where the file is; itself not in the file. */
 export const fileOption = { env: 'GATEWAY_CONFIG', flag: '--config', flagKey: 'config' } as const;
 
+const readNumber = (text: string): number | string => (/^-?\d+(\.\d+)?$/.test(text) ? Number(text) : text);
+
+const items = (text: string): readonly string[] =>
+  text
+    .split(',')
+    .map((item) => item.trim())
+    .filter((item) => item !== '');
+
 /** Text from the environment or a flag as the value that its schema judges; what is no number stays text and is refused there. */
 export function readOptionText(kind: OptionKind, text: string): unknown {
   const trimmed = text.trim();
   switch (kind) {
     case 'number':
-      return /^-?\d+(\.\d+)?$/.test(trimmed) ? Number(trimmed) : trimmed;
+      return readNumber(trimmed);
     case 'list':
-      return trimmed
-        .split(',')
-        .map((item) => item.trim())
-        .filter((item) => item !== '');
+      return items(trimmed);
+    case 'numbers':
+      return items(trimmed).map(readNumber);
     case 'choice':
       return trimmed.toLowerCase();
     case 'text':

@@ -25,6 +25,24 @@ export const choice = <const T extends readonly [string, ...string[]]>(
 /** Text of a certain form. */
 export const text = (pattern: RegExp, allowed: string): z.ZodString =>
   z.string(allowed).regex(pattern, allowed);
+/** A list of numbers of a closed list. */
+export const numbers = (allowed: readonly number[]): z.ZodArray<z.ZodNumber> => {
+  const error = `one of ${allowed.join(', ')}`;
+  return z.array(
+    z.number(error).refine((value) => allowed.includes(value), { error }),
+    `a list of numbers out of ${allowed.join(', ')}`,
+  );
+};
+/** A name that Consul takes for a service. */
+export const serviceName: z.ZodString = text(
+  /^[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$/,
+  'a service name: letters, digits, . _ -, at most 128',
+);
+/** The target of a check: a path, with a query if need be, that goes onto the wire as it is. */
+export const checkPath: z.ZodString = text(
+  /^\/[!-"$-~]{0,1023}$/,
+  'a path that starts with /, without spaces and #, at most 1024 characters',
+);
 /** Text that a parser turns into a value in normal form; its problem is the text of the refusal. */
 export const read = <T>(
   parse: (text: string) => Parsed<T>,

@@ -1,0 +1,93 @@
+import { z } from 'zod';
+
+import { defaults } from './defaults.ts';
+import { field, mapping, overrides } from './fields.ts';
+import { parsePrefix, parseRouteHost, takes } from './prefix.ts';
+import { choice, milliseconds, numbers, read, serviceName, whole } from './rules.ts';
+
+const prefix = read((raw) => {
+  const parsed = parsePrefix(raw);
+  return 'value' in parsed ? parsed : { problem: `a path prefix such as /api; this one ${parsed.problem}` };
+}, 'a path prefix, such as /api');
+
+/** The timeouts of an attempt, for all routes; a route can override each. */
+export const timeoutFields = {
+  connectMs: field(
+    milliseconds(1),
+    defaults.timeouts.connectMs,
+    'To a usable connection with an instance, the question who answers included.',
+  ),
+  responseHeadMs: field(
+    milliseconds(1),
+    defaults.timeouts.responseHeadMs,
+    'From the whole request sent to the end of the response head.',
+  ),
+  idleMs: field(
+    milliseconds(1),
+    defaults.timeouts.idleMs,
+    'Between two reads or writes of a body, an event stream or a WebSocket.',
+  ),
+  tryMs: field(
+    milliseconds(0),
+    defaults.timeouts.tryMs,
+    'From the start of one try to the end of the response head; then another instance may be tried; 0: no limit.',
+  ),
+  totalMs: field(
+    milliseconds(0),
+    defaults.timeouts.totalMs,
+    'From the request head to the end of the response, every try included; 0: no limit.',
+  ),
+} as const;
+
+/** What may be tried again, for all routes; a route can override each. */
+export const retryFields = {
+  attempts: field(
+    whole(1, 10),
+    defaults.retry.attempts,
+    'Attempts per request, the first included; 1: no retries.',
+  ),
+  statuses: field(
+    numbers([502, 503, 504]),
+    [...defaults.retry.statuses],
+    'Answers of an instance after which an idempotent request is tried elsewhere: of 502, 503, 504.',
+  ),
+  nonIdempotent: field(
+    choice(['never', 'allow']),
+    defaults.retry.nonIdempotent,
+    '`allow`: POST and PATCH are repeated like the others; the service has to cope with doing them twice.',
+  ),
+} as const;
+
+/** `hedgeAfterMs` for all routes; a route can override it. */
+export const hedgeField = field(
+  milliseconds(0),
+  defaults.hedgeAfterMs,
+  'For GET, HEAD and OPTIONS: a second try beside the first when no answer has come for so long; 0: never.',
+);
+
+/** One entry of `routes`. */
+export const routeSchema = z
+  .strictObject(
+    {
+      prefix,
+      host: read(parseRouteHost, 'a host name').optional(),
+      service: serviceName,
+      strip: prefix.optional(),
+      timeouts: mapping(overrides(timeoutFields)).prefault({}),
+      retry: mapping(overrides(retryFields)).prefault({}),
+      hedgeAfterMs: hedgeField.unwrap().optional(),
+    },
+    'a route with prefix and service',
+  )
+  .superRefine((route, context) => {
+    const { strip } = route;
+    if (strip === undefined || (strip !== '/' && takes(strip, route.prefix))) return;
+    context.addIssue({
+      code: 'custom',
+      path: ['strip'],
+      message: `a leading part of the route's own prefix ${route.prefix}, without which nothing would be removed`,
+    });
+  })
+  .transform(({ prefix, host, service, strip, timeouts, retry, hedgeAfterMs }) => {
+    return { prefix, host, service, strip, timeouts, retry, hedgeAfterMs, source: 'config' as const };
+  });

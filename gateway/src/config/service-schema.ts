@@ -1,0 +1,138 @@
+import { z } from 'zod';
+
+import { parseAuthority } from './address.ts';
+import { defaults } from './defaults.ts';
+import { field, mapping, overrides } from './fields.ts';
+import { parseHashSource } from './hash-source.ts';
+import { checkPath, choice, milliseconds, read, share, whole } from './rules.ts';
+
+/** The settings that hold for every service and can be set for one of them, with their defaults and meanings. */
+export const serviceFields = {
+  balance: field(
+    choice(['round-robin', 'least-requests', 'power-of-two', 'random', 'consistent-hash']),
+    defaults.balance,
+    'Which instance gets the next request; all strategies obey weights.',
+  ),
+  hash: field(
+    read(parseHashSource, 'client-ip, path, header:NAME or cookie:NAME'),
+    defaults.hash,
+    'What `consistent-hash` places a request by: `client-ip`, `path`, `header:NAME` or `cookie:NAME`.',
+  ),
+  sticky: field(
+    choice(['off', 'cookie']),
+    defaults.sticky,
+    '`cookie`: a client stays with its instance by a signed cookie, as long as that instance can take it.',
+  ),
+  slowStartMs: field(
+    milliseconds(0),
+    defaults.slowStartMs,
+    'An instance that joins gets its share little by little for so long; 0: at once. Not when the gateway starts.',
+  ),
+  maxConnections: field(
+    whole(0, 1_000_000),
+    defaults.maxConnections,
+    'Requests that one instance has at a time, further ones wait in the queue; 0: no limit.',
+  ),
+  queue: mapping({
+    limit: field(
+      whole(0, 1_000_000),
+      defaults.queue.limit,
+      'Requests of a service that wait for an instance to become free; 503 beyond; 0: none waits.',
+    ),
+    timeoutMs: field(milliseconds(1), defaults.queue.timeoutMs, 'How long one waits; 503 after it.'),
+  }).prefault({}),
+  maxRequests: field(
+    whole(0, 1_000_000),
+    defaults.maxRequests,
+    'Requests that a service has at a time; 503 with `Retry-After` beyond; 0: no limit.',
+  ),
+  maxRetries: field(
+    whole(0, 1_000_000),
+    defaults.maxRetries,
+    'Retries of a service under way at a time, beside `retry.budgetRatio`; 0: no limit.',
+  ),
+  panicRatio: field(
+    share(0, 1),
+    defaults.panicRatio,
+    'When the share of instances that Consul calls healthy falls below this, critical ones are used again; 0: never.',
+  ),
+  ejection: mapping({
+    consecutiveFailures: field(
+      whole(1, 1_000),
+      defaults.ejection.consecutiveFailures,
+      'Failures in a row before an instance is left out for a while; a refused connection does it at once.',
+    ),
+    baseMs: field(
+      milliseconds(1),
+      defaults.ejection.baseMs,
+      'First ejection; each further one lasts twice as long.',
+    ),
+    maxMs: field(milliseconds(1), defaults.ejection.maxMs, 'Longest ejection; not below `ejection.baseMs`.'),
+    maxRatio: field(
+      share(0, 1),
+      defaults.ejection.maxRatio,
+      'Share of instances of a service that may be ejected at a time; one always may.',
+    ),
+  }).prefault({}),
+  outliers: mapping({
+    windowMs: field(
+      milliseconds(0),
+      defaults.outliers.windowMs,
+      'Answers are counted for so long to find instances that fail more than their siblings; 0: never.',
+    ),
+    minRequests: field(
+      whole(1, 1_000_000),
+      defaults.outliers.minRequests,
+      'Answers in that time below which an instance is not judged.',
+    ),
+    margin: field(
+      share(0, 1),
+      defaults.outliers.margin,
+      "How far an instance's share of good answers may lie below that of the others before it is ejected.",
+    ),
+  }).prefault({}),
+  checks: mapping({
+    kind: field(
+      choice(['off', 'tcp', 'http']),
+      defaults.checks.kind,
+      "Checks by the gateway itself, beside Consul's: a connection, or a GET that has to answer 2xx or 3xx.",
+    ),
+    path: field(checkPath, defaults.checks.path, 'What `http` checks ask for.'),
+    intervalMs: field(
+      milliseconds(10),
+      defaults.checks.intervalMs,
+      'Between two checks of an instance, give or take a tenth.',
+    ),
+    timeoutMs: field(
+      milliseconds(1),
+      defaults.checks.timeoutMs,
+      'For one check, connecting included; at most `checks.intervalMs`.',
+    ),
+    rise: field(whole(1, 100), defaults.checks.rise, 'Good checks in a row that bring an instance back.'),
+    fall: field(whole(1, 100), defaults.checks.fall, 'Bad checks in a row that take an instance out.'),
+  }).prefault({}),
+} as const;
+
+const instances = z
+  .array(read(parseAuthority, 'host:port or [IPv6]:port, such as 10.0.0.5:9001'), 'a list of host:port')
+  .min(1, 'at least one host:port')
+  .superRefine((rows, context) => {
+    const seen = new Map<string, number>();
+    rows.forEach((row, index) => {
+      const key = `${row.address} ${row.port}`;
+      const first = seen.get(key);
+      if (first === undefined) seen.set(key, index);
+      else
+        context.addIssue({
+          code: 'custom',
+          path: [index],
+          message: `each instance once; instances[${first}] is the same`,
+        });
+    });
+  });
+
+/** One entry of `services`: a fixed list, settings of its own, or both. */
+export const serviceSchema = z.strictObject(
+  { instances: instances.exactOptional(), ...overrides(serviceFields) },
+  'a service with instances: [host:port, …] or settings of its own',
+);
