@@ -19,20 +19,31 @@ function snapshot(...instances: readonly string[]): Snapshot {
       status: text.includes('!') ? 'critical' : 'passing',
     } as const;
   });
-  return { service: 'api', index: '1', instances: list, quarantined: [], held: 0 };
+  return { service: 'api', index: '1', instances: list, quarantined: [], held: [] };
 }
 
 /** Feeds answers one after the other, as a watch does. */
-function believer(holdMs = 30_000): (nowMs: number, suspicion: Suspicion, ...instances: string[]) => string {
+function believer(
+  holdMs = 30_000,
+  maxRemovedRatio = 1,
+): (nowMs: number, suspicion: Suspicion, ...instances: string[]) => string {
   let believed: Snapshot | undefined;
   let hold: Hold<Instance> | undefined;
   return (nowMs, suspicion, ...instances) => {
     const answer = snapshot(...instances);
-    const belief = weighAnswer(holdableSnapshot, { believed, answer, suspicion, hold, nowMs, holdMs });
+    const belief = weighAnswer(holdableSnapshot, {
+      believed,
+      answer,
+      suspicion,
+      hold,
+      nowMs,
+      holdMs,
+      maxRemovedRatio,
+    });
     believed = belief.value;
     hold = belief.hold;
     const ids = belief.value.instances.map(({ id, status }) => (status === 'passing' ? id : `${id}!`));
-    return `${ids.join(' ')} (${belief.value.held} held)`;
+    return `${ids.join(' ')} (${belief.value.held.length} held)`;
   };
 }
 
@@ -44,10 +55,10 @@ describe('weighAnswer', () => {
   });
 
   it('believes the first answer, whatever it is', () => {
-    expect(believer()(0, 'trouble')).toBe(' (0 held)');
+    expect(believer()(0, 'after_failure')).toBe(' (0 held)');
   });
 
-  it.each<Suspicion>(['doubt', 'trouble'])(
+  it.each<Suspicion>(['index', 'after_failure'])(
     'keeps all instances when an answer in %s is empty',
     (suspicion) => {
       const tell = believer();
@@ -59,16 +70,16 @@ describe('weighAnswer', () => {
   it('keeps the missing half, and believes the loss of less', () => {
     const half = believer();
     half(0, 'none', 'a@1', 'b@2');
-    expect(half(1, 'trouble', 'a@1')).toBe('a b (1 held)');
+    expect(half(1, 'after_failure', 'a@1')).toBe('a b (1 held)');
     const third = believer();
     third(0, 'none', 'a@1', 'b@2', 'c@3');
-    expect(third(1, 'trouble', 'a@1', 'b@2')).toBe('a b (0 held)');
+    expect(third(1, 'after_failure', 'a@1', 'b@2')).toBe('a b (0 held)');
   });
 
   it('lets each instance of a registry that restarted empty come back in its own time', () => {
     const tell = believer();
     tell(0, 'none', 'a@1', 'b@2', 'c@3');
-    expect(tell(1000, 'trouble')).toBe('a b c (3 held)');
+    expect(tell(1000, 'after_failure')).toBe('a b c (3 held)');
     expect(tell(2000, 'none', 'b@2')).toBe('a b c (2 held)');
     expect(tell(9000, 'none', 'a@1', 'b@2')).toBe('a b c (1 held)');
     expect(tell(14_000, 'none', 'a@1', 'b@2', 'c@3')).toBe('a b c (0 held)');
@@ -78,7 +89,7 @@ describe('weighAnswer', () => {
   it('believes the answer alone when the time is over', () => {
     const tell = believer();
     tell(0, 'none', 'a@1', 'b@2');
-    tell(1000, 'trouble');
+    tell(1000, 'after_failure');
     expect(tell(30_999, 'none')).toBe('a b (2 held)');
     expect(tell(31_000, 'none', 'c@3')).toBe('c (0 held)');
   });
@@ -86,21 +97,21 @@ describe('weighAnswer', () => {
   it('takes an instance that listens where a held one did for that one', () => {
     const tell = believer();
     tell(0, 'none', 'a@1', 'b@2');
-    tell(1, 'trouble');
+    tell(1, 'after_failure');
     expect(tell(2, 'none', 'x@1')).toBe('b x (1 held)');
   });
 
   it('takes a held id at a new address for come back', () => {
     const tell = believer();
     tell(0, 'none', 'a@1', 'b@2');
-    tell(1, 'trouble');
+    tell(1, 'after_failure');
     expect(tell(2, 'none', 'a@9')).toBe('a b (1 held)');
   });
 
   it('drops at once what came back and then left', () => {
     const tell = believer();
     tell(0, 'none', 'a@1', 'b@2', 'c@3');
-    tell(1, 'trouble');
+    tell(1, 'after_failure');
     tell(2, 'none', 'a@1', 'b@2');
     expect(tell(3, 'none', 'b@2')).toBe('b c (1 held)');
   });
@@ -108,24 +119,24 @@ describe('weighAnswer', () => {
   it('counts at once what the answer does list, newcomers and bad news included', () => {
     const tell = believer();
     tell(0, 'none', 'a@1', 'b@2', 'c@3');
-    expect(tell(1, 'trouble', 'a!1', 'd@4')).toBe('a! b c d (2 held)');
+    expect(tell(1, 'after_failure', 'a!1', 'd@4')).toBe('a! b c d (2 held)');
   });
 
   it('measures the loss by the instances that could serve', () => {
     const tell = believer();
     tell(0, 'none', 'a@1', 'b@2', 'w!7', 'x!8', 'y!9');
-    expect(tell(1, 'trouble', 'w!7', 'x!8', 'y!9')).toBe('a b w! x! y! (2 held)');
+    expect(tell(1, 'after_failure', 'w!7', 'x!8', 'y!9')).toBe('a b w! x! y! (2 held)');
     const other = believer();
     other(0, 'none', 'a@1', 'b@2', 'x!8', 'y!9', 'z!7');
-    expect(other(1, 'trouble', 'a@1', 'b@2')).toBe('a b (0 held)');
+    expect(other(1, 'after_failure', 'a@1', 'b@2')).toBe('a b (0 held)');
   });
 
   it('holds on longer when trouble returns, also for the rest of an earlier hold', () => {
     const tell = believer();
     tell(0, 'none', 'a@1', 'b@2', 'c@3');
-    tell(1000, 'trouble');
+    tell(1000, 'after_failure');
     tell(2000, 'none', 'a@1', 'b@2');
-    expect(tell(40_000, 'trouble', 'a@1', 'b@2')).toBe('a b c (1 held)');
+    expect(tell(40_000, 'after_failure', 'a@1', 'b@2')).toBe('a b c (1 held)');
     expect(tell(69_999, 'none', 'a@1', 'b@2')).toBe('a b c (1 held)');
     expect(tell(70_000, 'none', 'a@1', 'b@2')).toBe('a b (0 held)');
   });
@@ -133,21 +144,66 @@ describe('weighAnswer', () => {
   it('gives a registry that is always doubtful its way in the end', () => {
     const tell = believer();
     tell(0, 'none', 'a@1', 'b@2');
-    expect(tell(1000, 'doubt')).toBe('a b (2 held)');
-    expect(tell(20_000, 'doubt')).toBe('a b (2 held)');
-    expect(tell(31_000, 'doubt')).toBe(' (0 held)');
+    expect(tell(1000, 'index')).toBe('a b (2 held)');
+    expect(tell(20_000, 'index')).toBe('a b (2 held)');
+    expect(tell(31_000, 'index')).toBe(' (0 held)');
   });
 
   it('holds nothing when the time to hold is zero', () => {
     const tell = believer(0);
     tell(0, 'none', 'a@1');
-    expect(tell(1, 'trouble')).toBe(' (0 held)');
+    expect(tell(1, 'after_failure')).toBe(' (0 held)');
+  });
+
+  describe('of an ordinary answer that takes away much', () => {
+    const strict = () => believer(30_000, 0.5);
+
+    it('keeps what is missing when it is more than the share, and says why', () => {
+      const facts = { hold: undefined, nowMs: 0, holdMs: 1000, maxRemovedRatio: 0.5 } as const;
+      const belief = weighAnswer(holdableSnapshot, {
+        ...facts,
+        believed: snapshot('a@1', 'b@2', 'c@3'),
+        answer: snapshot('a@1'),
+        suspicion: 'none',
+      });
+      expect(belief.value).toMatchObject({ held: ['default/n/b', 'default/n/c'], heldBecause: 'removal' });
+      expect(belief.hold).toMatchObject({ untilMs: 1000, because: 'removal' });
+    });
+
+    it('believes the loss of exactly the share, and of one after the other', () => {
+      const tell = strict();
+      tell(0, 'none', 'a@1', 'b@2', 'c@3', 'd@4');
+      expect(tell(1, 'none', 'a@1', 'b@2')).toBe('a b (0 held)');
+      expect(tell(2, 'none', 'a@1')).toBe('a (0 held)');
+    });
+
+    it('keeps the last of a service that left without draining first', () => {
+      const tell = strict();
+      tell(0, 'none', 'a@1');
+      expect(tell(1, 'none')).toBe('a (1 held)');
+      expect(tell(30_001, 'none')).toBe(' (0 held)');
+    });
+
+    it('never holds what could not serve before', () => {
+      const tell = strict();
+      tell(0, 'none', 'a!1', 'b!2', 'c@3');
+      expect(tell(1, 'none', 'c@3')).toBe('c (0 held)');
+    });
+
+    it('measures a further removal by what was still listed', () => {
+      const tell = strict();
+      tell(0, 'none', 'a@1', 'b@2', 'c@3', 'd@4', 'e@5', 'f@6', 'g@7');
+      expect(tell(1, 'none', 'a@1', 'b@2', 'c@3')).toBe('a b c d e f g (4 held)');
+      expect(tell(2, 'none', 'a@1', 'b@2')).toBe('a b d e f g (4 held)');
+      expect(tell(3, 'none')).toBe('a b d e f g (6 held)');
+      expect(tell(30_003, 'none')).toBe(' (0 held)');
+    });
   });
 
   it('never loses an instance of the answer, never shows one twice, and ends every hold', () => {
     const step = fc.record({
       afterMs: fc.nat(20_000),
-      suspicion: fc.constantFrom<Suspicion>('none', 'doubt', 'trouble'),
+      suspicion: fc.constantFrom<Suspicion>('none', 'index', 'after_failure'),
       ids: fc.subarray(['a@1', 'b@2', 'c@3', 'd@4', 'e!5', 'x@1']),
     });
     fc.assert(
@@ -165,13 +221,14 @@ describe('weighAnswer', () => {
             hold,
             nowMs,
             holdMs: 30_000,
+            maxRemovedRatio: 1,
           });
           ({ value: believed, hold } = belief);
           const keys = believed.instances.map(({ key }) => key);
           expect(new Set(keys).size).toBe(keys.length);
-          expect(keys.length).toBe(answer.instances.length + believed.held);
+          expect(keys.length).toBe(answer.instances.length + believed.held.length);
           expect(answer.instances.every((instance) => believed?.instances.includes(instance))).toBe(true);
-          expect(believed.held).toBe(hold?.items.length ?? 0);
+          expect(believed.held.length).toBe(hold?.items.length ?? 0);
         }
         const last = weighAnswer(holdableSnapshot, {
           believed,
@@ -180,6 +237,7 @@ describe('weighAnswer', () => {
           hold,
           nowMs: nowMs + 30_000,
           holdMs: 30_000,
+          maxRemovedRatio: 1,
         });
         expect(last).toEqual({ value: snapshot(), hold: undefined });
       }),
@@ -189,7 +247,14 @@ describe('weighAnswer', () => {
   it('weighs 10,000 instances in a few milliseconds', () => {
     const believed = snapshot(...Array.from({ length: 10_000 }, (_, i) => `i${i}@${i + 1}`));
     const startedMs = performance.now();
-    const facts = { believed, suspicion: 'trouble', hold: undefined, nowMs: 0, holdMs: 1 } as const;
+    const facts = {
+      believed,
+      suspicion: 'after_failure',
+      hold: undefined,
+      nowMs: 0,
+      holdMs: 1,
+      maxRemovedRatio: 1,
+    } as const;
     weighAnswer(holdableSnapshot, { ...facts, answer: snapshot() });
     expect(performance.now() - startedMs).toBeLessThan(300);
   });
@@ -205,8 +270,16 @@ describe('holdableCatalog', () => {
     let believed = catalog(before);
     let hold: Hold<CatalogItem> | undefined;
     answers.forEach((services, nowMs) => {
-      const suspicion = nowMs === 0 ? 'trouble' : 'none';
-      const facts = { believed, answer: catalog(services), suspicion, hold, nowMs, holdMs: 1000 } as const;
+      const suspicion = nowMs === 0 ? 'after_failure' : 'none';
+      const facts = {
+        believed,
+        answer: catalog(services),
+        suspicion,
+        hold,
+        nowMs,
+        holdMs: 1000,
+        maxRemovedRatio: 1,
+      } as const;
       ({ value: believed, hold } = weighAnswer(holdableCatalog, facts));
     });
     return { ...believed.services };

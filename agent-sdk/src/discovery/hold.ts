@@ -1,16 +1,18 @@
-import type { Catalog, Instance, Snapshot } from './instance.ts';
+import type { Catalog, HoldReason, Instance, Snapshot } from './instance.ts';
 
 /**
- * How far an answer is to be believed. `none`: an ordinary answer. `doubt`: the index went backwards or did not move, or rows may
- * have been filtered out. `trouble`: the first answer after a failure, or one that was given without a leader.
+ * What makes an answer suspicious before one looks at what it says. `none`: nothing. In doubt are answers whose index went backwards or
+ * did not move (`index`) and those from which rows may have been filtered out (`filtered`); in trouble the first after a failure and
+ * those that were given without a leader.
  */
-export type Suspicion = 'none' | 'doubt' | 'trouble';
+export type Suspicion = 'none' | Exclude<HoldReason, 'removal'>;
 
 /** What a suspicious answer took away and is kept for now. Undefined hold: nothing is. */
 export interface Hold<Item> {
   readonly items: readonly Item[];
   /** When the answer alone will count, in the caller's monotonic ms. */
   readonly untilMs: number;
+  readonly because: HoldReason;
 }
 
 /** How a kind of value comes apart into items that can be missing, and together again. */
@@ -21,7 +23,7 @@ export interface Holdable<T, Item> {
   /** `counts`: its loss is a measure of trouble. `rides`: it is only kept along with the others. */
   role(item: Item): 'counts' | 'rides';
   /** The answer with the held items added. Called with at least one. */
-  merge(answer: T, held: readonly Item[]): T;
+  merge(answer: T, held: readonly Item[], because: HoldReason): T;
 }
 
 export interface HoldFacts<T, Item> {
@@ -32,6 +34,8 @@ export interface HoldFacts<T, Item> {
   readonly hold: Hold<Item> | undefined;
   readonly nowMs: number;
   readonly holdMs: number;
+  /** An answer that takes away more than this share at once is suspicious by that alone; 1: never. */
+  readonly maxRemovedRatio: number;
 }
 
 /** What to pass on, and what is held from here on. */
@@ -43,23 +47,22 @@ export interface Belief<T, Item> {
 /**
  * Decides what an answer is worth. "Errors keep, success replaces, and a suspicious success waits": a registry that restarted
  * empty, an election, or an agent that has not caught up answers 200 with a short list (hashicorp/consul#1960). So when an answer
- * that is not beyond doubt has lost at least half of what was believed, the lost items stay beside it until they come back, by
- * id or by address, or `holdMs` is over. Everything the answer does list counts at once, and an item that came back once is held
- * no more, so its later deregistration is prompt. Further trouble prolongs a hold; mere doubt does not, so that a registry which
- * is always doubtful still gets its way in the end.
+ * that is not beyond doubt has lost at least half of what was believed, or any answer more than `maxRemovedRatio` of it, the lost
+ * items stay beside it until they come back, by id or by address, or `holdMs` is over. Everything the answer does list counts at
+ * once, and an item that came back once is held no more, so its later deregistration is prompt. Further trouble and further
+ * removals prolong a hold; mere doubt does not, so that a registry which is always doubtful still gets its way in the end.
  */
 export function weighAnswer<T, Item>(kind: Holdable<T, Item>, facts: HoldFacts<T, Item>): Belief<T, Item> {
-  const { answer, hold, nowMs } = facts;
-  if (hold === undefined && (facts.suspicion === 'none' || facts.believed === undefined)) {
-    return { value: answer, hold: undefined };
-  }
+  const { answer, believed, hold, nowMs } = facts;
+  const ordinary = facts.suspicion === 'none' && facts.maxRemovedRatio >= 1;
+  if (hold === undefined && (ordinary || believed === undefined)) return { value: answer, hold: undefined };
   const listed = new Set(kind.items(answer).flatMap((item) => kind.names(item)));
   const isMissing = (item: Item): boolean => !kind.names(item).some((name) => listed.has(name));
   const next = nextHold(kind, facts, isMissing);
   if (next === undefined || next.items.length === 0 || next.untilMs <= nowMs) {
     return { value: answer, hold: undefined };
   }
-  return { value: kind.merge(answer, next.items), hold: next };
+  return { value: kind.merge(answer, next.items, next.because), hold: next };
 }
 
 function nextHold<T, Item>(
@@ -68,29 +71,48 @@ function nextHold<T, Item>(
   isMissing: (item: Item) => boolean,
 ): Hold<Item> | undefined {
   const { believed, suspicion, hold, nowMs, holdMs } = facts;
-  const expired = hold !== undefined && hold.untilMs <= nowMs;
+  const untilMs = nowMs + holdMs;
+  const items = believed === undefined ? [] : kind.items(believed);
+  const counted = items.filter((item) => kind.role(item) === 'counts');
+  const missing = items.filter(isMissing);
+  const lostHalf = suspicion !== 'none' && isHalf(missing, counted.length > 0 ? counted : items);
   const remaining = hold?.items.filter(isMissing) ?? [];
-  if (suspicion === 'trouble') {
-    const lost = believed === undefined ? undefined : lostItems(kind, believed, isMissing);
-    return { items: lost ?? remaining, untilMs: nowMs + holdMs };
+  if (suspicion === 'after_failure' || suspicion === 'no_leader') {
+    if (lostHalf) return { items: missing, untilMs, because: suspicion };
+    if (hold !== undefined) return { ...hold, items: remaining, untilMs };
+  }
+  const expired = hold !== undefined && hold.untilMs <= nowMs;
+  const kept = expired ? [] : remaining;
+  const held = new Set(hold?.items);
+  const removed = missing.filter((item) => !held.has(item));
+  if (
+    isMoreThan(
+      facts.maxRemovedRatio,
+      removed,
+      counted.filter((item) => !held.has(item)),
+    )
+  ) {
+    return { items: [...kept, ...removed], untilMs, because: 'removal' };
   }
   if (expired) return undefined;
-  const lost =
-    suspicion === 'doubt' && believed !== undefined ? lostItems(kind, believed, isMissing) : undefined;
-  return { items: lost ?? remaining, untilMs: hold?.untilMs ?? nowMs + holdMs };
+  if (hold !== undefined) return { ...hold, items: lostHalf ? missing : kept };
+  return lostHalf ? { items: missing, untilMs, because: suspicion } : undefined;
 }
 
-/** Everything that is missing, when it is at least half of what counts; else undefined. */
-function lostItems<T, Item>(
-  kind: Holdable<T, Item>,
-  believed: T,
-  isMissing: (item: Item) => boolean,
-): readonly Item[] | undefined {
-  const items = kind.items(believed);
-  const counted = items.filter((item) => kind.role(item) === 'counts');
-  const measure = counted.length > 0 ? counted : items;
-  const lost = measure.filter(isMissing).length;
-  return lost > 0 && lost * 2 >= measure.length ? items.filter(isMissing) : undefined;
+/** Whether at least half of the measure is missing. */
+function isHalf<Item>(missing: readonly Item[], measure: readonly Item[]): boolean {
+  const lost = countIn(missing, measure);
+  return lost > 0 && lost * 2 >= measure.length;
+}
+
+/** Whether more than a share of the measure is missing. */
+function isMoreThan<Item>(ratio: number, missing: readonly Item[], measure: readonly Item[]): boolean {
+  return countIn(missing, measure) > measure.length * ratio;
+}
+
+function countIn<Item>(items: readonly Item[], all: readonly Item[]): number {
+  const set = new Set(all);
+  return items.filter((item) => set.has(item)).length;
 }
 
 /** Instances are known by key or by where they listen; those that could serve count. */
@@ -98,10 +120,11 @@ export const holdableSnapshot: Holdable<Snapshot, Instance> = {
   items: (snapshot) => snapshot.instances,
   names: (instance) => [`key ${instance.key}`, `at ${instance.address} ${instance.port}`],
   role: ({ status }) => (status === 'passing' || status === 'warning' ? 'counts' : 'rides'),
-  merge: (answer, held) => ({
+  merge: (answer, held, heldBecause) => ({
     ...answer,
     instances: [...answer.instances, ...held].sort((a, b) => (a.key < b.key ? -1 : 1)),
-    held: held.length,
+    held: held.map(({ key }) => key).sort(),
+    heldBecause,
   }),
 };
 

@@ -17,7 +17,16 @@ export {
   identityQuestion,
   readIdentityAnswer,
 } from './identity.ts';
-export type { Catalog, Instance, InstanceStatus, QuarantinedRecord, Snapshot } from './instance.ts';
+export type {
+  Catalog,
+  HoldReason,
+  Instance,
+  InstanceStatus,
+  QuarantinedRecord,
+  Snapshot,
+} from './instance.ts';
+export type { RecoveryBell } from './recovery-bell.ts';
+export { createRecoveryBell } from './recovery-bell.ts';
 export type {
   CheckDefinition,
   ReadAnswer,
@@ -34,6 +43,7 @@ export {
   catalogFromAnswer,
   diffSnapshots,
   fixedSnapshot,
+  reuseInstances,
   sameCatalog,
   sameInstances,
   sameSnapshot,

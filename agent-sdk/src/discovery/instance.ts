@@ -32,6 +32,13 @@ export interface QuarantinedRecord {
   readonly reason: string;
 }
 
+/**
+ * What made an answer suspicious that took much away. `after_failure`: it was the first after the registry could not be read;
+ * `no_leader`: it was given without a leader; `index`: the index went back, or did not move though the content did; `filtered`: an
+ * ACL filtered rows out that were there before; `removal`: it took away more at once than is usual.
+ */
+export type HoldReason = 'after_failure' | 'no_leader' | 'index' | 'filtered' | 'removal';
+
 /** The complete instance list of one service at one Consul index; replaced whole, never patched. Sorted by key. */
 export interface Snapshot {
   readonly service: string;
@@ -40,10 +47,12 @@ export interface Snapshot {
   readonly instances: readonly Instance[];
   readonly quarantined: readonly QuarantinedRecord[];
   /**
-   * How many of `instances` the registry no longer lists, but are kept for a while because it lost at least half of the list
-   * directly after trouble (it restarted empty, say): they get the time to register again. 0 in quiet times and for a fixed list.
+   * Keys of those among `instances` that the registry no longer lists, but that are kept for a while because the way in which it took
+   * them away is in doubt (it restarted empty, say, or lost most of a service at once). Empty in quiet times and for a fixed list.
    */
-  readonly held: number;
+  readonly held: readonly string[];
+  /** Why something is held, for a person; absent when nothing is. Doesn't count when snapshots are compared. */
+  readonly heldBecause?: HoldReason;
 }
 
 /** What the catalog says: every service name with the union of its instances' tags. */

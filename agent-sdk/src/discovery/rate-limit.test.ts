@@ -41,9 +41,17 @@ describe('createTokenBucket', () => {
 describe('createWatchPace', () => {
   it('lets real changes through twenty a second', () => {
     const pace = createWatchPace();
-    const answers = answersWithin(10_000, (nowMs) => pace.after({ kind: 'changed' }, nowMs));
+    const answers = answersWithin(10_000, (nowMs) => pace.after({ kind: 'changed', records: 10 }, nowMs));
     expect(answers).toBeGreaterThan(190);
     expect(answers).toBeLessThanOrEqual(221);
+  });
+
+  it('reads a large service at once after a quiet time, and 5,000 records a second in a storm', () => {
+    const pace = createWatchPace();
+    expect(pace.after({ kind: 'changed', records: 3_000 }, 0)).toBe(0);
+    const answers = answersWithin(60_000, (nowMs) => pace.after({ kind: 'changed', records: 2_500 }, nowMs));
+    expect(answers).toBeGreaterThan(118);
+    expect(answers).toBeLessThanOrEqual(124);
   });
 
   it('allows two early answers and then one a second', () => {
@@ -59,10 +67,10 @@ describe('createWatchPace', () => {
   });
 
   it('is patient again after a change or an uneventful wait', () => {
-    for (const kind of ['changed', 'idle'] as const) {
+    for (const quiet of [{ kind: 'changed', records: 1 }, { kind: 'idle' }] as const) {
       const pace = createWatchPace();
       answersWithin(300_000, (nowMs) => pace.after(early, nowMs));
-      pace.after({ kind }, 400_000);
+      pace.after(quiet, 400_000);
       expect([400_000, 400_000, 400_000].map((nowMs) => pace.after(early, nowMs))).toEqual([0, 0, 1000]);
     }
   });

@@ -4,6 +4,7 @@ import type { Snapshot } from './instance.ts';
 import {
   diffSnapshots,
   fixedSnapshot,
+  reuseInstances,
   sameCatalog,
   sameInstances,
   sameSnapshot,
@@ -63,7 +64,26 @@ describe('sameSnapshot', () => {
     expect(sameSnapshot(a, snapshot([healthRecord('a'), healthRecord('b')]))).toBe(false);
     expect(sameSnapshot(a, snapshot([]))).toBe(false);
     expect(sameSnapshot(a, snapshot([healthRecord('a'), healthRecord('b', { port: 0 })]))).toBe(false);
-    expect(sameSnapshot(a, { ...a, held: 1 })).toBe(false);
+    expect(sameSnapshot(a, { ...a, held: ['c/n1/a'] })).toBe(false);
+  });
+
+  it('can be remade from the instances of an earlier one, so that only what changed is new', () => {
+    const before = snapshot(['a', 'b', 'c', 'e'].map((id) => healthRecord(id)));
+    const after = snapshot([
+      healthRecord('a'),
+      healthRecord('b', { port: 1 }),
+      healthRecord('d'),
+      healthRecord('e'),
+    ]);
+    const reused = reuseInstances(before, after);
+    expect(reused).toEqual(after);
+    expect(reused.instances.map((instance) => before.instances.includes(instance))).toEqual([
+      true,
+      false,
+      false,
+      true,
+    ]);
+    expect(reuseInstances(undefined, after)).toBe(after);
   });
 
   it('compares 10,000 instances in a few milliseconds', () => {
@@ -117,7 +137,7 @@ describe('fixedSnapshot', () => {
       { address: '10.0.0.5', port: 9001 },
     ]);
     expect(fixed.index).toBe('0');
-    expect(fixed.held).toBe(0);
+    expect(fixed.held).toEqual([]);
     expect(fixed.instances.map(({ id }) => id)).toEqual(['10.0.0.5:9001', '[::1]:9001']);
     expect(fixed.instances.every(({ status, weight }) => status === 'passing' && weight === 1)).toBe(true);
   });

@@ -6,7 +6,7 @@ import type { ReadAnswer } from './registry-client.ts';
 /** What an answer about one service says. Throws `RegistryError('malformed')` when it says nothing that can be read. */
 export function snapshotFromAnswer(answer: ReadAnswer, context: DecodeContext): Snapshot {
   const { instances, quarantined } = decodeHealth(answer.body, context);
-  return { service: context.service, index: answer.index ?? '0', instances, quarantined, held: 0 };
+  return { service: context.service, index: answer.index ?? '0', instances, quarantined, held: [] };
 }
 
 /** What an answer about the catalog says. Throws `RegistryError('malformed')` when it says nothing that can be read. */
@@ -39,14 +39,14 @@ export function fixedSnapshot(
     });
   }
   const sorted = [...byKey.values()].sort((a, b) => (a.key < b.key ? -1 : 1));
-  return { service, index: '0', instances: sorted, quarantined: [], held: 0 };
+  return { service, index: '0', instances: sorted, quarantined: [], held: [] };
 }
 
 /** Whether two snapshots say the same. The index doesn't count: it also moves when nothing of this has changed. */
 export function sameSnapshot(a: Snapshot, b: Snapshot): boolean {
   return (
     a.service === b.service &&
-    a.held === b.held &&
+    sameTexts(a.held, b.held) &&
     sameInstances(a.instances, b.instances) &&
     sameList(
       a.quarantined,
@@ -59,6 +59,22 @@ export function sameSnapshot(a: Snapshot, b: Snapshot): boolean {
 /** Whether two sorted instance lists have the same content. */
 export function sameInstances(a: readonly Instance[], b: readonly Instance[]): boolean {
   return a === b || sameList(a, b, sameInstance);
+}
+
+/**
+ * The same snapshot, made of the instances of an earlier one wherever they are equal, so that whoever compares by reference has to look
+ * only at what changed.
+ */
+export function reuseInstances(before: Snapshot | undefined, after: Snapshot): Snapshot {
+  if (before === undefined || before === after) return after;
+  let at = 0;
+  const instances = after.instances.map((instance) => {
+    // Both lists are sorted by key.
+    while ((before.instances[at]?.key ?? instance.key) < instance.key) at += 1;
+    const known = before.instances[at];
+    return known !== undefined && sameInstance(known, instance) ? known : instance;
+  });
+  return { ...after, instances };
 }
 
 /** Whether two catalogs name the same services with the same tags. */

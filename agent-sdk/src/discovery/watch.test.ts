@@ -11,7 +11,9 @@ import { consulSettings } from './environment.ts';
 import type { Catalog, Snapshot } from './instance.ts';
 import type { ReadAnswer, ReadOptions, RegistryClient, RegistryFailure } from './registry-client.ts';
 import { RegistryError } from './registry-client.ts';
-import { watchCatalog, watchService } from './watch.ts';
+import { createRecoveryBell } from './recovery-bell.ts';
+import { snapshotFromAnswer } from './snapshot.ts';
+import { watchCatalog, watchService, type WatchOptions } from './watch.ts';
 import type { WatchEvent } from './watch-event.ts';
 
 /** What the scripted registry does with one read. */
@@ -24,6 +26,7 @@ type Scripted =
       readonly afterMs?: number;
       readonly knownLeader?: boolean;
       readonly filteredByAcl?: boolean;
+      readonly lastContactMs?: number;
     }
   | { readonly failure: RegistryFailure };
 
@@ -56,8 +59,8 @@ function simulation(endMs: number, respond: (read: Read & { readonly number: num
     if ('failure' in scripted) throw new RegistryError(scripted.failure, `scripted ${scripted.failure}`);
     pass(scripted.afterMs ?? 0);
     options.signal.throwIfAborted();
-    const { index, knownLeader = true, filteredByAcl = false } = scripted;
-    return { body: body(scripted.ids), index, knownLeader, lastContactMs: 0, filteredByAcl };
+    const { index, knownLeader = true, filteredByAcl = false, lastContactMs = 0 } = scripted;
+    return { body: body(scripted.ids), index, knownLeader, lastContactMs, filteredByAcl };
   };
   const port = (id: string): number => 1000 + (id.codePointAt(0) ?? 0);
   const client: RegistryClient = {
@@ -88,9 +91,12 @@ function simulation(endMs: number, respond: (read: Read & { readonly number: num
 type Simulation = ReturnType<typeof simulation>;
 
 /** One line per event: `a b`, `a b (2 held)`, `stale timeout 1`, `live`, with its virtual time in seconds. */
-async function tell({ client, options, now }: Simulation): Promise<string[]> {
+async function tell(
+  { client, options, now }: Simulation,
+  more: Partial<WatchOptions> = {},
+): Promise<string[]> {
   const lines: string[] = [];
-  for await (const event of watchService(client, 'api', options)) {
+  for await (const event of watchService(client, 'api', { ...options, ...more })) {
     lines.push(`${String(Math.round(now() / 1000))}s ${lineOf(event)}`);
   }
   return lines;
@@ -100,7 +106,7 @@ function lineOf(event: WatchEvent<Snapshot>): string {
   if (event.kind === 'live') return 'live';
   if (event.kind === 'stale') return `stale ${event.failure} ${event.attempt}`;
   const { instances, held } = event.value;
-  return `[${instances.map(({ id }) => id).join(' ')}]${held === 0 ? '' : ` ${held} held`}`;
+  return `[${instances.map(({ id }) => id).join(' ')}]${held.length === 0 ? '' : ` ${held.length} held`}`;
 }
 
 /** An agent that has nothing more to say blocks for the whole wait. */
@@ -145,7 +151,7 @@ describe('watchService following', () => {
     for await (const event of watchService(client, 'api', { ...world.options, cluster: 'dc7' }))
       seen.push(event);
     expect(seen).toMatchObject([
-      { kind: 'value', value: { instances: [{ key: 'dc7/n1/a' }], quarantined: [{ id: 'bad' }], held: 0 } },
+      { kind: 'value', value: { instances: [{ key: 'dc7/n1/a' }], quarantined: [{ id: 'bad' }], held: [] } },
     ]);
   });
 
@@ -188,6 +194,36 @@ describe('watchService rate', () => {
     await tell(world);
     expect(world.reads.filter(({ atMs }) => atMs < 1000).length).toBeLessThanOrEqual(5);
     expect(world.reads.filter(({ atMs }) => atMs >= 60_000).length).toBeLessThanOrEqual(10);
+  });
+
+  it('asks once in a few seconds while it is forbidden to', async () => {
+    const world = simulation(120_000, () => ({ failure: 'forbidden' }));
+    await tell(world);
+    expect(world.reads.length).toBeLessThan(60);
+    expect(world.reads.length).toBeGreaterThan(30);
+  });
+
+  it('keeps looking every second or so when it is the one that watches for the end of an outage', async () => {
+    const world = simulation(120_000, () => ({ failure: 'unreachable' }));
+    await tell(world, { retryMaxMs: 1_000 });
+    const late = world.reads.filter(({ atMs }) => atMs >= 60_000).length;
+    expect(late).toBeGreaterThan(50);
+    expect(late).toBeLessThan(120);
+  });
+
+  it('wakes the others when it gets through after a failure', async () => {
+    const bell = createRecoveryBell();
+    let rings = 0;
+    const count = (): void => {
+      rings += 1;
+      bell.onRing(count);
+    };
+    bell.onRing(count);
+    const world = simulation(10_000, (read) =>
+      read.number === 1 || read.number > 3 ? blocked(['a'], '5', read) : { failure: 'unreachable' },
+    );
+    await tell(world, { bell });
+    expect(rings).toBe(1);
   });
 
   it('is bounded when every other read fails', async () => {
@@ -329,6 +365,51 @@ describe('watchService in doubt', () => {
       '[a b]',
       '[a b] 2 held',
       '[a b]',
+    ]);
+  });
+
+  it('holds what an ordinary answer took away when it was most of it, for those who ask for that', async () => {
+    const script = (read: Read & { readonly number: number }): Scripted => {
+      if (read.number === 1) return { ids: ['a', 'b', 'c'], index: '50' };
+      return read.number === 2 ? { ids: ['a'], index: '51', afterMs: 1000 } : blocked(['a'], '51', read);
+    };
+    expect(await tell(simulation(100_000, script), { maxRemovedRatio: 0.5 })).toEqual([
+      '0s [a b c]',
+      '1s [a b c] 2 held',
+      '31s [a]',
+    ]);
+    expect(await tell(simulation(100_000, script))).toEqual(['0s [a b c]', '1s [a]']);
+  });
+
+  it('weighs the first answer against a saved snapshot as after a failure', async () => {
+    const seed = snapshotFromAnswer(
+      {
+        body: ['a', 'b'].map((id) => healthRecord(id, { port: 1000 + (id.codePointAt(0) ?? 0) })),
+        index: '9',
+        knownLeader: true,
+        lastContactMs: 0,
+        filteredByAcl: false,
+      },
+      { service: 'api', cluster: 'default' },
+    );
+    const empty = simulation(100_000, (read) => blocked([], '2', read));
+    expect(await tell(empty, { seed })).toEqual(['0s [a b] 2 held', '30s []']);
+    const same = simulation(100_000, (read) => blocked(['a', 'b'], '2', read));
+    expect(await tell(same, { seed })).toEqual(['0s live']);
+  });
+
+  it('does not believe an older list of a server that is cut off from its leader', async () => {
+    const world = simulation(10_000, (read) => {
+      if (read.number === 1) return { ids: ['a', 'b'], index: '50' };
+      if (read.number <= 3) return { ids: ['a', 'old'], index: '40', lastContactMs: 90_000 };
+      return blocked(['a', 'b', 'c'], '51', read);
+    });
+    const lines = await tell(world);
+    expect(lines.map((line) => line.replace(/^\d+s /u, ''))).toEqual([
+      '[a b]',
+      'stale unavailable 1',
+      'stale unavailable 2',
+      '[a b c]',
     ]);
   });
 

@@ -1,7 +1,6 @@
 import { setMaxListeners } from 'node:events';
-import { setTimeout as delay } from 'node:timers/promises';
 
-import { backoffMs } from './backoff.ts';
+import { backoffMs, defaultBackoff, forbiddenBackoff } from './backoff.ts';
 import { stepIndex } from './consul-index.ts';
 import type { IndexStep } from './consul-index.ts';
 import type { Hold, Holdable, Suspicion } from './hold.ts';
@@ -9,9 +8,18 @@ import { holdableCatalog, holdableSnapshot, weighAnswer } from './hold.ts';
 import type { Catalog, Snapshot } from './instance.ts';
 import { createWatchPace } from './rate-limit.ts';
 import type { AnswerPace } from './rate-limit.ts';
+import type { RecoveryBell } from './recovery-bell.ts';
 import type { ReadAnswer, ReadOptions, RegistryClient } from './registry-client.ts';
 import { RegistryError } from './registry-client.ts';
-import { catalogFromAnswer, sameCatalog, sameSnapshot, snapshotFromAnswer } from './snapshot.ts';
+import {
+  catalogFromAnswer,
+  reuseInstances,
+  sameCatalog,
+  sameSnapshot,
+  snapshotFromAnswer,
+} from './snapshot.ts';
+import { isOutdated, outdatedMessage } from './outdated.ts';
+import { createPauses } from './watch-pauses.ts';
 import type { WatchEvent } from './watch-event.ts';
 
 export interface WatchOptions {
@@ -21,6 +29,17 @@ export interface WatchOptions {
   readonly waitMs?: number;
   /** How long what a suspicious answer took away is kept; see `Snapshot.held`. Default 30 s; 0 believes everything at once. */
   readonly holdMs?: number;
+  /**
+   * An answer that takes away more than this share of the instances that could serve is suspicious by that alone. Default 1: never. For
+   * those who can find out about each instance themselves, and let go of the dead.
+   */
+  readonly maxRemovedRatio?: number;
+  /** What is believed before the first answer: a snapshot that was saved. The first answer is then weighed like one after a failure. */
+  readonly seed?: Snapshot;
+  /** Longest pause between two attempts that fail. Default 15 s. */
+  readonly retryMaxMs?: number;
+  /** Shared by the watches of one registry, so that all go on as soon as one can. Default: none. */
+  readonly bell?: RecoveryBell;
   /** The operator's name for the registry: first part of every `Instance.key`. Default `default`. */
   readonly cluster?: string;
   /** Monotonic ms. Default `performance.now`. */
@@ -48,8 +67,11 @@ export function watchService(
       decode: (answer) => snapshotFromAnswer(answer, context),
       same: sameSnapshot,
       holdable: holdableSnapshot,
+      reuse: reuseInstances,
+      records: ({ instances, quarantined }) => instances.length + quarantined.length,
     },
     options,
+    options.seed,
   );
 }
 
@@ -64,8 +86,13 @@ export function watchCatalog(
       decode: catalogFromAnswer,
       same: sameCatalog,
       holdable: holdableCatalog,
+      reuse: (_before, after) => after,
+      // A name with its tags is a small part of what an instance's record is.
+      records: ({ services }) => Object.keys(services).length / 10,
     },
-    options,
+    // What a shorter catalog stops is watches only, and those are kept while instances are known.
+    { ...options, maxRemovedRatio: 1 },
+    undefined,
   );
 }
 
@@ -76,10 +103,18 @@ interface Source<T, Item> {
   decode(answer: ReadAnswer): T;
   same(a: T, b: T): boolean;
   readonly holdable: Holdable<T, Item>;
+  /** The value, with parts of an earlier one where they are equal. */
+  reuse(before: T | undefined, value: T): T;
+  /** How much there was to read. */
+  records(value: T): number;
 }
 
 /** Gives each iteration its own end, so that leaving it also cancels a read that is under way. */
-function watch<T, Item>(source: Source<T, Item>, options: WatchOptions): AsyncIterable<WatchEvent<T>> {
+function watch<T, Item>(
+  source: Source<T, Item>,
+  options: WatchOptions,
+  seed: T | undefined,
+): AsyncIterable<WatchEvent<T>> {
   return {
     [Symbol.asyncIterator]() {
       const end = new AbortController();
@@ -90,7 +125,7 @@ function watch<T, Item>(source: Source<T, Item>, options: WatchOptions): AsyncIt
       setMaxListeners(0, options.signal);
       options.signal.addEventListener('abort', stop, { once: true });
       if (options.signal.aborted) stop();
-      const events = follow(source, options, end.signal);
+      const events = follow(source, options, { signal: end.signal, seed });
       const finish = (): void => {
         options.signal.removeEventListener('abort', stop);
         end.abort();
@@ -114,15 +149,18 @@ function watch<T, Item>(source: Source<T, Item>, options: WatchOptions): AsyncIt
 async function* follow<T, Item>(
   source: Source<T, Item>,
   options: WatchOptions,
-  signal: AbortSignal,
+  { signal, seed }: { readonly signal: AbortSignal; readonly seed: T | undefined },
 ): AsyncGenerator<WatchEvent<T>, undefined, undefined> {
-  const { waitMs = 60_000, holdMs = 30_000, now = () => performance.now(), random = Math.random } = options;
-  const sleep = quietly(options.sleep ?? ((ms, until) => delay(ms, undefined, { signal: until })));
+  const { waitMs = 60_000, holdMs = 30_000, maxRemovedRatio = 1, now = () => performance.now() } = options;
+  const { random = Math.random, retryMaxMs = defaultBackoff.maxMs } = options;
+  const pauses = createPauses(options, signal);
   const pace = createWatchPace();
-  let believed: T | undefined;
+  let believed = seed;
+  let believedIndex = '0';
   let hold: Hold<Item> | undefined;
   let index = '0';
   let failures = 0;
+  let confirmed: 'yes' | 'no' = seed === undefined ? 'yes' : 'no';
   let filtered = false;
 
   const ended = (): boolean => signal.aborted;
@@ -133,39 +171,45 @@ async function* follow<T, Item>(
     const holdLeftMs = hold === undefined ? Infinity : hold.untilMs - startedMs;
     const asked = holdLeftMs <= 0 ? '0' : index;
     const blockMs = Math.ceil(Math.min(waitMs, Math.max(1, holdLeftMs)));
-    const result = await attempt(source, { signal, index: asked, waitMs: blockMs });
+    const result = await attempt(source, { signal, index: asked, waitMs: blockMs }, believedIndex);
     if (ended()) return;
 
     if ('error' in result) {
       index = '0';
       failures += 1;
-      const retryInMs = backoffMs(failures, random());
+      confirmed = 'no';
       const { failure, message } = result.error;
+      const bounds = failure === 'forbidden' ? forbiddenBackoff : defaultBackoff;
+      const retryInMs = backoffMs(failures, random(), {
+        ...bounds,
+        maxMs: Math.max(bounds.minMs, Math.min(bounds.maxMs, retryMaxMs)),
+      });
       yield { kind: 'stale', attempt: failures, failure, message, retryInMs };
-      await sleep(retryInMs, signal);
+      await pauses.afterFailure(retryInMs, random());
       continue;
     }
 
-    const step = stepIndex(asked, result.answer.index);
-    const suspicion = suspect(result.answer, step, { failures, filtered });
-    const belief = weighAnswer(source.holdable, {
-      believed,
-      answer: result.value,
-      suspicion,
-      hold,
-      nowMs: now(),
-      holdMs,
-    });
+    const { answer } = result;
+    const value = source.reuse(believed, result.value);
+    const step = stepIndex(asked, answer.index);
+    const suspicion = suspect(answer, step, { confirmed, filtered });
+    const facts = { believed, answer: value, suspicion, hold, nowMs: now(), holdMs, maxRemovedRatio };
+    const belief = weighAnswer(source.holdable, facts);
     const changed = believed === undefined || !source.same(believed, belief.value);
-    const recovered = failures > 0;
+    const recovered = confirmed === 'no';
+    if (failures > 0) options.bell?.ring();
     index = step.next;
+    believedIndex = answer.index ?? '0';
     hold = belief.hold;
     failures = 0;
-    filtered = result.answer.filteredByAcl;
+    confirmed = 'yes';
+    filtered = answer.filteredByAcl;
     const elapsedMs = now() - startedMs;
     const idle = asked !== '0' && elapsedMs >= blockMs * 0.9;
+    const followable = step.kind !== 'none';
+    const records = source.records(value);
     const pauseMs = pace.after(
-      answerPace({ changed, idle, recovered, followable: step.kind !== 'none' }, elapsedMs),
+      answerPace({ changed, idle, recovered, followable, records }, elapsedMs),
       now(),
     );
 
@@ -175,7 +219,7 @@ async function* follow<T, Item>(
     } else if (recovered) {
       yield { kind: 'live' };
     }
-    if (pauseMs > 0) await sleep(pauseMs, signal);
+    if (pauseMs > 0) await pauses.plain(pauseMs);
   }
 }
 
@@ -185,19 +229,28 @@ interface AnswerFacts {
   readonly recovered: boolean;
   /** Whether the next read can block. */
   readonly followable: boolean;
+  readonly records: number;
 }
 
-function answerPace({ changed, idle, recovered, followable }: AnswerFacts, elapsedMs: number): AnswerPace {
-  if (changed) return { kind: 'changed' };
+function answerPace(facts: AnswerFacts, elapsedMs: number): AnswerPace {
+  const { changed, idle, recovered, followable, records } = facts;
+  if (changed) return { kind: 'changed', records };
   if (idle) return { kind: 'idle' };
   return recovered && followable ? { kind: 'recovered' } : { kind: 'early', elapsedMs };
 }
 
 type Attempt<T> = { readonly answer: ReadAnswer; readonly value: T } | { readonly error: RegistryError };
 
-async function attempt<T, Item>(source: Source<T, Item>, read: ReadOptions): Promise<Attempt<T>> {
+async function attempt<T, Item>(
+  source: Source<T, Item>,
+  read: ReadOptions,
+  believedIndex: string,
+): Promise<Attempt<T>> {
   try {
     const answer = await source.read(read);
+    if (isOutdated(answer, believedIndex)) {
+      return { error: new RegistryError('unavailable', outdatedMessage(answer)) };
+    }
     return { answer, value: source.decode(answer) };
   } catch (error) {
     if (error instanceof RegistryError) return { error };
@@ -214,22 +267,11 @@ async function attempt<T, Item>(source: Source<T, Item>, read: ReadOptions): Pro
 function suspect(
   answer: ReadAnswer,
   step: IndexStep,
-  before: { readonly failures: number; readonly filtered: boolean },
+  before: { readonly confirmed: 'yes' | 'no'; readonly filtered: boolean },
 ): Suspicion {
-  if (before.failures > 0 || answer.knownLeader === false) return 'trouble';
+  if (before.confirmed === 'no') return 'after_failure';
+  if (answer.knownLeader === false) return 'no_leader';
   // The same index with other content means that not the registry changed, but what we may see of it.
-  if (step.kind === 'backwards' || step.kind === 'same') return 'doubt';
-  return answer.filteredByAcl && !before.filtered ? 'doubt' : 'none';
-}
-
-function quietly(
-  sleep: (ms: number, signal: AbortSignal) => Promise<unknown>,
-): (ms: number, signal: AbortSignal) => Promise<void> {
-  return async (ms, signal) => {
-    try {
-      await sleep(ms, signal);
-    } catch (error) {
-      if (!signal.aborted) throw error;
-    }
-  };
+  if (step.kind === 'backwards' || step.kind === 'same') return 'index';
+  return answer.filteredByAcl && !before.filtered ? 'filtered' : 'none';
 }

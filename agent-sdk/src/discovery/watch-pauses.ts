@@ -1,0 +1,56 @@
+import { setTimeout as delay } from 'node:timers/promises';
+
+import type { RecoveryBell } from './recovery-bell.ts';
+
+/** What a watch waits with. */
+export interface PauseOptions {
+  /** Waits; may reject or resolve early when the signal aborts. Default: a timer. */
+  readonly sleep?: (ms: number, signal: AbortSignal) => Promise<unknown>;
+  readonly bell?: RecoveryBell;
+}
+
+/** The pauses of one watch; all end with its signal. */
+export interface Pauses {
+  plain(ms: number): Promise<void>;
+  /** Ends early when another watch has got through: then after a part of {@link wakeSpreadMs} only. `random` is in [0, 1). */
+  afterFailure(ms: number, random: number): Promise<void>;
+}
+
+/** Over how long the watches of a process spread when all are woken at once. */
+export const wakeSpreadMs = 250;
+
+const rung = 'the registry answers again';
+
+export function createPauses(options: PauseOptions, signal: AbortSignal): Pauses {
+  const { bell } = options;
+  const sleep =
+    options.sleep ?? ((ms: number, until: AbortSignal) => delay(ms, undefined, { signal: until }));
+
+  const plain = async (ms: number, until: AbortSignal = signal): Promise<void> => {
+    try {
+      await sleep(ms, until);
+    } catch (error) {
+      if (!until.aborted) throw error;
+    }
+  };
+
+  return {
+    plain,
+    async afterFailure(ms, random) {
+      if (bell === undefined) return plain(ms);
+      const end = new AbortController();
+      const finish = (): void => {
+        end.abort();
+      };
+      const forget = bell.onRing(() => {
+        end.abort(rung);
+      });
+      signal.addEventListener('abort', finish, { once: true });
+      if (!signal.aborted) await plain(ms, end.signal);
+      signal.removeEventListener('abort', finish);
+      forget();
+      // Hundreds of watches hear the same bell; the registry that has just come back should not feel it.
+      if (end.signal.reason === rung) await plain(random * wakeSpreadMs);
+    },
+  };
+}
