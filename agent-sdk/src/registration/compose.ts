@@ -2,7 +2,8 @@ import type { RegistryClient } from '../discovery/registry-client.ts';
 
 import { advertisedAddress, probeRoute } from './advertised-address.ts';
 import { bounded, sleep, systemClock } from './clock.ts';
-import { createInstanceId } from './instance-id.ts';
+import { createGateways } from './gateways.ts';
+import type { IdentityAnswer } from './identity-answer.ts';
 import { createLineLog, createReport } from './log.ts';
 import type { Report, ServiceLog } from './log.ts';
 import { createRegistrar } from './registrar.ts';
@@ -23,6 +24,9 @@ const exitGuard = createExitGuard(process);
 /** What the two public calls know when everything is ready to be announced. */
 export interface Announcement {
   readonly checked: CheckedOptions;
+  readonly id: string;
+  /** Whether this process says who it is when a gateway connects. */
+  readonly identity: IdentityAnswer['state'];
   readonly client: RegistryClient;
   readonly port: number;
   /** The IP address that we bound, undefined when somebody else listens. */
@@ -36,7 +40,7 @@ export interface Announcement {
  * 2 s at most, and registering goes on in the background. Rejects with ServiceError `address_refused`, and with nothing else.
  */
 export async function announce(announcement: Announcement): Promise<ServiceHandle> {
-  const { checked, client, port, bound, closing, report } = announcement;
+  const { checked, id, identity, client, port, bound, closing, report } = announcement;
   const address = () =>
     advertisedAddress(
       { configured: checked.address, bound, consul: checked.consul.address.value },
@@ -44,10 +48,10 @@ export async function announce(announcement: Announcement): Promise<ServiceHandl
     );
   await refuseBadAddress(address);
 
-  const id = checked.id ?? createInstanceId(checked.name);
   const facts = {
     ...checked,
     id,
+    identity,
     port,
     pid: process.pid,
     started: new Date().toISOString(),
@@ -64,7 +68,15 @@ export async function announce(announcement: Announcement): Promise<ServiceHandl
     id,
     name: checked.name,
     port,
+    acknowledgeTimeoutMs: checked.acknowledgeTimeoutMs,
     propagationMs: checked.propagationMs,
+    gateways: createGateways({
+      client,
+      gateways: checked.gateways,
+      service: checked.name,
+      id,
+      clock: systemClock,
+    }),
     registrar,
     client,
     closing,

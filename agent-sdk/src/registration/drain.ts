@@ -1,12 +1,13 @@
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
-import type { Socket } from 'node:net';
+import { Socket } from 'node:net';
 
 import { sleep } from './clock.ts';
 import type { Clock } from './clock.ts';
+import { interceptEmissions } from './emissions.ts';
 
 /** How the connections ended. */
 export interface DrainResult {
-  /** Connections that were still busy at the deadline and were cut. */
+  /** Connections that were still busy towards the end and were cut: upgraded ones a few at a time, the rest at the deadline. */
   readonly cut: number;
 }
 
@@ -32,12 +33,14 @@ export interface Drain {
   readonly finish: (limits: DrainLimits) => Promise<DrainResult>;
 }
 
-/** How often connections that became idle without an answer of ours are looked for. */
+/** How often connections that became idle are looked for; one counts as idle when nothing has come on it since the last look. */
 const sweepMs = 100;
 /** A client that connected and said nothing (a browser's speculative connection) is not waited for any longer than this. */
 const silentGraceMs = 500;
 /** Endless answers that began before the announcement look like requests that may be followed by another: not waited for longer. */
 const goodbyeLatestMs = 1_000;
+/** The part of the time, at its end, over which upgraded connections are cut, so that their clients don't all come back at once. */
+const cutShare = 0.3;
 /** For the server to notice that its last sockets were destroyed. */
 const cutMs = 1_000;
 
@@ -49,6 +52,9 @@ const cutMs = 1_000;
 export function createDrain(server: Server, clock: Clock): Drain {
   const sockets = new Set<Socket>();
   const responses = new Set<ServerResponse>();
+  const upgraded = new Set<Socket>();
+  /** Bytes that had come at the last sweep. */
+  const readBefore = new WeakMap<Socket, number>();
   let phase: 'open' | 'announced' | 'closing' = 'open';
   /** When an answer ended that had promised to keep its connection, because it had begun before the announcement. */
   let keptAtMs = -Infinity;
@@ -58,6 +64,15 @@ export function createDrain(server: Server, clock: Clock): Drain {
     socket.once('close', () => {
       sockets.delete(socket);
     });
+  });
+  interceptEmissions(server, (event, [, socket]) => {
+    if ((event === 'upgrade' || event === 'connect') && socket instanceof Socket) {
+      upgraded.add(socket);
+      socket.once('close', () => {
+        upgraded.delete(socket);
+      });
+    }
+    return 'pass';
   });
   // In front of the application's listener, which may answer at once.
   server.prependListener('request', (_request: IncomingMessage, response: ServerResponse) => {
@@ -84,6 +99,31 @@ export function createDrain(server: Server, clock: Clock): Drain {
     }
   };
 
+  /** Whether no request can be on its way: a client may have sent one on a connection that looks idle to us. */
+  const quiet = (): boolean => {
+    const busy = new Set([...responses].map((response) => response.socket));
+    let moved = false;
+    for (const socket of sockets) {
+      if (!busy.has(socket) && !upgraded.has(socket) && readBefore.get(socket) !== socket.bytesRead) {
+        moved = true;
+      }
+      readBefore.set(socket, socket.bytesRead);
+    }
+    return !moved;
+  };
+
+  /** Cuts an even share of the upgraded connections, any of them. What was written to them still goes out. */
+  const cutSome = (share: number): readonly Socket[] => {
+    const order = [...upgraded].map((socket) => ({ socket, rank: clock.random() }));
+    order.sort((a, b) => a.rank - b.rank);
+    const chosen = order.slice(0, Math.ceil(order.length * share)).map(({ socket }) => socket);
+    for (const socket of chosen) {
+      upgraded.delete(socket);
+      socket.destroySoon();
+    }
+    return chosen;
+  };
+
   return {
     announce,
     async finish({ timeoutMs, goodbye }) {
@@ -93,16 +133,17 @@ export function createDrain(server: Server, clock: Clock): Drain {
       const sinceMs = clock.nowMs();
       const elapsedMs = () => clock.nowMs() - sinceMs;
       const whenClosed = new Promise<void>((resolve) => {
-        server.close(() => {
+        closeListener(server, () => {
           closed.abort();
           resolve();
         });
       });
+      const cut = new Set<Socket>();
       let farewell: 'due' | 'said' = goodbye === undefined ? 'said' : 'due';
       while (!closed.signal.aborted && elapsedMs() < timeoutMs) {
         const kept = [...responses].some((response) => response.shouldKeepAlive);
         // The client may have sent its next request before it can know; that one is answered, with Connection: close.
-        const settled = clock.nowMs() - keptAtMs >= sweepMs;
+        const settled = quiet() && clock.nowMs() - keptAtMs >= sweepMs;
         if (settled) {
           server.closeIdleConnections();
         }
@@ -113,19 +154,46 @@ export function createDrain(server: Server, clock: Clock): Drain {
         if (elapsedMs() >= silentGraceMs) {
           destroyAll([...sockets].filter((socket) => socket.bytesRead === 0));
         }
-        await sleep(clock, Math.min(sweepMs, Math.max(1, timeoutMs - elapsedMs())), closed.signal);
+        const leftMs = Math.max(1, timeoutMs - elapsedMs());
+        const ending = leftMs <= timeoutMs * cutShare;
+        const pauseMs = Math.min(ending ? sweepMs * (0.5 + clock.random()) : sweepMs, leftMs);
+        if (ending) {
+          for (const socket of cutSome(pauseMs / leftMs)) {
+            cut.add(socket);
+          }
+        }
+        await sleep(clock, pauseMs, closed.signal);
       }
       if (closed.signal.aborted) {
-        return { cut: 0 };
+        return { cut: cut.size };
       }
-      const cut = sockets.size;
+      for (const socket of sockets) {
+        cut.add(socket);
+      }
       server.closeAllConnections();
       destroyAll(sockets);
       // A connection from before we looked at this server may be unknown to both; then this does not wait for it.
       await Promise.race([whenClosed, sleep(clock, cutMs, closed.signal)]);
-      return { cut };
+      return { cut: cut.size };
     },
   };
+}
+
+/**
+ * Stops accepting, and nothing else: `close()` of Node's server also destroys connections that look idle, at which moment a
+ * request may be on its way.
+ */
+function closeListener(server: Server, closed: () => void): void {
+  const own = Object.getOwnPropertyDescriptor(server, 'closeIdleConnections');
+  server.closeIdleConnections = () => undefined;
+  try {
+    server.close(closed);
+  } finally {
+    Reflect.deleteProperty(server, 'closeIdleConnections');
+    if (own !== undefined) {
+      Object.defineProperty(server, 'closeIdleConnections', own);
+    }
+  }
 }
 
 function destroyAll(sockets: Iterable<Socket>): void {

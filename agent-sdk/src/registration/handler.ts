@@ -46,7 +46,7 @@ export function createApplication(handler: unknown): Application {
 }
 
 function recognise(handler: unknown): Application {
-  if (handler instanceof Server || handler instanceof SecureServer) {
+  if (isServer(handler)) {
     return plainApplication(handler);
   }
   if (isFastifyLike(handler)) {
@@ -105,12 +105,17 @@ function fastifyApplication(app: FastifyLike): Application {
   };
 }
 
+/** Whether it is a server of node:http or node:https. */
+export function isServer(value: unknown): value is Server {
+  return value instanceof Server || value instanceof SecureServer;
+}
+
 function isFastifyLike(handler: unknown): handler is FastifyLike {
   return (
     typeof handler === 'object' &&
     handler !== null &&
     'server' in handler &&
-    (handler.server instanceof Server || handler.server instanceof SecureServer) &&
+    isServer(handler.server) &&
     ['ready', 'listen', 'close'].every(
       (name) => name in handler && typeof Reflect.get(handler, name) === 'function',
     )

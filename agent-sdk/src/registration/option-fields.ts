@@ -15,8 +15,8 @@ import type { CheckedOptions } from './validate-options.ts';
 export type Environment = Readonly<Record<string, string | undefined>>;
 
 export const dayMs = 86_400_000;
-/** Consul's meta limits leave 64 pairs; four are ours. */
-const metaPairs = 60;
+/** Consul takes 64 pairs; up to five are ours. */
+const metaPairs = 59;
 const reservedMeta = new Set(['version', 'weight', 'pid', 'started']);
 
 /** How to reach Consul: options, then `CONSUL_*`. */
@@ -158,7 +158,7 @@ export function readMeta(read: OptionReader): Readonly<Record<string, string>> {
   if (entries.length > metaPairs) {
     read.problem(
       'meta',
-      `has ${entries.length} pairs; Consul takes 64, of which four are ours, so at most ${metaPairs}`,
+      `has ${entries.length} pairs; Consul takes 64, of which five are ours, so at most ${metaPairs}`,
     );
   }
   for (const [key, value] of entries) {
@@ -167,6 +167,11 @@ export function readMeta(read: OptionReader): Readonly<Record<string, string>> {
       read.problem(
         place,
         key === 'weight' || key === 'version' ? `is ours; use the option ${key}` : 'is ours; use another key',
+      );
+    } else if (key.toLowerCase().startsWith('roundhouse-')) {
+      read.problem(
+        place,
+        'is ours: keys that begin with roundhouse- tell gateways what this SDK vouches for',
       );
     } else if (!/^[A-Za-z0-9_-]{1,128}$/u.test(key) || key.startsWith('consul-')) {
       read.problem(

@@ -1,3 +1,5 @@
+import type { Server } from 'node:http';
+
 import type { ConsulOptions } from '../discovery/environment.ts';
 
 import type { ServiceHandler } from './handler.ts';
@@ -19,6 +21,11 @@ export interface RegisterOptions {
   readonly name: string;
   /** The port the process listens on. */
   readonly port: number;
+  /**
+   * The server that listens there. It then says who it is when a gateway asks on a new connection, so that no request reaches a
+   * stranger who got the port after this process. Default: none; gateways trust the registration then.
+   */
+  readonly server?: Server | undefined;
   /** Path prefixes to claim at the gateway; a text is `/prefix` or `host/prefix`. Default: none. */
   readonly routes?: readonly (string | ServiceRoute)[] | undefined;
   /** The address to register. Default: `ADDRESS`, else where it is bound to, else the local address on the route to Consul. */
@@ -27,7 +34,7 @@ export interface RegisterOptions {
   readonly id?: string | undefined;
   /** Further Consul tags. The service's name and one `urlprefix-` tag per route are added. */
   readonly tags?: readonly string[] | undefined;
-  /** Further Consul meta: at most 60 pairs, keys of `[A-Za-z0-9_-]` up to 128, values up to 512 bytes. */
+  /** Further Consul meta: at most 59 pairs, keys of `[A-Za-z0-9_-]` up to 128, none that begins with `roundhouse-`, values up to 512 bytes. */
   readonly meta?: Readonly<Record<string, string>> | undefined;
   /** Shown in Consul as `Meta.version`. Default: none. */
   readonly version?: string | undefined;
@@ -39,10 +46,27 @@ export interface RegisterOptions {
   readonly ttlMs?: number | undefined;
   /** Dead for this long, Consul forgets the instance. Default and Consul's minimum: 60 s. */
   readonly deregisterCriticalAfterMs?: number | undefined;
-  /** At stop, between announcing it in Consul and closing the listener: time for gateways to notice. Default 500, at most 60 s. */
+  /**
+   * The name under which gateways are registered (their setting `announce`). At a stop the listener closes as soon as all of them
+   * have confirmed that they send nothing new; after the start they are asked whether this instance is live. `off`: nobody is
+   * asked. Default `roundhouse`.
+   */
+  readonly gateways?: string | undefined;
+  /** At stop, how long gateways are waited for at most, all together; those that have not confirmed are named. Default 5 s, at most 60 s. */
+  readonly acknowledgeTimeoutMs?: number | undefined;
+  /**
+   * At stop, the time between announcing it in Consul and closing the listener where nobody confirms: no gateway is registered, one
+   * can't be asked, Consul can't be told, or `gateways` is `off` because somebody else balances too. Default 500, at most 60 s.
+   */
   readonly propagationMs?: number | undefined;
   /** At stop, how long requests in flight may take after that. For registerService: how long `close` may take. Default 10 s. */
   readonly drainTimeoutMs?: number | undefined;
+  /**
+   * `answer` (default): requests for `/.well-known/roundhouse/instance` are answered with this instance's id in front of the
+   * application, and the registration says so. `off`: not; needed where several processes share the address and port that are
+   * registered (a balancer of your own; workers of `node:cluster` are recognised).
+   */
+  readonly identity?: 'answer' | 'off' | undefined;
   /** Awaited after binding and before registering; rejecting fails the start. Default: nothing. */
   readonly ready?: (() => Promise<void>) | undefined;
   /**
@@ -62,7 +86,7 @@ export interface RegisterOptions {
 }
 
 /** What {@link startService} takes. */
-export interface ServiceOptions extends Omit<RegisterOptions, 'port'> {
+export interface ServiceOptions extends Omit<RegisterOptions, 'port' | 'server'> {
   /** A Fastify instance, an http.Server, an Express app, or any `(request, response) => …`. */
   readonly handler: ServiceHandler;
   /**
@@ -81,6 +105,8 @@ export const defaults = {
   checkIntervalMs: 10_000,
   ttlMs: 15_000,
   deregisterCriticalAfterMs: 60_000,
+  gateways: 'roundhouse',
+  acknowledgeTimeoutMs: 5_000,
   propagationMs: 500,
   drainTimeoutMs: 10_000,
 } as const;

@@ -2,6 +2,8 @@ import { createConsulClient } from '../discovery/consul-client.ts';
 
 import { systemClock } from './clock.ts';
 import { announce, reportFor } from './compose.ts';
+import { claimIdentity } from './identity-answer.ts';
+import { createInstanceId } from './instance-id.ts';
 import type { RegisterOptions } from './options.ts';
 import { stopStep } from './service-handle.ts';
 import type { ServiceHandle } from './service-handle.ts';
@@ -10,7 +12,7 @@ import { checkRegisterOptions } from './validate-options.ts';
 
 /**
  * Announces a process that listens by itself: call it when the port is bound and can answer. Otherwise like `startService`, with
- * one difference: stopping the listener is the caller's, in the option `close`, called after gateways had time to notice.
+ * one difference: stopping the listener is the caller's, in the option `close`, called once gateways send nothing new.
  * With `signals: 'handle'` the process exits after that, so without `close` what is in flight at a signal is lost.
  */
 export async function registerService(options: RegisterOptions): Promise<ServiceHandle> {
@@ -18,6 +20,8 @@ export async function registerService(options: RegisterOptions): Promise<Service
   const report = reportFor(checked.name, options.log);
   const client = createConsulClient(checked.consul);
   const { close } = options;
+  const id = checked.id ?? createInstanceId(checked.name);
+  const identity = claimIdentity(checked.identity === 'answer' ? options.server : undefined, id);
   try {
     for (const warning of checked.warnings) {
       report('warn', 'listening', warning);
@@ -25,6 +29,8 @@ export async function registerService(options: RegisterOptions): Promise<Service
     await ready(options.ready);
     return await announce({
       checked,
+      id,
+      identity: identity.state,
       client,
       port: checked.port,
       bound: undefined,
@@ -38,12 +44,14 @@ export async function registerService(options: RegisterOptions): Promise<Service
               report,
             });
           }
+          identity.release();
         },
       },
       report,
     });
   } catch (error) {
     client.close();
+    identity.release();
     throw error;
   }
 }

@@ -128,6 +128,7 @@ const facts = {
   started: '2026-01-01T00:00:00.000Z',
   ttlMs: 15_000,
   deregisterCriticalAfterMs: 60_000,
+  identity: 'none' as const,
   httpCheck: undefined,
 };
 

@@ -50,6 +50,8 @@ export interface Registrar {
   readonly state: RegistrationState;
   /** Begins. Resolves when the first attempt has ended, well or badly; the work goes on until {@link leave}. Call once. */
   start(): Promise<void>;
+  /** Resolves with the first registration, or when it is told to leave before there was one. Never rejects. */
+  readonly first: Promise<'registered' | 'left'>;
   /**
    * Ends heartbeats and all further attempts, and puts the instance into maintenance. Resolves with `announced` when Consul
    * knows, `unknown` when it could not be told, `never_registered` when there was nothing to tell. Never rejects; bounded.
@@ -78,6 +80,10 @@ export function createRegistrar(parts: RegistrarParts): Registrar {
   let instanceId: string | undefined;
   let cleanedAddress: string | undefined;
   let loop: Promise<void> = Promise.resolve();
+  let settleFirst: (how: 'registered' | 'left') => void = () => undefined;
+  const first = new Promise<'registered' | 'left'>((resolve) => {
+    settleFirst = resolve;
+  });
   let outage: { kind: string; remindAtMs: number } | undefined;
 
   const call = <T>(what: (signal: AbortSignal) => Promise<T>, timeoutMs = timing.callTimeoutMs): Promise<T> =>
@@ -136,6 +142,7 @@ export function createRegistrar(parts: RegistrarParts): Registrar {
     const before = state;
     state = { state: 'registered', lastError: undefined, address };
     outage = undefined;
+    settleFirst('registered');
     if (before.state !== 'registered') {
       report('info', 'registered', registeredLine(definition, client.description));
     } else if (before.address !== address) {
@@ -205,6 +212,7 @@ export function createRegistrar(parts: RegistrarParts): Registrar {
 
   async function leave(): Promise<'announced' | 'unknown' | 'never_registered'> {
     leaving.abort();
+    settleFirst('left');
     const cancel = clock.setTimer(leaveTimeoutMs, () => {
       cutting.abort(new RegistryError('timeout', 'The service is stopping'));
     });
@@ -269,6 +277,7 @@ export function createRegistrar(parts: RegistrarParts): Registrar {
       new Promise((resolve) => {
         loop = run(resolve).finally(resolve);
       }),
+    first,
     leave,
     forget,
   };

@@ -14,6 +14,7 @@ const facts = {
   started: '2026-01-01T00:00:00.000Z',
   ttlMs: 15_000,
   deregisterCriticalAfterMs: 60_000,
+  identity: 'none' as const,
   httpCheck: { path: '/healthz', intervalMs: 2_000 },
 };
 
@@ -45,6 +46,12 @@ describe('service definition', () => {
           DeregisterCriticalServiceAfter: '60000ms',
         },
       ],
+    });
+  });
+
+  it('promises an answer to the identity question only where one is given', () => {
+    expect(serviceDefinition({ ...facts, identity: 'answering' }, '10.0.0.4').Meta).toMatchObject({
+      'roundhouse-identity': '1',
     });
   });
 

@@ -1,5 +1,6 @@
 import { isIPv6 } from 'node:net';
 
+import { identityMetaKey, identityMetaValue } from '../discovery/identity.ts';
 import type { CheckDefinition, ServiceDefinition } from '../discovery/registry-client.ts';
 
 /** What is registered, apart from the advertised address, which may change while the service runs. */
@@ -18,6 +19,8 @@ export interface InstanceFacts {
   readonly started: string;
   readonly ttlMs: number;
   readonly deregisterCriticalAfterMs: number;
+  /** Whether the process says who it is when asked; gateways send nothing to somebody who can't after this promise. */
+  readonly identity: 'answering' | 'none';
   readonly httpCheck: { readonly path: string; readonly intervalMs: number } | undefined;
 }
 
@@ -49,6 +52,7 @@ export function serviceDefinition(facts: InstanceFacts, address: string): Servic
       weight: String(facts.weight),
       pid: String(facts.pid),
       started: facts.started,
+      ...(facts.identity === 'answering' ? { [identityMetaKey]: identityMetaValue } : {}),
       ...facts.meta,
     },
     Weights: { Passing: facts.weight, Warning: 1 },

@@ -1,8 +1,10 @@
 import type { RegistryClient } from '../discovery/registry-client.ts';
 
-import { bounded, sleep } from './clock.ts';
+import { bounded } from './clock.ts';
 import type { Clock } from './clock.ts';
+import type { GatewayReport, Gateways } from './gateways.ts';
 import type { Report } from './log.ts';
+import { confirmLive, drained } from './propagation.ts';
 import type { Registrar, RegistrationState } from './registrar.ts';
 import { describeError } from './service-error.ts';
 import type { ExitGuard } from './signals.ts';
@@ -18,7 +20,13 @@ export interface ServiceHandle extends AsyncDisposable {
   /** Where the registration stands right now. */
   readonly registration: RegistrationState;
   /**
-   * Announces the end in Consul, waits for gateways to notice, closes the listener, finishes what is in flight, deregisters.
+   * What the gateways say once this instance is registered: settles as soon as it is live on all of them, else 5 s later, and at a
+   * stop. Without gateways the list is empty. Never rejects.
+   */
+  readonly live: Promise<GatewayReport>;
+  /**
+   * Announces the end in Consul, waits until all gateways have confirmed that they send nothing new (or for a fixed time, where
+   * there are none), closes the listener, finishes what is in flight, deregisters.
    * Never rejects, always ends: every step is bounded. Called again it returns the same promise. Does not exit the process.
    */
   stop(): Promise<void>;
@@ -26,9 +34,9 @@ export interface ServiceHandle extends AsyncDisposable {
 
 /** One step of a stop that is the kind of service's own. */
 export interface Closing {
-  /** Before the propagation wait, while everything is still served. */
+  /** Once Consul knows, before gateways are waited for: everything is still served. */
   readonly announce: () => void;
-  /** After it: stop accepting, finish, clean up. Bounded by itself. */
+  /** After that: stop accepting, finish, clean up. Bounded by itself. */
   readonly close: () => Promise<void>;
 }
 
@@ -37,7 +45,9 @@ export interface HandleParts {
   readonly id: string;
   readonly name: string;
   readonly port: number;
+  readonly acknowledgeTimeoutMs: number;
   readonly propagationMs: number;
+  readonly gateways: Gateways;
   readonly registrar: Registrar;
   readonly client: RegistryClient;
   readonly closing: Closing;
@@ -49,16 +59,20 @@ export interface HandleParts {
 
 /** Puts a handle together and, if asked, under the guard. The order of a stop is in here. */
 export function createServiceHandle(parts: HandleParts): ServiceHandle {
-  const { registrar, closing, clock, report } = parts;
+  const { registrar, closing, report } = parts;
   let stopping: Promise<void> | undefined;
   let reason = 'stopping';
 
+  /** Ends the question whether the gateways took the instance up. */
+  const leaving = new AbortController();
+
   async function run(): Promise<void> {
     report('info', 'stopping', reason);
-    closing.announce();
+    leaving.abort();
     const left = await registrar.leave();
+    closing.announce();
     if (left !== 'never_registered') {
-      await sleep(clock, parts.propagationMs);
+      await drained(parts, left);
     }
     await closing.close();
     await registrar.forget();
@@ -67,6 +81,7 @@ export function createServiceHandle(parts: HandleParts): ServiceHandle {
     report('info', 'stopped', 'stopped');
   }
 
+  const live = registrar.first.then(() => confirmLive(parts, leaving.signal));
   const stop = (): Promise<void> => (stopping ??= run());
   const release =
     parts.guard?.add({
@@ -92,6 +107,7 @@ export function createServiceHandle(parts: HandleParts): ServiceHandle {
     get registration() {
       return registrar.state;
     },
+    live,
     stop,
     [Symbol.asyncDispose]: stop,
   };

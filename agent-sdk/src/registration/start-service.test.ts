@@ -21,6 +21,11 @@ async function startAgent(port = 0) {
   const server = createServer((incoming, response) => {
     void read(incoming).then((body) => {
       const path = decodeURIComponent((incoming.url ?? '').replace(/\?.*$/u, ''));
+      if (path.startsWith('/v1/health/')) {
+        // No gateway is registered.
+        response.setHeader('content-type', 'application/json').end('[]');
+        return;
+      }
       calls.push(path.replace('/v1/agent/', ''));
       const id = path.split('/').at(-1) ?? '';
       if (path.endsWith('/register')) {

@@ -11,6 +11,8 @@ import { createDrain } from './drain.ts';
 import type { Drain } from './drain.ts';
 import { createApplication } from './handler.ts';
 import type { Application } from './handler.ts';
+import { claimIdentity } from './identity-answer.ts';
+import { createInstanceId } from './instance-id.ts';
 import type { Report } from './log.ts';
 import type { ServiceOptions } from './options.ts';
 import { ServiceError, describeError } from './service-error.ts';
@@ -23,7 +25,8 @@ const hookTimeoutMs = 5_000;
 
 /**
  * Serves and announces it: binds a port, waits until the application is ready, registers in Consul and keeps it so; on SIGTERM,
- * SIGINT or a fatal error it leaves without failing a request.
+ * SIGINT or a fatal error it leaves without failing a request. Gateways that open a connection may ask it who it is, which is
+ * answered in front of the application.
  *
  * Resolves once the service is bound and ready, normally registered too. A Consul that is down does not keep a service from
  * serving: that is said on the log and registering goes on in the background. Rejects with {@link ServiceError}, then nothing is
@@ -34,6 +37,8 @@ export async function startService(options: ServiceOptions): Promise<ServiceHand
   const app = createApplication(options.handler);
   const report = reportFor(checked.name, options.log);
   const client = createConsulClient(checked.consul);
+  const id = checked.id ?? createInstanceId(checked.name);
+  const identity = claimIdentity(checked.identity === 'answer' ? app.server : undefined, id);
   const drain = createDrain(app.server, systemClock);
   const ours = !isListening(app);
   const finish = () =>
@@ -57,10 +62,18 @@ export async function startService(options: ServiceOptions): Promise<ServiceHand
     await ready(options.ready);
     const handle = await announce({
       checked,
+      id,
+      identity: identity.state,
       client,
       port: bound.port,
       bound: bound.address,
-      closing: { announce: drain.announce, close: finish },
+      closing: {
+        announce: drain.announce,
+        close: async () => {
+          await finish();
+          identity.release();
+        },
+      },
       report,
     });
     // Somebody may close the server behind our back; then nothing answers here any more, and Consul should know.
@@ -71,6 +84,7 @@ export async function startService(options: ServiceOptions): Promise<ServiceHand
     return handle;
   } catch (error) {
     client.close();
+    identity.release();
     if (ours && isListening(app)) {
       await finish();
     }

@@ -1,3 +1,5 @@
+import { createServer } from 'node:http';
+
 import { describe, expect, it } from 'vitest';
 
 import type { ServiceError } from './service-error.ts';
@@ -20,7 +22,10 @@ describe('service options', () => {
       weight: 1,
       ttlMs: 15_000,
       deregisterCriticalAfterMs: 60_000,
+      gateways: 'roundhouse',
+      acknowledgeTimeoutMs: 5_000,
       propagationMs: 500,
+      identity: 'answer',
       drainTimeoutMs: 10_000,
       signals: 'handle',
       address: undefined,
@@ -36,11 +41,14 @@ describe('service options', () => {
         port: 70_000,
         routes: ['api', { host: 'x' }],
         tags: [''],
-        meta: { 'a.b': 'x', pid: '1', long: 'ä'.repeat(257) },
+        meta: { 'a.b': 'x', pid: '1', 'roundhouse-identity': '1', long: 'ä'.repeat(257) },
         weight: 0,
         ttlMs: 10,
         deregisterCriticalAfterMs: 1_000,
         signals: true,
+        gateways: 'a b',
+        identity: 'maybe',
+        acknowledgeTimeoutMs: -1,
         check: { intervalMs: 5 },
         ready: 'yes',
         address: '0.0.0.0',
@@ -57,6 +65,7 @@ describe('service options', () => {
       'tags[0]',
       'meta.a.b',
       'meta.pid',
+      'meta.roundhouse-identity is ours',
       'meta.long',
     ];
     places.push(
@@ -64,6 +73,9 @@ describe('service options', () => {
       'ttlMs',
       'deregisterCriticalAfterMs',
       'signals',
+      'gateways',
+      'identity',
+      'acknowledgeTimeoutMs',
       'check',
       'check.intervalMs',
       'ready',
@@ -110,6 +122,18 @@ describe('service options', () => {
   it('of registerService need a port', () => {
     expect(() => checkRegisterOptions({ name: 'a' }, {})).toThrow(/port is missing/);
     expect(checkRegisterOptions({ name: 'a', port: 80 }, { PORT: '90' }).port).toBe(80);
+  });
+
+  it('ask no gateways when told so, nor on behalf of a gateway', () => {
+    expect(checkServiceOptions({ name: 'a', gateways: 'off' }, {}).gateways).toBeUndefined();
+    expect(checkServiceOptions({ name: 'edge', gateways: 'Edge' }, {}).gateways).toBeUndefined();
+    expect(checkRegisterOptions({ name: 'roundhouse', port: 80 }, {}).gateways).toBeUndefined();
+  });
+
+  it('of registerService may name the server that listens, and of startService not', () => {
+    expect(checkRegisterOptions({ name: 'a', port: 80, server: createServer() }, {}).port).toBe(80);
+    expect(() => checkRegisterOptions({ name: 'a', port: 80, server: {} }, {})).toThrow(/^server must be/);
+    expect(problems({ name: 'a', server: createServer() })[0]).toMatch(/^server is no option/);
   });
 
   it('may be anything at all and are still refused with a sentence', () => {

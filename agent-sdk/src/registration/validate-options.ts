@@ -1,6 +1,7 @@
 import type { ConsulSettings } from '../discovery/environment.ts';
 
 import type { PortChoice } from './bind.ts';
+import { isServer } from './handler.ts';
 import {
   dayMs,
   readAddress,
@@ -31,8 +32,12 @@ export interface CheckedOptions {
   readonly httpCheck: { readonly path: string; readonly intervalMs: number } | undefined;
   readonly ttlMs: number;
   readonly deregisterCriticalAfterMs: number;
+  /** Undefined: none are asked. */
+  readonly gateways: string | undefined;
+  readonly acknowledgeTimeoutMs: number;
   readonly propagationMs: number;
   readonly drainTimeoutMs: number;
+  readonly identity: 'answer' | 'off';
   readonly signals: 'handle' | 'ignore';
   readonly consul: ConsulSettings;
   /** Not wrong, but worth saying once. */
@@ -48,8 +53,8 @@ export interface CheckedListenOptions {
 }
 
 const common = [
-  'name routes address id tags meta version weight check ttlMs deregisterCriticalAfterMs propagationMs',
-  'drainTimeoutMs ready close signals consul log port',
+  'name routes address id tags meta version weight check ttlMs deregisterCriticalAfterMs gateways',
+  'acknowledgeTimeoutMs propagationMs drainTimeoutMs identity ready close signals consul log port',
 ]
   .join(' ')
   .split(' ');
@@ -60,9 +65,12 @@ export function checkRegisterOptions(
   env: Environment,
 ): CheckedOptions & { readonly port: number } {
   const read = createOptionReader(options);
-  read.unknownKeys(common);
+  read.unknownKeys([...common, 'server']);
   const checked = readCommon(read, env);
   const port = read.integer('port', { min: 1, max: 65_535 });
+  if (read.has('server') && !('server' in options && isServer(options.server))) {
+    read.problem('server', 'must be a server of node:http or node:https');
+  }
   if (port === undefined && !('port' in options)) {
     read.problem('port', 'is missing: the port the process listens on');
   }
@@ -99,6 +107,12 @@ function readCommon(read: OptionReader, env: Environment): CheckedOptions {
     read.problem('name', 'is missing: the name of the service, for instance api-service');
   }
   const signals = read.text('signals', { pattern: /^(handle|ignore)$/u, allowed: "'handle' or 'ignore'" });
+  const identity = read.text('identity', { pattern: /^(answer|off)$/u, allowed: "'answer' or 'off'" });
+  const gateways =
+    read.text('gateways', {
+      pattern: /^[a-z0-9_][a-z0-9_.-]{0,127}$/iu,
+      allowed: 'the name under which gateways are registered, or off',
+    }) ?? defaults.gateways;
   read.callback('ready');
   read.callback('close');
   read.callback('log');
@@ -122,8 +136,12 @@ function readCommon(read: OptionReader, env: Environment): CheckedOptions {
     deregisterCriticalAfterMs:
       read.integer('deregisterCriticalAfterMs', { min: 60_000, max: 30 * dayMs }) ??
       defaults.deregisterCriticalAfterMs,
+    gateways: gateways === 'off' || gateways.toLowerCase() === name?.toLowerCase() ? undefined : gateways,
+    acknowledgeTimeoutMs:
+      read.integer('acknowledgeTimeoutMs', { min: 0, max: 60_000 }) ?? defaults.acknowledgeTimeoutMs,
     propagationMs: read.integer('propagationMs', { min: 0, max: 60_000 }) ?? defaults.propagationMs,
     drainTimeoutMs: read.integer('drainTimeoutMs', { min: 0, max: dayMs }) ?? defaults.drainTimeoutMs,
+    identity: identity === 'off' ? 'off' : 'answer',
     signals: signals === 'ignore' ? 'ignore' : 'handle',
     ...consul,
   };

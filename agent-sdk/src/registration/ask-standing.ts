@@ -1,0 +1,85 @@
+import { request } from 'node:http';
+import type { Agent, IncomingMessage } from 'node:http';
+
+import type { InstanceStanding } from '../discovery/standing.ts';
+import { readStanding } from '../discovery/standing.ts';
+
+import { bounded } from './clock.ts';
+import type { Clock } from './clock.ts';
+import { describeError, systemCode } from './service-error.ts';
+
+/** One question to one gateway. */
+export interface StandingQuestion {
+  readonly address: string;
+  readonly port: number;
+  /** From `standingPath`. */
+  readonly path: string;
+  readonly timeoutMs: number;
+  readonly agent: Agent;
+  readonly clock: Clock;
+  readonly signal: AbortSignal;
+}
+
+/**
+ * What came back. `silent`: nothing in time, or an answer that says "not now" (5xx). `failed`: nobody answers there, or somebody
+ * who does not know the question. The reason is for a person.
+ */
+export type StandingAnswer =
+  | { readonly kind: 'standing'; readonly standing: InstanceStanding }
+  | { readonly kind: 'silent' | 'failed'; readonly reason: string };
+
+/** A standing is a few hundred bytes; what is longer is none. */
+const maxBodyBytes = 16_384;
+
+/** Asks a gateway how an instance stands there. Never rejects; ends by its time or the signal (then `silent`). */
+export async function askStanding(question: StandingQuestion): Promise<StandingAnswer> {
+  const { clock, timeoutMs, signal } = question;
+  const late = new Error(`no answer within ${timeoutMs / 1000} s`);
+  try {
+    const { status, body } = await bounded({ clock, timeoutMs, timeoutError: () => late, signal }, (ending) =>
+      fetchText(question, ending),
+    );
+    const standing = status === 200 ? readStanding(body) : undefined;
+    if (standing !== undefined) return { kind: 'standing', standing };
+    return { kind: status >= 500 ? 'silent' : 'failed', reason: `it answered with status ${status}` };
+  } catch (error) {
+    if (error === late || signal.aborted) return { kind: 'silent', reason: late.message };
+    return { kind: 'failed', reason: wordsFor(error) };
+  }
+}
+
+function fetchText(
+  { address, port, path, agent }: StandingQuestion,
+  signal: AbortSignal,
+): Promise<{ readonly status: number; readonly body: string }> {
+  return new Promise((resolve, reject) => {
+    const read = (response: IncomingMessage): void => {
+      let body = '';
+      response.setEncoding('utf8');
+      response.on('data', (text: string) => {
+        body += text;
+        if (body.length > maxBodyBytes) response.destroy(new Error('its answer is too long'));
+      });
+      response.on('error', reject);
+      response.on('end', () => {
+        resolve({ status: response.statusCode ?? 0, body });
+      });
+    };
+    request({ host: address, port, path, agent, signal, headers: { accept: 'application/json' } }, read)
+      .on('error', reject)
+      .end();
+  });
+}
+
+const words: Readonly<Record<string, string>> = {
+  ECONNREFUSED: 'connection refused',
+  ECONNRESET: 'connection reset',
+  EHOSTUNREACH: 'no route to it',
+  ENETUNREACH: 'no route to it',
+  ENOTFOUND: 'its name does not resolve',
+};
+
+function wordsFor(error: unknown): string {
+  const code = systemCode(error);
+  return (code === undefined ? undefined : words[code]) ?? describeError(error);
+}
