@@ -52,7 +52,7 @@ export async function startTestGateway(config: TestConfig = {}): Promise<TestGat
       ...defaults,
       announce: 'off',
       listen: { host: '127.0.0.1', port: 0 },
-      admin: { host: '127.0.0.1', port: 0 },
+      admin: { host: '127.0.0.1', port: 0, token: 'off' },
       ...config,
       timeouts: { ...defaults.timeouts, ...config.timeouts },
       limits: { ...defaults.limits, ...config.limits },

@@ -15,7 +15,7 @@ export const defaults: GatewayConfig = deepFreeze<GatewayConfig>({
   announce: 'roundhouse',
   pseudonym: 'roundhouse',
   listen: { host: '0.0.0.0', port: 8080 },
-  admin: { host: '127.0.0.1', port: 8081 },
+  admin: { host: '127.0.0.1', port: 8081, token: 'off' },
   engine: 'wire',
   routes: [
     {

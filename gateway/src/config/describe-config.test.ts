@@ -58,7 +58,7 @@ it('shows what routes and services override, and the hash as it is written', () 
 
 it('shows no secret', () => {
   const loaded = loadConfig({
-    env: { GATEWAY_STICKY_SECRET: 'canary-canary-canary' },
+    env: { GATEWAY_STICKY_SECRET: 'canary-canary-canary', GATEWAY_ADMIN_TOKEN: 'canary-canary-canary' },
     flags: {},
     readFile: () => ({ kind: 'absent' }),
   });
@@ -70,5 +70,6 @@ it('shows no secret', () => {
     value: '(set)',
     origin: 'GATEWAY_STICKY_SECRET',
   });
+  expect(rows.find((row) => row.path === 'admin.token')?.value).toBe('(set)');
   expect(formatConfig(rows)).not.toContain('canary');
 });

@@ -27,7 +27,7 @@ function at(value: unknown, path: readonly string[]): unknown {
 }
 
 function show(path: string, value: unknown): string {
-  if (isSecret(path)) return value === 'random' ? value : '(set)';
+  if (isSecret(path)) return value === 'random' || value === 'off' ? value : '(set)';
   if (path.endsWith('hash') && isHash(value)) return formatHashSource(value);
   if (Array.isArray(value)) return value.length === 0 ? '(none)' : value.map(String).join(', ');
   return String(value);

@@ -89,7 +89,12 @@ export interface GatewayConfig extends ServiceSettings {
   /** `Via` pseudonym (RFC 9110 §7.6.3); one per gateway fleet, so that loops show. */
   readonly pseudonym: string;
   readonly listen: { readonly host: string; readonly port: number };
-  readonly admin: { readonly host: string; readonly port: number };
+  readonly admin: {
+    readonly host: string;
+    readonly port: number;
+    /** Bearer token for changes; `off`: none, and only a listener on loopback changes anything. */
+    readonly token: string;
+  };
   /** `wire`: HTTP/1.1 on bare sockets. `http-proxy`: the compatible one, on node:http. */
   readonly engine: 'wire' | 'http-proxy';
   readonly routes: readonly RouteConfig[];

@@ -43,6 +43,11 @@ export const configSchema = z.strictObject(
         'Address of the admin listener. Beyond loopback whoever reaches it can read it.',
       ),
       port: field(port, defaults.admin.port, 'Port of the admin listener; 0: any free one.'),
+      token: field(
+        text(/^(off|[\x21-\x7e]{16,1024})$/, 'off, or 16 and more visible ASCII characters without spaces'),
+        defaults.admin.token,
+        'What changes have to be asked for with (`Authorization: Bearer`); `off`: changes from this machine only. Better by variable than by flag.',
+      ),
     }).prefault({}),
     engine: field(
       choice(['wire', 'http-proxy']),

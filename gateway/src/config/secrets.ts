@@ -1,5 +1,5 @@
 /** Settings whose value is shown nowhere: not in problems, not in the effective configuration. */
-const secretPaths: ReadonlySet<string> = new Set(['stickySecret']);
+const secretPaths: ReadonlySet<string> = new Set(['admin.token', 'stickySecret']);
 
 /** Whether the value at this place of the file is a secret. */
 export function isSecret(path: string): boolean {
