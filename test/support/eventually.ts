@@ -1,12 +1,14 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 
-const pollMs = 5;
-
 /**
- * Calls `attempt` every 5 ms until it returns without throwing, and passes its value on. When that has not happened
+ * Calls `attempt` every `pollMs` (default 5) until it returns without throwing, and passes its value on. When that has not happened
  * within `deadlineMs` (default 5,000), it throws what the last try threw. For tests on real time.
  */
-export async function eventually<T>(attempt: () => T | Promise<T>, deadlineMs = 5000): Promise<T> {
+export async function eventually<T>(
+  attempt: () => T | Promise<T>,
+  deadlineMs = 5000,
+  pollMs = 5,
+): Promise<T> {
   const deadline = performance.now() + deadlineMs;
   for (;;) {
     try {

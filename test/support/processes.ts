@@ -106,7 +106,7 @@ function follow(child: ChildProcess, title: string): TestProcess {
   const killGroup = () => {
     killAll(pid);
   };
-  process.once('exit', killGroup);
+  living.add(pid);
 
   return {
     pid,
@@ -138,15 +138,21 @@ function follow(child: ChildProcess, title: string): TestProcess {
     },
     group: () => groupState(pid),
     async [Symbol.asyncDispose]() {
-      process.off('exit', killGroup);
       killGroup();
       await ended;
       await eventually(() => {
         if (groupState(pid) === 'running') throw story('a process of its group does not go away');
       });
+      living.delete(pid);
     },
   };
 }
+
+/** The groups that have not been disposed of. One listener for all: a test may start more processes than an emitter likes. */
+const living = new Set<number>();
+process.once('exit', () => {
+  for (const pid of living) killAll(pid);
+});
 
 function killAll(pid: number): void {
   try {

@@ -16,10 +16,15 @@ export interface GatewayProcess extends AsyncDisposable {
 /** Starts `roundhouse run` on free ports (or on `port`) against a Consul, and waits until it listens. */
 export async function startGatewayProcess(
   consul: string,
-  options: { readonly port?: number; readonly env?: Readonly<Record<string, string>> } = {},
+  options: {
+    readonly port?: number;
+    readonly env?: Readonly<Record<string, string>>;
+    /** For node itself, before the gateway's own. */
+    readonly nodeArgs?: readonly string[];
+  } = {},
 ): Promise<GatewayProcess> {
   const child = await startProcess({
-    args: ['gateway/dist/cli.js', 'run'],
+    args: [...(options.nodeArgs ?? []), 'gateway/dist/cli.js', 'run'],
     env: {
       CONSUL_HTTP_ADDR: consul,
       GATEWAY_HOST: '127.0.0.1',
