@@ -28,11 +28,19 @@ export class Timeout {
 /** Calls `tick` every `everyMs` until the returned function is called. Injected, so that tests own the time. */
 export type Ticker = (tick: () => void, everyMs: number) => () => void;
 
-/** The ticker of a running process. Doesn't keep the process alive. */
+/**
+ * The ticker of a running process. Doesn't keep the process alive. A tick waits until the sockets have been read: after a stall,
+ * answers that came meanwhile count before the timeouts that were next.
+ */
 export const processTicker: Ticker = (tick, everyMs) => {
-  const timer = setInterval(tick, everyMs);
+  let state: 'running' | 'stopped' = 'running';
+  const afterReads = (): void => {
+    if (state === 'running') tick();
+  };
+  const timer = setInterval(() => setImmediate(afterReads), everyMs);
   timer.unref();
   return () => {
+    state = 'stopped';
     clearInterval(timer);
   };
 };

@@ -4,12 +4,16 @@ import type { Socket } from 'node:net';
 import type { ErrorCode } from '../../exchange/errors.ts';
 import { responseFraming, type ResponseFraming } from '../../exchange/framing.ts';
 import type { AttemptFailure, AttemptStep, RequestHead, ResponseHead } from '../../exchange/seam.ts';
+import type { TimeoutWheel } from '../timeout-wheel.ts';
+import { Dial } from './dial.ts';
 import type { EndpointPools } from './endpoint-pools.ts';
 import { connectFailure, responseFailure } from './failure.ts';
 import { attemptLines, isWritable } from './field-lines.ts';
 import type { Forwarder } from './forwarder.ts';
-import { startPump, type Pump } from './pump.ts';
+import type { Pump } from './pump.ts';
+import type { RequestBody } from './request-body.ts';
 import { upgradeProtocols } from './request-head.ts';
+import { WheelTimer } from './wheel-timer.ts';
 
 /** Response heads are taken up to this size; node:http reports more as a protocol error. */
 const responseHeadBytes = 32 * 1024;
@@ -21,8 +25,10 @@ const interimHeads = 64;
 /** The client's side of an attempt. */
 export interface AttemptSource {
   readonly head: RequestHead;
-  /** The body is taken from here, and only once a connection to the instance stands. */
-  readonly request: IncomingMessage;
+  /** Taken only once a connection to the instance stands. */
+  readonly body: RequestBody;
+  /** Whether the client sends its body only when it is told to go on. */
+  awaitsContinue(): boolean;
   readonly response: ServerResponse;
   readonly socket: Socket;
 }
@@ -45,8 +51,6 @@ export interface SwitchedConnection {
 /** Exactly one of `responded`, `switched`, `failed` is called, once, unless the attempt is cancelled before. */
 export interface AttemptListener {
   interim(head: ResponseHead): void;
-  /** This many bytes of the request body are about to be sent. Still called after `responded`. May cancel the attempt. */
-  requestBytes(bytes: number): void;
   responded(response: UpstreamResponse): void;
   switched(connection: SwitchedConnection): void;
   failed(failure: AttemptFailure): void;
@@ -54,11 +58,10 @@ export interface AttemptListener {
 
 /** One try of an exchange on an endpoint. */
 export interface Attempt {
-  /** How far the request has got by now. */
-  sent(): AttemptFailure['sent'];
-  connection(): AttemptFailure['connection'];
   /** Whether the whole request has been handed to the connection. */
   upload(): 'running' | 'done';
+  /** Cancels it for a reason that the attempt doesn't see. Returns what that makes of it. */
+  abandon(code: ErrorCode): AttemptFailure;
   /** Ends it without a word and destroys its connection, unless the exchange on it is complete. Repeated calls do nothing. */
   cancel(): void;
 }
@@ -67,25 +70,29 @@ export interface Attempt {
 export interface AttemptContext {
   readonly forwarder: Forwarder;
   readonly pools: EndpointPools;
+  readonly wheel: TimeoutWheel;
 }
 
 /**
  * Sends the request of `step` to its endpoint and reports what comes of it. Three waits are bounded: for a connection, for
- * progress of the upload, and from the whole request sent to the end of the response head. The body is not touched before a
- * connection stands, so that a failure to connect can be retried whatever the method. Throws when node:http refuses the step.
+ * progress of the upload, and from the whole request sent to the end of the response head; and `tryMs` bounds them together. The
+ * body is not touched before a connection stands, so that a failure to connect can be retried whatever the method. Throws when
+ * node:http refuses the step.
  */
 export function startAttempt(
-  { forwarder, pools }: AttemptContext,
+  { forwarder, pools, wheel }: AttemptContext,
   source: AttemptSource,
   step: AttemptStep,
   listener: AttemptListener,
 ): Attempt {
-  const { head } = source;
+  const { head, body } = source;
   const { instance } = step.endpoint;
-  const { connectMs, responseHeadMs, idleMs } = step.timeouts;
+  const { connectMs, responseHeadMs, idleMs, tryMs } = step.timeouts;
+  const dial = new Dial();
   const request = forwarder.forward(
     {
-      agent: pools.agentFor(step.endpoint, step.connection),
+      agent: pools.agentFor(step),
+      dial,
       host: instance.address,
       port: instance.port,
       method: step.method,
@@ -101,50 +108,70 @@ export function startAttempt(
 
   let phase: 'connecting' | 'sending' | 'awaiting' | 'answered' | 'over' = 'connecting';
   let pump: Pump | undefined;
-  let taken = 0;
   let interims = 0;
-  let timer = setTimeout(() => {
-    fail('connect_timeout');
-  }, connectMs);
+  let expired = (): ErrorCode => 'connect_timeout';
+  const timer = new WheelTimer(wheel, () => {
+    fail(expired());
+  });
+  const tryTimer = new WheelTimer(wheel, () => {
+    fail('try_timeout');
+  });
+  timer.set(connectMs);
+  if (tryMs > 0) tryTimer.set(tryMs);
 
-  const wait = (ms: number, expired: () => ErrorCode): void => {
-    clearTimeout(timer);
-    timer = setTimeout(() => {
-      fail(expired());
-    }, ms);
+  const wait = (ms: number, code: () => ErrorCode): void => {
+    expired = code;
+    timer.set(ms);
+  };
+  const answered = (): void => {
+    phase = 'answered';
+    timer.end();
+    tryTimer.end();
   };
   const sent = (): AttemptFailure['sent'] => {
-    if (taken > 0) return 'body';
+    if (body.replay() === 'impossible') return 'body';
     return phase === 'connecting' ? 'nothing' : 'head';
   };
-  const connection = (): AttemptFailure['connection'] => (request.reusedSocket ? 'reused' : 'fresh');
   const pending = (): boolean => phase !== 'answered' && phase !== 'over';
   const end = (): void => {
-    clearTimeout(timer);
+    timer.end();
+    tryTimer.end();
     pump?.stop();
     phase = 'over';
+    dial.abandon();
     request.destroy();
+  };
+  const abandon = (code: ErrorCode): AttemptFailure => {
+    const failure: AttemptFailure = {
+      code,
+      sent: sent(),
+      connection: request.reusedSocket ? 'reused' : 'fresh',
+    };
+    end();
+    return failure;
   };
   const fail = (code: ErrorCode): void => {
     if (!pending()) return;
-    const failure: AttemptFailure = { code, sent: sent(), connection: connection() };
-    end();
-    listener.failed(failure);
+    listener.failed(abandon(code));
   };
   const awaitHead = (): void => {
     phase = 'awaiting';
     wait(responseHeadMs, () => 'upstream_timeout');
   };
-  const upload = (): void => {
+  const awaitUpload = (): void => {
     // Whoever is waited for has let the time pass: the instance when it takes nothing more, else the client.
     wait(idleMs, () => (request.writableNeedDrain ? 'upstream_timeout' : 'request_timeout'));
+  };
+  const upload = (): void => {
+    // A client that waits for a 100 sends nothing before the instance speaks.
+    if (source.awaitsContinue()) wait(responseHeadMs, () => 'upstream_timeout');
+    else awaitUpload();
     // Without waiting for the first chunk, which may wait for the answer to the head. With one at hand both go in one write.
-    if (source.request.readableLength === 0) request.flushHeaders();
-    pump = startPump(source.request, request, {
-      chunk(bytes) {
-        taken += bytes;
-        timer.refresh();
-        listener.requestBytes(bytes);
+    if (body.supply() === 'none') request.flushHeaders();
+    pump = body.send(request, {
+      progress() {
+        // After the answer it is the relay that keeps the time.
+        if (phase === 'sending') awaitUpload();
       },
       end: () => request.end(),
     });
@@ -176,7 +203,10 @@ export function startAttempt(
     const { statusCode: status, statusMessage: reason, rawHeaders: fields } = information;
     const interim: ResponseHead = { status, reason, fields };
     if (interims > interimHeads || !isSound(interim)) fail('upstream_protocol');
-    else listener.interim(interim);
+    else {
+      listener.interim(interim);
+      if (status === 100 && phase === 'sending') awaitUpload();
+    }
   });
   request.on('response', (message) => {
     const response = pending() ? readResponse(message, step.method) : undefined;
@@ -185,8 +215,7 @@ export function startAttempt(
       fail('upstream_protocol');
       return;
     }
-    clearTimeout(timer);
-    phase = 'answered';
+    answered();
     pools.carries(message.socket, message);
     if (!isReusable(message)) request.shouldKeepAlive = false;
     listener.responded(response);
@@ -206,16 +235,14 @@ export function startAttempt(
       fail('upgrade_failed');
       return;
     }
-    clearTimeout(timer);
-    phase = 'answered';
+    answered();
     listener.switched({ head: switched, socket, first });
   });
   if (head.body.kind === 'none') request.end();
 
   return {
-    sent,
-    connection,
     upload: () => (request.writableEnded ? 'done' : 'running'),
+    abandon,
     cancel: end,
   };
 }

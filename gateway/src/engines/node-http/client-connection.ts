@@ -9,6 +9,7 @@ import type { ClientMessage } from './client-side.ts';
 import { createExchangeRun, type ExchangeRun, type RunContext } from './exchange-run.ts';
 import { readHead } from './request-head.ts';
 import { writeAnswer, writeRefusal } from './response-writer.ts';
+import { WheelTimer } from './wheel-timer.ts';
 
 /** Requests that may wait behind the one in progress. A client that sends more without reading is cut. */
 const pipelined = 64;
@@ -194,11 +195,12 @@ class Connection implements ClientConnection {
     if (this.#phase === 'lingering') return;
     this.#phase = 'lingering';
     const socket = this.#socket;
-    const timer = setTimeout(() => {
+    const timer = new WheelTimer(this.#context.wheel, () => {
       socket.destroy();
-    }, lingerMs);
+    });
+    timer.set(lingerMs);
     socket.on('close', () => {
-      clearTimeout(timer);
+      timer.end();
     });
     socket.on('end', () => {
       socket.destroy();

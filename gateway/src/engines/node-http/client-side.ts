@@ -1,5 +1,9 @@
-import type { AnswerStep, RelayStep, ResponseHead } from '../../exchange/seam.ts';
-import type { AttemptSource, UpstreamResponse } from './attempt.ts';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
+
+import type { AnswerStep, RelayStep, RequestHead, ResponseHead } from '../../exchange/seam.ts';
+import type { TimeoutWheel } from '../timeout-wheel.ts';
+import type { UpstreamResponse } from './attempt.ts';
 import type { EarlyBytes } from './early-bytes.ts';
 import { startRelay, type Relay, type RelayListener } from './relay.ts';
 import {
@@ -9,6 +13,7 @@ import {
   writeSwitch,
   type Persistence,
 } from './response-writer.ts';
+import { WheelTimer } from './wheel-timer.ts';
 
 /** How long a client may take to accept an answer of the gateway's own. */
 const answerMs = 10_000;
@@ -17,7 +22,11 @@ const answerMs = 10_000;
 const drainableBytes = 64 * 1024;
 
 /** A request that has arrived, with what its exchange needs of the client's side. */
-export interface ClientMessage extends AttemptSource {
+export interface ClientMessage {
+  readonly head: RequestHead;
+  readonly request: IncomingMessage;
+  readonly response: ServerResponse;
+  readonly socket: Socket;
   /** Only for messages behind which the parser has left the connection (upgrades, CONNECT). */
   readonly early: EarlyBytes | undefined;
   /** `close`: another request can't follow it on its connection. */
@@ -34,6 +43,8 @@ export interface ClientSide {
   persistence(): Persistence;
   /** The request can't be read to its end: the connection is closed after the response. */
   requestBroken(): void;
+  /** Whether the client sends its body only when it is told to go on. */
+  awaitsContinue(): boolean;
   interim(head: ResponseHead): void;
   /** Sends a whole answer and returns the bytes of its body. It is cut when the client doesn't take it within 10 s. */
   answer(step: AnswerStep): number;
@@ -60,6 +71,7 @@ export interface ClientSideOptions {
   readonly persistence: () => Persistence;
   /** Once: the response is through (its last byte has reached the kernel), or the connection was closed before. */
   readonly closed: (how: 'complete' | 'left') => void;
+  readonly wheel: TimeoutWheel;
 }
 
 /** Takes charge of the response to a message. */
@@ -68,7 +80,10 @@ export function createClientSide(message: ClientMessage, options: ClientSideOpti
   let persistence: Persistence = 'keep';
   let last: 'perhaps' | 'yes' = message.persistence === 'close' ? 'yes' : 'perhaps';
   let through: 'no' | 'yes' = 'no';
-  let timer: NodeJS.Timeout | undefined;
+  let continued: 'no' | 'yes' = 'no';
+  const timer = new WheelTimer(options.wheel, () => {
+    socket.destroy();
+  });
 
   response.on('error', () => undefined); // Told by `close`.
   response.prependListener('finish', () => {
@@ -84,6 +99,8 @@ export function createClientSide(message: ClientMessage, options: ClientSideOpti
   const settle = (): void => {
     persistence = response.shouldKeepAlive ? 'keep' : 'close';
   };
+  const awaitsContinue = (): boolean =>
+    head.version === '1.1' && request.headers.expect !== undefined && continued === 'no';
   return {
     state() {
       if (socket.destroyed) return 'gone';
@@ -93,10 +110,14 @@ export function createClientSide(message: ClientMessage, options: ClientSideOpti
     requestBroken() {
       last = 'yes';
     },
+    awaitsContinue,
     interim(interim) {
       if (head.version === '1.0') return;
-      // RFC 9110 §15.2.1: a 100 that nobody waits for means nothing.
-      if (interim.status === 100 && request.headers.expect === undefined) return;
+      // RFC 9110 §15.2.1: a 100 that nobody waits for, or no longer, means nothing.
+      if (interim.status === 100) {
+        if (!awaitsContinue()) return;
+        continued = 'yes';
+      }
       writeInterim(response, socket, interim);
     },
     answer(step) {
@@ -110,9 +131,7 @@ export function createClientSide(message: ClientMessage, options: ClientSideOpti
       );
       settle();
       request.resume();
-      timer = setTimeout(() => {
-        socket.destroy();
-      }, answerMs);
+      timer.set(answerMs);
       return bytes;
     },
     relay(step, { framing, message: body }, { upload, idleMs, listener }) {
@@ -120,7 +139,7 @@ export function createClientSide(message: ClientMessage, options: ClientSideOpti
       const wanted = persist(step.connection, upload === 'running' ? 'unread' : 'read');
       writeRelayHead(response, step, framing, { form: head, persistence: wanted });
       settle();
-      return startRelay(body, response, { framing, idleMs, listener });
+      return startRelay(body, response, { framing, idleMs, listener, wheel: options.wheel });
     },
     switchTo(step, protocol) {
       persistence = 'close';
@@ -132,7 +151,7 @@ export function createClientSide(message: ClientMessage, options: ClientSideOpti
       else socket.destroy();
     },
     release() {
-      clearTimeout(timer);
+      timer.end();
     },
   };
 }

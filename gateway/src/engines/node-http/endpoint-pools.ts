@@ -1,10 +1,12 @@
-import { Agent, type ClientRequest, type IncomingMessage } from 'node:http';
-import { createConnection, Socket } from 'node:net';
+import { Agent, type ClientRequest, type ClientRequestArgs, type IncomingMessage } from 'node:http';
+import { createConnection, Socket, type LookupFunction } from 'node:net';
 import type { Duplex } from 'node:stream';
 
 import { endpointKey, type Endpoint } from '@roundhouse/agent-sdk/balancing';
 
 import type { AttemptStep } from '../../exchange/seam.ts';
+import type { Dial } from './dial.ts';
+import { checkIdentity } from './identity-check.ts';
 
 /** First TCP keep-alive probe: finds peers that vanished without a word. */
 const probeAfterMs = 30_000;
@@ -17,8 +19,11 @@ const hintMarginMs = 1_000;
 
 /** The keep-alive connections to every endpoint, one last-in first-out pool each, so that surplus ones age out. */
 export interface EndpointPools {
-  /** The agent for an attempt. `fresh` closes the endpoint's idle connections first: after one has failed, its siblings are suspect. */
-  agentFor(endpoint: Endpoint, connection: AttemptStep['connection']): Agent;
+  /**
+   * The agent for an attempt. `fresh` closes the endpoint's idle connections first: after one has failed, its siblings are suspect.
+   * With an `identity`, only connections on which that instance has answered are used.
+   */
+  agentFor(step: Pick<AttemptStep, 'endpoint' | 'connection' | 'identity'>): Agent;
   /** Tells that a connection now carries this response: bytes after its end are surplus, and end the connection (R32, R37). */
   carries(socket: Socket, response: IncomingMessage): void;
   /** Hands a connection over for good (a tunnel). It still counts until it is closed. */
@@ -31,8 +36,15 @@ export interface EndpointPools {
   close(): Promise<void>;
 }
 
-/** Makes the pools; ended by `close`. `idleMs` is how long a connection may wait for its next exchange. */
-export function createEndpointPools(idleMs: number): EndpointPools {
+export interface PoolOptions {
+  /** How long a connection may wait for its next exchange. */
+  readonly idleMs: number;
+  /** Resolves host names, or refuses them. */
+  readonly lookup: LookupFunction;
+}
+
+/** Makes the pools; ended by `close`. */
+export function createEndpointPools(options: PoolOptions): EndpointPools {
   const pools = new Map<string, EndpointPool>();
   const open = new Map<Duplex, SocketWatch>();
   let closing: (() => void) | undefined;
@@ -48,12 +60,12 @@ export function createEndpointPools(idleMs: number): EndpointPools {
     watch: (socket) => open.get(socket),
   };
   return {
-    agentFor(endpoint, connection) {
-      const key = endpointKey(endpoint.instance);
-      let pool = pools.get(key);
+    agentFor({ endpoint, connection, identity }) {
+      const name = `${endpointKey(endpoint.instance)} ${identity ?? ''}`;
+      let pool = pools.get(name);
       if (pool === undefined) {
-        pool = new EndpointPool(endpoint, idleMs, registry);
-        pools.set(key, pool);
+        pool = new EndpointPool({ endpoint, identity }, options, registry);
+        pools.set(name, pool);
       }
       if (connection === 'fresh') pool.closeIdle();
       return pool;
@@ -65,10 +77,10 @@ export function createEndpointPools(idleMs: number): EndpointPools {
       open.get(socket)?.handOver();
     },
     retain(live) {
-      for (const [key, pool] of pools) {
-        if (live.has(key)) continue;
+      for (const [name, pool] of pools) {
+        if (live.has(pool.key)) continue;
         pool.retire();
-        pools.delete(key);
+        pools.delete(name);
       }
     },
     size: () => open.size,
@@ -134,25 +146,58 @@ class SocketWatch {
   };
 }
 
+/** Whom a pool's connections lead to. */
+interface Peer {
+  readonly endpoint: Endpoint;
+  readonly identity: string | undefined;
+}
+
 class EndpointPool extends Agent {
-  readonly #endpoint: Endpoint;
-  readonly #idleMs: number;
+  /** Of its endpoint. */
+  readonly key: string;
+  readonly #peer: Peer;
+  readonly #options: PoolOptions;
   readonly #registry: SocketRegistry;
   #state: 'live' | 'retired' = 'live';
 
-  constructor(endpoint: Endpoint, idleMs: number, registry: SocketRegistry) {
+  constructor(peer: Peer, options: PoolOptions, registry: SocketRegistry) {
     super({ keepAlive: true, scheduling: 'lifo', maxFreeSockets: maxIdle });
-    this.#endpoint = endpoint;
-    this.#idleMs = idleMs;
+    this.key = endpointKey(peer.endpoint.instance);
+    this.#peer = peer;
+    this.#options = options;
     this.#registry = registry;
   }
 
-  override createConnection(): Socket {
-    const { address, port } = this.#endpoint.instance;
+  override createConnection(
+    { dial }: ClientRequestArgs & { readonly dial?: Dial },
+    opened: (error: Error | null, socket?: Duplex) => void,
+  ): Socket | undefined {
+    let socket: Socket;
+    try {
+      socket = this.#connect();
+    } catch (impossible) {
+      // An address or port that the registry can name and nobody can have.
+      opened(impossible instanceof Error ? impossible : new Error('no connection', { cause: impossible }));
+      return undefined;
+    }
+    const { endpoint, identity: expected } = this.#peer;
+    if (expected === undefined) return socket;
+    dial?.asks(socket);
+    checkIdentity(socket, { instance: endpoint.instance, expected }, (error) => {
+      dial?.settled();
+      if (error === undefined) opened(null, socket);
+      else opened(error);
+    });
+    return undefined;
+  }
+
+  #connect(): Socket {
+    const { address, port } = this.#peer.endpoint.instance;
     // Half-open, so that a tunnel can pass on the end of one direction; for HTTP exchanges node:http closes on either end.
     const socket = createConnection({
       host: address,
       port,
+      lookup: this.#options.lookup,
       allowHalfOpen: true,
       noDelay: true,
       keepAlive: true,
@@ -167,7 +212,7 @@ class EndpointPool extends Agent {
   }
 
   override keepSocketAlive(socket: Duplex): boolean {
-    const restMs = this.#registry.watch(socket)?.rest(this.#idleMs) ?? 0;
+    const restMs = this.#registry.watch(socket)?.rest(this.#options.idleMs) ?? 0;
     if (this.#state === 'retired' || restMs === 0 || !(socket instanceof Socket)) return false;
     // The agent destroys a connection that times out in its pool.
     socket.setTimeout(restMs);

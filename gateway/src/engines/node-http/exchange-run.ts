@@ -8,6 +8,7 @@ import type {
   RelayStep,
   ResponseHead,
   Step,
+  WaitStep,
 } from '../../exchange/seam.ts';
 import type { EngineOptions } from '../engine.ts';
 import {
@@ -19,14 +20,18 @@ import {
 } from './attempt.ts';
 import { createClientSide, type ClientMessage, type ClientSide } from './client-side.ts';
 import type { Relay } from './relay.ts';
+import { createRequestBody, type RequestBody } from './request-body.ts';
 import type { Persistence } from './response-writer.ts';
 import { openTunnel, type Tunnel } from './tunnel.ts';
+import { startWaiting, type Waiting } from './waiting.ts';
+import { WheelTimer } from './wheel-timer.ts';
 
 /** What all exchanges of an engine share. */
 export interface RunContext extends AttemptContext {
   readonly exchanges: Exchanges;
   /** 0 for no limit. */
   readonly bodyBytes: number;
+  readonly replayBytes: number;
   readonly onFault: EngineOptions['onFault'];
   /** `close` once the engine discourages its clients. */
   readonly persistence: () => Persistence;
@@ -62,12 +67,24 @@ class Run implements ExchangeRun {
   readonly #message: ClientMessage;
   readonly #done: () => void;
   readonly #client: ClientSide;
-  #phase: 'attempting' | 'relaying' | 'answering' | 'tunnelling' | 'over' = 'attempting';
+  readonly #body: RequestBody;
+  readonly #deadline: WheelTimer;
+  readonly #hedgeDelay: WheelTimer;
+  /** Those under way: one, or two while it hedges. */
+  readonly #attempts = new Map<AttemptStep, Attempt>();
+  #phase: 'attempting' | 'waiting' | 'relaying' | 'answering' | 'tunnelling' | 'over' = 'attempting';
   #exchange: Exchange | undefined;
-  #attempt: Attempt | undefined;
-  #step: AttemptStep | undefined;
+  /** The attempt after whose start a hedge may come. */
+  #hedged: AttemptStep | undefined;
+  #waiting: Waiting | undefined;
+  /** The attempt whose response is relayed; its upload may still run. */
+  #relayed: Attempt | undefined;
+  /** How a cut response shows. */
+  #cutBy: 'close' | 'reset' = 'close';
   #relay: Relay | undefined;
   #tunnel: Tunnel | undefined;
+  /** Why the rest of the request will never come. */
+  #broken: ErrorCode | undefined;
   #requestBytes = 0;
   #responseBytes = 0;
 
@@ -75,12 +92,34 @@ class Run implements ExchangeRun {
     this.#context = context;
     this.#message = message;
     this.#done = done;
+    const { wheel } = context;
     this.#client = createClientSide(message, {
       persistence: context.persistence,
       closed: this.#guard((how) => {
         this.#clientClosed(how);
       }),
+      wheel,
     });
+    this.#body = createRequestBody({
+      source: message.request,
+      replayBytes: context.replayBytes,
+      taken: this.#guard((bytes: number) => {
+        this.#requestTaken(bytes);
+      }),
+    });
+    this.#deadline = new WheelTimer(
+      wheel,
+      this.#guard(() => {
+        if (this.#phase === 'attempting') this.#failAttempts('deadline_exceeded');
+        else if (this.#phase === 'relaying') this.#cut('deadline', this.#cutBy);
+      }),
+    );
+    this.#hedgeDelay = new WheelTimer(
+      wheel,
+      this.#guard(() => {
+        this.#hedge();
+      }),
+    );
   }
 
   start(): void {
@@ -97,7 +136,8 @@ class Run implements ExchangeRun {
   bodyBroken(code: ErrorCode): void {
     this.#guard(() => {
       this.#client.requestBroken();
-      if (this.#phase === 'attempting') this.#fail(code);
+      this.#broken = code;
+      if (this.#phase === 'attempting') this.#failAttempts(code);
       else if (this.#phase === 'relaying') this.#cut('client_closed');
     })();
   }
@@ -126,10 +166,7 @@ class Run implements ExchangeRun {
       const state = this.#client.state();
       if (state === 'gone') this.#cut('client_closed');
       else if (state === 'answered' || this.#phase === 'tunnelling') this.#cut('shutdown');
-      else {
-        this.#attempt?.cancel();
-        this.#follow(this.#context.exchanges.refuse('internal', this.#message.head.client));
-      }
+      else this.#follow(this.#context.exchanges.refuse('internal', this.#message.head.client));
     } catch (fault) {
       this.#context.onFault(fault);
       this.#client.cut('close');
@@ -142,43 +179,73 @@ class Run implements ExchangeRun {
       case 'attempt':
         this.#try(step);
         return;
+      case 'wait':
+        this.#wait(step);
+        return;
       case 'answer':
+        this.#release();
         this.#phase = 'answering';
         this.#responseBytes += this.#client.answer(step);
         return;
       case 'finish':
         this.#cut('client_closed');
         return;
-      case 'wait':
       case 'pending':
+        if (this.#attempts.size === 0) throw new Error('nothing is under way that could be waited for');
+        return;
       case 'relay':
-        throw new Error(`a step that has no place here: ${step.kind}`);
+        throw new Error('a relay step where there is no response');
     }
   }
 
+  #wait(step: WaitStep): void {
+    this.#phase = 'waiting';
+    // The step's own time is within what is left of it.
+    this.#deadline.end();
+    this.#waiting = startWaiting(
+      this.#context.wheel,
+      step,
+      this.#guard((how: 'ready' | 'timeout') => {
+        this.#follow(this.#opened().waited(how));
+      }),
+    );
+  }
+
   #try(step: AttemptStep): void {
-    this.#step = step;
+    this.#phase = 'attempting';
     const refusal = this.#refusal(step);
     if (refusal !== undefined) {
-      this.#fail(refusal);
+      const sent = this.#body.replay() === 'possible' ? 'nothing' : 'body';
+      this.#follow(this.#opened().failed({ code: refusal, sent, connection: 'fresh' }, step));
       return;
     }
-    this.#attempt = startAttempt(this.#context, this.#message, step, {
-      interim: this.#guard((head: ResponseHead) => {
-        const fields = this.#opened().interim(head);
-        if (fields !== undefined) this.#client.interim({ ...head, fields });
+    const { hedgeAfterMs, timeouts } = step;
+    if (timeouts.totalMs > 0) this.#deadline.set(timeouts.totalMs);
+    else this.#deadline.end();
+    if (hedgeAfterMs > 0) {
+      this.#hedged = step;
+      this.#hedgeDelay.set(hedgeAfterMs);
+    }
+    this.#attempts.set(step, this.#start(step));
+  }
+
+  #start(step: AttemptStep): Attempt {
+    const { head, response, socket } = this.#message;
+    const awaitsContinue = (): boolean => this.#client.awaitsContinue();
+    const source = { head, body: this.#body, awaitsContinue, response, socket };
+    return startAttempt(this.#context, source, step, {
+      interim: this.#guard((interim: ResponseHead) => {
+        const fields = this.#opened().interim(interim);
+        if (fields !== undefined) this.#client.interim({ ...interim, fields });
       }),
-      requestBytes: this.#guard((bytes: number) => {
-        this.#requestTaken(bytes);
-      }),
-      responded: this.#guard((response: UpstreamResponse) => {
-        this.#responded(response, step);
+      responded: this.#guard((upstream: UpstreamResponse) => {
+        this.#responded(upstream, step);
       }),
       switched: this.#guard((connection: SwitchedConnection) => {
         this.#switched(connection, step);
       }),
       failed: this.#guard((failure: AttemptFailure) => {
-        this.#attempt = undefined;
+        this.#attempts.delete(step);
         this.#follow(this.#opened().failed(failure, step));
       }),
     });
@@ -188,23 +255,36 @@ class Run implements ExchangeRun {
   #refusal(step: AttemptStep): ErrorCode | undefined {
     const { bodyBytes } = this.#context;
     const { head, early } = this.#message;
+    if (this.#broken !== undefined) return this.#broken;
     if (bodyBytes > 0 && head.body.kind === 'length' && head.body.bytes > bodyBytes)
       return 'content_too_large';
-    if (step.method === 'CONNECT' || (step.upgrade !== undefined && early === undefined)) return 'internal';
-    return undefined;
+    const impossible = step.method === 'CONNECT' || (step.upgrade !== undefined && early === undefined);
+    return impossible || this.#body.replay() === 'impossible' ? 'internal' : undefined;
   }
 
-  /** Ends the attempt at hand, where there is one, and asks the exchange what comes next. */
-  #fail(code: ErrorCode): void {
-    this.#follow(this.#opened().failed(this.#abandon(code), this.#step));
+  /** A second attempt beside the first, where all of the request is at hand. */
+  #hedge(): void {
+    const { head } = this.#message;
+    if (this.#phase !== 'attempting' || this.#hedged === undefined || !this.#attempts.has(this.#hedged))
+      return;
+    if (head.body.kind !== 'none') {
+      if (this.#body.replay() === 'impossible' || this.#body.arrival() === 'part') return;
+    }
+    const step = this.#opened().hedge();
+    if (step !== undefined) this.#try(step);
   }
 
-  #abandon(code: ErrorCode): AttemptFailure {
-    const attempt = this.#attempt;
-    this.#attempt = undefined;
-    const sent = attempt?.sent() ?? 'nothing';
-    attempt?.cancel();
-    return { code, sent, connection: attempt?.connection() ?? 'fresh' };
+  /** Ends the attempts under way for a reason of the whole exchange, and asks the exchange what comes next. */
+  #failAttempts(code: ErrorCode): void {
+    for (const [step, attempt] of [...this.#attempts]) {
+      if (!this.#attempts.delete(step)) continue; // It was dropped with the one before.
+      this.#follow(this.#opened().failed(attempt.abandon(code), step));
+    }
+  }
+
+  #cancelAttempts(): void {
+    for (const attempt of this.#attempts.values()) attempt.cancel();
+    this.#attempts.clear();
   }
 
   #requestTaken(bytes: number): void {
@@ -214,21 +294,28 @@ class Run implements ExchangeRun {
     else this.#relay?.touch();
   }
 
-  #responded(upstream: UpstreamResponse, attempt: AttemptStep): void {
-    const step = this.#opened().responded(upstream.head, attempt);
-    if (step.kind === 'relay') this.#startRelay(step, upstream, attempt);
-    else {
-      this.#abandon('internal');
+  #responded(upstream: UpstreamResponse, of: AttemptStep): void {
+    const step = this.#opened().responded(upstream.head, of);
+    const attempt = this.#attempts.get(of);
+    this.#attempts.delete(of);
+    if (step.kind === 'relay') {
+      this.#cancelAttempts();
+      this.#relayed = attempt;
+      this.#startRelay(step, upstream, of);
+    } else {
+      attempt?.cancel();
       this.#follow(step);
     }
   }
 
   #startRelay(step: RelayStep, upstream: UpstreamResponse, { timeouts: { idleMs } }: AttemptStep): void {
     this.#phase = 'relaying';
+    this.#body.settle();
     // With an end that only the connection's end tells, an early one would look like it.
     const untold = upstream.framing.kind !== 'length' && this.#message.head.version === '1.0';
+    this.#cutBy = untold ? 'reset' : 'close';
     this.#relay = this.#client.relay(step, upstream, {
-      upload: this.#attempt?.upload() ?? 'done',
+      upload: this.#relayed?.upload() ?? 'done',
       idleMs,
       listener: {
         bytes: (count) => {
@@ -236,10 +323,10 @@ class Run implements ExchangeRun {
         },
         delivered: () => {
           // The answer is complete without the rest of the upload, which nobody wants any more.
-          if (this.#attempt?.upload() === 'running') this.#attempt.cancel();
+          if (this.#relayed?.upload() === 'running') this.#relayed.cancel();
         },
         broken: this.#guard(() => {
-          this.#cut('response_incomplete', untold ? 'reset' : 'close');
+          this.#cut('response_incomplete', this.#cutBy);
         }),
         stuck: this.#guard((waitingFor) => {
           this.#cut(waitingFor === 'client' ? 'client_closed' : 'response_incomplete');
@@ -248,23 +335,26 @@ class Run implements ExchangeRun {
     });
   }
 
-  #switched({ head, socket: upstream, first }: SwitchedConnection, attempt: AttemptStep): void {
+  #switched({ head, socket: upstream, first }: SwitchedConnection, of: AttemptStep): void {
     try {
-      const step = this.#opened().responded(head, attempt);
+      const step = this.#opened().responded(head, of);
+      this.#attempts.delete(of);
       if (step.kind !== 'relay') {
         upstream.destroy();
         this.#follow(step);
         return;
       }
+      this.#release();
       this.#phase = 'tunnelling';
-      const early = this.#client.switchTo(step, attempt.upgrade ?? '');
+      const early = this.#client.switchTo(step, of.upgrade ?? '');
       const ended = this.#guard((end: ExchangeEnd) => {
         this.#requestBytes = end.requestBytes;
         this.#responseBytes = end.responseBytes;
         this.#end(end.kind);
       });
-      const { idleMs } = attempt.timeouts;
-      this.#tunnel = openTunnel(this.#message.socket, upstream, { idleMs, early, first, ended });
+      const { wheel } = this.#context;
+      const { idleMs } = of.timeouts;
+      this.#tunnel = openTunnel(this.#message.socket, upstream, { idleMs, early, first, wheel, ended });
     } catch (fault) {
       upstream.destroy();
       throw fault;
@@ -278,14 +368,21 @@ class Run implements ExchangeRun {
       this.#end('complete');
       return;
     }
-    if (this.#attempt !== undefined && this.#phase === 'attempting')
-      this.#opened().failed(this.#abandon('client_closed'), this.#step);
+    const [under] = this.#attempts;
+    if (this.#phase === 'attempting' && under !== undefined) {
+      const [step, attempt] = under;
+      this.#opened().failed(attempt.abandon('client_closed'), step);
+    } else if (this.#phase === 'waiting') {
+      this.#waiting?.end();
+      this.#opened().failed({ code: 'client_closed', sent: 'nothing', connection: 'fresh' }, undefined);
+    }
     this.#cut('client_closed');
   }
 
   #cut(kind: ExchangeEnd['kind'], how: 'close' | 'reset' = 'close'): void {
     if (this.#phase === 'over') return;
-    this.#attempt?.cancel();
+    this.#release();
+    this.#relayed?.cancel();
     if (this.#tunnel !== undefined) this.#tunnel.cut(kind);
     else {
       this.#client.cut(how);
@@ -293,9 +390,19 @@ class Run implements ExchangeRun {
     }
   }
 
+  /** Ends everything that only serves to find a response. */
+  #release(): void {
+    this.#waiting?.end();
+    this.#deadline.end();
+    this.#hedgeDelay.end();
+    this.#cancelAttempts();
+    this.#body.settle();
+  }
+
   #end(kind: ExchangeEnd['kind']): void {
     if (this.#phase === 'over') return;
     this.#phase = 'over';
+    this.#release();
     this.#client.release();
     this.#relay?.stop();
     try {

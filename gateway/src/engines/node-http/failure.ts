@@ -12,6 +12,7 @@ export function codeOf(error: unknown): string {
 export function connectFailure(error: unknown): ErrorCode {
   const code = codeOf(error);
   if (code === 'ECONNREFUSED') return 'connect_refused';
+  if (code === 'ERR_WRONG_INSTANCE') return 'wrong_instance';
   return code === 'ETIMEDOUT' ? 'connect_timeout' : 'connect_failed';
 }
 

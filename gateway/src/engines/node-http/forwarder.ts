@@ -4,6 +4,8 @@ import { Stream } from 'node:stream';
 
 import httpProxy from 'http-proxy';
 
+import type { Dial } from './dial.ts';
+
 /**
  * The rim of http-proxy 1.18.1. The package opens and wires the upstream request; everything it does wrong by itself is taken
  * out of its hands here:
@@ -29,7 +31,11 @@ export interface Forwarder {
 /** What goes out, and on which pool. `headers` is flat: name, value, name, value …, in order and with repeated names. */
 export type UpstreamOptions = Readonly<
   Required<Pick<RequestOptions, 'agent' | 'host' | 'port' | 'method' | 'path' | 'maxHeaderSize'>>
-> & { readonly headers: string[] };
+> & {
+  readonly headers: string[];
+  /** Reaches the agent when it has to open a connection. */
+  readonly dial?: Dial;
+};
 
 /** Makes the forwarder. It owns no sockets and no timers. */
 export function createForwarder(): Forwarder {

@@ -5,6 +5,7 @@ import type { Duplex } from 'node:stream';
 import type { ErrorCode } from '../../exchange/errors.ts';
 import { requestFraming } from '../../exchange/framing.ts';
 import type { BoundAddress, Engine, EngineOptions, ListenerLimits } from '../engine.ts';
+import { processTicker, TimeoutWheel } from '../timeout-wheel.ts';
 import {
   createClientConnection,
   type ClientConnection,
@@ -27,7 +28,8 @@ const unusedGraceMs = 500;
 export function createNodeHttpEngine(options: EngineOptions): Engine {
   const { limits } = options;
   const connections = new Map<Duplex, ClientConnection>();
-  const pools = createEndpointPools(options.poolIdleMs);
+  const wheel = new TimeoutWheel(processTicker);
+  const pools = createEndpointPools({ idleMs: options.poolIdleMs, lookup: options.lookup });
   let mood: 'open' | 'discouraging' = 'open';
   let emptied: (() => void) | undefined;
   let stopping: Promise<number> | undefined;
@@ -37,7 +39,9 @@ export function createNodeHttpEngine(options: EngineOptions): Engine {
     limits,
     pools,
     forwarder: createForwarder(),
+    wheel,
     bodyBytes: limits.bodyBytes,
+    replayBytes: options.replayBytes,
     onFault: options.onFault,
     persistence: () => (mood === 'open' ? 'keep' : 'close'),
   };
@@ -97,6 +101,7 @@ export function createNodeHttpEngine(options: EngineOptions): Engine {
       }),
     );
     await Promise.all([closed, pools.close()]);
+    wheel.stop();
     // Ends node:http's own timer; it has nothing else left to do.
     server.close();
     return cut;

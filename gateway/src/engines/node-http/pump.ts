@@ -3,7 +3,7 @@ import type { Readable, Writable } from 'node:stream';
 /** What hears of a pump's progress. */
 export interface PumpListener {
   /** A chunk of this many bytes is about to be passed on. May stop the pump. */
-  chunk(bytes: number): void;
+  chunk(bytes: number, chunk: Buffer): void;
   /** The source has ended and everything has been handed on. The sink is left open. */
   end(): void;
 }
@@ -22,7 +22,7 @@ export interface Pump {
 export function startPump(source: Readable, sink: Writable, listener: PumpListener): Pump {
   let state: 'running' | 'stopped' = 'running';
   const onData = (chunk: Buffer): void => {
-    listener.chunk(chunk.length);
+    listener.chunk(chunk.length, chunk);
     if (state === 'running' && !sink.write(chunk)) source.pause();
   };
   const onDrain = (): void => {

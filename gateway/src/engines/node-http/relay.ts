@@ -1,7 +1,9 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 
 import type { ResponseFraming } from '../../exchange/framing.ts';
+import type { TimeoutWheel } from '../timeout-wheel.ts';
 import { startPump } from './pump.ts';
+import { WheelTimer } from './wheel-timer.ts';
 
 /** What hears of a relay's progress. Exactly one of `delivered` and `stuck` or `broken` is called last, unless it is stopped. */
 export interface RelayListener {
@@ -30,15 +32,23 @@ export interface Relay {
 export function startRelay(
   message: IncomingMessage,
   response: ServerResponse,
-  options: { readonly framing: ResponseFraming; readonly idleMs: number; readonly listener: RelayListener },
+  options: {
+    readonly framing: ResponseFraming;
+    readonly idleMs: number;
+    readonly listener: RelayListener;
+    readonly wheel: TimeoutWheel;
+  },
 ): Relay {
-  const { framing, idleMs, listener } = options;
+  const { framing, idleMs, listener, wheel } = options;
   let state: 'running' | 'delivered' | 'stopped' = 'running';
   let moved = 0;
-  const idle = setTimeout(() => {
-    if (state !== 'stopped')
-      listener.stuck(state === 'delivered' || response.writableNeedDrain ? 'client' : 'instance');
-  }, idleMs);
+  const idle = new WheelTimer(wheel, () => {
+    listener.stuck(state === 'delivered' || response.writableNeedDrain ? 'client' : 'instance');
+  });
+  const touch = (): void => {
+    if (state !== 'stopped') idle.set(idleMs);
+  };
+  touch();
   const deliver = (): void => {
     if (state !== 'running') return;
     state = 'delivered';
@@ -49,7 +59,7 @@ export function startRelay(
   message.on('error', () => undefined);
   const stop = (): void => {
     state = 'stopped';
-    clearTimeout(idle);
+    idle.end();
     pump?.stop();
   };
 
@@ -60,7 +70,7 @@ export function startRelay(
       : startPump(message, response, {
           chunk(bytes) {
             moved += bytes;
-            idle.refresh();
+            touch();
             listener.bytes(bytes);
           },
           end() {
@@ -75,5 +85,5 @@ export function startRelay(
   process.nextTick(() => {
     if (state === 'running' && moved === 0) response.flushHeaders();
   });
-  return { touch: () => idle.refresh(), stop };
+  return { touch, stop };
 }

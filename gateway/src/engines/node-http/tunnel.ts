@@ -1,7 +1,9 @@
 import type { Socket } from 'node:net';
 
 import type { ExchangeEnd } from '../../exchange/seam.ts';
+import type { TimeoutWheel } from '../timeout-wheel.ts';
 import { startPump } from './pump.ts';
+import { WheelTimer } from './wheel-timer.ts';
 
 export interface TunnelOptions {
   /** Without a byte in either direction for this long, both connections are closed. */
@@ -10,6 +12,7 @@ export interface TunnelOptions {
   readonly early: readonly Buffer[];
   /** Bytes of the instance that came with its 101. */
   readonly first: Buffer;
+  readonly wheel: TimeoutWheel;
   /** Called once when both connections are closed or given up. */
   readonly ended: (end: ExchangeEnd) => void;
 }
@@ -30,14 +33,15 @@ export function openTunnel(client: Socket, upstream: Socket, options: TunnelOpti
   let endedDirections = 0;
   let closedConnections = 0;
   let over: 'no' | 'yes' = 'no';
-  const idle = setTimeout(() => {
+  const idle = new WheelTimer(options.wheel, () => {
     cut('complete');
-  }, options.idleMs);
+  });
+  idle.set(options.idleMs);
 
   const finish = (kind: ExchangeEnd['kind']): void => {
     if (over === 'yes') return;
     over = 'yes';
-    clearTimeout(idle);
+    idle.end();
     toUpstream.stop();
     toClient.stop();
     options.ended({ kind, requestBytes, responseBytes });
@@ -80,7 +84,7 @@ export function openTunnel(client: Socket, upstream: Socket, options: TunnelOpti
   const toUpstream = startPump(client, upstream, {
     chunk(bytes) {
       requestBytes += bytes;
-      idle.refresh();
+      idle.set(options.idleMs);
     },
     end: () => {
       halfEnded(upstream);
@@ -89,7 +93,7 @@ export function openTunnel(client: Socket, upstream: Socket, options: TunnelOpti
   const toClient = startPump(upstream, client, {
     chunk(bytes) {
       responseBytes += bytes;
-      idle.refresh();
+      idle.set(options.idleMs);
     },
     end: () => {
       halfEnded(client);
