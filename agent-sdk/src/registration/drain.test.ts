@@ -177,6 +177,47 @@ describe('drain', () => {
     expect(tunnel.state.received).toContain('goodbye');
   });
 
+  it('cuts upgraded connections a few at a time over the last part of the time', async () => {
+    const { server, drain, port } = await serve(() => undefined);
+    server.on('upgrade', (_request, socket: Socket) => {
+      socket.write('HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n');
+    });
+    const closedMs: number[] = [];
+    for (let i = 0; i < 30; i += 1) {
+      const tunnel = await dial(port);
+      tunnel.socket.on('close', () => closedMs.push(performance.now() - startedMs));
+      tunnel.socket.write('GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n');
+      await eventually(() => {
+        expect(tunnel.state.received).toContain('101');
+      });
+    }
+    const startedMs = performance.now();
+    expect(await drain.finish({ timeoutMs: 2_000, goodbye: undefined })).toEqual({ cut: 30 });
+    await eventually(() => {
+      expect(closedMs).toHaveLength(30);
+    });
+    expect(closedMs[0]).toBeGreaterThan(1_300);
+    // 600 ms in steps of 50 to 150 ms: four batches at least.
+    const batches = closedMs.filter((atMs, i) => i === 0 || atMs - (closedMs[i - 1] ?? 0) > 25);
+    expect(batches.length).toBeGreaterThanOrEqual(4);
+  });
+
+  it('answers a request that was on its way to a connection that looked idle', async () => {
+    const { drain, port } = await serve((_request, response) => response.end('ok'));
+    const { socket, state } = await dial(port);
+    socket.write('GET / HTTP/1.1\r\nHost: x\r\n\r\n');
+    await eventually(() => {
+      expect(state.received).toContain('ok');
+    });
+    const finished = drain.finish({ timeoutMs: 5_000, goodbye: undefined });
+    socket.write('POST /late HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n');
+    await eventually(() => {
+      expect(state.ended).toBe('closed');
+    });
+    expect(state.received).toMatch(/ok[^]*Connection: close[^]*ok$/u);
+    expect(await finished).toEqual({ cut: 0 });
+  });
+
   it('says goodbye only when no further request can come on a kept connection', async () => {
     let finishBody: (() => void) | undefined;
     let rounds = 0;

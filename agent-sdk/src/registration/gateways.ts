@@ -85,7 +85,7 @@ export function createGateways(parts: GatewaysParts): Gateways {
     { agent, signal }: { readonly agent: Agent; readonly signal: AbortSignal },
   ): Promise<GatewayVerdict> {
     const facts = { gateway, address: address.includes(':') ? `[${address}]:${port}` : `${address}:${port}` };
-    let last: GatewayVerdict = { ...facts, outcome: 'pending', reason: 'it was not asked in time' };
+    let last: GatewayVerdict = { ...facts, outcome: 'pending', reason: 'it has not answered' };
     let failures = 0;
     const over = (): boolean => signal.aborted;
     for (let pauseMs = firstPauseMs; !over(); pauseMs = Math.min(maxPauseMs, pauseMs * 1.5)) {
