@@ -1,7 +1,7 @@
 import type { Upstream } from '@roundhouse/agent-sdk/balancing';
 
 import type { Route } from '../routing/route.ts';
-import type { RetryBudget } from './retry.ts';
+import type { RetryBudget } from './retry-budget.ts';
 import type { AttemptTimeouts } from './seam.ts';
 
 /** When a failed attempt may be repeated; the rules are in docs/reliability.md. */

@@ -1,130 +1,25 @@
-import { createUpstream, type Upstream } from '@roundhouse/agent-sdk/balancing';
-import type { Instance } from '@roundhouse/agent-sdk/discovery';
 import { describe, expect, it } from 'vitest';
 
-import type { Route } from '../routing/route.ts';
-import { createRouteTable } from '../routing/route-table.ts';
-import { createExchanges, type ExchangeContext } from './exchange.ts';
-import type { ExchangeRecord } from './record.ts';
-import { createRetryBudget } from './retry.ts';
-import type {
-  AnswerStep,
-  AttemptFailure,
-  AttemptStep,
-  FieldLines,
-  RelayStep,
-  RequestHead,
-  Step,
-} from './seam.ts';
-
-const timeouts = { connectMs: 1000, responseHeadMs: 30_000, idleMs: 60_000 };
-
-function instance(id: string, more: Partial<Instance> = {}): Instance {
-  const key = `c/n/${id}`;
-  return {
-    key,
-    cluster: 'c',
-    node: 'n',
-    id,
-    service: 'api',
-    address: '10.0.0.1',
-    port: 1000,
-    tags: [],
-    meta: {},
-    status: 'passing',
-    weight: 1,
-    createIndex: 1,
-    ...more,
-  };
-}
-
-function route(more: Partial<Route> = {}): Route {
-  return {
-    host: undefined,
-    prefix: '/api',
-    service: 'api',
-    strip: undefined,
-    tag: undefined,
-    timeouts: {},
-    source: 'config',
-    ...more,
-  };
-}
-
-function setUp(options: { ids?: string[]; routes?: Route[]; context?: Partial<ExchangeContext> } = {}) {
-  const records: ExchangeRecord[] = [];
-  const clock = { nowMs: 0 };
-  const now = () => clock.nowMs;
-  const upstream: Upstream = createUpstream('api', {
-    ejection: { consecutiveFailures: 3, baseMs: 1000, maxMs: 8000, maxRatio: 0.5 },
-    now,
-    random: () => 0,
-  });
-  upstream.update({
-    service: 'api',
-    index: '1',
-    instances: (options.ids ?? ['a', 'b']).map((id) => instance(id)),
-    quarantined: [],
-    held: 0,
-  });
-  const table = createRouteTable(options.routes ?? [route()]);
-  let requests = 0;
-  const exchanges = createExchanges({
-    resolve(host, path) {
-      const found = table.match(host, path);
-      return found === undefined ? undefined : { route: found, upstream, timeouts };
-    },
-    pseudonym: 'roundhouse',
-    trusts: (address) => address === '10.9.9.9',
-    forwardedFields: 'x-forwarded',
-    attempts: 3,
-    budget: createRetryBudget({ ratio: 0.2, floorPerSecond: 10 }),
-    observe: (record) => records.push(record),
-    now,
-    httpDate: () => 'Fri, 20 Nov 2026 12:00:00 GMT',
-    newRequestId: () => `id-${String((requests += 1))}`,
-    ...options.context,
-  });
-  return { exchanges, records, upstream, clock };
-}
-
-function head(more: Partial<RequestHead> = {}, extra: FieldLines = []): RequestHead {
-  return {
-    method: 'GET',
-    target: '/api/x?q=1',
-    version: '1.1',
-    fields: ['Host', 'example.org', ...extra],
-    body: { kind: 'none' },
-    upgrade: undefined,
-    client: { address: '192.0.2.7', port: 5555, scheme: 'http', localPort: 8080 },
-    ...more,
-  };
-}
-
-function attempt(step: Step): AttemptStep {
-  if (step.kind !== 'attempt') throw new Error(`expected an attempt, got ${JSON.stringify(step)}`);
-  return step;
-}
-function answer(step: Step): AnswerStep {
-  if (step.kind !== 'answer') throw new Error(`expected an answer, got ${step.kind}`);
-  return step;
-}
-function relay(step: Step): RelayStep {
-  if (step.kind !== 'relay') throw new Error(`expected a relay, got ${step.kind}`);
-  return step;
-}
-const field = (fields: FieldLines, name: string): string[] =>
-  fields.filter((_, i) => i % 2 === 1 && fields[i - 1]?.toLowerCase() === name.toLowerCase());
-
-const complete = { kind: 'complete', requestBytes: 0, responseBytes: 2 } as const;
-const refused: AttemptFailure = { code: 'connect_refused', sent: 'nothing', connection: 'fresh' };
-const reset: AttemptFailure = { code: 'upstream_reset', sent: 'head', connection: 'fresh' };
+import { createRetryBudget } from './retry-budget.ts';
+import type { FieldLines, RequestHead } from './seam.ts';
+import {
+  answer,
+  attempt,
+  field,
+  head,
+  refused,
+  relay,
+  reset,
+  route,
+  setUp,
+  timeouts,
+} from './testing/drive.ts';
 
 describe('an exchange that goes well', () => {
   it('attempts, relays and leaves a record; the endpoint is free again', () => {
-    const { exchanges, records, upstream } = setUp();
-    const exchange = exchanges.open(head());
-    const step = attempt(exchange.begin());
+    const { open, records, upstream } = setUp();
+    const exchange = open(head());
+    const step = attempt(exchange.first);
     expect(step).toMatchObject({
       method: 'GET',
       target: '/api/x?q=1',
@@ -142,8 +37,8 @@ describe('an exchange that goes well', () => {
       'X-Request-Id',
       'id-1',
     ]);
-    exchange.ended(complete);
-    exchange.ended(complete);
+    exchange.ended();
+    exchange.ended();
     expect(upstream.endpoints.map((e) => e.inFlight)).toEqual([0, 0]);
     expect(records).toHaveLength(1);
     expect(records[0]).toMatchObject({
@@ -161,21 +56,21 @@ describe('an exchange that goes well', () => {
   });
 
   it('takes turns', () => {
-    const { exchanges } = setUp();
+    const { open } = setUp();
     const ids = [1, 2, 3, 4].map(() => {
-      const exchange = exchanges.open(head());
-      const { endpoint } = attempt(exchange.begin());
-      exchange.ended(complete);
+      const exchange = open(head());
+      const { endpoint } = attempt(exchange.first);
+      exchange.ended();
       return endpoint.instance.id;
     });
     expect(ids).toEqual(['a', 'b', 'a', 'b']);
   });
 
   it('strips a prefix and refuses what has another normal form then', () => {
-    const { exchanges } = setUp({ routes: [route({ strip: '/api' })] });
-    expect(attempt(exchanges.open(head()).begin()).target).toBe('/x?q=1');
-    expect(attempt(exchanges.open(head({ target: '/api' })).begin()).target).toBe('/');
-    expect(answer(exchanges.open(head({ target: '/api//evil' })).begin()).status).toBe(400);
+    const { open } = setUp({ routes: [route({ strip: '/api' })] });
+    expect(attempt(open(head()).first).target).toBe('/x?q=1');
+    expect(attempt(open(head({ target: '/api' })).first).target).toBe('/');
+    expect(answer(open(head({ target: '/api//evil' })).first).status).toBe(400);
   });
 });
 
@@ -199,29 +94,27 @@ describe('refusals', () => {
     ['P2 an encoded climb', { target: '/public/..%2fapi' }, [], 400],
     ['no route', { target: '/apiary' }, [], 404],
   ])('%s', (_, more, extra, status) => {
-    const { exchanges, records } = setUp();
-    const exchange = exchanges.open(head(more, extra));
-    expect(answer(exchange.begin()).status).toBe(status);
-    exchange.ended(complete);
+    const { open, records } = setUp();
+    const exchange = open(head(more, extra));
+    expect(answer(exchange.first).status).toBe(status);
+    exchange.ended();
     expect(records[0]).toMatchObject({ status, attempts: [] });
   });
 
   it('answers OPTIONS * and OPTIONS whose Max-Forwards is used up', () => {
-    const { exchanges } = setUp();
-    expect(answer(exchanges.open(head({ method: 'OPTIONS', target: '*' })).begin())).toMatchObject({
+    const { open } = setUp();
+    expect(answer(open(head({ method: 'OPTIONS', target: '*' })).first)).toMatchObject({
       status: 204,
       body: '',
     });
-    expect(answer(exchanges.open(head({ method: 'OPTIONS' }, ['Max-Forwards', '0'])).begin()).status).toBe(
-      204,
-    );
-    const passed = attempt(exchanges.open(head({ method: 'OPTIONS' }, ['Max-Forwards', '2'])).begin());
+    expect(answer(open(head({ method: 'OPTIONS' }, ['Max-Forwards', '0'])).first).status).toBe(204);
+    const passed = attempt(open(head({ method: 'OPTIONS' }, ['Max-Forwards', '2'])).first);
     expect(field(passed.fields, 'max-forwards')).toEqual(['1']);
   });
 
   it('is 503 with Retry-After for a claimed path without a live instance', () => {
-    const { exchanges } = setUp({ ids: [] });
-    const step = answer(exchanges.open(head()).begin());
+    const { open } = setUp({ ids: [] });
+    const step = answer(open(head()).first);
     expect(step.status).toBe(503);
     expect(field(step.fields, 'retry-after')).toHaveLength(1);
     expect(field(step.fields, 'proxy-status')).toEqual(['roundhouse; error=destination_unavailable']);
@@ -229,10 +122,10 @@ describe('refusals', () => {
   });
 
   it('gives a browser a page and a tool JSON', () => {
-    const { exchanges } = setUp({ ids: [] });
-    const page = answer(exchanges.open(head({}, ['Accept', 'text/html,*/*;q=0.8'])).begin());
+    const { open } = setUp({ ids: [] });
+    const page = answer(open(head({}, ['Accept', 'text/html,*/*;q=0.8'])).first);
     expect(field(page.fields, 'content-type')).toEqual(['text/html; charset=utf-8']);
-    const json = answer(exchanges.open(head({}, ['Accept', 'application/json, text/html'])).begin());
+    const json = answer(open(head({}, ['Accept', 'application/json, text/html'])).first);
     expect(field(json.fields, 'content-type')).toEqual(['application/problem+json']);
   });
 
@@ -248,7 +141,7 @@ describe('refusals', () => {
 
 describe('request fields', () => {
   const sent = (extra: FieldLines, more: Partial<RequestHead> = {}) =>
-    attempt(setUp().exchanges.open(head(more, extra)).begin()).fields;
+    attempt(setUp().open(head(more, extra)).first).fields;
 
   it('R04 keeps end-to-end lines, their order and their spelling, and repeats repeated ones', () => {
     const fields = sent(['X-b', '2', 'cookie', 'a=1', 'X-a', '1', 'Cookie', 'b=\u00e9']);
@@ -362,22 +255,18 @@ describe('request fields', () => {
   });
 
   it('R21 lets the authority of an absolute form replace Host, for routing and forwarding alike', () => {
-    const { exchanges } = setUp({ routes: [route({ host: 'one.example' })] });
+    const { open } = setUp({ routes: [route({ host: 'one.example' })] });
     const step = attempt(
-      exchanges
-        .open(head({ target: 'http://One.example:8080/api', fields: ['Host', 'two.example'] }))
-        .begin(),
+      open(head({ target: 'http://One.example:8080/api', fields: ['Host', 'two.example'] })).first,
     );
     expect(field(step.fields, 'host')).toEqual(['One.example:8080']);
     expect(step.target).toBe('/api');
   });
 
   it('writes RFC 7239 when asked to, with IPv6 in quotes and brackets', () => {
-    const { exchanges } = setUp({ context: { forwardedFields: 'forwarded' } });
+    const { open } = setUp({ context: { forwardedFields: 'forwarded' } });
     const step = attempt(
-      exchanges
-        .open(head({ client: { address: '2001:db8::1', port: 1, scheme: 'http', localPort: 80 } }))
-        .begin(),
+      open(head({ client: { address: '2001:db8::1', port: 1, scheme: 'http', localPort: 80 } })).first,
     );
     expect(field(step.fields, 'forwarded')).toEqual(['for="[2001:db8::1]";host="example.org";proto=http']);
     expect(field(step.fields, 'x-forwarded-for')).toEqual([]);
@@ -389,23 +278,22 @@ describe('request fields', () => {
   });
 
   it('R29 takes an upgrade that says in so many words that it has no body', () => {
-    const { exchanges } = setUp();
-    const step = exchanges.open(head({ upgrade: 'websocket', body: { kind: 'length', bytes: 0 } })).begin();
+    const { open } = setUp();
+    const step = open(head({ upgrade: 'websocket', body: { kind: 'length', bytes: 0 } })).first;
     expect(attempt(step).upgrade).toBe('websocket');
   });
 
   it('R28 upgrades to websocket only', () => {
-    const { exchanges } = setUp();
-    expect(attempt(exchanges.open(head({ upgrade: 'websocket' })).begin()).upgrade).toBe('websocket');
-    expect(attempt(exchanges.open(head({ upgrade: 'h2c' })).begin()).upgrade).toBeUndefined();
+    const { open } = setUp();
+    expect(attempt(open(head({ upgrade: 'websocket' })).first).upgrade).toBe('websocket');
+    expect(attempt(open(head({ upgrade: 'h2c' })).first).upgrade).toBeUndefined();
   });
 });
 
 describe('response fields', () => {
   it('R01 drops what the instance’s Connection names, keeps the rest line by line', () => {
-    const { exchanges } = setUp();
-    const exchange = exchanges.open(head());
-    exchange.begin();
+    const { open } = setUp();
+    const exchange = open(head());
     const step = relay(
       exchange.responded({
         status: 200,
@@ -445,40 +333,36 @@ describe('response fields', () => {
 
   it('R10 passes interim heads on, but not to HTTP/1.0 and never a 101', () => {
     const hints = { status: 103, reason: 'Early Hints', fields: ['Link', '</a>', 'Connection', 'x'] };
-    expect(setUp().exchanges.open(head()).interim(hints)).toEqual(['Link', '</a>']);
+    expect(setUp().open(head()).interim(hints)).toEqual(['Link', '</a>']);
     expect(
       setUp()
-        .exchanges.open(head({ version: '1.0' }))
+        .open(head({ version: '1.0' }))
         .interim(hints),
     ).toBeUndefined();
     expect(
       setUp()
-        .exchanges.open(head())
+        .open(head())
         .interim({ ...hints, status: 101 }),
     ).toBeUndefined();
   });
 
   it.each([99, 100, 600, 999, 0])('R44 answers 502 for status %d', (status) => {
-    const { exchanges } = setUp();
-    const exchange = exchanges.open(head());
-    exchange.begin();
+    const { open } = setUp();
+    const exchange = open(head());
     expect(answer(exchange.responded({ status, reason: '', fields: [] })).status).toBe(502);
   });
 
   it('R31 answers 502 for a 101 that nobody asked for, or to another protocol', () => {
-    const { exchanges } = setUp();
-    const plain = exchanges.open(head());
-    plain.begin();
+    const { open } = setUp();
+    const plain = open(head());
     expect(
       answer(plain.responded({ status: 101, reason: '', fields: ['Upgrade', 'websocket'] })).status,
     ).toBe(502);
-    const upgrade = exchanges.open(head({ upgrade: 'websocket' }));
-    upgrade.begin();
+    const upgrade = open(head({ upgrade: 'websocket' }));
     expect(answer(upgrade.responded({ status: 101, reason: '', fields: ['Upgrade', 'h2c'] })).status).toBe(
       502,
     );
-    const agreed = exchanges.open(head({ upgrade: 'websocket' }));
-    agreed.begin();
+    const agreed = open(head({ upgrade: 'websocket' }));
     expect(
       relay(agreed.responded({ status: 101, reason: '', fields: ['Upgrade', 'WebSocket'] })).status,
     ).toBe(101);
@@ -487,36 +371,35 @@ describe('response fields', () => {
 
 describe('retries', () => {
   it('tries any method elsewhere when nothing was sent, and the refused endpoint is ejected at once', () => {
-    const { exchanges, records, upstream } = setUp();
-    const exchange = exchanges.open(head({ method: 'POST', body: { kind: 'chunked' } }));
-    expect(attempt(exchange.begin()).endpoint.instance.id).toBe('a');
+    const { open, records, upstream } = setUp();
+    const exchange = open(head({ method: 'POST', body: { kind: 'chunked' } }));
+    expect(attempt(exchange.first).endpoint.instance.id).toBe('a');
     expect(attempt(exchange.failed(refused)).endpoint.instance.id).toBe('b');
     expect(upstream.endpoints[0]?.health.state).toBe('ejected');
     relay(exchange.responded({ status: 200, reason: 'OK', fields: [] }));
-    exchange.ended(complete);
-    expect(records[0]?.attempts).toEqual([
-      { instance: 'a', error: 'connect_refused' },
-      { instance: 'b', error: undefined },
-    ]);
+    exchange.ended();
+    expect(records[0]).toMatchObject({
+      attempts: [
+        { instance: 'a', kind: 'first', end: 'failed', error: 'connect_refused', status: undefined },
+        { instance: 'b', kind: 'retry', end: 'answered', error: undefined, status: 200 },
+      ],
+      retries: 1,
+    });
   });
 
   it('repeats an idempotent request after a reset, but no POST and nothing whose body was taken', () => {
-    const { exchanges } = setUp();
-    const get = exchanges.open(head());
-    get.begin();
+    const { open } = setUp();
+    const get = open(head());
     expect(get.failed(reset).kind).toBe('attempt');
-    const post = exchanges.open(head({ method: 'POST' }));
-    post.begin();
+    const post = open(head({ method: 'POST' }));
     expect(answer(post.failed(reset)).status).toBe(502);
-    const put = exchanges.open(head({ method: 'PUT', body: { kind: 'chunked' } }));
-    put.begin();
+    const put = open(head({ method: 'PUT', body: { kind: 'chunked' } }));
     expect(answer(put.failed({ ...reset, sent: 'body' })).status).toBe(502);
   });
 
   it('answers with the last failure when every endpoint was tried', () => {
-    const { exchanges } = setUp();
-    const exchange = exchanges.open(head());
-    exchange.begin();
+    const { open } = setUp();
+    const exchange = open(head());
     exchange.failed(refused);
     const step = answer(exchange.failed({ code: 'connect_timeout', sent: 'nothing', connection: 'fresh' }));
     expect(step.status).toBe(504);
@@ -524,10 +407,10 @@ describe('retries', () => {
   });
 
   it('makes no more attempts than allowed', () => {
-    const { exchanges } = setUp({ ids: ['a', 'b', 'c', 'd', 'e'] });
-    const exchange = exchanges.open(head());
+    const { open } = setUp({ ids: ['a', 'b', 'c', 'd', 'e'] });
+    const exchange = open(head());
     const steps = [
-      exchange.begin(),
+      exchange.first,
       exchange.failed(refused),
       exchange.failed(refused),
       exchange.failed(refused),
@@ -536,30 +419,26 @@ describe('retries', () => {
   });
 
   it('tries the only instance again on a fresh connection when a pooled one had been closed, without blaming it', () => {
-    const { exchanges, upstream } = setUp({ ids: ['a'] });
-    const exchange = exchanges.open(head());
-    exchange.begin();
+    const { open, upstream } = setUp({ ids: ['a'] });
+    const exchange = open(head());
     const again = attempt(exchange.failed({ ...reset, connection: 'reused' }));
     expect(again).toMatchObject({ connection: 'fresh', endpoint: { instance: { id: 'a' } } });
     expect(upstream.endpoints[0]?.health).toMatchObject({ state: 'healthy', failures: 0 });
   });
 
   it('keeps resets within the budget; refused connections need none', () => {
-    const { exchanges } = setUp({
-      context: { budget: createRetryBudget({ ratio: 0, floorPerSecond: 0 }) },
+    const { open } = setUp({
+      destination: { budget: createRetryBudget({ ratio: 0, floorPerSecond: 0, maxConcurrent: 0 }) },
     });
-    const one = exchanges.open(head());
-    one.begin();
+    const one = open(head());
     expect(one.failed(reset).kind).toBe('answer');
-    const two = exchanges.open(head());
-    two.begin();
+    const two = open(head());
     expect(two.failed(refused).kind).toBe('attempt');
   });
 
   it('never retries, blames or answers for a client that left', () => {
-    const { exchanges, records, upstream } = setUp();
-    const exchange = exchanges.open(head());
-    exchange.begin();
+    const { open, records, upstream } = setUp();
+    const exchange = open(head());
     expect(exchange.failed({ code: 'client_closed', sent: 'head', connection: 'fresh' }).kind).toBe('finish');
     exchange.ended({ kind: 'client_closed', requestBytes: 0, responseBytes: 0 });
     expect(records[0]).toMatchObject({ status: 499, error: 'client_closed', instance: undefined });
@@ -567,10 +446,9 @@ describe('retries', () => {
   });
 
   it('blames an instance that breaks off in mid-answer', () => {
-    const { exchanges, records, upstream } = setUp({ ids: ['a'] });
+    const { open, records, upstream } = setUp({ ids: ['a'] });
     for (let i = 0; i < 3; i += 1) {
-      const exchange = exchanges.open(head());
-      exchange.begin();
+      const exchange = open(head());
       exchange.responded({ status: 200, reason: 'OK', fields: [] });
       exchange.ended({ kind: 'response_incomplete', requestBytes: 0, responseBytes: 1 });
     }

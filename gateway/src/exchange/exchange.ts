@@ -1,20 +1,19 @@
-import type { Endpoint, Lease, Upstream } from '@roundhouse/agent-sdk/balancing';
-
-import { routeName, type Route } from '../routing/route.ts';
-import { stripPrefix } from '../routing/request-target.ts';
-import { errorAnswer, optionsAnswer } from './answers.ts';
+import { routeName } from '../routing/route.ts';
+import { admit, type Admission } from './admission.ts';
+import { affinityOf, noAffinity, sessionFields, ties } from './affinity.ts';
+import { errorAnswer } from './answers.ts';
+import { blame, judgeHead, type Underway } from './attempts.ts';
+import type { ExchangeContext } from './context.ts';
+import { deadlineOf, isOver } from './deadline.ts';
+import { Dispatch, type Dispatched, type StepOrCode } from './dispatch.ts';
 import { errorTable, type ErrorCode, type ErrorRule } from './errors.ts';
-import type { AttemptRecord, ExchangeObserver } from './record.ts';
-import { clientAddress, hasPassed, isRequestId, requestFields, type PeerStanding } from './request-fields.ts';
-import { judgeRequest, type RequestFacts } from './request-rules.ts';
+import type { AttemptRecord } from './record.ts';
+import { clientAddress } from './request-fields.ts';
 import { fieldValue, responseFields } from './response-fields.ts';
-import { mayRetry, type RetryBudget } from './retry.ts';
-import type { TrustsPeer } from './trusted-proxies.ts';
 import type {
   AnswerStep,
   AttemptFailure,
   AttemptStep,
-  AttemptTimeouts,
   ClientFacts,
   Exchange,
   ExchangeEnd,
@@ -24,36 +23,18 @@ import type {
   ResponseHead,
   Step,
 } from './seam.ts';
+import { createSessions, type Sessions } from './sessions.ts';
 
-/** Where a request goes: the matched route with what stands behind it at this moment. */
-export interface Destination {
-  readonly route: Route;
-  readonly upstream: Upstream;
-  readonly timeouts: AttemptTimeouts;
-}
-
-/** What every exchange of a gateway shares. Clock, identifiers and dates come from outside, so that a test can drive them. */
-export interface ExchangeContext {
-  /** The route for a host and a normalised path, or undefined when nobody ever claimed it. */
-  readonly resolve: (host: string, path: string) => Destination | undefined;
-  readonly pseudonym: string;
-  readonly trusts: TrustsPeer;
-  readonly forwardedFields: 'x-forwarded' | 'forwarded' | 'both';
-  /** Attempts per exchange, the first included. */
-  readonly attempts: number;
-  readonly budget: RetryBudget;
-  readonly observe: ExchangeObserver;
-  /** Monotonic milliseconds. */
-  readonly now: () => number;
-  /** The present time as an HTTP date. */
-  readonly httpDate: () => string;
-  readonly newRequestId: () => string;
+/** What the exchanges of a gateway share. */
+interface Shared extends ExchangeContext {
+  readonly sessions: Sessions;
 }
 
 /** The exchanges of a gateway, for its engine. */
 export function createExchanges(context: ExchangeContext): Exchanges {
+  const shared: Shared = { ...context, sessions: createSessions(context.sessionToken) };
   return {
-    open: (head) => new ExchangeState(context, head),
+    open: (head) => new ExchangeState(shared, head),
     refuse: (code, client) => refuse(context, code, client),
   };
 }
@@ -75,229 +56,228 @@ function refuse(context: ExchangeContext, code: ErrorCode, client: ClientFacts):
     status: answer.status,
     error: code,
     attempts: [],
+    retries: 0,
     end: { kind: 'complete', requestBytes: 0, responseBytes: Buffer.byteLength(answer.body) },
     durationMs: 0,
+    queuedMs: 0,
     upstreamMs: undefined,
   });
   return { ...answer, connection: 'close' };
 }
+
+/** The response that the client gets. */
+interface Used {
+  readonly attempt: Underway;
+  readonly status: number;
+  /** From the start of the attempt to its head. */
+  readonly latencyMs: number;
+}
+
+const notBegun: Admission = {
+  requestId: '',
+  peer: 'untrusted',
+  facts: undefined,
+  verdict: { kind: 'refused', code: 'internal', destination: undefined },
+};
+const noAttempts: readonly AttemptRecord[] = [];
 
 /**
  * The life of an exchange: judge the head, find the route, lease an endpoint, and after each attempt relay, try elsewhere or
  * answer. Synchronous and without I/O; the engine moves the bytes.
  */
 class ExchangeState implements Exchange {
-  readonly #context: ExchangeContext;
+  readonly #shared: Shared;
   readonly #head: RequestHead;
   readonly #startedMs: number;
-  #requestId = '';
-  #peer: PeerStanding = 'untrusted';
-  #facts: RequestFacts | undefined;
-  #destination: Destination | undefined;
-  #target = '';
-  #fields: FieldLines | undefined;
-  #upgrade: string | undefined;
-  #lease: Lease | undefined;
-  #tried: readonly Endpoint[] = [];
-  #attempts: readonly AttemptRecord[] = [];
+  #admission = notBegun;
+  /** Of a request that may go to an instance; and what holds its leases. */
+  #request: Dispatched | undefined;
+  #dispatch: Dispatch | undefined;
+  #used: Used | undefined;
+  /** `begun`: the client has had part of a response, so that no other instance's may follow. */
+  #response: 'none' | 'begun' = 'none';
   #upstreamMs: number | undefined;
   #status = 0;
   #error: ErrorCode | undefined;
-  #ended: 'no' | 'yes' = 'no';
+  #phase: 'open' | 'ended' = 'open';
 
-  constructor(context: ExchangeContext, head: RequestHead) {
-    this.#context = context;
+  constructor(shared: Shared, head: RequestHead) {
+    this.#shared = shared;
     this.#head = head;
-    this.#startedMs = context.now();
+    this.#startedMs = shared.now();
   }
 
   begin(): Step {
-    const context = this.#context;
-    const verdict = judgeRequest(this.#head);
-    if (verdict.kind !== 'accepted') {
-      this.#requestId = context.newRequestId();
-      return verdict.kind === 'refused' ? this.#answer(verdict.code) : this.#answerOptions();
+    const shared = this.#shared;
+    const head = this.#head;
+    this.#admission = admit(shared, head);
+    const { verdict, facts, peer, requestId } = this.#admission;
+    if (verdict.kind === 'answered') {
+      this.#status = verdict.answer.status;
+      return verdict.answer;
     }
-    const { facts } = verdict;
-    this.#facts = facts;
-    this.#peer = context.trusts(this.#head.client.address) ? 'trusted' : 'untrusted';
-    const given = this.#peer === 'trusted' ? facts.requestId : undefined;
-    this.#requestId = isRequestId(given) ? given : context.newRequestId();
-    if (hasPassed(facts.via, context.pseudonym)) return this.#answer('loop_detected');
+    if (verdict.kind === 'refused' || facts === undefined)
+      return this.#answer(verdict.kind === 'refused' ? verdict.code : 'internal');
+    const { destination } = verdict;
+    destination.budget.deposit(this.#startedMs);
+    const said = peer === 'trusted' ? facts : undefined;
+    const deadline = deadlineOf(this.#startedMs, destination.timeouts.totalMs, said);
+    const affinity = ties(destination) ? affinityOf({ destination, head, facts, peer }, shared) : noAffinity;
+    this.#request = { context: shared, head, passage: verdict, deadline, affinity, facts, peer, requestId };
+    this.#dispatch = new Dispatch(this.#request);
+    return this.#stepOf(this.#dispatch.first(this.#startedMs));
+  }
 
-    const { upgrade, body, method } = this.#head;
-    if (
-      upgrade?.split(',').some((protocol) => protocol.trim() === 'websocket') === true &&
-      method === 'GET'
-    ) {
-      if (body.kind === 'chunked' || (body.kind === 'length' && body.bytes > 0))
-        return this.#answer('bad_request'); // R29
-      this.#upgrade = 'websocket'; // R28: any other protocol is left out, and the request goes on without an upgrade
-    }
+  waited(): Step {
+    return this.#stepOf(this.#dispatch?.waited(this.#shared.now()) ?? 'internal');
+  }
 
-    const destination = context.resolve(facts.host, facts.path);
-    if (destination === undefined) return this.#answer('no_route');
-    this.#destination = destination;
-    const { strip } = destination.route;
-    const path = strip === undefined ? facts.path : stripPrefix(facts.path, strip);
-    if (path === undefined) return this.#answer('bad_target');
-    this.#target = path + facts.query;
-    context.budget.deposit(this.#startedMs);
-    const lease = destination.upstream.acquire({ tag: destination.route.tag, tried: [] });
-    if (lease === undefined) return this.#answer('no_endpoint');
-    this.#fields = requestFields(this.#head, facts, {
-      peer: this.#peer,
-      pseudonym: context.pseudonym,
-      style: context.forwardedFields,
-      requestId: this.#requestId,
-    });
-    return this.#attempt(lease, destination, 'any');
+  hedge(): AttemptStep | undefined {
+    return this.#response === 'begun' ? undefined : this.#dispatch?.hedge(this.#shared.now());
   }
 
   interim(head: ResponseHead): FieldLines | undefined {
     // R10: an HTTP/1.0 client knows no 1xx.
     if (this.#head.version === '1.0' || head.status === 101) return undefined;
+    // A 100 says nothing about the response: the next instance may say it again.
+    if (head.status !== 100) this.#response = 'begun';
     return responseFields(head.fields, { own: undefined });
   }
 
-  responded(head: ResponseHead): Step {
-    const context = this.#context;
-    this.#upstreamMs = context.now() - this.#startedMs;
-    if (head.status === 101 && !this.#agreedUpgrade(head)) {
-      return this.failed({ code: 'upgrade_failed', sent: 'head', connection: 'fresh' }); // R31
-    }
-    if (head.status < 101 || head.status > 599 || (head.status > 101 && head.status < 200)) {
-      return this.failed({ code: 'upstream_protocol', sent: 'head', connection: 'fresh' }); // R44
-    }
-    // A probe has proved itself with its head, however long its body lasts; otherwise the whole answer counts.
-    if (this.#lease?.endpoint.health.state === 'probation') this.#lease.report('success');
-    this.#status = head.status;
-    const own = { requestId: this.#requestId, date: context.httpDate() };
+  responded(head: ResponseHead, of: AttemptStep, sent?: 'head' | 'body'): Step {
+    const dispatch = this.#dispatch;
+    const request = this.#request;
+    const attempt = dispatch?.attempts.of(of);
+    if (dispatch === undefined || request === undefined || attempt === undefined) return { kind: 'pending' };
+    const { status } = head;
+    if (status === 101 && !agreesTo(head, of.upgrade))
+      return this.failed({ code: 'upgrade_failed', sent: 'head', connection: 'fresh' }, of); // R31
+    if (status < 101 || status > 599 || (status > 101 && status < 200))
+      return this.failed({ code: 'upstream_protocol', sent: 'head', connection: 'fresh' }, of); // R44
+    const nowMs = this.#shared.now();
+    judgeHead(attempt, status, nowMs);
+    const instead =
+      this.#response === 'none' ? dispatch.insteadOf(attempt, { head, sent }, nowMs) : undefined;
+    if (instead !== undefined) return instead;
+    dispatch.drop(attempt, nowMs);
+    this.#used = { attempt, status, latencyMs: nowMs - attempt.startedMs };
+    this.#response = 'begun';
+    this.#upstreamMs = nowMs - dispatch.firstMs;
+    this.#status = status;
+    const own = { requestId: request.requestId, date: this.#shared.httpDate() };
     const fields = responseFields(head.fields, { own });
-    return { kind: 'relay', status: head.status, reason: head.reason, fields, connection: 'keep' };
+    const session = status < 500 ? sessionFields(request, attempt.lease.endpoint, this.#shared.sessions) : [];
+    return {
+      kind: 'relay',
+      status,
+      reason: head.reason,
+      fields: session.length === 0 ? fields : [...fields, ...session],
+      connection: 'keep',
+    };
   }
 
-  failed(failure: AttemptFailure): Step {
-    const { code } = failure;
-    const endpoint = this.#lease?.endpoint;
-    if (code === 'client_closed') {
-      this.#release();
-      this.#error = code;
+  failed(failure: AttemptFailure, of: AttemptStep | undefined): Step {
+    const nowMs = this.#shared.now();
+    const dispatch = this.#dispatch;
+    if (failure.code === 'client_closed') {
+      dispatch?.drop(undefined, nowMs);
+      this.#error = 'client_closed';
       return { kind: 'finish' };
     }
-    if (endpoint !== undefined) {
-      this.#tried = [...this.#tried, endpoint];
-      this.#attempts = [...this.#attempts, { instance: endpoint.instance.id, error: code }];
-      this.#blame(failure);
+    const attempt = of === undefined ? undefined : dispatch?.attempts.of(of);
+    if (dispatch === undefined || attempt === undefined) {
+      // About the request, while nothing was under way; or about an attempt that was given up before.
+      if (of !== undefined && dispatch?.attempts.running !== 'none') return { kind: 'pending' };
+      dispatch?.drop(undefined, nowMs);
+      return this.#answer(failure.code);
     }
-    this.#release();
-    return this.#retry(failure, endpoint) ?? this.#answer(code);
+    const code = this.#cause(failure, nowMs);
+    if (code === 'deadline_exceeded') this.#blameForDeadline(attempt, failure);
+    else blame(attempt.lease, failure);
+    dispatch.attempts.end(attempt, { end: 'failed', error: code, status: undefined, nowMs });
+    const rule: ErrorRule = errorTable[code];
+    if (rule.blame === 'endpoint' && dispatch.attempts.running !== 'none') return { kind: 'pending' };
+    dispatch.drop(undefined, nowMs);
+    if (this.#response === 'begun') return this.#answer(code);
+    return this.#stepOf(dispatch.afterFailure(attempt, { ...failure, code }, nowMs));
   }
 
   ended(end: ExchangeEnd): void {
-    if (this.#ended === 'yes') return;
-    this.#ended = 'yes';
-    const instance = this.#lease?.endpoint.instance.id;
-    if (end.kind === 'response_incomplete') this.#lease?.report('failed');
-    if (end.kind === 'complete') this.#lease?.report('success');
-    this.#release();
-    if (end.kind === 'client_closed' || end.kind === 'response_incomplete') this.#error = end.kind;
-    if (instance !== undefined) this.#attempts = [...this.#attempts, { instance, error: undefined }];
-    const gone = end.kind === 'client_closed' && this.#upstreamMs === undefined;
+    if (this.#phase === 'ended') return;
+    this.#phase = 'ended';
+    const nowMs = this.#shared.now();
     const { client, method, target } = this.#head;
-    this.#context.observe({
-      requestId: this.#requestId,
+    const { requestId, peer, facts, verdict } = this.#admission;
+    if (this.#used !== undefined) this.#endUsed(this.#used, end, nowMs);
+    this.#dispatch?.drop(undefined, nowMs);
+    if (end.kind === 'client_closed' || end.kind === 'response_incomplete') this.#error = end.kind;
+    if (end.kind === 'deadline') this.#error = 'deadline_exceeded';
+    const gone = end.kind === 'client_closed' && this.#upstreamMs === undefined;
+    const route = verdict.kind === 'answered' ? undefined : verdict.destination?.route;
+    this.#shared.observe({
+      requestId,
       clientAddress:
-        this.#peer === 'trusted'
-          ? clientAddress(client.address, this.#facts?.forwardedFor, this.#context.trusts)
+        peer === 'trusted'
+          ? clientAddress(client.address, facts?.forwardedFor, this.#shared.trusts)
           : client.address,
       method,
-      host: this.#facts?.host ?? '',
-      path: this.#facts?.path ?? target,
-      route: this.#destination === undefined ? undefined : routeName(this.#destination.route),
-      service: this.#destination?.route.service,
-      instance,
+      host: facts?.host ?? '',
+      path: facts?.path ?? target,
+      route: route === undefined ? undefined : routeName(route),
+      service: route?.service,
+      instance: this.#used?.attempt.lease.endpoint.instance.id,
       status: gone ? errorTable.client_closed.status : this.#status,
       error: this.#error,
-      attempts: this.#attempts,
+      attempts: this.#dispatch?.attempts.records ?? noAttempts,
+      retries: this.#dispatch?.attempts.retries ?? 0,
       end,
-      durationMs: this.#context.now() - this.#startedMs,
+      durationMs: nowMs - this.#startedMs,
+      queuedMs: this.#dispatch?.queuedMs ?? 0,
       upstreamMs: this.#upstreamMs,
     });
   }
 
-  #attempt(lease: Lease, destination: Destination, connection: AttemptStep['connection']): Step {
-    this.#lease = lease;
-    this.#upstreamMs = undefined;
-    return {
-      kind: 'attempt',
-      endpoint: lease.endpoint,
-      method: this.#head.method,
-      target: this.#target,
-      fields: this.#fields ?? [],
-      upgrade: this.#upgrade,
-      timeouts: destination.timeouts,
-      connection,
-    };
+  /** The lease of the response that the client got (or part of it) hears how it went. */
+  #endUsed({ attempt, status, latencyMs }: Used, end: ExchangeEnd, nowMs: number): void {
+    const broken = end.kind === 'response_incomplete';
+    if (broken) attempt.lease.report('failed');
+    if (end.kind === 'complete' && status < 500) attempt.lease.report('success', latencyMs);
+    const error = broken ? end.kind : undefined;
+    this.#dispatch?.attempts.end(attempt, { end: broken ? 'failed' : 'answered', error, status, nowMs });
   }
 
-  /** Another attempt, where rules, count and budget allow one and an endpoint is left. */
-  #retry(failure: AttemptFailure, last: Endpoint | undefined): Step | undefined {
-    const destination = this.#destination;
-    if (destination === undefined || last === undefined) return undefined;
-    if (this.#attempts.length >= this.#context.attempts || !mayRetry(this.#head.method, failure))
-      return undefined;
-    const tag = destination.route.tag;
-    const reused = failure.connection === 'reused';
-    // A pooled connection that the instance had closed says little about the instance: it may be tried again, on a fresh one.
-    const lease =
-      destination.upstream.acquire({ tag, tried: this.#tried }) ??
-      (reused
-        ? destination.upstream.acquire({ tag, tried: this.#tried.filter((endpoint) => endpoint !== last) })
-        : undefined);
-    if (lease === undefined) return undefined;
-    if (failure.sent !== 'nothing' && !this.#context.budget.withdraw(this.#context.now())) {
-      lease.release();
-      return undefined;
-    }
-    return this.#attempt(lease, destination, reused ? 'fresh' : 'any');
+  /** A wait of an attempt that ended because the time of the whole exchange was over has that as its cause. */
+  #cause({ code }: AttemptFailure, nowMs: number): ErrorCode {
+    const waited = code === 'connect_timeout' || code === 'upstream_timeout' || code === 'try_timeout';
+    return waited && this.#request !== undefined && isOver(this.#request.deadline, nowMs)
+      ? 'deadline_exceeded'
+      : code;
   }
 
-  #blame(failure: AttemptFailure): void {
-    const rule: ErrorRule = errorTable[failure.code];
-    if (rule.blame !== 'endpoint') return;
-    if (rule.retry === 'unsent') this.#lease?.report('connect_failed');
-    else if (failure.connection === 'fresh' || failure.code !== 'upstream_reset')
-      this.#lease?.report('failed');
+  /**
+   * A deadline counts against an instance only when all of the time that the operator gives was its own: the first attempt, straight
+   * away, of a request that was there whole. What a client, a queue or another instance has used up is not its fault.
+   */
+  #blameForDeadline({ lease, plan }: Underway, { sent }: AttemptFailure): void {
+    const { deadline, head } = this.#request ?? {};
+    const own = deadline?.source === 'route' && this.#dispatch?.queuedMs === 0 && plan.kind === 'first';
+    if (own && sent === 'head' && head?.body.kind === 'none') lease.report('failed');
   }
 
-  #agreedUpgrade(head: ResponseHead): boolean {
-    return (
-      this.#upgrade !== undefined &&
-      fieldValue(head.fields, 'upgrade')?.trim().toLowerCase() === this.#upgrade
-    );
+  #stepOf(step: StepOrCode): Step {
+    return typeof step === 'string' ? this.#answer(step) : step;
   }
 
   #answer(code: ErrorCode): AnswerStep {
     this.#error = code;
-    const { pseudonym } = this.#context;
-    const answer = errorAnswer(code, {
-      requestId: this.#requestId,
-      accept: this.#facts?.accept ?? '',
-      pseudonym,
-    });
+    const { pseudonym } = this.#shared;
+    const { requestId, facts } = this.#admission;
+    const answer = errorAnswer(code, { requestId, accept: facts?.accept ?? '', pseudonym });
     this.#status = answer.status;
     return answer;
   }
+}
 
-  #answerOptions(): AnswerStep {
-    const answer = optionsAnswer(this.#requestId);
-    this.#status = answer.status;
-    return answer;
-  }
-
-  #release(): void {
-    this.#lease?.release();
-    this.#lease = undefined;
-  }
+function agreesTo(head: ResponseHead, upgrade: string | undefined): boolean {
+  return upgrade !== undefined && fieldValue(head.fields, 'upgrade')?.trim().toLowerCase() === upgrade;
 }

@@ -23,6 +23,9 @@ export type FieldKind =
   | 'forwarded-other'
   | 'forwarded'
   | 'request-id'
+  /** How long the peer will wait: believed from trusted peers only, written anew where there is a deadline. */
+  | 'request-timeout'
+  | 'grpc-timeout'
   | 'date';
 
 const kinds: ReadonlyMap<string, FieldKind> = new Map<string, FieldKind>([
@@ -59,6 +62,8 @@ const kinds: ReadonlyMap<string, FieldKind> = new Map<string, FieldKind>([
   ['x-real-ip', 'forwarded-other'],
   ['forwarded', 'forwarded'],
   ['x-request-id', 'request-id'],
+  ['x-request-timeout', 'request-timeout'],
+  ['grpc-timeout', 'grpc-timeout'],
   ['date', 'date'],
 ]);
 

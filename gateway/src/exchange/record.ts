@@ -1,11 +1,23 @@
 import type { ErrorCode } from './errors.ts';
 import type { ExchangeEnd } from './seam.ts';
 
+/** Why an attempt was made. `first`; `retry`: another had failed; `hedge`: another was slow, and went on beside it. */
+export type AttemptKind = 'first' | 'retry' | 'hedge';
+
 /** One try of an exchange on an endpoint, for the log. */
 export interface AttemptRecord {
   readonly instance: string;
-  /** What went wrong; undefined for the attempt whose answer was used. */
+  readonly kind: AttemptKind;
+  /**
+   * `answered`: the client got its answer. `failed`: see `error`. `passed_over`: it answered `status`, and another instance was tried.
+   * `dropped`: given up without a judgement, because another was faster or the exchange was over.
+   */
+  readonly end: 'answered' | 'failed' | 'passed_over' | 'dropped';
+  /** What went wrong; undefined when nothing did. */
   readonly error: ErrorCode | undefined;
+  /** Of its response head; undefined when none came. */
+  readonly status: number | undefined;
+  readonly durationMs: number;
 }
 
 /** What is known of an exchange when it has ended: the source of the access log and of the request metrics. */
@@ -24,9 +36,14 @@ export interface ExchangeRecord {
   /** As sent to the client; 499 when it had left before. */
   readonly status: number;
   readonly error: ErrorCode | undefined;
+  /** In the order in which they ended. */
   readonly attempts: readonly AttemptRecord[];
+  /** How many of the attempts were retries; hedges are not. */
+  readonly retries: number;
   readonly end: ExchangeEnd;
   readonly durationMs: number;
+  /** Time spent waiting for an instance to become free. */
+  readonly queuedMs: number;
   /** From the first attempt to the response head of the instance that answered; undefined when none did. */
   readonly upstreamMs: number | undefined;
 }

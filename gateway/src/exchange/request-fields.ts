@@ -1,3 +1,5 @@
+import { withoutCookie } from './cookies.ts';
+import type { Deadline } from './deadline.ts';
 import { fieldKind } from './field-kinds.ts';
 import type { RequestFacts } from './request-rules.ts';
 import type { ClientFacts, FieldLines, RequestHead } from './seam.ts';
@@ -10,6 +12,10 @@ export interface RequestFieldOptions {
   readonly pseudonym: string;
   readonly style: 'x-forwarded' | 'forwarded' | 'both';
   readonly requestId: string;
+  /** `lowered`: grpc-timeout is left out, because `withDeadline` writes it. Otherwise it passes, end to end. */
+  readonly grpcTimeout: Deadline['grpc'];
+  /** The gateway's own cookie, which is none of the instance's business; undefined: all cookies pass as they are. */
+  readonly ownCookie: string | undefined;
 }
 
 /**
@@ -26,9 +32,12 @@ export function requestFields(
   const { fields } = head;
   for (let i = 0; i + 1 < fields.length; i += 2) {
     const name = fields[i] ?? '';
-    if (!crosses(name, options.peer, head)) continue;
+    if (!crosses(name, options, head)) continue;
     if (facts.nominated.length > 0 && facts.nominated.includes(name.toLowerCase())) continue;
-    lines.push(name, fields[i + 1] ?? '');
+    const value = fields[i + 1] ?? '';
+    if (options.ownCookie !== undefined && name.toLowerCase() === 'cookie')
+      pushCookie(lines, name, withoutCookie(value, options.ownCookie));
+    else lines.push(name, value);
   }
   if (facts.maxForwards !== undefined) lines.push('Max-Forwards', String(facts.maxForwards - 1));
   const hop = `${head.version} ${options.pseudonym}`;
@@ -39,7 +48,15 @@ export function requestFields(
   return lines;
 }
 
-function crosses(name: string, peer: PeerStanding, { method, version }: RequestHead): boolean {
+function pushCookie(lines: string[], name: string, value: string | undefined): void {
+  if (value !== undefined) lines.push(name, value);
+}
+
+function crosses(
+  name: string,
+  { peer, grpcTimeout }: RequestFieldOptions,
+  { method, version }: RequestHead,
+): boolean {
   switch (fieldKind(name)) {
     case 'end-to-end':
     case 'singleton':
@@ -52,6 +69,8 @@ function crosses(name: string, peer: PeerStanding, { method, version }: RequestH
       return method !== 'OPTIONS';
     case 'forwarded-other':
       return peer === 'trusted';
+    case 'grpc-timeout':
+      return grpcTimeout === 'absent';
     default:
       return false;
   }

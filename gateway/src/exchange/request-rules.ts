@@ -22,6 +22,9 @@ export interface RequestFacts {
   readonly forwardedHost: string | undefined;
   readonly forwarded: string | undefined;
   readonly requestId: string | undefined;
+  /** `X-Request-Timeout` and `grpc-timeout` as they came. */
+  readonly requestTimeout: string | undefined;
+  readonly grpcTimeout: string | undefined;
 }
 
 /** `refused`: answered with this error. `options`: an OPTIONS that ends here (`*`, or Max-Forwards used up). */
@@ -44,6 +47,8 @@ interface Gathered {
   forwardedHost: string | undefined;
   forwarded: string | undefined;
   requestId: string | undefined;
+  requestTimeout: string | undefined;
+  grpcTimeout: string | undefined;
   singletons: string[] | undefined;
   duplicate: 'none' | 'singleton';
 }
@@ -95,6 +100,8 @@ export function judgeRequest(head: RequestHead): RequestVerdict {
       forwardedHost: gathered.forwardedHost,
       forwarded: gathered.forwarded,
       requestId: gathered.requestId,
+      requestTimeout: gathered.requestTimeout,
+      grpcTimeout: gathered.grpcTimeout,
     },
   };
 }
@@ -163,6 +170,8 @@ function gather(fields: FieldLines): Gathered {
     forwardedHost: undefined,
     forwarded: undefined,
     requestId: undefined,
+    requestTimeout: undefined,
+    grpcTimeout: undefined,
     singletons: undefined,
     duplicate: 'none',
   };
@@ -213,6 +222,12 @@ function note(all: Gathered, kind: NotedKind, ...[name, value]: readonly [string
       break;
     case 'request-id':
       all.requestId = value;
+      break;
+    case 'request-timeout':
+      all.requestTimeout = joined(all.requestTimeout, value);
+      break;
+    case 'grpc-timeout':
+      all.grpcTimeout = joined(all.grpcTimeout, value);
       break;
     case 'singleton': {
       const lower = name.toLowerCase();

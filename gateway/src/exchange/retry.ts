@@ -1,14 +1,24 @@
+import type { RetryRules } from './destination.ts';
 import { errorTable, type ErrorRule } from './errors.ts';
-import type { AttemptFailure } from './seam.ts';
+import { fieldValue } from './response-fields.ts';
+import type { AttemptFailure, ResponseHead } from './seam.ts';
 
 /** RFC 9110 §9.2.2. A proxy must not repeat others on its own. */
 const idempotent = new Set(['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE']);
 
+/** Safe methods of RFC 9110 §9.2.1 that are passed on: doing them twice at once does no harm. */
+export function isSafe(method: string): boolean {
+  return method === 'GET' || method === 'HEAD' || method === 'OPTIONS';
+}
+
+const repeatable = (method: string, rules: RetryRules): boolean =>
+  rules.nonIdempotent === 'allow' || idempotent.has(method);
+
 /**
- * Whether a failed attempt may be repeated on another instance: any method when nothing was sent, an idempotent one while no
- * byte of its body has been taken from the client and no byte of an answer has come. Attempts and budget are counted elsewhere.
+ * Whether a failed attempt may be repeated: any method when nothing was sent, an idempotent one (or any, where the operator allows
+ * it) while all of the request can be sent again. Attempts, budget, deadline and what the client has already got are judged elsewhere.
  */
-export function mayRetry(method: string, failure: AttemptFailure): boolean {
+export function mayRetry(method: string, failure: AttemptFailure, rules: RetryRules): boolean {
   const rule: ErrorRule = errorTable[failure.code];
   switch (rule.retry) {
     case 'never':
@@ -16,50 +26,41 @@ export function mayRetry(method: string, failure: AttemptFailure): boolean {
     case 'unsent':
       return failure.sent === 'nothing';
     case 'idempotent':
-      return failure.sent === 'nothing' || (failure.sent === 'head' && idempotent.has(method));
+      return failure.sent === 'nothing' || (failure.sent === 'head' && repeatable(method, rules));
   }
 }
 
-/** Keeps retries from multiplying the load on a service that is failing. */
-export interface RetryBudget {
-  /** A request came: it earns its share of a retry. Monotonic milliseconds. */
-  deposit(nowMs: number): void;
-  /** Takes one retry if there is one. */
-  withdraw(nowMs: number): boolean;
-}
-
-/** What was earned fades with this time constant, as credits do in Finagle and tower. */
-const fadeMs = 10_000;
-/** How often fading is worked out. */
-const fadeStepMs = 50;
+/** An instance that asks for a longer pause than this is not asked again on another instance's behalf: its answer is passed on. */
+const maxRetryAfterSeconds = 1;
 
 /**
- * A share of the requests of the last ten seconds plus a floor per second. Retries of requests of which nothing was sent need no
- * budget: they put no load on anybody.
+ * What a response that could be passed on is worth, for a request that can be sent again. `final`: it is the answer. `elsewhere`:
+ * another instance may do better (a status that the route lists). `once_more`: the instance asks for it: 421 (RFC 9110 §15.5.20:
+ * any method, over a different connection) and 425 (RFC 8470 §5.2: as we never send early data, an idempotent request may be
+ * repeated, unless its client did: `Early-Data`).
  */
-export function createRetryBudget(options: {
-  readonly ratio: number;
-  readonly floorPerSecond: number;
-}): RetryBudget {
-  const floor = (options.floorPerSecond * fadeMs) / 1000;
-  let tokens = floor;
-  let fadedMs = Number.NEGATIVE_INFINITY;
-  const fade = (nowMs: number): void => {
-    if (nowMs - fadedMs < fadeStepMs) return;
-    const kept = Math.exp((fadedMs - nowMs) / fadeMs);
-    tokens = tokens * kept + floor * (1 - kept);
-    fadedMs = nowMs;
-  };
-  return {
-    deposit(nowMs) {
-      fade(nowMs);
-      tokens += options.ratio;
-    },
-    withdraw(nowMs) {
-      fade(nowMs);
-      if (tokens < 1) return false;
-      tokens -= 1;
-      return true;
-    },
-  };
+export function answerVerdict(
+  request: { readonly method: string; readonly earlyData: 'none' | 'some' },
+  head: ResponseHead,
+  rules: RetryRules,
+): 'final' | 'elsewhere' | 'once_more' {
+  const { status } = head;
+  if (status === 421) return 'once_more';
+  if (status === 425)
+    return request.earlyData === 'none' && idempotent.has(request.method) ? 'once_more' : 'final';
+  if (!rules.statuses.includes(status) || !repeatable(request.method, rules)) return 'final';
+  const after = fieldValue(head.fields, 'retry-after')?.trim();
+  // A date is not worked out: whoever names one means more than a moment.
+  const patient = after === undefined || (/^\d{1,9}$/.test(after) && Number(after) <= maxRetryAfterSeconds);
+  return patient ? 'elsewhere' : 'final';
+}
+
+/** Whether a status could be anything but `final`, so that the usual answer costs two comparisons. */
+export function mayBePassedOver(status: number): boolean {
+  return status >= 502 ? status <= 504 : status === 421 || status === 425;
+}
+
+/** Pause before the only instance there is gets the same request again: 25 to 250 ms. `random` in [0, 1). */
+export function sameInstancePauseMs(random: number): number {
+  return 25 + Math.floor(random * 226);
 }

@@ -175,9 +175,11 @@ export interface Exchange {
   interim(head: ResponseHead): FieldLines | undefined;
   /**
    * A final head (or 101) of the attempt `of`: `relay` (another attempt still under way is dropped by the engine without a word),
-   * or `attempt`/`wait`/`pending`/`answer` when it can't be passed on; the engine then drops that connection.
+   * or `attempt`/`wait`/`pending`/`answer` when it can't be passed on; the engine then drops that connection (with `answer`, every
+   * one). `sent`: whether the engine could send all of the request again, as in {@link AttemptFailure.sent}; when it doesn't say,
+   * only a request without a body can be.
    */
-  responded(head: ResponseHead, of: AttemptStep): Step;
+  responded(head: ResponseHead, of: AttemptStep, sent?: 'head' | 'body'): Step;
   /**
    * The attempt `of` failed before a final head: `attempt` elsewhere, `wait`, `pending` while a hedged one goes on, `answer`, or
    * `finish` for a client that has gone (`client_closed` is about the exchange: the engine has dropped every attempt, or was

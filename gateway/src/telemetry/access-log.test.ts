@@ -1,8 +1,20 @@
 import picocolors from 'picocolors';
 import { describe, expect, it } from 'vitest';
 
-import type { ExchangeRecord } from '../exchange/record.ts';
+import type { AttemptRecord, ExchangeRecord } from '../exchange/record.ts';
 import { accessJson, accessText, createAccessLog, writesAccessLog } from './access-log.ts';
+
+function attempt(more: Partial<AttemptRecord>): AttemptRecord {
+  return {
+    instance: 'a',
+    kind: 'first',
+    end: 'answered',
+    error: undefined,
+    status: 200,
+    durationMs: 1,
+    ...more,
+  };
+}
 
 const plain: ExchangeRecord = {
   requestId: 'r-1',
@@ -15,9 +27,11 @@ const plain: ExchangeRecord = {
   instance: 'x7k2',
   status: 200,
   error: undefined,
-  attempts: [{ instance: 'x7k2', error: undefined }],
+  attempts: [attempt({ instance: 'x7k2' })],
+  retries: 0,
   end: { kind: 'complete', requestBytes: 0, responseBytes: 42 },
   durationMs: 3.14159,
+  queuedMs: 0,
   upstreamMs: 2.5,
 };
 
@@ -53,15 +67,21 @@ describe('accessJson', () => {
       instance: undefined,
       upstreamMs: undefined,
       attempts: [
-        { instance: 'a', error: 'connect_timeout' },
-        { instance: 'b', error: 'connect_refused' },
+        attempt({ end: 'failed', error: 'connect_timeout', status: undefined, durationMs: 2000.123 }),
+        attempt({ instance: 'b', kind: 'retry', end: 'passed_over', status: 503 }),
       ],
+      retries: 1,
+      queuedMs: 12.345,
       end: { kind: 'client_closed', requestBytes: 1, responseBytes: 0 },
     };
     expect(parse(record)).toMatchObject({
       error: 'connect_refused',
       end: 'client_closed',
-      attempts: record.attempts,
+      queued_ms: 12.35,
+      attempts: [
+        { instance: 'a', kind: 'first', end: 'failed', error: 'connect_timeout', duration_ms: 2000.12 },
+        { instance: 'b', kind: 'retry', end: 'passed_over', status: 503, duration_ms: 1 },
+      ],
     });
     expect(parse(record)).not.toHaveProperty('upstream_ms');
   });

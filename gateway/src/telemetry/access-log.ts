@@ -1,6 +1,6 @@
 import picocolors from 'picocolors';
 
-import type { ExchangeObserver, ExchangeRecord } from '../exchange/record.ts';
+import type { AttemptRecord, ExchangeObserver, ExchangeRecord } from '../exchange/record.ts';
 import type { LogFormat, LogLevel } from './log.ts';
 import type { LogSink } from './log-sink.ts';
 import { escapeJsonLine, printable } from './printable.ts';
@@ -64,21 +64,30 @@ const member = (name: string, value: string | undefined): string =>
  */
 export function accessJson(record: ExchangeRecord, time: string): string {
   const { end, attempts, upstreamMs } = record;
-  const tried =
-    attempts.length > 1
-      ? `,"attempts":[${attempts
-          .map((a) => `{"instance":${quote(a.instance)}${member('error', a.error)}}`)
-          .join(',')}]`
-      : '';
+  const tried = attempts.length > 1 ? `,"attempts":[${attempts.map(attemptJson).join(',')}]` : '';
   return (
     `{"level":"info","time":"${time}","msg":"request","request_id":${quote(record.requestId)}` +
     `,"client":${quote(record.clientAddress)},"method":${quote(record.method)},"host":${quote(record.host)}` +
     `,"path":${quote(record.path)}${member('route', record.route)}${member('service', record.service)}` +
     `${member('instance', record.instance)},"status":${record.status}${member('error', record.error)}` +
     `${end.kind === 'complete' ? '' : `,"end":"${end.kind}"`},"duration_ms":${round(record.durationMs)}` +
+    (record.queuedMs > 0 ? `,"queued_ms":${round(record.queuedMs)}` : '') +
     (upstreamMs === undefined ? '' : `,"upstream_ms":${round(upstreamMs)}`) +
     `,"bytes_in":${end.requestBytes},"bytes_out":${end.responseBytes}${tried}}\n`
   );
+}
+
+function attemptJson({ instance, kind, end, error, status, durationMs }: AttemptRecord): string {
+  return (
+    `{"instance":${quote(instance)},"kind":"${kind}","end":"${end}"${member('error', error)}` +
+    `${status === undefined ? '' : `,"status":${status}`},"duration_ms":${round(durationMs)}}`
+  );
+}
+
+/** `a:connect_refused b:503 c:answered`: who was tried, in the order of their ends, and what came of it. */
+function attemptText({ instance, kind, end, error, status }: AttemptRecord): string {
+  const how = error ?? (end === 'passed_over' ? String(status) : end);
+  return `${printable(instance)}:${how}${kind === 'hedge' ? '(hedge)' : ''}`;
 }
 
 type Colours = ReturnType<typeof picocolors.createColors>;
@@ -97,10 +106,11 @@ export function accessText(record: ExchangeRecord, time: Date, colours: Colours)
       ? ''
       : ` → ${printable(record.service)} ${printable(record.instance ?? '-')}`;
   const why = record.error === undefined ? '' : ` ${colours.red(record.error)}`;
-  const tries = record.attempts.length > 1 ? ` (${record.attempts.length} attempts)` : '';
+  const tries = record.attempts.length > 1 ? ` attempts=[${record.attempts.map(attemptText).join(' ')}]` : '';
+  const queued = record.queuedMs > 0 ? ` queued ${round(record.queuedMs)} ms` : '';
   const cut = record.end.kind === 'complete' ? '' : ` [${record.end.kind}]`;
   return (
     `${colours.dim(clock)} ${byStatus(colours, record.status)(String(record.status))} ${printable(record.method)} ` +
-    `${printable(record.path)}${to} ${colours.dim(`${round(record.durationMs)} ms`)}${tries}${why}${cut}\n`
+    `${printable(record.path)}${to} ${colours.dim(`${round(record.durationMs)} ms`)}${queued}${tries}${why}${cut}\n`
   );
 }

@@ -1,8 +1,13 @@
 import { describe, expect, it } from 'vitest';
 
 import type { GatewayStatus, RouteStatus, ServiceStatus } from '../admin/status.ts';
-import type { ExchangeRecord } from '../exchange/record.ts';
+import type { AttemptRecord, ExchangeRecord } from '../exchange/record.ts';
 import { createMetrics, type Metrics } from './metrics.ts';
+
+function attempt(instance: string, error: AttemptRecord['error']): AttemptRecord {
+  const end = error === undefined ? 'answered' : 'failed';
+  return { instance, kind: 'first', end, error, status: undefined, durationMs: 1 };
+}
 
 const base: ExchangeRecord = {
   requestId: 'r',
@@ -15,9 +20,11 @@ const base: ExchangeRecord = {
   instance: 'a',
   status: 200,
   error: undefined,
-  attempts: [{ instance: 'a', error: undefined }],
+  attempts: [attempt('a', undefined)],
+  retries: 0,
   end: { kind: 'complete', requestBytes: 0, responseBytes: 0 },
   durationMs: 60,
+  queuedMs: 0,
   upstreamMs: 20,
 };
 
@@ -124,11 +131,7 @@ describe('request metrics', () => {
     const { metrics } = world();
     metrics.observe({
       ...base,
-      attempts: [
-        { instance: 'a', error: 'connect_refused' },
-        { instance: 'b', error: 'upstream_reset' },
-        { instance: 'c', error: undefined },
-      ],
+      attempts: [attempt('a', 'connect_refused'), attempt('b', 'upstream_reset'), attempt('c', undefined)],
     });
     const samples = await scrape(metrics);
     expect(samples.get('gateway_retries_total{service="api-service",reason="connect_refused"}')).toBe(1);

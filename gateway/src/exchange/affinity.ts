@@ -1,0 +1,101 @@
+import type { Endpoint } from '@roundhouse/agent-sdk/balancing';
+
+import { cookieValue } from './cookies.ts';
+import type { Destination } from './destination.ts';
+import type { Dispatched } from './dispatch.ts';
+import { hash32 } from './hash.ts';
+import { clientAddress, type PeerStanding } from './request-fields.ts';
+import type { RequestFacts } from './request-rules.ts';
+import { fieldValue } from './response-fields.ts';
+import type { FieldLines, RequestHead } from './seam.ts';
+import { sessionCookie, type Sessions } from './sessions.ts';
+import type { TrustsPeer } from './trusted-proxies.ts';
+
+/** What may tie a request to an instance. */
+export interface Affinity {
+  /** Where `consistent-hash` places it; undefined without that strategy, or without the value it is placed by. */
+  readonly hash: number | undefined;
+  /** `Instance.key` that a sticky cookie names, if it is in the table. */
+  readonly sticky: string | undefined;
+  /** The sticky cookie as the client sent it; undefined when sessions are off. */
+  readonly session: { readonly cookie: string; readonly token: string | undefined } | undefined;
+}
+
+/** Of a request that is tied to nothing. */
+export const noAffinity: Affinity = { hash: undefined, sticky: undefined, session: undefined };
+
+/** What affinity is read from. */
+export interface AffinitySource {
+  readonly destination: Destination;
+  readonly head: RequestHead;
+  readonly facts: RequestFacts;
+  readonly peer: PeerStanding;
+}
+
+/** What of a gateway it takes. */
+export interface AffinityTools {
+  readonly sessions: Sessions;
+  readonly trusts: TrustsPeer;
+}
+
+/** Whether requests for a destination may be tied to instances at all; most are not, and skip the rest. */
+export function ties({ sticky, upstream }: Destination): boolean {
+  return sticky === 'cookie' || upstream.policy.balance === 'consistent-hash';
+}
+
+/** What ties a request to an instance. */
+export function affinityOf(source: AffinitySource, { sessions, trusts }: AffinityTools): Affinity {
+  const { destination, head } = source;
+  const { upstream } = destination;
+  const text = upstream.policy.balance === 'consistent-hash' ? placedBy(source, trusts) : undefined;
+  const hash = text === undefined ? undefined : hash32(text);
+  if (destination.sticky === 'off') return { hash, sticky: undefined, session: undefined };
+  const cookie = sessions.cookieName(upstream);
+  const token = cookieValue(head.fields, cookie);
+  const sticky = token === undefined ? undefined : sessions.find(upstream, token);
+  return { hash, sticky, session: { cookie, token } };
+}
+
+function placedBy(
+  { destination, head, facts, peer }: AffinitySource,
+  trusts: TrustsPeer,
+): string | undefined {
+  const { hash } = destination;
+  switch (hash.kind) {
+    case 'client-ip':
+      return peer === 'trusted'
+        ? clientAddress(head.client.address, facts.forwardedFor, trusts)
+        : head.client.address;
+    case 'path':
+      return facts.path;
+    case 'header':
+      return fieldValue(head.fields, hash.name);
+    case 'cookie':
+      return cookieValue(head.fields, hash.name);
+  }
+}
+
+/**
+ * The lines that bind a client to the instance whose answer it gets: none when it is bound to it already. A shared cache must not
+ * hand them to anybody else (RFC 9111 §5.2.2.4).
+ */
+export function sessionFields(
+  { affinity, passage, head, facts, peer }: Dispatched,
+  endpoint: Endpoint,
+  sessions: Sessions,
+): FieldLines {
+  const { session } = affinity;
+  if (session === undefined) return nothing;
+  const { route, upstream } = passage.destination;
+  const token = sessions.token(upstream, endpoint);
+  if (token === session.token) return nothing;
+  const scheme = (peer === 'trusted' ? facts.forwardedProto : undefined) ?? head.client.scheme;
+  return [
+    'Set-Cookie',
+    sessionCookie(session.cookie, token, { route, scheme }),
+    'Cache-Control',
+    'no-cache="Set-Cookie"',
+  ];
+}
+
+const nothing: FieldLines = [];
