@@ -1,5 +1,11 @@
 import { Agent, createServer, request } from 'node:http';
-import type { IncomingHttpHeaders, RequestListener, Server } from 'node:http';
+import type {
+  IncomingHttpHeaders,
+  IncomingMessage,
+  RequestListener,
+  Server,
+  ServerResponse,
+} from 'node:http';
 import { connect } from 'node:net';
 import type { AddressInfo, Socket } from 'node:net';
 
@@ -215,6 +221,28 @@ describe('drain', () => {
       expect(state.ended).toBe('closed');
     });
     expect(state.received).toMatch(/ok[^]*Connection: close[^]*ok$/u);
+    expect(await finished).toEqual({ cut: 0 });
+  });
+
+  it('finishes uploads whose expectation the application decides on itself', async () => {
+    const { server, drain, port } = await serve(() => undefined);
+    let phase: 'waiting' | 'seen' = 'waiting';
+    server.on('checkContinue', (request_: IncomingMessage, response: ServerResponse) => {
+      response.writeContinue();
+      phase = 'seen';
+      request_.resume().on('end', () => response.end('taken'));
+    });
+    const { socket, state } = await dial(port);
+    socket.write('POST / HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 4\r\n\r\nab');
+    await eventually(() => {
+      expect(phase).toBe('seen');
+    });
+    const finished = drain.finish({ timeoutMs: 5_000, goodbye: undefined });
+    socket.write('cd');
+    await eventually(() => {
+      expect(state.ended).toBe('closed');
+    });
+    expect(state.received).toMatch(/^HTTP\/1.1 100 [^]*Connection: close[^]*taken$/u);
     expect(await finished).toEqual({ cut: 0 });
   });
 

@@ -1,4 +1,5 @@
-import type { IncomingMessage, Server, ServerResponse } from 'node:http';
+import { ServerResponse } from 'node:http';
+import type { IncomingMessage, Server } from 'node:http';
 import { Socket } from 'node:net';
 
 import { sleep } from './clock.ts';
@@ -65,17 +66,10 @@ export function createDrain(server: Server, clock: Clock): Drain {
       sockets.delete(socket);
     });
   });
-  interceptEmissions(server, (event, [, socket]) => {
-    if ((event === 'upgrade' || event === 'connect') && socket instanceof Socket) {
-      upgraded.add(socket);
-      socket.once('close', () => {
-        upgraded.delete(socket);
-      });
+  const follow = (response: ServerResponse): void => {
+    if (responses.has(response)) {
+      return;
     }
-    return 'pass';
-  });
-  // In front of the application's listener, which may answer at once.
-  server.prependListener('request', (_request: IncomingMessage, response: ServerResponse) => {
     responses.add(response);
     if (phase !== 'open') {
       response.shouldKeepAlive = false;
@@ -86,6 +80,22 @@ export function createDrain(server: Server, clock: Clock): Drain {
         keptAtMs = clock.nowMs();
       }
     });
+  };
+  interceptEmissions(server, (event, [, subject]) => {
+    if ((event === 'upgrade' || event === 'connect') && subject instanceof Socket) {
+      upgraded.add(subject);
+      subject.once('close', () => {
+        upgraded.delete(subject);
+      });
+    } else if (event === 'checkContinue' && subject instanceof ServerResponse) {
+      // Where the application wants to decide on `Expect: 100-continue` itself, there is no `request`.
+      follow(subject as ServerResponse);
+    }
+    return 'pass';
+  });
+  // In front of the application's listener, which may answer at once.
+  server.prependListener('request', (_request: IncomingMessage, response: ServerResponse) => {
+    follow(response);
   });
 
   const announce = (): void => {
