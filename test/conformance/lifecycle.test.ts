@@ -50,6 +50,16 @@ function held(): { readonly script: OriginScript; answer(): void } {
   };
 }
 
+/** Waits until nobody listens on a port any more. */
+async function refused(port: number): Promise<void> {
+  await eventually(async () => {
+    const connecting = openRawClient(port).then((client) => {
+      client.destroy();
+    });
+    await expect(connecting).rejects.toMatchObject({ code: 'ECONNREFUSED' });
+  });
+}
+
 describe.each(engineNames)('the %s engine', (engine) => {
   async function start(
     script?: OriginScript,
@@ -123,33 +133,50 @@ describe.each(engineNames)('the %s engine', (engine) => {
     });
   });
 
-  it('once discouraged, closes idle connections, says close on every answer, and still accepts', async () => {
+  it('once discouraged, says close on every answer, to idle connections too, and still accepts', async () => {
     const { script, answer } = held();
     const { subject, client, origin } = await start(script);
+    const next = async (sender: RawClient): Promise<readonly string[]> => {
+      const before = origin.requests().length;
+      sender.send(get);
+      await eventually(() => {
+        expect(origin.requests()).toHaveLength(before + 1);
+      });
+      answer();
+      return valuesOf(await sender.response(), 'connection');
+    };
     const idle = await client();
-    idle.send(get);
-    await eventually(() => {
-      expect(origin.requests()).toHaveLength(1);
-    });
-    answer();
-    expect(valuesOf(await idle.response(), 'connection')).not.toContain('close');
+    expect(await next(idle)).not.toContain('close');
     const busy = await client();
     busy.send(get);
     await eventually(() => {
       expect(origin.requests()).toHaveLength(2);
     });
     subject.engine.discourage();
-    expect(await idle.closed()).toBe('ended');
-    const late = await client();
     answer();
     expect(valuesOf(await busy.response(), 'connection')).toEqual(['close']);
-    expect(await busy.closed()).toBe('ended');
-    late.send(get);
-    await eventually(() => {
-      expect(origin.requests()).toHaveLength(3);
-    });
-    answer();
-    expect(valuesOf(await late.response(), 'connection')).toEqual(['close']);
+    for (const sender of [idle, await client()]) {
+      expect(await next(sender)).toEqual(['close']);
+      expect(await sender.closed()).toBe('ended');
+    }
+  });
+
+  it('gives an idle connection time for one more request when it stops, and then closes it', async () => {
+    const { subject, client } = await start();
+    const [asks, silent] = [await client(), await client()];
+    for (const sender of [asks, silent]) {
+      sender.send(get);
+      expect(valuesOf(await sender.response(), 'connection')).not.toContain('close');
+    }
+    const stopped = subject.stop(5_000);
+    await refused(subject.port);
+    asks.send(get);
+    expect(valuesOf(await asks.response(), 'connection')).toEqual(['close']);
+    expect(await asks.closed()).toBe('ended');
+    expect(await silent.closed()).toBe('ended');
+    asks.destroy();
+    silent.destroy();
+    expect(await stopped).toBe(0);
   });
 
   it('lets exchanges finish when it stops, takes no further ones, and leaves nothing open', async () => {
@@ -161,7 +188,7 @@ describe.each(engineNames)('the %s engine', (engine) => {
       expect(origin.requests()).toHaveLength(1);
     });
     const stopped = subject.stop(5_000);
-    await expect(openRawClient(subject.port)).rejects.toMatchObject({ code: 'ECONNREFUSED' });
+    await refused(subject.port);
     sender.send(get);
     answer();
     expect((await sender.response()).status).toBe(200);

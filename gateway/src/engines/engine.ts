@@ -53,11 +53,16 @@ export interface Engine {
   readonly name: string;
   /** Starts accepting. Rejects with the system error (EADDRINUSE …). */
   listen(address: { readonly host: string; readonly port: number }): Promise<BoundAddress>;
-  /** From now on: `Connection: close` on every answer, idle client connections closed. Still accepts. */
+  /**
+   * From now on: `Connection: close` on every answer. Still accepts, and closes no idle client connection: nobody could tell it from
+   * one whose next request is on its way.
+   */
   discourage(): void;
   /**
-   * Stops accepting, discourages, lets exchanges finish for up to `drainMs`, then cuts the rest and closes every pool.
-   * Resolves with the number of exchanges it had to cut, when no socket is left. Further calls get the same promise.
+   * Stops accepting and discourages. Lets exchanges finish for up to `drainMs`; idle client connections get a second (half the
+   * drain when that is less) for one more request; WebSockets are closed with 1012 one after the other in the later half. Then
+   * cuts the rest and closes every pool. Resolves with the number of exchanges it had to cut, when no socket is left. Further
+   * calls get the same promise.
    */
   stop(drainMs: number): Promise<number>;
   /**

@@ -1,32 +1,35 @@
+import { identityQuestion, readIdentityAnswer } from '@roundhouse/agent-sdk/discovery';
+
 import type { ErrorCode } from '../../exchange/errors.ts';
 import type { AttemptFailure, AttemptStep } from '../../exchange/seam.ts';
+import type { Alarm } from './alarm.ts';
 import type { ExchangeRun } from './exchange-run.ts';
 import { requestText } from './message-text.ts';
 import { halfClosedMs, type Stage } from './stage.ts';
-import type { UpstreamConnection } from './upstream-connection.ts';
+import type { UpstreamConnection, UpstreamUser } from './upstream-connection.ts';
 
 /** Interim responses that an instance may send before its final one. */
 const maxInterims = 32;
 /** The kernel takes a first write up to this size whole or not at all. */
 const wholeWriteBytes = 16_384;
 /**
- * RFC 9110 §15.2: every client must take any number of 1xx. One that is gone answers the first with a reset, which only the
- * second can find.
+ * One try of an exchange on an endpoint: from finding a connection, on a new one asking who is there, to the final head of the
+ * response.
  */
-const probe = 'HTTP/1.1 102 Processing\r\n\r\n';
-const maxProbes = 2;
-
-/** One try of an exchange on an endpoint: from finding a connection to the final head of the response. */
-export class Attempt implements Stage {
+export class Attempt implements Stage, UpstreamUser {
   readonly responseBytes = 0;
   readonly requestBytes = undefined;
   readonly step: AttemptStep;
   upstream: UpstreamConnection | undefined;
   readonly #run: ExchangeRun;
   #connection: 'fresh' | 'reused' = 'fresh';
-  #phase: 'connecting' | 'waiting' = 'connecting';
+  /** `asking`: who is there. */
+  #phase: 'connecting' | 'asking' | 'waiting' = 'connecting';
+  /** What has come of the answer to that, latin1. */
+  #identity = '';
   #interims = 0;
-  #probes = 0;
+  #tryLimit: Alarm | undefined;
+  #hedgeDelay: Alarm | undefined;
 
   constructor(run: ExchangeRun, step: AttemptStep) {
     this.#run = run;
@@ -36,13 +39,17 @@ export class Attempt implements Stage {
   /** Takes an idle connection or opens one. */
   start(): void {
     const { step } = this;
-    const { pools } = this.#run.context;
+    const { context, client, uploading } = this.#run;
+    const { pools } = context;
+    this.#setLimits();
+    // Until there is a connection, nobody waits for the client.
+    if (uploading) context.wheel.disarm(client.timeout);
     if (step.connection === 'fresh') pools.dropIdle(step.endpoint);
-    const idle = step.connection === 'any' ? pools.take(step.endpoint, this) : undefined;
+    const idle = step.connection === 'any' ? pools.take(step.endpoint, step.identity, this) : undefined;
     if (idle !== undefined) {
       this.#connection = 'reused';
       this.upstream = idle;
-      this.upstreamConnected();
+      this.#send(idle);
       return;
     }
     this.upstream = pools.open(step.endpoint, this);
@@ -51,21 +58,20 @@ export class Attempt implements Stage {
   }
 
   upstreamConnected(): void {
-    const { upstream } = this;
-    const { request, smallBody, upload } = this.#run;
+    const { upstream, step } = this;
     if (upstream === undefined) return;
-    this.#phase = 'waiting';
-    const text = requestText(this.step, request) + smallBody;
-    upstream.writes += text.length > wholeWriteBytes ? 2 : 1;
-    upstream.socket.write(text, 'latin1');
-    const { responseHeadMs, idleMs } = this.step.timeouts;
-    // A client that waits for a 100 sends nothing before the instance speaks.
-    if (upload === undefined || this.#run.expectation === 'continue') upstream.arm(responseHeadMs);
-    else upstream.disarm();
-    upload?.start(upstream, idleMs);
+    if (step.identity === undefined) this.#send(upstream);
+    else {
+      this.#phase = 'asking';
+      upstream.socket.write(identityQuestion(step.endpoint.instance), 'latin1');
+    }
   }
 
   upstreamBytes(bytes: Buffer, from: number, to: number): void {
+    if (this.#phase === 'asking') {
+      this.#identify(bytes.toString('latin1', from, to));
+      return;
+    }
     const heads = this.upstream?.heads;
     if (heads === undefined) return;
     heads.add(bytes, from, to);
@@ -77,6 +83,7 @@ export class Attempt implements Stage {
         return;
       }
       if (head.status >= 200 || head.status === 101) {
+        this.#clearLimits();
         this.#run.responded(this, head);
         return;
       }
@@ -92,11 +99,13 @@ export class Attempt implements Stage {
   }
 
   upstreamEnded(): void {
-    this.#fail(this.upstream?.heads.partial === 'yes' ? 'response_incomplete' : 'upstream_reset');
+    if (this.#phase === 'asking') this.#fail('wrong_instance');
+    else this.#fail(this.upstream?.heads.partial === 'yes' ? 'response_incomplete' : 'upstream_reset');
   }
 
   upstreamLost(code: ErrorCode, sent: 'nothing' | 'something'): void {
-    this.#fail(code, sent);
+    if (this.#phase === 'asking') this.#fail('wrong_instance');
+    else this.#fail(code, sent);
   }
 
   upstreamDrained(): void {
@@ -106,7 +115,7 @@ export class Attempt implements Stage {
   }
 
   upstreamTimedOut(): void {
-    this.#fail(this.#phase === 'connecting' ? 'connect_timeout' : 'upstream_timeout');
+    this.#fail(this.#phase === 'waiting' ? 'upstream_timeout' : 'connect_timeout');
   }
 
   faulted(fault: unknown): void {
@@ -115,7 +124,7 @@ export class Attempt implements Stage {
 
   clientBytes(bytes: Buffer, from: number, to: number): number {
     const { upload, client, context } = this.#run;
-    if (upload === undefined || this.#phase === 'connecting') return from;
+    if (upload === undefined || this.#phase !== 'waiting') return from;
     const end = upload.carry(bytes, from, to);
     if (upload.fault !== undefined) this.#fail(upload.fault);
     else if (upload.state === 'done' && end > from) {
@@ -129,21 +138,17 @@ export class Attempt implements Stage {
     // Only interim responses have been written; nothing waits for them to leave.
   }
 
-  /** Before the end of its request the client has left; after it, it may still wait for the answer (R40). */
   clientEnded(): void {
-    const { uploading, client, context } = this.#run;
-    if (uploading) client.destroy('plain');
-    else context.wheel.arm(client.timeout, halfClosedMs);
+    this.#run.clientEnd.heard();
   }
 
   clientTimedOut(): void {
-    const { uploading, client, context, request } = this.#run;
-    if (uploading) this.#fail('request_timeout');
-    else if (client.input === 'ended' && request.version === '1.1' && this.#probes < maxProbes) {
-      this.#probes += 1;
-      client.socket.write(probe, 'latin1');
-      context.wheel.arm(client.timeout, 0);
-    }
+    if (this.#run.uploading) this.#fail('request_timeout');
+    else this.#run.clientEnd.ask();
+  }
+
+  expired(): void {
+    this.#fail('deadline_exceeded');
   }
 
   /** The final head can't be passed on. */
@@ -153,22 +158,71 @@ export class Attempt implements Stage {
 
   abandon(): AttemptFailure {
     const failure = this.#failure('client_closed', 'something');
-    this.upstream?.reset();
-    this.upstream = undefined;
+    this.#drop();
     return failure;
   }
 
   /** A request that the instance has not got whole must not be taken for finished: its connection is reset. */
   #fail(code: ErrorCode, sent: 'nothing' | 'something' = 'something'): void {
     const failure = this.#failure(code, sent);
+    this.#drop();
+    this.#run.failed(failure, this);
+  }
+
+  #drop(): void {
+    this.#clearLimits();
     this.upstream?.reset();
     this.upstream = undefined;
-    this.#run.failed(failure);
   }
 
   #failure(code: ErrorCode, sent: 'nothing' | 'something'): AttemptFailure {
-    const unsent = sent === 'nothing' || this.#phase === 'connecting';
-    const how = this.#run.upload?.taken === 'some' ? 'body' : unsent ? 'nothing' : 'head';
-    return { code, sent: how, connection: this.#connection };
+    const connection = this.#connection;
+    if (sent === 'nothing' || this.#phase !== 'waiting') return { code, sent: 'nothing', connection };
+    return { code, sent: this.#run.replay === 'lost' ? 'body' : 'head', connection };
+  }
+
+  /** Sends the request, as far as there is something of it. */
+  #send(upstream: UpstreamConnection): void {
+    this.#phase = 'waiting';
+    const { request, smallBody, upload, awaitsContinue } = this.#run;
+    const text = requestText(this.step, request) + smallBody + (upload?.kept ?? '');
+    upstream.writes += text.length > wholeWriteBytes ? 2 : 1;
+    upstream.socket.write(text, 'latin1');
+    const { responseHeadMs, idleMs } = this.step.timeouts;
+    // A client that waits for a 100 sends nothing before the instance speaks.
+    if (upload?.state !== 'more' || awaitsContinue) upstream.arm(responseHeadMs);
+    else upstream.disarm();
+    upload?.start(upstream, idleMs);
+  }
+
+  /** Nothing of the request goes to anybody but the instance that was registered (docs/decisions/0007-who-answers.md). */
+  #identify(text: string): void {
+    const { upstream, step } = this;
+    if (upstream === undefined || step.identity === undefined) return;
+    this.#identity += text;
+    const answer = readIdentityAnswer(this.#identity, step.identity);
+    if (answer === 'mismatch') this.#fail('wrong_instance');
+    else if (answer === 'match') {
+      this.#identity = '';
+      upstream.identity = step.identity;
+      this.#send(upstream);
+    }
+  }
+
+  #setLimits(): void {
+    const { hedgeAfterMs, timeouts } = this.step;
+    if (timeouts.tryMs > 0)
+      this.#tryLimit = this.#run.alarm(timeouts.tryMs, () => {
+        this.#fail('try_timeout');
+      });
+    if (hedgeAfterMs > 0)
+      this.#hedgeDelay = this.#run.alarm(hedgeAfterMs, () => {
+        this.#run.hedge(this);
+      });
+  }
+
+  #clearLimits(): void {
+    this.#tryLimit?.clear();
+    this.#hedgeDelay?.clear();
   }
 }

@@ -18,31 +18,39 @@ export interface BodyPiece {
  * `bytes` are those of the present read of `inlet`, and may be overwritten afterwards. `full`: the other side takes no more
  * for now, and 'drain' will say when it does.
  */
-export function sendBody(
-  target: Socket,
-  { reader, before, after }: BodyPiece,
-  bytes: Buffer,
-  inlet: Inlet,
-): 'flowing' | 'full' {
+export function sendBody(target: Socket, piece: BodyPiece, bytes: Buffer, inlet: Inlet): 'flowing' | 'full' {
+  const { reader, before, after } = piece;
   const { spans } = reader;
-  const from = spans[0] ?? 0;
-  const to = spans[1] ?? 0;
   const single = spans.length === 2 && after === '' ? `${before}${reader.prefix(0)}` : undefined;
+  const total = pieceBytes(piece);
+  if (total === 0) return 'flowing';
+  if (total <= smallBytes) target.write(bodyText(piece, bytes), 'latin1');
+  else if (
+    single === undefined ||
+    inlet.writeThrough(target, bytes, single, [spans[0] ?? 0, spans[1] ?? 0]) === 'impossible'
+  )
+    target.write(copied(piece, bytes, total));
+  return fullness(target);
+}
+
+/** How long a piece is with all that goes around it. */
+export function pieceBytes({ reader, before, after }: BodyPiece): number {
+  const { spans } = reader;
   let total = before.length + after.length;
   for (let i = 0; i < spans.length; i += 2) {
     total += reader.prefix(i >> 1).length + (spans[i + 1] ?? 0) - (spans[i] ?? 0);
   }
-  if (total === 0) return 'flowing';
-  if (total <= smallBytes) {
-    let text = before;
-    for (let i = 0; i < spans.length; i += 2) {
-      text += reader.prefix(i >> 1) + bytes.toString('latin1', spans[i] ?? 0, spans[i + 1] ?? 0);
-    }
-    target.write(text + after, 'latin1');
-  } else if (single === undefined || inlet.writeThrough(target, bytes, single, [from, to]) === 'impossible') {
-    target.write(copied({ reader, before, after }, bytes, total));
+  return total;
+}
+
+/** A piece as latin1 text. */
+export function bodyText({ reader, before, after }: BodyPiece, bytes: Buffer): string {
+  const { spans } = reader;
+  let text = before;
+  for (let i = 0; i < spans.length; i += 2) {
+    text += reader.prefix(i >> 1) + bytes.toString('latin1', spans[i] ?? 0, spans[i + 1] ?? 0);
   }
-  return fullness(target);
+  return text + after;
 }
 
 function copied({ reader, before, after }: BodyPiece, bytes: Buffer, total: number): Buffer {

@@ -14,6 +14,8 @@ import { parseRequestHead } from './request-head.ts';
 const firstLookBytes = 2_048;
 /** Bytes behind a request that are kept until its exchange is over; above it, reading pauses. */
 const heldBytes = 65_536;
+/** While the engine stops, how long a connection may take to send one more request, whose answer says that it was the last. */
+export const lastRequestMs = 1_000;
 /** How long, and for how many bytes, input is read and dropped after the last answer, so that no reset overtakes it (R34). */
 const lingerMs = 2_000;
 const lingerBytes = 33_554_432;
@@ -94,7 +96,7 @@ export class ClientConnection implements TimeoutOwner {
     return this.phase === 'head' && this.#requests === 0;
   }
 
-  /** Ends the wait of a fresh connection: its first request comes soon, or not at all. */
+  /** Ends the wait for a request: it comes soon, or not at all. */
   hurry(ms: number): void {
     this.#context.wheel.arm(this.timeout, ms);
   }
@@ -118,7 +120,8 @@ export class ClientConnection implements TimeoutOwner {
   exchangeOver(connection: 'keep' | 'close'): void {
     this.#run = undefined;
     if (this.phase !== 'exchange') return;
-    if (connection === 'close' || this.#context.state === 'discouraged') {
+    // One that has been told `keep` may be sending its next request already: that is answered, with `close`.
+    if (connection === 'close') {
       this.close();
       return;
     }
@@ -165,6 +168,11 @@ export class ClientConnection implements TimeoutOwner {
     this.#held = undefined;
     if (how === 'reset') this.socket.resetAndDestroy();
     else this.socket.destroy();
+  }
+
+  /** The engine stops: what must end before its deadline prepares for it. */
+  leave(): void {
+    this.#run?.leave();
   }
 
   /** Cuts whatever is under way, at the end of a drain. */
@@ -277,8 +285,10 @@ export class ClientConnection implements TimeoutOwner {
   }
 
   #awaitNext(): void {
-    if (this.input === 'ended' || this.#context.state === 'discouraged') this.close();
-    else if (this.#requests > 0) this.#context.wheel.arm(this.timeout, this.#context.limits.keepAliveMs);
+    const { state, limits, wheel } = this.#context;
+    if (this.input === 'ended') this.close();
+    else if (this.#requests > 0)
+      wheel.arm(this.timeout, state === 'stopping' ? lastRequestMs : limits.keepAliveMs);
   }
 
   /** What the exchange has left: for later, or the next request if the exchange ended meanwhile. */

@@ -7,30 +7,27 @@ import type {
   RelayStep,
   Step,
 } from '../../exchange/seam.ts';
+import { Alarm } from './alarm.ts';
 import { Attempt } from './attempt.ts';
 import type { ClientConnection } from './client-connection.ts';
-import { Download } from './download.ts';
+import { ClientEnd } from './client-end.ts';
 import type { EngineContext } from './engine-context.ts';
-import { isFieldText } from './grammar.ts';
-import { answerText, responseText } from './message-text.ts';
-import { Relay } from './relay.ts';
+import { responseText } from './message-text.ts';
+import { writeOwnAnswer } from './own-answer.ts';
+import { ask, type Question } from './question.ts';
+import { startRelay } from './relay.ts';
 import type { ParsedRequest } from './request-head.ts';
 import type { ParsedResponse } from './response-head.ts';
 import type { Stage } from './stage.ts';
-import { Tunnel } from './tunnel.ts';
+import { startTunnel, Tunnel } from './tunnel.ts';
 import { Upload } from './upload.ts';
 import type { UpstreamConnection } from './upstream-connection.ts';
+import { Waiting } from './waiting.ts';
 
-/** A body up to this size that came together with its head is sent in the same write, and can be sent again. */
+/** A body up to this size that came together with its head is sent in the same write. */
 const smallBodyBytes = 16_384;
 /** An exchange that asks for more attempts than this has lost its way. */
 const maxAttempts = 32;
-
-/** What an exchange is asked. */
-type Question =
-  | { readonly kind: 'begin' }
-  | { readonly kind: 'responded'; readonly response: ParsedResponse }
-  | { readonly kind: 'failed'; readonly failure: AttemptFailure };
 
 /**
  * One exchange on its client connection: does what the steps say, stage after stage, and says what came of it. Made for each
@@ -45,8 +42,14 @@ export class ExchangeRun {
   smallBody = '';
   readonly #exchange: Exchange;
   #stage: Stage | undefined;
+  /** The other of two hedged attempts; the client's connection is the business of the first. */
+  #second: Attempt | undefined;
+  #total: Alarm | undefined;
+  #clientEnd: ClientEnd | undefined;
   #attempts = 0;
   #answerBytes = 0;
+  /** Whether the client has got its 100. */
+  #continued: 'no' | 'yes' = 'no';
   /** `answered`: the rest of a body is read over before the next request. */
   #phase: 'running' | 'answered' | 'over' = 'running';
 
@@ -63,9 +66,41 @@ export class ExchangeRun {
     return this.upload?.state === 'more';
   }
 
-  /** Whether the client waits for a 100; one of HTTP/1.0 waits for nothing (RFC 9110 §10.1.1). */
+  /** Whether the client asked for a 100; one of HTTP/1.0 waits for nothing (RFC 9110 §10.1.1). */
   get expectation(): 'none' | 'continue' {
     return this.request.version === '1.1' ? this.request.expectation : 'none';
+  }
+
+  /** Whether the client may send its body only after a 100. */
+  get awaitsContinue(): boolean {
+    return this.expectation === 'continue' && this.#continued === 'no' && this.upload?.contentBytes === 0;
+  }
+
+  /** Whether all of the body that an instance was sent can be sent again. */
+  get replay(): 'whole' | 'lost' {
+    return this.upload?.replay ?? (this.smallBody.length > this.context.replayBytes ? 'lost' : 'whole');
+  }
+
+  /** Whether the client connection can go on after this exchange. */
+  get persistence(): 'keep' | 'close' {
+    return this.context.state === 'open' ? this.request.persistence : 'close';
+  }
+
+  /** What the client gets when we have made a mistake. */
+  get mistake(): AnswerStep {
+    return this.context.exchanges.refuse('internal', this.client.facts);
+  }
+
+  /** For a client that ends its side. */
+  get clientEnd(): ClientEnd {
+    return (this.#clientEnd ??= new ClientEnd(this));
+  }
+
+  /** Calls `ring` after `ms`. Ended by who asks for it. */
+  alarm(ms: number, ring: () => void): Alarm {
+    return new Alarm(this.context.wheel, ms, ring, (fault) => {
+      this.faulted(fault);
+    });
   }
 
   /** Starts it, with the bytes that came behind the head. Returns the index after those it took. */
@@ -105,30 +140,39 @@ export class ExchangeRun {
   /** The client connection is gone. */
   clientGone(): void {
     if (this.#phase !== 'running') return;
-    const failure = this.#stage?.abandon();
-    if (failure !== undefined) this.#ask({ kind: 'failed', failure });
+    const of = this.#stage instanceof Attempt ? this.#stage.step : undefined;
+    const failure = this.#abandon();
+    if (failure !== undefined) this.#ask({ kind: 'failed', failure, of });
     this.#end('client_closed');
+  }
+
+  /** The engine stops: a WebSocket is told at its time, everything else may finish. */
+  leave(): void {
+    const delay = this.context.leaveAfterMs();
+    if (delay !== undefined && this.#stage instanceof Tunnel) this.#stage.leaveAfter(delay);
   }
 
   /** Cuts it, at the end of a drain. */
   shutdown(): void {
-    if (this.#phase === 'running') this.#stage?.abandon();
+    if (this.#stage instanceof Tunnel) this.#stage.leave();
+    if (this.#phase === 'running') this.#abandon();
     this.#end('shutdown');
   }
 
   /** A mistake of ours: it ends this exchange and its connections, and nothing else. */
   faulted(fault: unknown): void {
     this.context.onFault(fault);
-    if (this.#phase === 'running') this.#stage?.abandon();
+    if (this.#phase === 'running') this.#abandon();
     this.cut('response_incomplete', 'reset');
   }
 
   /** An interim head of the instance. */
   interim(head: ParsedResponse): void {
     const fields = this.#exchange.interim(head);
-    // R10: HTTP/1.0 knows no interim responses, and a 100 is for who waits for one.
-    const expected = head.status !== 100 || this.expectation === 'continue';
+    // R10: HTTP/1.0 knows no interim responses, and a 100 is for who waits for one, once, however many instances are tried.
+    const expected = head.status !== 100 || (this.expectation === 'continue' && this.#continued === 'no');
     if (fields === undefined || this.request.version === '1.0' || !expected) return;
+    if (head.status === 100) this.#continued = 'yes';
     const { status, reason } = head;
     this.client.socket.write(responseText({ status, reason, fields }, { kind: 'none' }, 'keep'), 'latin1');
   }
@@ -142,17 +186,32 @@ export class ExchangeRun {
       attempt.refuse('upgrade_failed'); // R31
       return;
     }
-    const step = this.#ask({ kind: 'responded', response });
-    if (step.kind !== 'relay') {
-      upstream.destroy();
+    const step = this.#ask({ kind: 'responded', response, of: attempt.step });
+    this.#forget(attempt);
+    if (step.kind === 'relay') this.#relay({ step, response }, attempt, upstream);
+    else {
+      attempt.abandon();
       this.#act(step);
-    } else if (response.status === 101 && upgrade !== undefined) this.#tunnel(step, attempt, upstream);
-    else this.#relay({ step, response }, attempt.step, upstream);
+    }
   }
 
   /** The attempt came to nothing. */
-  failed(failure: AttemptFailure): void {
-    this.#act(this.#ask({ kind: 'failed', failure }));
+  failed(failure: AttemptFailure, attempt: Attempt): void {
+    this.#forget(attempt);
+    this.#act(this.#ask({ kind: 'failed', failure, of: attempt.step }));
+  }
+
+  /** A wait is over. */
+  waited(how: 'ready' | 'timeout'): void {
+    this.#stage = undefined;
+    this.#act(this.#ask({ kind: 'waited', how }));
+  }
+
+  /** The attempt takes long: there may be another beside it, as long as there is no body to share. */
+  hedge(attempt: Attempt): void {
+    if (attempt !== this.#stage || this.#second !== undefined || this.upload !== undefined) return;
+    const step = this.#exchange.hedge();
+    if (step !== undefined) this.#attempt(step);
   }
 
   /** The client has got everything. */
@@ -170,17 +229,10 @@ export class ExchangeRun {
   /** Asks the exchange what to do. Should it throw, the mistake is ours and ends this exchange only. */
   #ask(question: Question): Step {
     try {
-      switch (question.kind) {
-        case 'begin':
-          return this.#exchange.begin();
-        case 'responded':
-          return this.#exchange.responded(question.response);
-        case 'failed':
-          return this.#exchange.failed(question.failure);
-      }
+      return ask(this.#exchange, question);
     } catch (fault) {
       this.context.onFault(fault);
-      return this.context.exchanges.refuse('internal', this.client.facts);
+      return this.mistake;
     }
   }
 
@@ -188,6 +240,13 @@ export class ExchangeRun {
     switch (step.kind) {
       case 'attempt':
         this.#attempt(step);
+        return;
+      case 'wait':
+        this.#total?.clear();
+        this.#stage = new Waiting(this, step);
+        return;
+      case 'pending':
+        if (this.#stage === undefined) this.#answer(this.mistake);
         return;
       case 'answer':
         this.#answer(step);
@@ -200,78 +259,86 @@ export class ExchangeRun {
 
   #attempt(step: AttemptStep): void {
     this.#attempts += 1;
-    if (this.#attempts > maxAttempts || this.upload?.taken === 'some') {
-      this.#answer(this.context.exchanges.refuse('internal', this.client.facts));
-    } else if (step.upgrade !== undefined && (this.upload !== undefined || this.smallBody !== '')) {
+    const room = this.#stage === undefined || (this.#stage instanceof Attempt && this.#second === undefined);
+    if (this.#attempts > maxAttempts || this.upload?.replay === 'lost' || !room) {
+      this.#answer(this.mistake);
+      return;
+    }
+    if (step.upgrade !== undefined && (this.upload !== undefined || this.smallBody !== '')) {
       // R29: what follows an upgrade request must be the new protocol's, so it can have no body.
-      this.failed({ code: 'bad_request', sent: 'nothing', connection: 'fresh' });
-    } else {
-      const attempt = new Attempt(this, step);
-      this.#stage = attempt;
-      attempt.start();
+      const failure: AttemptFailure = { code: 'bad_request', sent: 'nothing', connection: 'fresh' };
+      this.#act(this.#ask({ kind: 'failed', failure, of: step }));
+      return;
+    }
+    this.#limit(step.timeouts.totalMs);
+    const attempt = new Attempt(this, step);
+    if (this.#stage === undefined) this.#stage = attempt;
+    else this.#second = attempt;
+    attempt.start();
+  }
+
+  /** Sets what is left of the time for the whole exchange. */
+  #limit(totalMs: number): void {
+    this.#total?.clear();
+    if (totalMs === 0) return;
+    this.#total = this.alarm(totalMs, () => {
+      this.#second?.expired();
+      this.#stage?.expired();
+    });
+  }
+
+  /** The attempt is over. */
+  #forget(attempt: Attempt): void {
+    if (attempt === this.#second) this.#second = undefined;
+    else if (attempt === this.#stage) {
+      this.#stage = this.#second;
+      this.#second = undefined;
     }
   }
 
-  #relay(
-    { step, response }: { readonly step: RelayStep; readonly response: ParsedResponse },
-    { upgrade, timeouts }: AttemptStep,
-    upstream: UpstreamConnection,
-  ): void {
-    // An answer that refuses won't have its body read; the client should hear that the connection ends (R34, R35).
-    const unread = this.uploading && (response.status >= 300 || this.expectation === 'continue');
-    // What a client has sent behind an upgrade is of the new protocol; without one, nobody can read it (R29).
-    const stray = upgrade !== undefined && this.client.ahead === 'yes';
-    const connection = unread || stray || step.connection === 'close' ? 'close' : this.#persistence;
-    const download = new Download(this.client.socket, this.request, { step, response }, connection);
-    const relay = new Relay(this, upstream, download, timeouts.idleMs);
-    this.#stage = relay;
-    upstream.user = relay;
-    const { bytes, at, end } = upstream.heads;
-    relay.upstreamBytes(bytes, at, end);
+  /** Lets go of everything that is under way. */
+  #abandon(): AttemptFailure | undefined {
+    this.#second?.abandon();
+    this.#second = undefined;
+    return this.#stage?.abandon();
   }
 
-  #tunnel(
-    step: RelayStep,
-    { step: { upgrade = '', timeouts } }: Attempt,
+  /** Passes the response on; of two hedged attempts the other is dropped. */
+  #relay(
+    answer: { readonly step: RelayStep; readonly response: ParsedResponse },
+    attempt: Attempt,
     upstream: UpstreamConnection,
   ): void {
-    this.client.socket.write(responseText(step, { kind: 'none' }, { upgrade }), 'latin1');
-    const tunnel = new Tunnel(this, upstream, timeouts.idleMs);
-    this.#stage = tunnel;
-    upstream.user = tunnel;
+    this.#abandon();
+    this.upload?.forget();
     const { bytes, at, end } = upstream.heads;
+    if (answer.response.status !== 101) {
+      const relay = startRelay(this, answer, attempt, upstream);
+      this.#stage = relay;
+      relay.upstreamBytes(bytes, at, end);
+      return;
+    }
+    this.#total?.clear();
+    const tunnel = startTunnel(this, answer.step, attempt, upstream);
+    this.#stage = tunnel;
     if (at < end) tunnel.upstreamBytes(bytes, at, end);
     this.client.feed();
     if (this.client.input === 'ended') tunnel.clientEnded();
   }
 
-  #answer(given: AnswerStep): void {
-    const step = this.#writable(given);
-    const upload = this.uploading ? this.upload : undefined;
-    // A short rest of a body is worth waiting for, to keep the connection; not from a client that may never send it.
-    const short = (upload?.leftBytes ?? Infinity) <= smallBodyBytes && this.expectation === 'none';
-    const readable = upload === undefined || short ? this.#persistence : 'close';
-    const connection = step.connection === 'close' ? 'close' : readable;
-    const { method } = this.request;
-    const date = this.context.httpDate();
-    this.client.socket.write(answerText(step, method, { date, connection }), 'latin1');
+  #answer(step: AnswerStep): void {
+    this.#abandon();
     this.#stage = undefined;
-    this.#answerBytes = method === 'HEAD' ? 0 : Buffer.byteLength(step.body);
-    if (upload === undefined || connection === 'close') {
-      this.complete(connection);
+    const { bytes, then } = writeOwnAnswer(this, step);
+    this.#answerBytes = bytes;
+    if (then !== 'skip') {
+      this.complete(then);
       return;
     }
     this.#end('complete');
     this.#phase = 'answered';
     this.context.wheel.arm(this.client.timeout, this.context.limits.requestHeadMs);
     this.client.feed();
-  }
-
-  /** An answer whose fields would break out of their lines is a mistake of ours, and never written. */
-  #writable(step: AnswerStep): AnswerStep {
-    if (step.fields.every(isFieldText)) return step;
-    this.context.onFault(new Error(`an answer ${String(step.status)} has a field that can not be written`));
-    return this.context.exchanges.refuse('internal', this.client.facts);
   }
 
   /** Reads over the rest of a body that nobody wants; then the next request may come (R35). */
@@ -285,14 +352,11 @@ export class ExchangeRun {
     return end;
   }
 
-  get #persistence(): 'keep' | 'close' {
-    return this.context.state === 'open' ? this.request.persistence : 'close';
-  }
-
   #end(kind: ExchangeEnd['kind']): void {
     if (this.#phase !== 'running') return;
     this.#phase = 'over';
     this.context.exchangesRunning -= 1;
+    this.#total?.clear();
     const stage = this.#stage;
     const requestBytes = stage?.requestBytes ?? this.upload?.contentBytes ?? this.smallBody.length;
     const responseBytes = stage?.responseBytes ?? this.#answerBytes;

@@ -1,10 +1,32 @@
-import type { Download } from './download.ts';
+import type { RelayStep } from '../../exchange/seam.ts';
+import type { Attempt } from './attempt.ts';
+import { Download } from './download.ts';
 import type { ExchangeRun } from './exchange-run.ts';
+import type { ParsedResponse } from './response-head.ts';
 import { halfClosedMs, type Stage } from './stage.ts';
-import type { UpstreamConnection } from './upstream-connection.ts';
+import type { UpstreamConnection, UpstreamUser } from './upstream-connection.ts';
+
+/** Begins to pass a response on: the connection to the instance belongs to the relay that is returned. */
+export function startRelay(
+  run: ExchangeRun,
+  answer: { readonly step: RelayStep; readonly response: ParsedResponse },
+  { step: { upgrade, timeouts } }: Attempt,
+  upstream: UpstreamConnection,
+): Relay {
+  const { client, request } = run;
+  // An answer that refuses won't have its body read; the client should hear that the connection ends (R34, R35).
+  const unread = run.uploading && (answer.response.status >= 300 || run.expectation === 'continue');
+  // What a client has sent behind an upgrade is of the new protocol; without one, nobody can read it (R29).
+  const stray = upgrade !== undefined && client.ahead === 'yes';
+  const connection = unread || stray || answer.step.connection === 'close' ? 'close' : run.persistence;
+  const download = new Download(client.socket, request, answer, connection);
+  const relay = new Relay(run, upstream, download, timeouts.idleMs);
+  upstream.user = relay;
+  return relay;
+}
 
 /** The stage in which a response goes to the client, while the rest of the request may still go the other way. */
-export class Relay implements Stage {
+export class Relay implements Stage, UpstreamUser {
   readonly requestBytes = undefined;
   readonly #run: ExchangeRun;
   readonly #upstream: UpstreamConnection;
@@ -32,7 +54,7 @@ export class Relay implements Stage {
     const fullness = download.push(upstream, bytes, from, to);
     const { client, context, uploading } = this.#run;
     if (download.state === 'done') this.#complete(to - download.end);
-    else if (download.state === 'faulty') this.#cut();
+    else if (download.state === 'faulty') this.#cut('response_incomplete');
     else if (fullness === 'full') {
       upstream.socket.pause();
       upstream.disarm();
@@ -46,11 +68,11 @@ export class Relay implements Stage {
 
   upstreamEnded(): void {
     if (this.#download.upstreamEnded() === 'complete') this.#complete(0);
-    else this.#cut();
+    else this.#cut('response_incomplete');
   }
 
   upstreamLost(): void {
-    this.#cut();
+    this.#cut('response_incomplete');
   }
 
   upstreamDrained(): void {
@@ -60,7 +82,7 @@ export class Relay implements Stage {
   }
 
   upstreamTimedOut(): void {
-    this.#cut();
+    this.#cut('response_incomplete');
   }
 
   faulted(fault: unknown): void {
@@ -95,6 +117,10 @@ export class Relay implements Stage {
     this.#run.client.destroy('plain');
   }
 
+  expired(): void {
+    this.#cut('deadline');
+  }
+
   abandon(): undefined {
     this.#upstream.reset();
   }
@@ -110,9 +136,9 @@ export class Relay implements Stage {
     this.#run.complete(uploading ? 'close' : this.#download.connection);
   }
 
-  /** The instance broke off in the middle of its answer: the client must see that it is not whole (R38). */
-  #cut(): void {
+  /** The answer ends here in the middle: the client must see that it is not whole (R38). */
+  #cut(kind: 'response_incomplete' | 'deadline'): void {
     this.#upstream.destroy();
-    this.#run.cut('response_incomplete', this.#download.endsWithConnection ? 'reset' : 'plain');
+    this.#run.cut(kind, this.#download.endsWithConnection ? 'reset' : 'plain');
   }
 }

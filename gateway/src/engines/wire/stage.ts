@@ -1,11 +1,10 @@
 import type { AttemptFailure } from '../../exchange/seam.ts';
-import type { UpstreamUser } from './upstream-connection.ts';
 
 /**
- * One stretch of an exchange: an attempt, then the relay of a response, or a tunnel. It hears of both connections for as long
- * as it lasts, and tells the exchange what came of it.
+ * One stretch of an exchange: a wait, an attempt, then the relay of a response, or a tunnel. It hears of the client's connection for
+ * as long as it lasts, and tells the exchange what came of it.
  */
-export interface Stage extends UpstreamUser {
+export interface Stage {
   /** Body bytes that have come from the instance. */
   readonly responseBytes: number;
   /** Bytes that have come from the client, where that isn't the body of the request. */
@@ -17,6 +16,8 @@ export interface Stage extends UpstreamUser {
   /** The client has sent all it will send. */
   clientEnded(): void;
   clientTimedOut(): void;
+  /** The exchange has had all its time (`totalMs`). */
+  expired(): void;
   /** Lets go of the instance at once. What the attempt had come to, as long as there was no final head. */
   abandon(): AttemptFailure | undefined;
 }

@@ -1,7 +1,7 @@
 import type { ErrorCode } from '../../exchange/errors.ts';
 import type { BodyFraming } from '../../exchange/seam.ts';
 import { BodyReader } from './body-reader.ts';
-import { sendBody } from './body-sender.ts';
+import { bodyText, fullness, pieceBytes, sendBody, type BodyPiece } from './body-sender.ts';
 import type { ClientConnection } from './client-connection.ts';
 import type { EngineContext } from './engine-context.ts';
 import { lastChunk } from './message-text.ts';
@@ -19,8 +19,10 @@ export class Upload {
   #upstream: UpstreamConnection | undefined;
   /** Why it can't go on. */
   fault: ErrorCode | undefined;
-  /** Whether body bytes have been taken from the client: from then on it can't be sent a second time. */
-  taken: 'nothing' | 'some' = 'nothing';
+  /** All that has been sent of it, framing included, for another attempt; latin1. */
+  kept = '';
+  /** `lost`: something has been sent that is not kept, so that it can't be sent a second time. */
+  replay: 'whole' | 'lost' = 'whole';
 
   constructor(client: ClientConnection, framing: BodyFraming, context: EngineContext) {
     this.#client = client;
@@ -41,36 +43,42 @@ export class Upload {
     return this.#reader.framing === 'length' ? this.#reader.left : undefined;
   }
 
-  /** The head has been sent on this connection: from now on the client is waited for. */
+  /** The head and what is kept have been sent on this connection: from now on the client is waited for. */
   start(upstream: UpstreamConnection, idleMs: number): void {
     this.#upstream = upstream;
     this.#idleMs = idleMs;
-    this.#context.wheel.arm(this.#client.timeout, idleMs);
-    this.#client.feed();
+    if (this.state === 'done') return;
+    if (fullness(upstream.socket) === 'full') this.#awaitInstance(upstream);
+    else this.drained();
+  }
+
+  /** A response goes to the client: there won't be another attempt. */
+  forget(): void {
+    this.kept = '';
+    this.replay = 'lost';
   }
 
   /** Takes bytes of the client and passes them on. Returns the index after those; then `state` and `fault` tell more. */
   carry(bytes: Buffer, from: number, to: number): number {
     const upstream = this.#upstream;
     if (upstream === undefined || this.state === 'done') return from;
-    this.taken = 'some';
     const reader = this.#reader;
     const end = reader.read(bytes, from, to);
     this.fault = this.#judge();
-    if (this.fault !== undefined) return end;
+    if (this.fault !== undefined) {
+      this.forget();
+      return end;
+    }
     const done = reader.state === 'done';
     const after = done && reader.framing === 'chunked' ? lastChunk : '';
     upstream.writes += 1;
     const { inlet, timeout } = this.#client;
-    const fullness = sendBody(upstream.socket, { reader, before: '', after }, bytes, inlet);
+    const state = this.#send(upstream, { reader, before: '', after }, bytes);
     if (done) {
       inlet.settle();
       this.#context.wheel.disarm(timeout);
-    } else if (fullness === 'full') {
-      this.#client.pauseReading();
-      this.#context.wheel.disarm(timeout);
-      upstream.arm(this.#idleMs);
-    } else {
+    } else if (state === 'full') this.#awaitInstance(upstream);
+    else {
       if (reader.expectsLarge) inlet.expectLarge();
       this.#context.wheel.arm(timeout, this.#idleMs);
     }
@@ -87,6 +95,27 @@ export class Upload {
   /** Takes bytes of the client that nobody wants, so that the next request can be found behind them. */
   skip(bytes: Buffer, from: number, to: number): number {
     return this.#reader.read(bytes, from, to);
+  }
+
+  #awaitInstance(upstream: UpstreamConnection): void {
+    this.#client.pauseReading();
+    this.#context.wheel.disarm(this.#client.timeout);
+    upstream.arm(this.#idleMs);
+  }
+
+  /** Sends a piece, and keeps it as long as everything so far can be kept. */
+  #send(upstream: UpstreamConnection, piece: BodyPiece, bytes: Buffer): 'flowing' | 'full' {
+    if (this.replay === 'whole') {
+      const total = this.kept.length + pieceBytes(piece) + piece.reader.left;
+      if (total <= this.#context.replayBytes) {
+        const text = bodyText(piece, bytes);
+        this.kept += text;
+        if (text !== '') upstream.socket.write(text, 'latin1');
+        return fullness(upstream.socket);
+      }
+      this.forget();
+    }
+    return sendBody(upstream.socket, piece, bytes, this.#client.inlet);
   }
 
   #judge(): ErrorCode | undefined {

@@ -1,4 +1,4 @@
-import { connect, type Socket } from 'node:net';
+import { connect, type LookupFunction, type Socket } from 'node:net';
 
 import type { Endpoint } from '@roundhouse/agent-sdk/balancing';
 
@@ -27,6 +27,8 @@ export interface UpstreamUser {
 export interface UpstreamContext {
   readonly wheel: TimeoutWheel;
   readonly buffers: ReadBuffers;
+  /** For instances registered with a host name. */
+  readonly lookup: LookupFunction;
   /** Called once per connection, when its socket has closed. */
   readonly closed: (connection: UpstreamConnection) => void;
 }
@@ -50,6 +52,8 @@ export class UpstreamConnection implements TimeoutOwner {
   user: UpstreamUser | undefined;
   /** `never`: its endpoint is gone, and it is closed after the present use. */
   reuse: 'allowed' | 'never' = 'allowed';
+  /** Who has answered on it; a connection stays with whom it was made to. */
+  identity: string | undefined;
   /** Writes of the present user. */
   writes = 0;
   readonly #context: UpstreamContext;
@@ -64,6 +68,7 @@ export class UpstreamConnection implements TimeoutOwner {
     this.socket = connect({
       host: address,
       port,
+      lookup: context.lookup,
       noDelay: true,
       keepAlive: true,
       keepAliveInitialDelay: keepAliveProbeMs,

@@ -1,3 +1,5 @@
+import type { LookupFunction } from 'node:net';
+
 import { endpointKey, type Endpoint } from '@roundhouse/agent-sdk/balancing';
 
 import type { ReadBuffers } from './inlet.ts';
@@ -9,6 +11,7 @@ export interface UpstreamPoolsOptions {
   readonly buffers: ReadBuffers;
   /** How long an unused connection is kept. */
   readonly idleMs: number;
+  readonly lookup: LookupFunction;
 }
 
 /** Keep at least this much ahead of the moment at which an instance says it will close an idle connection (I8). */
@@ -27,11 +30,12 @@ export class UpstreamPools {
   #state: 'open' | 'closed' = 'open';
   #whenEmpty: (() => void) | undefined;
 
-  constructor({ wheel, buffers, idleMs }: UpstreamPoolsOptions) {
+  constructor({ wheel, buffers, idleMs, lookup }: UpstreamPoolsOptions) {
     this.#idleMs = idleMs;
     this.#context = {
       wheel,
       buffers,
+      lookup,
       closed: (connection) => {
         this.#forget(connection);
       },
@@ -43,12 +47,19 @@ export class UpstreamPools {
     return this.#all.size;
   }
 
-  /** An idle connection to this endpoint, given to `user`; undefined when there is none. */
-  take(endpoint: Endpoint, user: UpstreamUser): UpstreamConnection | undefined {
+  /**
+   * An idle connection to this endpoint, given to `user`; undefined when there is none. `identity`: who must have answered on it,
+   * undefined for anybody.
+   */
+  take(endpoint: Endpoint, identity: string | undefined, user: UpstreamUser): UpstreamConnection | undefined {
     const stack = this.#idle.get(endpoint);
     if (stack === undefined) return undefined;
     for (let connection = stack.pop(); connection !== undefined; connection = stack.pop()) {
       if (connection.phase !== 'open') continue;
+      if (identity !== undefined && connection.identity !== identity) {
+        connection.destroy();
+        continue;
+      }
       connection.user = user;
       return connection;
     }

@@ -508,7 +508,7 @@ describe('uploads', () => {
     await o.ended();
     expect(o.end).toBe('reset');
     expect(exchanges.journal[0]?.failures).toEqual([
-      { code: 'client_closed', sent: 'body', connection: 'fresh' },
+      { code: 'client_closed', sent: 'head', connection: 'fresh' },
     ]);
     expect(exchanges.journal[0]?.ends[0]?.kind).toBe('client_closed');
   });
@@ -705,7 +705,7 @@ describe('tunnels', () => {
 });
 
 describe('the end', () => {
-  it('discourage closes idle connections and marks the answers of the others', async () => {
+  it('discourage marks every answer, and leaves idle connections to stop', async () => {
     const { client, engine, origin } = await rig();
     const idle = await client();
     idle.send(get);
@@ -717,12 +717,20 @@ describe('the end', () => {
     busy.send(get);
     await o.received(/a\?b[^]*a\?b/);
     engine.discourage();
-    await idle.ended();
     o.send(ok);
     expect(await busy.ended()).toContain('Connection: close\r\n');
+    expect(idle.end).toBe('open');
+    void engine.stop(200);
+    await idle.ended();
+  });
+
+  it('discourage still accepts', async () => {
+    const { client, engine, origin } = await rig();
+    engine.discourage();
     const late = await client();
     late.send(get);
-    await o.received(/(?:a\?b[^]*){3}/);
+    const o = await origin.connection(0);
+    await o.received('\r\n\r\n');
     o.send(ok);
     expect(await late.ended()).toContain('Connection: close\r\n');
   });

@@ -1,9 +1,10 @@
 import { createServer, type Server, type Socket } from 'node:net';
+import { setImmediate as turn } from 'node:timers/promises';
 
-import { createHttpDate } from '../../lifecycle/clock.ts';
+import { createHttpDate, monotonicNow } from '../../lifecycle/clock.ts';
 import type { BoundAddress, Engine, EngineOptions, EngineStats } from '../engine.ts';
 import { processTicker, TimeoutWheel } from '../timeout-wheel.ts';
-import { ClientConnection } from './client-connection.ts';
+import { ClientConnection, lastRequestMs } from './client-connection.ts';
 import type { EngineContext } from './engine-context.ts';
 import { ReadBuffers } from './inlet.ts';
 import { UpstreamPools } from './upstream-pools.ts';
@@ -11,8 +12,9 @@ import { UpstreamPools } from './upstream-pools.ts';
 /** Half a second's worth of new connections on a busy edge; the kernel caps it at `somaxconn`. */
 const backlog = 4_096;
 
-/** While it stops, how long a connection that was accepted before may take to send its first request. */
-const firstRequestMs = 1_000;
+/** In which part of the drain time WebSockets are closed: not all at once, and not at the last moment. */
+const leaveFrom = 0.5;
+const leaveUntil = 0.9;
 
 /**
  * The engine on bare sockets: its own HTTP/1.1, strict about what it reads and exact in what it writes. Ended by `stop`.
@@ -29,13 +31,15 @@ class WireEngine implements Engine {
   readonly #context: EngineContext;
   readonly #server: Server;
   #stopped: Promise<number> | undefined;
+  /** Of the drain, once it has begun; monotonic. */
+  #drain: { readonly startedMs: number; readonly drainMs: number } | undefined;
   /** Called whenever a client connection has closed, while `stop` waits. */
   #whenClosed: (() => void) | undefined;
 
-  constructor({ exchanges, limits, poolIdleMs, onFault }: EngineOptions) {
+  constructor({ exchanges, limits, poolIdleMs, replayBytes, lookup, onFault }: EngineOptions) {
     const wheel = this.#wheel;
     const buffers = new ReadBuffers();
-    this.#pools = new UpstreamPools({ wheel, buffers, idleMs: poolIdleMs });
+    this.#pools = new UpstreamPools({ wheel, buffers, idleMs: poolIdleMs, lookup });
     const httpDate = createHttpDate();
     this.#context = {
       exchanges,
@@ -43,7 +47,9 @@ class WireEngine implements Engine {
       wheel,
       buffers,
       pools: this.#pools,
+      replayBytes,
       httpDate,
+      leaveAfterMs: () => this.#leaveAfterMs(),
       onFault,
       state: 'open',
       exchangesRunning: 0,
@@ -72,8 +78,7 @@ class WireEngine implements Engine {
   }
 
   discourage(): void {
-    this.#context.state = 'discouraged';
-    for (const client of this.#clients) if (client.idle) client.close();
+    if (this.#context.state === 'open') this.#context.state = 'discouraged';
   }
 
   stop(drainMs: number): Promise<number> {
@@ -82,8 +87,17 @@ class WireEngine implements Engine {
   }
 
   async #stop(drainMs: number): Promise<number> {
-    this.discourage();
-    for (const client of this.#clients) if (client.fresh) client.hurry(firstRequestMs);
+    this.#context.state = 'stopping';
+    this.#drain = { startedMs: monotonicNow(), drainMs };
+    // A connection that the kernel has accepted and we haven't would be reset: one more turn of the loop takes those in.
+    await turn();
+    await turn();
+    const graceMs = Math.min(lastRequestMs, drainMs / 2);
+    for (const client of this.#clients) {
+      client.leave();
+      // Nobody can tell an idle connection from one whose next request is on its way. So it gets time for one more.
+      if (client.idle || client.fresh) client.hurry(graceMs);
+    }
     const closed = new Promise<void>((resolve) => {
       this.#server.close(() => {
         resolve();
@@ -94,7 +108,7 @@ class WireEngine implements Engine {
     for (const client of this.#clients) client.shutdown();
     await this.#pools.close();
     await closed;
-    await this.#settled(() => false);
+    await this.#deserted();
     this.#wheel.stop();
     return cut;
   }
@@ -111,6 +125,14 @@ class WireEngine implements Engine {
     };
   }
 
+  /** When a WebSocket has its turn, somewhere in the later part of the drain. */
+  #leaveAfterMs(): number | undefined {
+    if (this.#drain === undefined) return undefined;
+    const { startedMs, drainMs } = this.#drain;
+    const at = drainMs * (leaveFrom + Math.random() * (leaveUntil - leaveFrom));
+    return Math.max(0, at - (monotonicNow() - startedMs));
+  }
+
   #accept(socket: Socket): void {
     if (this.#clients.size >= this.#context.limits.connections) {
       socket.on('error', () => undefined);
@@ -125,24 +147,22 @@ class WireEngine implements Engine {
     });
   }
 
-  /** Resolves when no client connection that is left has anything under way or to say, or when the time is up. */
+  /** Resolves when no client connection is left, or when the time is up. */
   #drained(drainMs: number): Promise<void> {
     return new Promise((resolve) => {
       const timer = setTimeout(resolve, drainMs);
-      const done = this.#settled((client) => client.idle || client.phase === 'closed');
-      void done.then(() => {
+      void this.#deserted().then(() => {
         clearTimeout(timer);
         resolve();
       });
     });
   }
 
-  /** Resolves when every client connection that is left has come to rest. Looked at whenever one has closed. */
-  #settled(atRest: (client: ClientConnection) => boolean): Promise<void> {
+  /** Resolves when no client connection is left. */
+  #deserted(): Promise<void> {
     return new Promise((resolve) => {
       const check = (): void => {
-        for (const client of this.#clients) if (!atRest(client)) return;
-        resolve();
+        if (this.#clients.size === 0) resolve();
       };
       this.#whenClosed = check;
       check();
