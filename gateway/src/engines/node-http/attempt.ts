@@ -191,7 +191,7 @@ export function startAttempt(
   });
   request.on('socket', (socket) => {
     if (socket.connecting) socket.once('connect', connected);
-    else if (socket.destroyed) fail('upstream_reset');
+    else if (socket.destroyed) fail(request.reusedSocket ? 'upstream_reset' : 'connect_failed');
     else connected();
   });
   request.on('finish', () => {

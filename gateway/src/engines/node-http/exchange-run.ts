@@ -295,7 +295,8 @@ class Run implements ExchangeRun {
   }
 
   #responded(upstream: UpstreamResponse, of: AttemptStep): void {
-    const step = this.#opened().responded(upstream.head, of);
+    const sent = this.#body.replay() === 'possible' ? 'head' : 'body';
+    const step = this.#opened().responded(upstream.head, of, sent);
     const attempt = this.#attempts.get(of);
     this.#attempts.delete(of);
     if (step.kind === 'relay') {
