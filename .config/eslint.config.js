@@ -20,7 +20,11 @@ const rims = {
   zod: ['gateway/src/config/**'],
   yaml: ['gateway/src/config/**'],
   commander: ['gateway/src/cli.ts'],
-  'ipaddr.js': ['gateway/src/config/**', 'gateway/src/exchange/trusted-proxies.ts'],
+  'ipaddr.js': [
+    'gateway/src/config/**',
+    'gateway/src/exchange/trusted-proxies.ts',
+    'gateway/src/registry/address-policy.ts',
+  ],
   picocolors: ['gateway/src/commands/**', 'gateway/src/telemetry/access-log.ts'],
 };
 

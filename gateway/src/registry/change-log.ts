@@ -1,10 +1,30 @@
+import type { HoldReason, Instance } from '@roundhouse/agent-sdk/discovery';
+
 import type { RegistryChange } from './registry.ts';
 import { routeName } from '../routing/route.ts';
 import type { Log } from '../telemetry/log.ts';
 import type { TableLog } from '../telemetry/table-log.ts';
 
 /** Attempts after which an outage that goes on is mentioned again: about once a minute. */
-const remindEvery = 6;
+const remindEvery = 100;
+
+/** Why something is held, to stand in a sentence. */
+const suspicions: Readonly<Record<HoldReason, string>> = {
+  after_failure: 'in its first answer after it could not be read',
+  no_leader: 'in an answer without a leader',
+  index: 'in an answer whose index did not move on',
+  filtered: 'in an answer that an ACL filtered',
+  removal: 'all at once and without draining',
+};
+
+/** Names of instances in one line of the log; of more than these the number is told. */
+const maxNames = 10;
+
+function names(instances: readonly Instance[]): string {
+  const shown = instances.slice(0, maxNames).map(({ id }) => id);
+  const more = instances.length - shown.length;
+  return `${shown.join(', ')}${more > 0 ? ` and ${more} more` : ''}`;
+}
 
 /**
  * Tells what the registry says in the log: every change of the table, and one line each when it can't be followed and when it
@@ -31,12 +51,40 @@ export function createChangeLog(log: Log, tableLog: TableLog): (change: Registry
           log.warn(`${change.service} has the tag "${invalid}", which can't be followed: ${reason}`);
         }
         break;
+      case 'held':
+        log.warn(
+          `${change.service}: the registry no longer lists ${names(change.instances)}, ${suspicions[change.because]}. ` +
+            'They are kept while they answer.',
+          { service: change.service, instances: change.instances.map(({ id }) => id) },
+        );
+        break;
+      case 'let_go':
+        log.warn(`${change.service}: ${names(change.instances)} let go: ${change.reason}.`, {
+          service: change.service,
+        });
+        break;
+      case 'settings':
+        log.info(`${change.service} changed its settings.`, { service: change.service });
+        break;
+      case 'invalid_settings':
+        for (const { setting, allowed } of change.settings) {
+          log.warn(`${change.service} asks for "${setting}", which can't be followed; allowed: ${allowed}`);
+        }
+        break;
+      case 'adopted':
+        log.warn(
+          `Consul does not answer. Serving ${change.services.length} services from the table that was saved ` +
+            `${Math.round(change.ageMs / 1000)} s ago.`,
+        );
+        break;
       case 'stale': {
         const news = !stale.has(change.of);
         stale.add(change.of);
         const concernsAll = change.of !== 'catalog' && stale.has('catalog');
         if (!concernsAll && (news || change.attempt % remindEvery === 0)) {
-          log.warn(`${change.message} Serving the last known instances.`, {
+          // Consul's other failures pass by themselves; a token that is not allowed to read needs a person.
+          const level = change.failure === 'forbidden' ? 'error' : 'warn';
+          log[level](`${change.message} Serving the last known instances.`, {
             watch: change.of,
             attempt: change.attempt,
           });

@@ -2,8 +2,9 @@ import type { Catalog, Instance, Snapshot, WatchEvent } from '@roundhouse/agent-
 import { afterEach, describe, expect, it } from 'vitest';
 
 import { defaults } from '../config/defaults.ts';
-import type { RouteConfig } from '../config/gateway-config.ts';
-import { createRegistry, type RegistryChange } from './registry.ts';
+import type { RouteConfig, ServiceConfig } from '../config/gateway-config.ts';
+import { createAddressPolicy } from './address-policy.ts';
+import { createRegistry, type Registry, type RegistryChange, type RegistryOptions } from './registry.ts';
 
 /** An async iterable that a test pushes into; ends with its signal. */
 function channel<T>(signal: AbortSignal) {
@@ -58,26 +59,44 @@ function instance(service: string, id: string, tags: string[], more: Partial<Ins
   };
 }
 
+/** The instance that the next request to a path gets. */
+function leased(registry: Registry, path: string, tag?: string): Instance | undefined {
+  const lease = registry.resolve('h', path)?.upstream.acquire({ tag, tried: [] });
+  return typeof lease === 'object' ? lease.endpoint.instance : undefined;
+}
+
 function setUp(
   routes: readonly RouteConfig[] = defaults.routes,
-  services: { service: string; instances: { address: string; port: number }[] }[] = [],
+  services: ServiceConfig[] = [],
+  more: Partial<RegistryOptions> = {},
 ) {
   const changes: RegistryChange[] = [];
   const feeds = new Map<string, ReturnType<typeof channel<WatchEvent<Snapshot>>>>();
+  const seeds = new Map<string, Snapshot | undefined>();
+  let nowMs = 0;
   const abort = new AbortController();
   const catalog = channel<WatchEvent<Catalog>>(abort.signal);
   const registry = createRegistry({
-    config: { routes, services, timeouts: defaults.timeouts },
-    ejection: defaults.ejection,
-    watchService(service, signal) {
+    config: { ...defaults, routes, services },
+    addresses: createAddressPolicy({
+      rules: defaults.addresses,
+      consul: undefined,
+      listeners: [],
+      localAddresses: [],
+    }),
+    probe: undefined,
+    watchService(service, signal, seed) {
       const feed = channel<WatchEvent<Snapshot>>(signal);
       feeds.set(service, feed);
+      seeds.set(service, seed);
       return feed.stream;
     },
     watchCatalog: () => catalog.stream,
     onChange: (change) => changes.push(change),
-    now: () => 0,
+    // Every look at the clock is a second later, so that no table has to wait.
+    now: () => (nowMs += 1_000),
     random: () => 0,
+    ...more,
   });
   const running = registry.run(abort.signal);
   stops.push(async () => {
@@ -88,6 +107,7 @@ function setUp(
     registry,
     changes,
     feeds,
+    seeds,
     stop: () => {
       abort.abort();
       return running;
@@ -110,7 +130,7 @@ function setUp(
     async snapshot(service: string, ...instances: Instance[]) {
       const feed = feeds.get(service);
       if (feed === undefined) throw new Error(`${service} is not watched`);
-      feed.push({ kind: 'value', value: { service, index: '1', instances, quarantined: [], held: 0 } });
+      feed.push({ kind: 'value', value: { service, index: '1', instances, quarantined: [], held: [] } });
       await turn();
       await turn();
     },
@@ -129,8 +149,7 @@ describe('createRegistry', () => {
     const { registry, snapshot, changes } = setUp();
     await turn();
     await snapshot('api-service', instance('api-service', 'a', []));
-    const lease = registry.resolve('h', '/api')?.upstream.acquire({ tag: undefined, tried: [] });
-    expect(lease?.endpoint.instance.id).toBe('a');
+    expect(leased(registry, '/api')?.id).toBe('a');
     expect(changes).toContainEqual(expect.objectContaining({ kind: 'instances' }));
     expect([...registry.listedEndpoints()]).toEqual(['c/n/a@10.0.0.1:1000']);
   });
@@ -182,13 +201,10 @@ describe('createRegistry', () => {
     await snapshot('shop');
     await catalog({});
     expect(feeds.get('shop')?.signal.aborted).toBe(true);
-    expect(registry.resolve('h', '/shop')?.upstream.acquire({ tag: undefined, tried: [] })).toBeUndefined();
+    expect(leased(registry, '/shop')).toBeUndefined();
     await catalog({ shop: ['urlprefix-/shop'] });
     await snapshot('shop', instance('shop', 's2', ['urlprefix-/shop']));
-    expect(
-      registry.resolve('h', '/shop')?.upstream.acquire({ tag: 'urlprefix-/shop', tried: [] })?.endpoint
-        .instance.id,
-    ).toBe('s2');
+    expect(leased(registry, '/shop', 'urlprefix-/shop')?.id).toBe('s2');
   });
 
   it('keeps serving what it has while the registry cannot be followed, and says so', async () => {
@@ -197,7 +213,7 @@ describe('createRegistry', () => {
     await snapshot('api-service', instance('api-service', 'a', []));
     await stale();
     expect(registry.catalog).toMatchObject({ kind: 'stale', message: 'no Consul' });
-    expect(registry.resolve('h', '/api')?.upstream.acquire({ tag: undefined, tried: [] })).toBeDefined();
+    expect(leased(registry, '/api')).toBeDefined();
     await catalog({});
     expect(
       changes
@@ -216,14 +232,21 @@ describe('createRegistry', () => {
 
   it('serves a fixed list without watching it', () => {
     const routes: RouteConfig[] = [
-      { host: undefined, prefix: '/', service: 'legacy', strip: undefined, timeouts: {}, source: 'config' },
+      {
+        host: undefined,
+        prefix: '/',
+        service: 'legacy',
+        strip: undefined,
+        timeouts: {},
+        retry: {},
+        hedgeAfterMs: undefined,
+        source: 'config',
+      },
     ];
     const { registry, feeds } = setUp(routes, [
-      { service: 'legacy', instances: [{ address: '10.0.0.5', port: 9001 }] },
+      { service: 'legacy', instances: [{ address: '10.0.0.5', port: 9001 }], settings: {} },
     ]);
-    expect(
-      registry.resolve('h', '/x')?.upstream.acquire({ tag: undefined, tried: [] })?.endpoint.instance,
-    ).toMatchObject({ address: '10.0.0.5', port: 9001 });
+    expect(leased(registry, '/x')).toMatchObject({ address: '10.0.0.5', port: 9001 });
     expect(registry.waitingFor()).toEqual([]);
     expect(feeds.has('legacy')).toBe(false);
   });

@@ -1,3 +1,4 @@
+import type { RetryRules } from '../exchange/destination.ts';
 import type { AttemptTimeouts } from '../exchange/seam.ts';
 
 /** Path prefix (and optional host) → service rule, in use. */
@@ -11,6 +12,10 @@ export interface Route {
   /** The registry tag by which the route came; only instances that carry it serve it. */
   readonly tag: string | undefined;
   readonly timeouts: Partial<AttemptTimeouts>;
+  /** Overrides of the global retry rules. */
+  readonly retry?: Partial<RetryRules>;
+  /** Override of the global `hedgeAfterMs`. */
+  readonly hedgeAfterMs?: number | undefined;
   readonly source: 'config' | 'default' | 'registry';
 }
 

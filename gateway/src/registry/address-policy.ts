@@ -1,0 +1,158 @@
+import ipaddr from 'ipaddr.js';
+
+import type { AddressRules } from '../config/gateway-config.ts';
+
+/** What is known when addresses are judged. Plain values. */
+export interface AddressFacts {
+  readonly rules: AddressRules;
+  /** Where Consul's API is reached; undefined over a unix socket. */
+  readonly consul: { readonly host: string; readonly port: number } | undefined;
+  /** Our own listeners, as they are bound. */
+  readonly listeners: readonly { readonly host: string; readonly port: number }[];
+  /** Every address of this machine: a listener on a wildcard answers at each of them. */
+  readonly localAddresses: readonly string[];
+}
+
+/** Who says that an instance is at an address. `config`: the operator, whose word is only checked for loops. */
+export type AddressSource = 'registry' | 'config';
+
+/** Judges where instances may be. Immutable: a new one is made when the facts change. */
+export interface AddressPolicy {
+  /**
+   * Why an instance at this address is not believed, for a person, or undefined. A host name is judged by what it says itself; what it
+   * resolves to is judged by {@link AddressPolicy.judgeResolved}.
+   */
+  judge(address: string, port: number, source: AddressSource): string | undefined;
+  /** The same for what a host name resolved to, when instances of that name listen on `ports`. */
+  judgeResolved(address: string, ports: readonly number[], source: AddressSource): string | undefined;
+}
+
+type Ip = ipaddr.IPv4 | ipaddr.IPv6;
+type Range = readonly [Ip, number];
+
+const range = (text: string): Range => ipaddr.parseCIDR(text);
+
+/** Where no instance can be, whatever is configured: addresses that reach a cloud's metadata, the machine itself, or everybody. */
+const refusedRanges: readonly (readonly [string, readonly Range[]])[] = [
+  [
+    'a cloud metadata address',
+    [
+      '169.254.169.254/32',
+      '169.254.170.2/32',
+      '168.63.129.16/32',
+      '100.100.100.200/32',
+      'fd00:ec2::254/128',
+    ].map(range),
+  ],
+  ['a link-local address', ['169.254.0.0/16', 'fe80::/10'].map(range)],
+  ['an unspecified address', ['0.0.0.0/8', '::/128'].map(range)],
+  ['a multicast address', ['224.0.0.0/4', 'ff00::/8'].map(range)],
+  ['the broadcast address', [range('255.255.255.255/32')]],
+];
+
+const loopback: readonly Range[] = ['127.0.0.0/8', '::1/128'].map(range);
+
+/** IPv6 ranges whose last 32 bits are an IPv4 address that the packet may end up at: mapped, translated (RFC 6052) and compatible. */
+const embedding: readonly Range[] = ['::ffff:0:0/96', '64:ff9b::/96', '::/96'].map(range);
+/** The IPv4 address of a 6to4 address (RFC 3056) stands behind the first 16 bits. */
+const sixToFour = range('2002::/16');
+
+/** Names that mean this machine without being resolved (RFC 6761 §6.3, /etc/hosts of the usual distributions). */
+const loopbackName = /^(?:(?:.*\.)?localhost|localhost\.localdomain|ip6-localhost|ip6-loopback)$/;
+
+/** A policy for these facts. The ranges in `rules` are valid (the configuration checks them). */
+export function createAddressPolicy(facts: AddressFacts): AddressPolicy {
+  const allow = facts.rules.allow.map(range);
+  const deny = facts.rules.deny.map(range);
+  const local = facts.localAddresses.flatMap((text) => parseIp(plainHost(text)) ?? []);
+  const consulHost = facts.consul === undefined ? undefined : plainHost(facts.consul.host);
+  const consulIsLocal =
+    consulHost === undefined || loopbackName.test(consulHost) || isIn(parseIp(consulHost), loopback);
+  const loopbackIsBelieved =
+    facts.rules.loopback === 'allow' || (facts.rules.loopback === 'auto' && consulIsLocal);
+
+  /** Whether a listener or API at `host` is reached by connecting to `ip`. */
+  const reaches = (host: string, ip: Ip): boolean => {
+    const plain = plainHost(host);
+    if (loopbackName.test(plain)) return isIn(ip, loopback);
+    const bound = parseIp(plain);
+    if (bound === undefined) return false;
+    if (bound.range() === 'unspecified') return isIn(ip, loopback) || local.some((own) => isSame(own, ip));
+    return isSame(bound, ip);
+  };
+
+  const loop = (ip: Ip, ports: readonly number[]): string | undefined =>
+    facts.listeners.some(({ host, port }) => ports.includes(port) && reaches(host, ip))
+      ? 'it is a listener of this gateway itself'
+      : undefined;
+
+  const judgeIp = (ip: Ip, ports: readonly number[], source: AddressSource): string | undefined => {
+    const own = loop(ip, ports);
+    if (own !== undefined || source === 'config') return own;
+    const { consul } = facts;
+    if (consul !== undefined && ports.includes(consul.port) && reaches(consul.host, ip)) {
+      return "it is Consul's own API";
+    }
+    const refused = refusedRanges.find(([, ranges]) => isIn(ip, ranges))?.[0];
+    if (refused !== undefined) return `${ip.toString()} is ${refused}`;
+    if (isIn(ip, loopback) && !loopbackIsBelieved) {
+      return `${ip.toString()} is a loopback address, and Consul is on another machine (addresses.loopback)`;
+    }
+    if (isIn(ip, deny)) return `${ip.toString()} is in addresses.deny`;
+    if (allow.length > 0 && !isIn(ip, allow)) return `${ip.toString()} is not in addresses.allow`;
+    return undefined;
+  };
+
+  return {
+    judge(address, port, source) {
+      const host = plainHost(address);
+      const ip = loopbackName.test(host) ? ipaddr.parse('127.0.0.1') : parseIp(host);
+      if (ip === undefined) {
+        return consulHost === host && facts.consul?.port === port && source === 'registry'
+          ? "it is Consul's own API"
+          : undefined;
+      }
+      const verdict = judgeIp(ip, [port], source);
+      if (verdict !== undefined || source === 'config') return verdict;
+      return isPlainSpelling(address, ip) ? undefined : 'parsers differ in how they read this address';
+    },
+    judgeResolved(address, ports, source) {
+      const ip = parseIp(plainHost(address));
+      return ip === undefined ? 'it resolves to no address' : judgeIp(ip, ports, source);
+    },
+  };
+}
+
+/** Without brackets, zone and trailing dot, in lower case. */
+function plainHost(text: string): string {
+  const bare = /^\[(.*)\]$/.exec(text.trim())?.[1] ?? text.trim();
+  return bare.replace(/%.*$/, '').replace(/\.$/, '').toLowerCase();
+}
+
+/** Reads every form of an address that some resolver reads, decimal, octal, hexadecimal and short ones too; embedded IPv4 comes out. */
+function parseIp(text: string): Ip | undefined {
+  if (!ipaddr.isValid(text)) return undefined;
+  const ip = ipaddr.parse(text);
+  if (ip instanceof ipaddr.IPv4) return ip;
+  const bytes = ip.toByteArray();
+  if (isIn(ip, [sixToFour])) return new ipaddr.IPv4(bytes.slice(2, 6));
+  // ::1 and :: are themselves, not 0.0.0.1 and 0.0.0.0.
+  const isSpecial = ip.range() === 'loopback' || ip.range() === 'unspecified';
+  return !isSpecial && isIn(ip, embedding) ? new ipaddr.IPv4(bytes.slice(12)) : ip;
+}
+
+function isIn(ip: Ip | undefined, ranges: readonly Range[]): boolean {
+  return (
+    ip !== undefined && ranges.some(([base, bits]) => ip.kind() === base.kind() && ip.match([base, bits]))
+  );
+}
+
+function isSame(a: Ip, b: Ip): boolean {
+  return a.kind() === b.kind() && a.toString() === b.toString();
+}
+
+/** IPv6 is read in one way only; IPv4 is when it is four decimal numbers without leading zeros. */
+function isPlainSpelling(address: string, ip: Ip): boolean {
+  const host = plainHost(address);
+  return host.includes(':') || loopbackName.test(host) || host === ip.toString();
+}

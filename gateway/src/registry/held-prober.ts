@@ -1,0 +1,101 @@
+import { setTimeout as delay } from 'node:timers/promises';
+
+import type { Instance } from '@roundhouse/agent-sdk/discovery';
+
+import { afterProbe, type HeldInstance, type ProbeResult, type ProbeState } from './held-instances.ts';
+
+/** Connects to an instance, and asks who it is where that can be asked. Ends with the signal; never rejects otherwise. */
+export type Probe = (instance: Instance, signal: AbortSignal) => Promise<ProbeResult>;
+
+/** What a prober needs, and whom it tells. The callbacks must not throw. */
+export interface HeldProberOptions {
+  readonly probe: Probe;
+  readonly onProbe: (service: string, key: string, state: ProbeState) => void;
+  readonly onDead: (service: string, key: string, reason: string) => void;
+}
+
+/** Asks held instances whether they live, for as long as they are held. */
+export interface HeldProber {
+  /** From now on these are the held instances of the service: newcomers are asked, the others no more. */
+  follow(service: string, held: ReadonlyMap<string, HeldInstance>): void;
+  /** Asks nobody any more; resolves when nothing is under way. */
+  stop(): Promise<void>;
+}
+
+/** Probes under way at a time: thousands can be held at once, and file descriptors are needed elsewhere. */
+const maxConcurrent = 64;
+
+export function createHeldProber(options: HeldProberOptions): HeldProber {
+  const asking = new Map<string, Map<string, AbortController>>();
+  const loops = new Set<Promise<void>>();
+  const turns = createTurns(maxConcurrent);
+
+  async function ask(service: string, { instance }: HeldInstance, signal: AbortSignal): Promise<void> {
+    let state: ProbeState = { kind: 'unknown' };
+    while (!signal.aborted) {
+      const result = await turns.run(() => options.probe(instance, signal));
+      if (isOver(signal)) return;
+      const after = afterProbe(state, result);
+      state = after.state;
+      options.onProbe(service, instance.key, state);
+      if (after.next === 'let_go') {
+        options.onDead(service, instance.key, state.kind === 'failing' ? state.reason : '');
+        return;
+      }
+      await delay(after.next.againInMs, undefined, { signal, ref: false }).catch(() => undefined);
+    }
+  }
+
+  function start(service: string, row: HeldInstance): AbortController {
+    const end = new AbortController();
+    const loop = ask(service, row, end.signal).catch((error: unknown) => {
+      if (!end.signal.aborted) throw error;
+    });
+    loops.add(loop);
+    void loop.finally(() => loops.delete(loop));
+    return end;
+  }
+
+  return {
+    follow(service, held) {
+      const known = asking.get(service) ?? new Map<string, AbortController>();
+      for (const [key, end] of known) {
+        if (held.has(key)) continue;
+        end.abort();
+        known.delete(key);
+      }
+      for (const [key, row] of held) if (!known.has(key)) known.set(key, start(service, row));
+      if (known.size > 0) asking.set(service, known);
+      else asking.delete(service);
+    },
+    async stop() {
+      for (const ends of asking.values()) for (const end of ends.values()) end.abort();
+      asking.clear();
+      await Promise.all(loops);
+    },
+  };
+}
+
+/** An await may have lasted; the checker doesn't know that the signal can have changed meanwhile. */
+function isOver(signal: AbortSignal): boolean {
+  return signal.aborted;
+}
+
+/** Lets so many run at a time, first come, first served. */
+function createTurns(limit: number): { run<T>(task: () => Promise<T>): Promise<T> } {
+  let running = 0;
+  const waiting: (() => void)[] = [];
+  return {
+    async run(task) {
+      if (running >= limit) await new Promise<void>((resolve) => waiting.push(resolve));
+      else running += 1;
+      try {
+        return await task();
+      } finally {
+        const next = waiting.shift();
+        if (next === undefined) running -= 1;
+        else next();
+      }
+    },
+  };
+}

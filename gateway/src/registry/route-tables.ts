@@ -1,0 +1,162 @@
+import type { Destination } from '../exchange/destination.ts';
+import {
+  noOwnership,
+  resolveRoutes,
+  type OwnershipFacts,
+  type RejectedClaim,
+  type RouteOwnership,
+} from '../routing/ownership.ts';
+import { routeName, type Route } from '../routing/route.ts';
+import { createRouteTable, type RouteTable } from '../routing/route-table.ts';
+
+/** What tables are made from, and who hears of them. */
+export interface RouteTablesOptions {
+  readonly facts: () => OwnershipFacts;
+  /** What stands behind a route now; `known` is what stood behind it in the last table, to be given back when it still holds. */
+  readonly destination: (route: Route, known: Destination | undefined) => Destination;
+  readonly onRoutes: (before: readonly Route[], after: readonly Route[]) => void;
+  readonly onRejected: (claims: readonly RejectedClaim[]) => void;
+  /** Monotonic milliseconds. */
+  readonly now: () => number;
+}
+
+/** The route table in use, and how it is replaced: whole, and not too often. */
+export interface RouteTables {
+  readonly table: RouteTable;
+  readonly ownership: RouteOwnership;
+  resolve(host: string, path: string): Destination | undefined;
+  routesOf(service: string): readonly Route[];
+  /** Makes a new table soon: at once, unless one has just been made. */
+  request(): void;
+  /** Makes the table that was asked for now, if it has not been made yet. */
+  flush(): void;
+  /** Makes a new table now, and tells nobody. */
+  swap(): void;
+  /** Routes that were known before the registry answered, and their owners. */
+  remember(routes: readonly Route[]): void;
+  /** Whoever owns a route now keeps it. Before, arrival order means nothing: claims are settled afresh with every table. */
+  settle(): void;
+  stop(): void;
+}
+
+/** After a table has been made the next one waits so long, so that a storm of registrations makes ten a second at most … */
+const minIntervalMs = 100;
+/** … and at least so many times as long as it took: a third of the time is spent on tables at most. */
+const pauseFactor = 2;
+
+export function createRouteTables(options: RouteTablesOptions): RouteTables {
+  return new RouteTablesState(options);
+}
+
+class RouteTablesState implements RouteTables {
+  readonly #options: RouteTablesOptions;
+  #timer: NodeJS.Timeout | undefined;
+  #notBeforeMs = Number.NEGATIVE_INFINITY;
+  #phase: 'open' | 'settled' = 'open';
+  #atStart: RouteOwnership = noOwnership;
+  #destinations: ReadonlyMap<Route, Destination> = new Map();
+  #byService: ReadonlyMap<string, readonly Route[]> = new Map();
+  table: RouteTable = createRouteTable([]);
+  ownership: RouteOwnership = noOwnership;
+
+  constructor(options: RouteTablesOptions) {
+    this.#options = options;
+  }
+
+  resolve(host: string, path: string): Destination | undefined {
+    const route = this.table.match(host, path);
+    return route === undefined ? undefined : this.#destinations.get(route);
+  }
+
+  routesOf(service: string): readonly Route[] {
+    return this.#byService.get(service) ?? [];
+  }
+
+  request(): void {
+    if (this.#timer !== undefined) return;
+    const waitMs = this.#notBeforeMs - this.#options.now();
+    if (waitMs <= 0) this.#rebuild();
+    else
+      this.#timer = setTimeout(() => {
+        this.#timer = undefined;
+        this.#rebuild();
+      }, waitMs);
+  }
+
+  flush(): void {
+    if (this.#timer === undefined) return;
+    this.stop();
+    this.#rebuild();
+  }
+
+  swap(): void {
+    this.ownership = resolveRoutes(
+      this.#phase === 'settled' ? this.ownership : this.#atStart,
+      this.#options.facts(),
+    );
+    const table = createRouteTable(this.ownership.routes);
+    const byService = new Map<string, Route[]>();
+    for (const route of table.routes) {
+      const routes = byService.get(route.service);
+      if (routes === undefined) byService.set(route.service, [route]);
+      else routes.push(route);
+    }
+    this.#destinations = new Map(
+      table.routes.map((route) => [route, this.#options.destination(route, this.#destinations.get(route))]),
+    );
+    this.#byService = byService;
+    this.table = table;
+  }
+
+  remember(routes: readonly Route[]): void {
+    const remembered = new Map(routes.map((route) => [routeName(route), route]));
+    this.#atStart = { ...noOwnership, remembered };
+  }
+
+  settle(): void {
+    this.#phase = 'settled';
+  }
+
+  stop(): void {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+  }
+
+  #rebuild(): void {
+    const { now, onRoutes, onRejected } = this.#options;
+    const startedMs = now();
+    const { routes } = this.table;
+    const { rejected } = this.ownership;
+    this.swap();
+    if (!sameRoutes(routes, this.table.routes)) onRoutes(routes, this.table.routes);
+    const news = newlyRejected(rejected, this.ownership.rejected);
+    if (news.length > 0) onRejected(news);
+    const endedMs = now();
+    this.#notBeforeMs = endedMs + Math.max(minIntervalMs, pauseFactor * (endedMs - startedMs));
+  }
+}
+
+function sameRoutes(a: readonly Route[], b: readonly Route[]): boolean {
+  return (
+    a.length === b.length &&
+    a.every((route, index) => {
+      const other = b[index];
+      return (
+        route.host === other?.host &&
+        route.prefix === other?.prefix &&
+        route.service === other.service &&
+        route.strip === other.strip &&
+        route.tag === other.tag
+      );
+    })
+  );
+}
+
+function newlyRejected(
+  before: readonly RejectedClaim[],
+  after: readonly RejectedClaim[],
+): readonly RejectedClaim[] {
+  const key = ({ service, host, prefix }: RejectedClaim): string => JSON.stringify([service, host, prefix]);
+  const known = new Set(before.map(key));
+  return after.filter((claim) => !known.has(key(claim)));
+}

@@ -1,0 +1,162 @@
+import {
+  catalogFromAnswer,
+  isInvalidRouteTag,
+  parseRouteTag,
+  snapshotFromAnswer,
+  type Catalog,
+  type Instance,
+  type ReadAnswer,
+  type Snapshot,
+} from '@roundhouse/agent-sdk/discovery';
+
+import type { Route } from '../routing/route.ts';
+
+/** What a gateway needs to serve without its registry. */
+export interface SavedTable {
+  readonly catalog: Catalog;
+  readonly snapshots: readonly Snapshot[];
+  /** Routes that came from the registry, with their owners. */
+  readonly routes: readonly Route[];
+}
+
+/** A table that was read, or what is wrong with the file, for a person. */
+export type SavedTableReading =
+  | {
+      readonly kind: 'table';
+      readonly table: SavedTable;
+      readonly savedAtMs: number;
+      readonly leftOut: number;
+    }
+  | { readonly kind: 'invalid'; readonly problem: string };
+
+const version = 1;
+
+/**
+ * The text of a saved table in pieces, one for each service, so that writing thousands of instances never blocks for long. Instances
+ * are saved in the form in which Consul gives them, so that what reads them is what judges every answer of Consul.
+ */
+export function* formatSavedTable(table: SavedTable, savedAtMs: number): Generator<string, void, undefined> {
+  const { catalog } = table;
+  const head = {
+    version,
+    savedAtMs,
+    catalog: { index: catalog.index, services: catalog.services },
+    routes: table.routes.map(({ service, tag }) => ({ service, tag })),
+  };
+  yield `${JSON.stringify(head).slice(0, -1)},\n"services":[`;
+  let separator = '\n';
+  for (const { service, index, instances } of table.snapshots) {
+    const cluster = instances[0]?.cluster ?? 'default';
+    yield `${separator}${JSON.stringify({ service, index, cluster, records: instances.map(recordOf) })}`;
+    separator = ',\n';
+  }
+  yield '\n]}\n';
+}
+
+/** Reads what {@link formatSavedTable} wrote, as strictly as an answer of Consul: what is wrong is left out and counted. */
+export function readSavedTable(text: string): SavedTableReading {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    return { kind: 'invalid', problem: 'it is not JSON; it may have been cut off' };
+  }
+  const file = asObject(value);
+  if (file?.['version'] !== version)
+    return { kind: 'invalid', problem: `it is not a table of version ${version}` };
+  const savedAtMs = file['savedAtMs'];
+  const { routes, services } = file;
+  if (typeof savedAtMs !== 'number' || !Array.isArray(routes) || !Array.isArray(services)) {
+    return { kind: 'invalid', problem: 'a part of it is missing' };
+  }
+  const catalog = readCatalog(file['catalog']);
+  if (catalog === undefined) return { kind: 'invalid', problem: 'its catalog makes no sense' };
+  const snapshots = services.map(readService);
+  const known = routes.map(readRoute);
+  const good = snapshots.filter((snapshot) => snapshot !== undefined);
+  const leftOut =
+    snapshots.length -
+    good.length +
+    known.filter((route) => route === undefined).length +
+    good.reduce((count, { quarantined }) => count + quarantined.length, 0);
+  const table = { catalog, snapshots: good, routes: known.filter((route) => route !== undefined) };
+  return { kind: 'table', table, savedAtMs, leftOut };
+}
+
+/** An instance as `/v1/health/service` would list it. */
+function recordOf({
+  node,
+  id,
+  service,
+  address,
+  port,
+  tags,
+  meta,
+  weight,
+  createIndex,
+  status,
+}: Instance): unknown {
+  const check =
+    status === 'draining'
+      ? { CheckID: `_service_maintenance:${id}`, Status: 'critical' }
+      : { CheckID: 'saved', Status: status };
+  return {
+    Node: { Node: node, Address: address },
+    Service: {
+      ID: id,
+      Service: service,
+      Address: address,
+      Port: port,
+      Tags: tags,
+      Meta: meta,
+      Weights: { Passing: weight, Warning: weight },
+      CreateIndex: createIndex,
+    },
+    Checks: [check],
+  };
+}
+
+function readCatalog(value: unknown): Catalog | undefined {
+  const catalog = asObject(value);
+  return believed(() => catalogFromAnswer(answerOf(catalog?.['services'], catalog?.['index'])));
+}
+
+function readService(value: unknown): Snapshot | undefined {
+  const saved = asObject(value);
+  const service = saved?.['service'];
+  const cluster = saved?.['cluster'];
+  if (typeof service !== 'string' || typeof cluster !== 'string' || !/^[\w.-]{1,128}$/.test(cluster))
+    return undefined;
+  return believed(() =>
+    snapshotFromAnswer(answerOf(saved?.['records'], saved?.['index']), { service, cluster }),
+  );
+}
+
+function readRoute(value: unknown): Route | undefined {
+  const { service, tag } = asObject(value) ?? {};
+  if (typeof service !== 'string' || typeof tag !== 'string') return undefined;
+  const claim = parseRouteTag(tag);
+  if (claim === undefined || isInvalidRouteTag(claim)) return undefined;
+  const { host, prefix, strip } = claim;
+  return { host, prefix, service, strip, tag, timeouts: {}, source: 'registry' };
+}
+
+function answerOf(body: unknown, index: unknown): ReadAnswer {
+  const known = { knownLeader: undefined, lastContactMs: undefined, filteredByAcl: false };
+  return { body, index: typeof index === 'string' ? index : undefined, ...known };
+}
+
+/** The decoders throw on what makes no sense as a whole, and nothing else. */
+function believed<T>(decode: () => T): T | undefined {
+  try {
+    return decode();
+  } catch {
+    return undefined;
+  }
+}
+
+function asObject(value: unknown): Readonly<Record<string, unknown>> | undefined {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+    ? (value as Readonly<Record<string, unknown>>)
+    : undefined;
+}
