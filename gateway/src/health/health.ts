@@ -1,0 +1,212 @@
+import { once } from 'node:events';
+import type { LookupFunction } from 'node:net';
+
+import { endpointKey, type Endpoint, type Upstream } from '@roundhouse/agent-sdk/balancing';
+import type { Instance, InstanceStanding, Snapshot } from '@roundhouse/agent-sdk/discovery';
+
+import type { CheckSettings } from '../config/gateway-config.ts';
+import type { Log } from '../telemetry/log.ts';
+import { createChecks, type CheckNews, type CheckOpinion, type Checks } from './checks.ts';
+import { endpointChanges } from './endpoint-changes.ts';
+import { watchEventLoop, type EventLoopWatch } from './event-loop-watch.ts';
+import { createProber } from './prober.ts';
+import { createReachability, type Reachability } from './reachability.ts';
+import { createSlots, type Slots } from './slots.ts';
+import { endpointsById, stateOf, stateWithoutEndpoint } from './standing.ts';
+
+/** A service as health needs it: the registry's view of now. */
+export interface HealthService {
+  readonly service: string;
+  readonly upstream: Upstream;
+  readonly snapshot: Snapshot | undefined;
+  readonly settings: { readonly checks: CheckSettings };
+}
+
+/** What health needs from outside. */
+export interface HealthOptions {
+  readonly services: {
+    /** The service as it is now; undefined when it is not followed. */
+    readonly get: (service: string) => HealthService | undefined;
+    readonly names: () => readonly string[];
+  };
+  /** The gateway's name in the answers to instances. */
+  readonly gateway: () => string;
+  readonly identity: 'verify' | 'off';
+  /** The engines' own: what they must not reach is not probed either. */
+  readonly lookup: LookupFunction;
+  readonly log: Pick<Log, 'info' | 'warn'>;
+  /** Hears of every change of a check's verdict, beside the log. */
+  readonly onCheck?: (news: CheckNews) => void;
+  /** Monotonic milliseconds. */
+  readonly now: () => number;
+  readonly random: () => number;
+}
+
+/** What the gateway finds out about instances by itself, beside what Consul says and what requests show. */
+export interface Health {
+  /** Checks, and probes of new instances, until the signal aborts; resolves when no socket and no timer of it is left. Once. */
+  run(signal: AbortSignal): Promise<void>;
+  /** To be called after every change of a service's instances or settings: takes note, and does the work a little later. */
+  changed(service: string): void;
+  /** Whether an instance lives, for whoever has doubts: a connection, with the question who answers. Works before `run`, too. */
+  probe(instance: Instance, signal: AbortSignal): Promise<'alive' | { readonly dead: string }>;
+  /** What an instance is told when it asks how it stands here. */
+  standing(service: string, id: string): InstanceStanding;
+  /** What the checks say of an endpoint, for the admin API. */
+  check(service: string, instance: Instance): CheckOpinion;
+  readonly loop: EventLoopWatch;
+}
+
+/** Several changes of a service are looked at together after so long; a new instance is probed this late. */
+const settleMs = 10;
+/** And the next time this many times later than it took, so that a storm of registrations costs a twentieth of the time at most. */
+const settlePause = 20;
+/** Active checks at a time: thousands may be due, and file descriptors are needed elsewhere. */
+const checksAtATime = 64;
+/** First probes of new instances have places of their own, so that dead ones under checks don't hold them up. */
+const firstProbesAtATime = 32;
+/** For a probe in doubt. */
+const doubtTimeoutMs = 1_000;
+
+/** The loop watch runs from here on, until {@link Health.run} has ended. */
+export function createHealth(options: HealthOptions): Health {
+  return new HealthState(options);
+}
+
+class HealthState implements Health {
+  readonly #options: HealthOptions;
+  readonly #probe: ReturnType<typeof createProber>;
+  readonly #slots: readonly Slots[];
+  readonly #checks: Checks;
+  readonly #reachability: Reachability;
+  readonly #dirty = new Set<string>();
+  /** What the endpoints of each service were when they were looked at last. */
+  readonly #seen = new Map<string, Snapshot>();
+  readonly #byId = new Map<string, ReadonlyMap<string, Endpoint>>();
+  #phase: 'new' | 'running' | 'ended' = 'new';
+  #timer: NodeJS.Timeout | undefined;
+  #notBeforeMs = 0;
+  readonly loop: EventLoopWatch;
+
+  constructor(options: HealthOptions) {
+    const { identity, lookup, now, random } = options;
+    this.#options = options;
+    this.loop = watchEventLoop({ now });
+    const probe = createProber({ identity, lookup, now, loop: this.loop });
+    const [forChecks, forFirst] = [createSlots(checksAtATime), createSlots(firstProbesAtATime)];
+    this.#probe = probe;
+    this.#slots = [forChecks, forFirst];
+    this.#checks = createChecks({ probe, slots: forChecks, onNews: this.#onCheck, random });
+    this.#reachability = createReachability({ probe, slots: forFirst, onDead: this.#onUnreachable, now });
+  }
+
+  async run(signal: AbortSignal): Promise<void> {
+    this.#phase = 'running';
+    for (const service of this.#options.services.names()) this.#dirty.add(service);
+    this.#settle();
+    if (!signal.aborted) await once(signal, 'abort');
+    this.#phase = 'ended';
+    clearTimeout(this.#timer);
+    this.#checks.stop();
+    this.#reachability.stop();
+    await Promise.all(this.#slots.map((slots) => slots.stop()));
+    this.loop.stop();
+  }
+
+  changed(service: string): void {
+    this.#byId.delete(service);
+    if (this.#phase === 'ended') return;
+    this.#dirty.add(service);
+    if (this.#phase !== 'running' || this.#timer !== undefined) return;
+    const waitMs = Math.max(settleMs, this.#notBeforeMs - this.#options.now());
+    this.#timer = setTimeout(() => {
+      this.#settle();
+    }, waitMs).unref();
+  }
+
+  async probe(instance: Instance, signal: AbortSignal): Promise<'alive' | { readonly dead: string }> {
+    const result = await this.#probe(instance, { kind: 'tcp', path: '/', timeoutMs: doubtTimeoutMs }, signal);
+    // In doubt for the instance: a probe that says nothing must not cost a living one its place.
+    return result.kind === 'dead' ? { dead: result.reason } : 'alive';
+  }
+
+  standing(service: string, id: string): InstanceStanding {
+    const { services, gateway, now } = this.#options;
+    const view = services.get(service);
+    const endpoint = view === undefined ? undefined : this.#endpoint(view, id);
+    const state =
+      endpoint === undefined
+        ? stateWithoutEndpoint(view?.snapshot, id)
+        : stateOf(
+            {
+              endpoint,
+              reach: () => this.#reachability.of(endpoint.instance),
+              check: this.check(service, endpoint.instance),
+            },
+            now(),
+          );
+    return { gateway: gateway(), ...state, inFlight: endpoint?.inFlight ?? 0 };
+  }
+
+  check(service: string, instance: Instance): CheckOpinion {
+    return this.#checks.opinion(service, endpointKey(instance));
+  }
+
+  /** By an index that is made at the first question after a change: a herd that asks costs no more than a look-up each. */
+  #endpoint({ service, upstream }: HealthService, id: string): Endpoint | undefined {
+    let index = this.#byId.get(service);
+    if (index === undefined) {
+      index = endpointsById(upstream.endpoints);
+      this.#byId.set(service, index);
+    }
+    return index.get(id);
+  }
+
+  #settle(): void {
+    const startedMs = this.#options.now();
+    this.#timer = undefined;
+    for (const service of this.#dirty) this.#take(service);
+    this.#dirty.clear();
+    const tookMs = this.#options.now() - startedMs;
+    this.#notBeforeMs = startedMs + Math.max(settleMs, settlePause * tookMs);
+  }
+
+  #take(service: string): void {
+    const before = this.#seen.get(service);
+    const view = this.#options.services.get(service);
+    const after = view?.snapshot;
+    const changes = endpointChanges(before, after);
+    if (after === undefined) this.#seen.delete(service);
+    else this.#seen.set(service, after);
+    for (const instance of changes.gone) this.#reachability.gone(instance);
+    if (before !== undefined) for (const instance of changes.appeared) this.#reachability.appeared(instance);
+    if (view === undefined || after === undefined) this.#checks.forget(service);
+    else {
+      const { upstream, settings } = view;
+      this.#checks.follow(
+        { service, upstream, instances: after.instances, checks: settings.checks },
+        changes,
+      );
+    }
+  }
+
+  readonly #onCheck = (news: CheckNews): void => {
+    const { log, onCheck } = this.#options;
+    const { service, instance, verdict, reason } = news;
+    const fields = { service, instance: instance.id, address: instance.address, port: instance.port };
+    if (verdict === 'down')
+      log.warn(`An instance of ${service} fails its checks and is left out: ${reason}.`, fields);
+    else log.info(`An instance of ${service} passes its checks again.`, fields);
+    onCheck?.(news);
+  };
+
+  readonly #onUnreachable = (instance: Instance, reason: string): void => {
+    const { service, id, address, port } = instance;
+    this.#options.log.warn(`A new instance of ${service} can't be reached: ${reason}.`, {
+      service,
+      instance: id,
+      address,
+      port,
+    });
+  };
+}

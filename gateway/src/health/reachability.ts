@@ -1,0 +1,96 @@
+import { endpointKey } from '@roundhouse/agent-sdk/balancing';
+import type { Instance } from '@roundhouse/agent-sdk/discovery';
+
+import type { Probe, ProbeQuestion, ProbeResult } from './probe.ts';
+import type { Slots } from './slots.ts';
+
+/** What is known about reaching an endpoint from here; undefined: nothing yet, it is being found out. */
+export type Reach = Exclude<ProbeResult, { readonly kind: 'unsure' }> | undefined;
+
+/** What reachability needs from outside. */
+export interface ReachabilityOptions {
+  readonly probe: Probe;
+  /** Bounds the probes that run at a time; the caller ends it afterwards. */
+  readonly slots: Slots;
+  /** An instance that has just appeared can't be reached. Called once for each. */
+  readonly onDead: (instance: Instance, reason: string) => void;
+  /** Monotonic milliseconds. */
+  readonly now: () => number;
+}
+
+/**
+ * Whether instances can be reached from here, found out by one probe each, so that they can be told when they ask. Traffic to them
+ * waits for nothing of it. Ends by `stop`.
+ */
+export interface Reachability {
+  /** A new instance: probed at once. What a gateway finds at its start need not be told: it is probed when somebody asks. */
+  appeared(instance: Instance): void;
+  /** Forgets an instance. */
+  gone(instance: Instance): void;
+  /** The last word; asks for a new one when there is none, or when it was bad and is old. */
+  of(instance: Instance): Reach;
+  stop(): void;
+}
+
+/** A bad word is asked for again after so long, when somebody wants to know. */
+const badWordMs = 250;
+
+const question: ProbeQuestion = { kind: 'tcp', path: '/', timeoutMs: 1_000 };
+
+interface Known {
+  readonly reach: Reach;
+  readonly atMs: number;
+  readonly state: 'asking' | 'known';
+}
+
+export function createReachability(options: ReachabilityOptions): Reachability {
+  const { probe, slots, onDead, now } = options;
+  const known = new Map<string, Known>();
+  /** New ones about which a bad word is still news. */
+  const fresh = new Set<string>();
+  const ending = new AbortController();
+
+  const tell = (instance: Instance, key: string): void => {
+    const word = known.get(key);
+    if (word?.state === 'known' && fresh.delete(key) && word.reach?.kind === 'dead')
+      onDead(instance, word.reach.reason);
+  };
+  const ask = (instance: Instance, key: string, last: Reach): void => {
+    const asking: Known = { reach: last, atMs: now(), state: 'asking' };
+    known.set(key, asking);
+    slots.take(async () => {
+      if (known.get(key) !== asking) return;
+      const result = await probe(instance, question, ending.signal);
+      // Gone meanwhile.
+      if (known.get(key) !== asking) return;
+      known.set(key, { reach: result.kind === 'unsure' ? last : result, atMs: now(), state: 'known' });
+      tell(instance, key);
+    });
+  };
+  return {
+    appeared: (instance) => {
+      const key = endpointKey(instance);
+      fresh.add(key);
+      // It may have asked how it stands before this gateway took notice.
+      if (known.has(key)) tell(instance, key);
+      else ask(instance, key, undefined);
+    },
+    gone: (instance) => {
+      const key = endpointKey(instance);
+      known.delete(key);
+      fresh.delete(key);
+    },
+    of: (instance) => {
+      const key = endpointKey(instance);
+      const word = known.get(key);
+      const stays = word?.state === 'asking' || word?.reach?.kind === 'alive';
+      if (word === undefined || (!stays && now() - word.atMs >= badWordMs)) ask(instance, key, word?.reach);
+      return word?.reach;
+    },
+    stop: () => {
+      known.clear();
+      fresh.clear();
+      ending.abort();
+    },
+  };
+}
