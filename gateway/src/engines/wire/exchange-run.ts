@@ -186,7 +186,8 @@ export class ExchangeRun {
       attempt.refuse('upgrade_failed'); // R31
       return;
     }
-    const step = this.#ask({ kind: 'responded', response, of: attempt.step });
+    const sent = this.replay === 'lost' ? 'body' : 'head';
+    const step = this.#ask({ kind: 'responded', response, of: attempt.step, sent });
     this.#forget(attempt);
     if (step.kind === 'relay') this.#relay({ step, response }, attempt, upstream);
     else {

@@ -5,7 +5,13 @@ import type { ParsedResponse } from './response-head.ts';
 export type Question =
   | { readonly kind: 'begin' }
   | { readonly kind: 'waited'; readonly how: 'ready' | 'timeout' }
-  | { readonly kind: 'responded'; readonly response: ParsedResponse; readonly of: AttemptStep }
+  | {
+      readonly kind: 'responded';
+      readonly response: ParsedResponse;
+      readonly of: AttemptStep;
+      /** Whether the request could be sent again. */
+      readonly sent: 'head' | 'body';
+    }
   | { readonly kind: 'failed'; readonly failure: AttemptFailure; readonly of: AttemptStep | undefined };
 
 /** Asks an exchange what to do. Throws what it throws. */
@@ -16,7 +22,7 @@ export function ask(exchange: Exchange, question: Question): Step {
     case 'waited':
       return exchange.waited(question.how);
     case 'responded':
-      return exchange.responded(question.response, question.of);
+      return exchange.responded(question.response, question.of, question.sent);
     case 'failed':
       return exchange.failed(question.failure, question.of);
   }

@@ -2,13 +2,14 @@ import { randomBytes } from 'node:crypto';
 
 import type { RelayStep } from '../../exchange/seam.ts';
 import { closeFrame, goingAway, serviceRestart } from '../websocket-frames.ts';
+import { WebSocketWay } from '../websocket-way.ts';
 import type { Alarm } from './alarm.ts';
 import type { Attempt } from './attempt.ts';
+import { sendCopy } from './body-sender.ts';
 import type { ExchangeRun } from './exchange-run.ts';
 import { responseText } from './message-text.ts';
 import type { Stage } from './stage.ts';
 import type { UpstreamConnection, UpstreamUser } from './upstream-connection.ts';
-import { WebSocketWay } from './websocket-way.ts';
 
 /** How long the last bytes of a tunnel may take to arrive. */
 const lingerMs = 2_000;
@@ -54,8 +55,8 @@ export class Tunnel implements Stage, UpstreamUser {
     this.#run = run;
     this.#upstream = upstream;
     this.#idleMs = idleMs;
-    this.#toClient = new WebSocketWay(run.client.socket);
-    this.#toInstance = new WebSocketWay(upstream.socket);
+    this.#toClient = new WebSocketWay((bytes) => sendCopy(run.client.socket, bytes));
+    this.#toInstance = new WebSocketWay((bytes) => sendCopy(upstream.socket, bytes));
     upstream.arm(idleMs);
   }
 

@@ -2,6 +2,7 @@ import { createServer, type Server, type Socket } from 'node:net';
 import { setImmediate as turn } from 'node:timers/promises';
 
 import { createHttpDate, monotonicNow } from '../../lifecycle/clock.ts';
+import { departureMs, type Drain } from '../departures.ts';
 import type { BoundAddress, Engine, EngineOptions, EngineStats } from '../engine.ts';
 import { processTicker, TimeoutWheel } from '../timeout-wheel.ts';
 import { ClientConnection, lastRequestMs } from './client-connection.ts';
@@ -11,10 +12,6 @@ import { UpstreamPools } from './upstream-pools.ts';
 
 /** Half a second's worth of new connections on a busy edge; the kernel caps it at `somaxconn`. */
 const backlog = 4_096;
-
-/** In which part of the drain time WebSockets are closed: not all at once, and not at the last moment. */
-const leaveFrom = 0.5;
-const leaveUntil = 0.9;
 
 /**
  * The engine on bare sockets: its own HTTP/1.1, strict about what it reads and exact in what it writes. Ended by `stop`.
@@ -31,8 +28,7 @@ class WireEngine implements Engine {
   readonly #context: EngineContext;
   readonly #server: Server;
   #stopped: Promise<number> | undefined;
-  /** Of the drain, once it has begun; monotonic. */
-  #drain: { readonly startedMs: number; readonly drainMs: number } | undefined;
+  #drain: Drain | undefined;
   /** Called whenever a client connection has closed, while `stop` waits. */
   #whenClosed: (() => void) | undefined;
 
@@ -127,10 +123,7 @@ class WireEngine implements Engine {
 
   /** When a WebSocket has its turn, somewhere in the later part of the drain. */
   #leaveAfterMs(): number | undefined {
-    if (this.#drain === undefined) return undefined;
-    const { startedMs, drainMs } = this.#drain;
-    const at = drainMs * (leaveFrom + Math.random() * (leaveUntil - leaveFrom));
-    return Math.max(0, at - (monotonicNow() - startedMs));
+    return this.#drain === undefined ? undefined : departureMs(this.#drain, monotonicNow(), Math.random());
   }
 
   #accept(socket: Socket): void {
