@@ -1,10 +1,7 @@
+import { networkInterfaces } from 'node:os';
+
 import { registerService, type ServiceHandle } from '@roundhouse/agent-sdk';
-import {
-  watchCatalog,
-  watchService,
-  type ConsulOptions,
-  type RegistryClient,
-} from '@roundhouse/agent-sdk/discovery';
+import type { ConsulOptions, RegistryClient } from '@roundhouse/agent-sdk/discovery';
 
 import { createAdmin } from './admin/admin.ts';
 import type { GatewayConfig } from './config/gateway-config.ts';
@@ -13,12 +10,17 @@ import { createNodeHttpEngine } from './engines/node-http/node-http-engine.ts';
 import { createWireEngine } from './engines/wire/wire-engine.ts';
 import { createExchanges } from './exchange/exchange.ts';
 import type { ExchangeObserver } from './exchange/record.ts';
-import { createRetryBudget } from './exchange/retry.ts';
 import { createTrust } from './exchange/trusted-proxies.ts';
 import { gatewayStatus } from './gateway-status.ts';
+import { createHealth } from './health/health.ts';
 import { createHttpDate, createRequestIds, monotonicNow, sleep } from './lifecycle/clock.ts';
+import { createSessionTokens } from './lifecycle/session-tokens.ts';
+import { createAddressPolicy, type AddressPolicy } from './registry/address-policy.ts';
 import { createChangeLog } from './registry/change-log.ts';
-import { createRegistry, type Registry } from './registry/registry.ts';
+import { followConsul } from './registry/follow-consul.ts';
+import { createGuardedLookup } from './registry/guarded-lookup.ts';
+import { createRegistry, type Registry, type RegistryChange } from './registry/registry.ts';
+import { createTableKeeper, loadSavedTable, type TableKeeper } from './registry/saved-table.ts';
 import { createAccessLog, writesAccessLog } from './telemetry/access-log.ts';
 import type { Log, LogFormat } from './telemetry/log.ts';
 import type { LogSink } from './telemetry/log-sink.ts';
@@ -71,36 +73,61 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     },
   });
   const changeLog = createChangeLog(log, tableLog);
+  let policy = addressPolicy(options, []);
   const registry = createRegistry({
     config,
-    ejection: config.ejection,
-    watchService: (service, signal) => watchService(client, service, { signal }),
-    watchCatalog: (signal) => watchCatalog(client, { signal }),
+    ...followConsul(client, config.guard),
+    addresses: policy,
+    probe: (instance, signal) => health.probe(instance, signal),
     onChange: (change) => {
       changeLog(change);
       if (change.kind === 'instances') pools.schedule();
+      if (change.kind === 'instances' || change.kind === 'settings') health.changed(serviceOf(change));
+      saved.changed();
     },
     now: monotonicNow,
     random: Math.random,
   });
+  const lookup = createGuardedLookup({
+    judge: (address, hostname) => {
+      const { source, ports } = registry.hostFacts(hostname);
+      return policy.judgeResolved(address, ports, source);
+    },
+  });
+  let announced: Promise<ServiceHandle | undefined> = Promise.resolve(undefined);
+  let name = config.pseudonym;
+  const health = createHealth({
+    services: {
+      get: (service) => registry.service(service),
+      names: () => registry.services.map(({ service }) => service),
+    },
+    gateway: () => name,
+    identity: config.identity,
+    lookup,
+    log,
+    now: monotonicNow,
+    random: Math.random,
+  });
+  const saved = tableKeeper(options, registry);
   const engine = engines[config.engine]({
     exchanges: createExchanges({
       resolve: (host, path) => registry.resolve(host, path),
+      standing: (service, id) => health.standing(service, id),
       pseudonym: config.pseudonym,
       trusts: createTrust(config.trustedProxies),
       forwardedFields: config.forwardedFields,
-      attempts: config.retry.attempts,
-      budget: createRetryBudget({
-        ratio: config.retry.budgetRatio,
-        floorPerSecond: config.retry.budgetFloorPerSecond,
-      }),
+      identity: config.identity,
+      sessionToken: createSessionTokens(config.stickySecret),
       observe,
       now: monotonicNow,
+      random: Math.random,
       httpDate: createHttpDate(),
       newRequestId: createRequestIds(),
     }),
     limits: config.limits,
     poolIdleMs: config.poolIdleMs,
+    replayBytes: config.retry.replayBytes,
+    lookup,
     onFault: (err) => {
       log.error('A mistake of the gateway itself; one exchange was lost.', { err });
     },
@@ -123,13 +150,20 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   });
   observers.push(metrics.observe);
   if (writesAccessLog(config.log)) observers.push(createAccessLog({ ...options.accessLog, now: Date.now }));
-  const admin = createAdmin({ status, metrics, log });
+  const admin = createAdmin({
+    status,
+    actions: { release: (service) => registry.release(service) },
+    token: config.admin.token === 'off' ? undefined : config.admin.token,
+    metrics,
+    log,
+  });
 
   const following = new AbortController();
-  const followed = registry.run(following.signal);
-  let announced: Promise<ServiceHandle | undefined> = Promise.resolve(undefined);
+  const followed = Promise.all([registry.run(following.signal), health.run(following.signal)]);
 
   async function teardown(): Promise<void> {
+    // While everything is still followed: what is no longer live is not saved.
+    await saved.stop();
     following.abort();
     pools.stop();
     await Promise.allSettled([followed, admin.stop()]);
@@ -138,9 +172,17 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   try {
     const adminAddress = await admin.listen(config.admin);
     await Promise.race([registry.synced, sleep(firstSyncMs)]);
+    await adoptSaved(options, registry);
     const address = await engine.listen(config.listen);
+    policy = addressPolicy(options, [address, adminAddress]);
+    registry.setAddresses(policy);
     phase = 'serving';
-    if (config.announce !== 'off') announced = announce(options, address);
+    if (config.announce !== 'off') {
+      announced = announce(options, address);
+      void announced.then((handle) => {
+        name = handle?.id ?? name;
+      });
+    }
     log.info(
       `Listening on ${show(address)}, admin on ${show(adminAddress)}, following Consul at ${client.description}.`,
     );
@@ -214,6 +256,55 @@ function poolKeeper(
       clearTimeout(timer);
     },
   };
+}
+
+/** Which registered addresses are believed, given our own listeners. */
+function addressPolicy(
+  { config, client }: GatewayOptions,
+  listeners: readonly BoundAddress[],
+): AddressPolicy {
+  const { address } = client;
+  return createAddressPolicy({
+    rules: config.addresses,
+    consul: address.kind === 'tcp' ? address : undefined,
+    listeners,
+    localAddresses: Object.values(networkInterfaces()).flatMap((own) => own?.map((one) => one.address) ?? []),
+  });
+}
+
+/** Keeps the last good table on disk, if there is to be one. */
+function tableKeeper(
+  { config, log }: GatewayOptions,
+  registry: Registry,
+): Pick<TableKeeper, 'changed' | 'stop'> {
+  if (config.savedTable === 'off') return { changed: () => undefined, stop: () => Promise.resolve() };
+  return createTableKeeper({
+    path: config.savedTable,
+    savable: () => registry.savable(),
+    onTrouble: (message) => {
+      if (message === undefined) log.info('The table is saved again.');
+      else log.warn(`The table is not saved: ${message}. A start without Consul would find an old one.`);
+    },
+    wallClock: Date.now,
+  });
+}
+
+/** Serves the saved table for what the registry has not answered yet. */
+async function adoptSaved({ config, log }: GatewayOptions, registry: Registry): Promise<void> {
+  if (config.savedTable === 'off' || registry.waitingFor().length === 0) return;
+  const reading = await loadSavedTable(config.savedTable);
+  if (reading.kind === 'absent') return;
+  if (reading.kind === 'invalid') {
+    log.warn(`The saved table ${config.savedTable} is not used: ${reading.problem}.`);
+    return;
+  }
+  if (reading.leftOut > 0)
+    log.warn(`${reading.leftOut} entries of ${config.savedTable} can't be read and are left out.`);
+  registry.adopt(reading.table, Math.max(0, Date.now() - reading.savedAtMs));
+}
+
+function serviceOf(change: Extract<RegistryChange, { kind: 'instances' | 'settings' }>): string {
+  return change.kind === 'instances' ? change.after.service : change.service;
 }
 
 function show({ host, port }: BoundAddress): string {

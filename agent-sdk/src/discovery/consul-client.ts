@@ -155,6 +155,7 @@ export function createConsulClient(
 
   return {
     description: `${site.url} (${site.origin === 'default' ? 'default' : `from ${site.origin}`})`,
+    address: settings.address.value,
     serviceHealth: (service, options) =>
       read({ kind: 'serviceHealth', subject: service }, '/health/service/{subject}', options, { stale: '1' }),
     catalogServices: (options) =>

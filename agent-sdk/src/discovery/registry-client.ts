@@ -1,3 +1,5 @@
+import type { ConsulAddress } from './consul-address.ts';
+
 /** What a caller may say about one read. */
 export interface ReadOptions {
   /** Ends the request at once; the promise rejects with the signal's reason. */
@@ -69,6 +71,8 @@ export class RegistryError extends Error {
 export interface RegistryClient {
   /** The agent's address and the setting it came from, for messages: `http://127.0.0.1:8500 (default)`. */
   readonly description: string;
+  /** Where the agent is. */
+  readonly address: ConsulAddress;
   /** `/v1/health/service/:name`, `stale`, without `passing`. */
   serviceHealth(service: string, options: ReadOptions): Promise<ReadAnswer>;
   /** `/v1/catalog/services`, `stale`. */

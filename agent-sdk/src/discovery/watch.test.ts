@@ -65,6 +65,7 @@ function simulation(endMs: number, respond: (read: Read & { readonly number: num
   const port = (id: string): number => 1000 + (id.codePointAt(0) ?? 0);
   const client: RegistryClient = {
     description: 'scripted',
+    address: { kind: 'tcp', scheme: 'http', host: 'agent', port: 8500, pathPrefix: '' },
     serviceHealth: (_service, options) =>
       answer(options, (ids) => ids.map((id) => healthRecord(id, { port: port(id) }))),
     catalogServices: (options) =>

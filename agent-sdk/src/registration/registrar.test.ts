@@ -72,6 +72,7 @@ function createFakeAgent(nowMs: () => number) {
   };
   const client: RegistryClient = {
     description: 'http://agent (default)',
+    address: { kind: 'tcp', scheme: 'http', host: 'agent', port: 8500, pathPrefix: '' },
     serviceHealth: () => Promise.reject(new Error('unused')),
     catalogServices: () => Promise.reject(new Error('unused')),
     agentServices: async ({ signal }) => {

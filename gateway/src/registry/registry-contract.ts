@@ -62,6 +62,8 @@ export interface Registry {
   readonly table: RouteTable;
   readonly rejected: readonly RejectedClaim[];
   readonly services: readonly ServiceView[];
+  /** One of them, or undefined for a service that is not followed. */
+  service(name: string): ServiceView | undefined;
   readonly catalog: WatchState;
   /** Keys of all endpoints that are listed now. */
   listedEndpoints(): ReadonlySet<string>;

@@ -91,12 +91,12 @@ class RegistryState implements Registry {
   }
 
   get services(): readonly ServiceView[] {
-    return [...this.#services.values()].map((known) => {
-      const { service, upstream, snapshot, watch, settings, claims, invalidSettings, held } = known;
-      const invalidTags = claims.invalid;
-      const rows = [...held.rows.values()];
-      return { service, upstream, snapshot, watch, settings, invalidTags, invalidSettings, held: rows };
-    });
+    return [...this.#services.values()].map(viewOf);
+  }
+
+  service(name: string): ServiceView | undefined {
+    const service = this.#services.get(name);
+    return service === undefined ? undefined : viewOf(service);
   }
 
   resolve(host: string, path: string): Destination | undefined {
@@ -326,6 +326,28 @@ class RegistryState implements Registry {
     this.#tables.settle();
     this.#markSynced();
   }
+}
+
+function viewOf(known: FollowedService): ServiceView {
+  const { service, upstream, snapshot, watch, settings, claims, invalidSettings, held } = known;
+  const invalidTags = claims.invalid;
+  const rows = [...held.rows.values()];
+  return { service, upstream, snapshot, watch, settings, invalidTags, invalidSettings, held: rows };
+}
+
+function viewOf(known: FollowedService): ServiceView {
+  const { service, upstream, snapshot, watch, settings, claims, invalidSettings, held } = known;
+  const rows = [...held.rows.values()];
+  return {
+    service,
+    upstream,
+    snapshot,
+    watch,
+    settings,
+    invalidTags: claims.invalid,
+    invalidSettings,
+    held: rows,
+  };
 }
 
 function deferred(): { readonly promise: Promise<void>; readonly resolve: () => void } {
