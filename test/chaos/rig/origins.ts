@@ -18,6 +18,11 @@ export interface Origin extends AsyncDisposable {
   readonly port: number;
   /** Changes what it does with requests from now on. */
   become(mode: OriginMode): Promise<void>;
+  /**
+   * Ends the service that it is without deregistering it or finishing anything, and starts another on the same port. Resolves with the new
+   * instance's id. The SDK would clear up behind itself; a test that wants the catalog to lag has to keep it from that.
+   */
+  swap(service: string): Promise<string>;
 }
 
 export interface OriginOptions {
@@ -51,6 +56,11 @@ export async function startOrigin(options: OriginOptions): Promise<Origin> {
     async become(mode) {
       const { body } = await get(`http://127.0.0.1:${control}/?mode=${mode}`);
       if (body !== mode) throw new Error(`the origin is ${body}, not ${mode}`);
+    },
+    async swap(service) {
+      const { status, body } = await get(`http://127.0.0.1:${control}/?swap=${service}`);
+      if (status !== 200) throw new Error(body);
+      return body;
     },
     [Symbol.asyncDispose]: () => child[Symbol.asyncDispose](),
   };

@@ -12,9 +12,13 @@ import { judge, type Verdict } from './verdict.ts';
 /** A gateway with instances behind it and a load in front, all processes of their own; ended as a whole. */
 export interface World extends AsyncDisposable {
   readonly gateway: GatewayProcess;
+  /** `http://127.0.0.1:PORT` */
+  readonly consul: string;
   readonly journal: Journal;
   /** The instances that were started, dead ones included. */
   readonly origins: readonly Origin[];
+  /** Those of them that have not ended. */
+  living(): readonly Origin[];
   startOrigin(options?: Partial<Omit<OriginOptions, 'journal'>>): Promise<Origin>;
   startLoad(options?: Partial<LoadOptions>): Promise<ChaosLoad>;
   /** Stops the load and judges what it saw against the journals and every process' output. */
@@ -25,7 +29,7 @@ export interface World extends AsyncDisposable {
 
 export interface WorldOptions {
   readonly consul: string;
-  /** Instances of `api-service` to begin with. Default 3. */
+  /** Instances of `api-service` to begin with. Default 3; with 0 nothing is warmed up. */
   readonly instances?: number;
   readonly gatewayEnv?: Readonly<Record<string, string>>;
   readonly originEnv?: Readonly<Record<string, string>>;
@@ -49,8 +53,10 @@ export async function startWorld(options: WorldOptions): Promise<World> {
 
     const world: World = {
       gateway,
+      consul,
       journal,
       origins,
+      living: () => origins.filter(({ process }) => process.group() === 'running'),
       async startOrigin(more = {}) {
         const env = { ...options.originEnv, ...more.env };
         const origin = stack.use(await startOrigin({ consul, journal, ...more, env }));
@@ -76,8 +82,10 @@ export async function startWorld(options: WorldOptions): Promise<World> {
       [Symbol.asyncDispose]: () => stack[Symbol.asyncDispose](),
     };
     await Promise.all(Array.from({ length: instances }, () => world.startOrigin()));
-    await untilPassing(gateway, 'api-service', instances);
-    await warmUp(world);
+    if (instances > 0) {
+      await untilPassing(gateway, 'api-service', instances);
+      await warmUp(world);
+    }
     return world;
   } catch (error) {
     await stack[Symbol.asyncDispose]();
