@@ -1,5 +1,6 @@
 import { createServer } from 'node:http';
 import { connect, type AddressInfo, type Socket } from 'node:net';
+import { setImmediate as turn } from 'node:timers/promises';
 
 import { describe, expect, it } from 'vitest';
 
@@ -8,6 +9,8 @@ import { message } from './trial.ts';
 
 const stops = 50;
 const workers = 16;
+/** Up to so many turns of the loop a worker pauses, so that there are idle connections, too. */
+const pauseTurns = 8;
 const request = message('GET /');
 
 /** A connection of a pool that tries nothing twice. */
@@ -54,7 +57,7 @@ class Pooled {
   }
 }
 
-/** Requests without a pause on connections that are kept, while one engine after the other takes over and the one before stops. */
+/** Requests on connections that are kept, while one engine after the other takes over and the one before stops. */
 async function hammer(engine: EngineName, originPort: number): Promise<{ sent: number; lost: number }> {
   let serving = await startSubject(engine, [originPort]);
   let phase: 'running' | 'over' = 'running';
@@ -62,6 +65,7 @@ async function hammer(engine: EngineName, originPort: number): Promise<{ sent: n
   const result = { sent: 0, lost: 0 };
   const work = async (): Promise<void> => {
     while (phase === 'running') {
+      for (let left = Math.random() * pauseTurns; left > 0; left -= 1) await turn();
       // Any of the pool: some are used again at once, some after a while.
       const [pooled] = idle.splice(Math.floor(Math.random() * idle.length), 1);
       if (pooled?.state === 'closed') continue;
@@ -76,7 +80,7 @@ async function hammer(engine: EngineName, originPort: number): Promise<{ sent: n
   const stopping: Promise<number>[] = [];
   for (let count = 0; count < stops; count += 1) {
     const seen = result.sent;
-    while (result.sent < seen + 5 * workers) await new Promise((resolve) => setImmediate(resolve));
+    while (result.sent < seen + 5 * workers) await turn();
     const leaving = serving;
     serving = await startSubject(engine, [originPort]);
     stopping.push(leaving.stop(5_000));
