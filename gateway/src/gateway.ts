@@ -291,7 +291,8 @@ function tableKeeper(
 
 /** Serves the saved table for what the registry has not answered yet. */
 async function adoptSaved({ config, log }: GatewayOptions, registry: Registry): Promise<void> {
-  if (config.savedTable === 'off' || registry.waitingFor().length === 0) return;
+  const isComplete = registry.catalog.kind === 'live' && registry.waitingFor().length === 0;
+  if (config.savedTable === 'off' || isComplete) return;
   const reading = await loadSavedTable(config.savedTable);
   if (reading.kind === 'absent') return;
   if (reading.kind === 'invalid') {

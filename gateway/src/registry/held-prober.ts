@@ -33,7 +33,7 @@ export function createHeldProber(options: HeldProberOptions): HeldProber {
   async function ask(service: string, { instance }: HeldInstance, signal: AbortSignal): Promise<void> {
     let state: ProbeState = { kind: 'unknown' };
     while (!signal.aborted) {
-      const result = await turns.run(() => options.probe(instance, signal));
+      const result = await turns.run(() => (isOver(signal) ? notAsked : options.probe(instance, signal)));
       if (isOver(signal)) return;
       const after = afterProbe(state, result);
       state = after.state;
@@ -75,6 +75,8 @@ export function createHeldProber(options: HeldProberOptions): HeldProber {
     },
   };
 }
+
+const notAsked: Promise<ProbeResult> = Promise.resolve('alive');
 
 /** An await may have lasted; the checker doesn't know that the signal can have changed meanwhile. */
 function isOver(signal: AbortSignal): boolean {

@@ -335,21 +335,6 @@ function viewOf(known: FollowedService): ServiceView {
   return { service, upstream, snapshot, watch, settings, invalidTags, invalidSettings, held: rows };
 }
 
-function viewOf(known: FollowedService): ServiceView {
-  const { service, upstream, snapshot, watch, settings, claims, invalidSettings, held } = known;
-  const rows = [...held.rows.values()];
-  return {
-    service,
-    upstream,
-    snapshot,
-    watch,
-    settings,
-    invalidTags: claims.invalid,
-    invalidSettings,
-    held: rows,
-  };
-}
-
 function deferred(): { readonly promise: Promise<void>; readonly resolve: () => void } {
   let resolve: () => void = () => undefined;
   const promise = new Promise<void>((settle) => {

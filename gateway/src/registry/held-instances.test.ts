@@ -1,0 +1,100 @@
+import { fixedSnapshot, type Snapshot } from '@roundhouse/agent-sdk/discovery';
+import { describe, expect, it } from 'vitest';
+
+import {
+  afterProbe,
+  believeHeld,
+  nothingHeld,
+  withoutHeld,
+  withProbe,
+  type Held,
+  type ProbeState,
+} from './held-instances.ts';
+
+const key = (port: number): string => `fixed/config/10.0.0.1:${port}`;
+
+/** A snapshot of instances by their ports; `held` are among them. */
+function snapshot(ports: readonly number[], held: readonly number[] = []): Snapshot {
+  const base = fixedSnapshot(
+    'api',
+    ports.map((port) => ({ address: '10.0.0.1', port })),
+  );
+  return { ...base, held: held.map(key), ...(held.length > 0 ? { heldBecause: 'index' as const } : {}) };
+}
+
+const portsOf = ({ instances }: Snapshot): number[] => instances.map(({ port }) => port);
+const facts = { nowMs: 1_000, holdMs: 30_000 };
+
+describe('believeHeld', () => {
+  it('passes an ordinary snapshot on as it is', () => {
+    const ordinary = snapshot([1, 2]);
+    expect(believeHeld(nothingHeld, ordinary, facts)).toEqual({
+      held: nothingHeld,
+      snapshot: ordinary,
+      news: [],
+    });
+  });
+
+  it('takes note of what is held, once, with why and how long', () => {
+    const first = believeHeld(nothingHeld, snapshot([1, 2, 3], [2, 3]), facts);
+    expect(first.news.map(({ port }) => port)).toEqual([2, 3]);
+    expect(first.held.rows.get(key(2))).toMatchObject({
+      because: 'index',
+      sinceMs: 1_000,
+      untilMs: 31_000,
+      probe: { kind: 'unknown' },
+    });
+    const second = believeHeld(first.held, snapshot([1, 2, 3, 4], [2, 3]), { ...facts, nowMs: 5_000 });
+    expect(second.news).toEqual([]);
+    expect(second.held.rows.get(key(3))?.sinceMs).toBe(1_000);
+  });
+
+  it('takes out what was let go, for as long as the watch holds it', () => {
+    const { held } = believeHeld(nothingHeld, snapshot([1, 2, 3], [2, 3]), facts);
+    const after = believeHeld(withoutHeld(held, [key(2)]), snapshot([1, 2, 3], [2, 3]), facts);
+    expect(portsOf(after.snapshot)).toEqual([1, 3]);
+    expect(after.snapshot.held).toEqual([key(3)]);
+    expect([...after.held.rows.keys()]).toEqual([key(3)]);
+    const again = believeHeld(after.held, snapshot([1, 2, 3, 4], [2, 3]), facts);
+    expect(portsOf(again.snapshot)).toEqual([1, 3, 4]);
+  });
+
+  it('holds anew what was let go, listed again and taken away again', () => {
+    let held: Held = withoutHeld(believeHeld(nothingHeld, snapshot([1], [1]), facts).held, [key(1)]);
+    ({ held } = believeHeld(held, snapshot([1], [1]), facts));
+    ({ held } = believeHeld(held, snapshot([1]), facts));
+    const anew = believeHeld(held, snapshot([1], [1]), facts);
+    expect(portsOf(anew.snapshot)).toEqual([1]);
+    expect(anew.news).toHaveLength(1);
+  });
+
+  it('keeps what probes brought, and forgets it with the hold', () => {
+    const { held } = believeHeld(nothingHeld, snapshot([1, 2], [2]), facts);
+    const asked = withProbe(held, key(2), { kind: 'alive' });
+    expect(believeHeld(asked, snapshot([1, 2], [2]), facts).held.rows.get(key(2))?.probe).toEqual({
+      kind: 'alive',
+    });
+    expect(withProbe(held, key(7), { kind: 'alive' })).toBe(held);
+    expect(believeHeld(asked, snapshot([1, 2]), facts).held).toEqual(nothingHeld);
+  });
+});
+
+describe('afterProbe', () => {
+  const unknown: ProbeState = { kind: 'unknown' };
+
+  it('lets go after two bad answers in a row', () => {
+    const first = afterProbe(unknown, { dead: 'refused' });
+    expect(first).toEqual({
+      state: { kind: 'failing', failures: 1, reason: 'refused' },
+      next: { againInMs: 200 },
+    });
+    expect(afterProbe(first.state, { dead: 'refused' }).next).toBe('let_go');
+  });
+
+  it('forgives one bad answer, and goes on asking the living', () => {
+    const { state } = afterProbe(unknown, { dead: 'timeout' });
+    const alive = afterProbe(state, 'alive');
+    expect(alive).toEqual({ state: { kind: 'alive' }, next: { againInMs: 1_000 } });
+    expect(afterProbe(alive.state, { dead: 'refused' }).next).toEqual({ againInMs: 200 });
+  });
+});

@@ -1,0 +1,213 @@
+import { chmod, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+import { fixedSnapshot, type Instance, type Snapshot } from '@roundhouse/agent-sdk/discovery';
+import fc from 'fast-check';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+
+import { eventually } from '../../../test/support/eventually.ts';
+import { formatSavedTable, readSavedTable, type SavedTable } from './saved-table-format.ts';
+import { createTableKeeper, loadSavedTable, writeSavedTable } from './saved-table.ts';
+
+let folder = '';
+let path = '';
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'saved-table-'));
+  path = join(folder, 'table.json');
+});
+afterEach(async () => {
+  await rm(folder, { recursive: true, force: true });
+});
+
+function instance(id: string, more: Partial<Instance> = {}): Instance {
+  const port = 4000;
+  return {
+    ...fixedSnapshot('api', [{ address: '10.0.0.4', port }]).instances[0]!,
+    key: `dc/n1/${id}`,
+    cluster: 'dc',
+    node: 'n1',
+    id,
+    ...more,
+  };
+}
+
+const snapshot = (...instances: Instance[]): Snapshot => ({
+  service: 'api',
+  index: '7',
+  instances,
+  quarantined: [],
+  held: [],
+});
+
+const table: SavedTable = {
+  catalog: { index: '9', services: { api: ['urlprefix-/shop'], consul: [] } },
+  snapshots: [
+    snapshot(
+      instance('a', { tags: ['urlprefix-/shop'], meta: { version: '2' }, weight: 3, createIndex: 5 }),
+      instance('b', { status: 'warning', weight: 2 }),
+      instance('c', { status: 'critical' }),
+      instance('d', { status: 'draining', address: 'fd00::4' }),
+      instance('e', { meta: { weight: '9' }, weight: 9 }),
+    ),
+  ],
+  routes: [
+    {
+      host: undefined,
+      prefix: '/shop',
+      service: 'api',
+      strip: undefined,
+      tag: 'urlprefix-/shop',
+      timeouts: {},
+      source: 'registry',
+    },
+  ],
+};
+
+const textOf = (saved: SavedTable): string => [...formatSavedTable(saved, 1234)].join('');
+
+describe('a saved table', () => {
+  it('is read as it was written', () => {
+    expect(readSavedTable(textOf(table))).toEqual({ kind: 'table', table, savedAtMs: 1234, leftOut: 0 });
+  });
+
+  it('can be empty', () => {
+    const empty = { catalog: { index: '0', services: {} }, snapshots: [], routes: [] };
+    expect(readSavedTable(textOf(empty))).toMatchObject({ kind: 'table', table: empty });
+  });
+
+  it('loses what is wrong in it, and nothing else', () => {
+    const text = textOf(table)
+      .replace('"Port":4000', '"Port":70000')
+      .replace('"Address":"fd00::4","Port"', '"Address":"http://x","Port"')
+      .replace('"tag":"urlprefix-/shop"', '"tag":"urlprefix-nonsense"');
+    const reading = readSavedTable(text);
+    expect(reading).toMatchObject({ kind: 'table', leftOut: 3, table: { routes: [] } });
+    if (reading.kind === 'table')
+      expect(reading.table.snapshots[0]?.instances.map(({ id }) => id)).toEqual(['b', 'c', 'e']);
+  });
+
+  it.each([
+    ['nothing', ''],
+    ['a text that was cut off', textOf(table).slice(0, -20)],
+    ['a list', '[]'],
+    ['another version', textOf(table).replace('"version":1', '"version":2')],
+    ['no services', '{"version":1,"savedAtMs":1,"catalog":{"index":"1","services":{}},"routes":[]}'],
+    ['no catalog', '{"version":1,"savedAtMs":1,"routes":[],"services":[]}'],
+  ])('is refused as a whole when it is %s', (_title, text) => {
+    expect(readSavedTable(text).kind).toBe('invalid');
+  });
+
+  it('never breaks whoever reads it, whatever is in the file', () => {
+    const text = textOf(table);
+    fc.assert(
+      fc.property(fc.nat(text.length), fc.nat(20), fc.string({ maxLength: 5 }), (at, cut, more) => {
+        const reading = readSavedTable(text.slice(0, at) + more + text.slice(at + cut));
+        if (reading.kind === 'invalid') return;
+        for (const { instances } of reading.table.snapshots)
+          for (const { port } of instances) expect(port).toBeGreaterThan(0);
+      }),
+    );
+    fc.assert(
+      fc.property(fc.json(), (json) => {
+        expect(['table', 'invalid']).toContain(readSavedTable(json).kind);
+      }),
+    );
+  });
+});
+
+describe('the file of a saved table', () => {
+  it('is replaced whole, and leaves nothing beside it', async () => {
+    await writeSavedTable(path, table, 1);
+    await writeSavedTable(path, { ...table, snapshots: [] }, 2);
+    expect(await loadSavedTable(path)).toMatchObject({
+      kind: 'table',
+      savedAtMs: 2,
+      table: { snapshots: [] },
+    });
+    expect(await readdir(folder)).toEqual(['table.json']);
+  });
+
+  it('can be absent, broken or unreadable', async () => {
+    expect(await loadSavedTable(path)).toEqual({ kind: 'absent' });
+    await writeFile(path, '{');
+    expect(await loadSavedTable(path)).toMatchObject({ kind: 'invalid' });
+    expect(await loadSavedTable(folder)).toMatchObject({
+      kind: 'invalid',
+      problem: expect.stringContaining('EISDIR') as string,
+    });
+  });
+
+  it('keeps the old table when the new one can’t be written', async () => {
+    await writeSavedTable(path, table, 1);
+    const missing = join(folder, 'no-such-folder', 'table.json');
+    await expect(writeSavedTable(missing, table, 2)).rejects.toMatchObject({ code: 'ENOENT' });
+    expect(await loadSavedTable(path)).toMatchObject({ savedAtMs: 1 });
+    await chmod(folder, 0o700);
+  });
+});
+
+describe('createTableKeeper', () => {
+  function keeper(savable: () => SavedTable | undefined, at = path) {
+    const troubles: (string | undefined)[] = [];
+    const kept = createTableKeeper({
+      path: at,
+      savable,
+      onTrouble: (message) => troubles.push(message),
+      wallClock: () => 5,
+      intervalMs: 1,
+    });
+    return { kept, troubles };
+  }
+
+  it('writes after a change, once for many', async () => {
+    let looks = 0;
+    const { kept } = keeper(() => {
+      looks += 1;
+      return table;
+    });
+    for (let i = 0; i < 100; i += 1) kept.changed();
+    await eventually(async () => {
+      expect(await loadSavedTable(path)).toMatchObject({ kind: 'table', savedAtMs: 5 });
+    });
+    await kept.stop();
+    expect(looks).toBeLessThan(5);
+  });
+
+  it('never lets a table that is not good replace one that is', async () => {
+    await writeSavedTable(path, table, 1);
+    const { kept } = keeper(() => undefined);
+    kept.changed();
+    await kept.stop();
+    expect(await loadSavedTable(path)).toMatchObject({ savedAtMs: 1 });
+  });
+
+  it('writes what is good when it stops, and nothing after that', async () => {
+    const { kept } = keeper(() => table);
+    kept.changed();
+    await kept.stop();
+    const text = await readFile(path, 'utf8');
+    expect(text).toContain('"savedAtMs":5');
+    await rm(path);
+    kept.changed();
+    await kept.stop();
+    expect(await loadSavedTable(path)).toEqual({ kind: 'absent' });
+  });
+
+  it('says once that the file can’t be written, and once that it can again', async () => {
+    const at = join(folder, 'later', 'table.json');
+    const { kept, troubles } = keeper(() => table, at);
+    kept.changed();
+    await eventually(() => {
+      expect(troubles).toHaveLength(1);
+    });
+    kept.changed();
+    expect(troubles[0]).toContain('ENOENT');
+    await import('node:fs/promises').then(({ mkdir }) => mkdir(join(folder, 'later')));
+    await eventually(() => {
+      kept.changed();
+      expect(troubles).toEqual([troubles[0], undefined]);
+    });
+    await kept.stop();
+  });
+});
