@@ -1,0 +1,16 @@
+/** In which part of the drain time WebSockets are closed: not all at once, and not at the last moment. */
+const from = 0.5;
+const until = 0.9;
+
+/** A drain that has begun. */
+export interface Drain {
+  /** Monotonic. */
+  readonly startedMs: number;
+  readonly drainMs: number;
+}
+
+/** In how many milliseconds a WebSocket has its turn to be closed. `random`: in [0, 1). */
+export function departureMs({ startedMs, drainMs }: Drain, nowMs: number, random: number): number {
+  const at = startedMs + drainMs * (from + random * (until - from));
+  return Math.max(0, at - nowMs);
+}
