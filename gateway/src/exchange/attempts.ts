@@ -117,12 +117,13 @@ export function blame(lease: Lease, { code, connection }: AttemptFailure): void 
 }
 
 /**
- * Tells it what a response head says at once: an error, and the success of a probe, which has proved itself however long its body
- * lasts. Otherwise it is a success when the whole answer has come.
+ * Tells it what a response head says at once: an error, and what a probe proves, however long its body lasts (with any 5xx: that it
+ * is not well yet). Otherwise it is a success when the whole answer has come.
  */
 export function judgeHead({ lease, startedMs }: Underway, status: number, nowMs: number): void {
+  const probe = lease.endpoint.health.state === 'probation';
   if (status >= 500) {
-    const gateway = status >= 502 && status <= 504;
-    lease.report(gateway ? 'gateway_error' : 'server_error', nowMs - startedMs);
-  } else if (lease.endpoint.health.state === 'probation') lease.report('success', nowMs - startedMs);
+    const counts = probe || (status >= 502 && status <= 504);
+    lease.report(counts ? 'gateway_error' : 'server_error', nowMs - startedMs);
+  } else if (probe) lease.report('success', nowMs - startedMs);
 }
