@@ -7,6 +7,7 @@ const pureFiles = [
   'agent-sdk/src/discovery/{decode,snapshot,route-tags,backoff,rate-limit}.ts',
   'gateway/src/routing/**/*.ts',
   'gateway/src/exchange/**/*.ts',
+  'gateway/src/health/{check-answer,check-judge,endpoint-changes,standing}.ts',
 ];
 
 /** One rim per dependency (design law 2): where each third-party package may be imported. */

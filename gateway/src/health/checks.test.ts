@@ -1,0 +1,186 @@
+import type { Instance } from '@roundhouse/agent-sdk/discovery';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+
+import { defaults } from '../config/defaults.ts';
+import type { CheckSettings } from '../config/gateway-config.ts';
+import { createChecks, type CheckNews } from './checks.ts';
+import type { EndpointChanges } from './endpoint-changes.ts';
+import type { ProbeQuestion, ProbeResult } from './probe.ts';
+import { createSlots } from './slots.ts';
+import { record } from './testing/fake-instance.ts';
+
+beforeEach(() => {
+  vi.useFakeTimers();
+});
+afterEach(() => {
+  vi.useRealTimers();
+});
+
+const settings: CheckSettings = {
+  ...defaults.checks,
+  kind: 'http',
+  path: '/h',
+  intervalMs: 1_000,
+  timeoutMs: 500,
+};
+const none: EndpointChanges = { appeared: [], gone: [], renewed: [] };
+const a = record(1, { id: 'a' });
+const b = record(2, { id: 'b' });
+const alive: ProbeResult = { kind: 'alive', tookMs: 1 };
+const dead: ProbeResult = { kind: 'dead', reason: 'connection refused' };
+
+/** Checks over scripted answers: `answers` by instance id, alive where nothing is said. */
+function setUp(slots = 64) {
+  const answers = new Map<string, ProbeResult | Promise<ProbeResult>>();
+  const asked: { id: string; question: ProbeQuestion; signal: AbortSignal }[] = [];
+  const told: string[] = [];
+  const news: CheckNews[] = [];
+  const checks = createChecks({
+    probe: ({ id }, question, signal) => {
+      asked.push({ id, question, signal });
+      return Promise.resolve(answers.get(id) ?? alive);
+    },
+    slots: createSlots(slots),
+    onNews: (row) => news.push(row),
+    random: () => 0.5,
+  });
+  const upstream = {
+    checked: (key: string, verdict: string) => {
+      told.push(`${key.slice(7, 8)} ${verdict}`);
+    },
+  };
+  const follow = (
+    instances: readonly Instance[],
+    changes: Partial<EndpointChanges> = {},
+    own: Partial<CheckSettings> = {},
+  ) => {
+    checks.follow(
+      { service: 'api', upstream, instances, checks: { ...settings, ...own } },
+      { ...none, ...changes },
+    );
+  };
+  const pass = (ms: number) => vi.advanceTimersByTimeAsync(ms);
+  return { answers, asked, told, news, checks, follow, pass };
+}
+
+describe('checks', () => {
+  it('ask every instance at its interval, and tell the upstream what is decided', async () => {
+    const { asked, told, news, follow, pass } = setUp();
+    follow([a, b]);
+    await pass(499);
+    expect(asked).toEqual([]);
+    await pass(1);
+    expect(asked.map((row) => row.id)).toEqual(['a', 'b']);
+    expect(asked[0]?.question).toEqual({ kind: 'http', path: '/h', timeoutMs: 500 });
+    expect(told).toEqual(['a up', 'b up']);
+    await pass(3_000);
+    expect(asked).toHaveLength(8);
+    expect(told).toHaveLength(2);
+    expect(news).toEqual([]);
+  });
+
+  it('take out after fall, bring back after rise, and say each once with the reason', async () => {
+    const { answers, told, news, checks, follow, pass } = setUp();
+    answers.set('a', dead);
+    follow([a, b]);
+    await pass(2_499);
+    expect(told).toEqual(['b up']);
+    await pass(1);
+    expect(told).toEqual(['b up', 'a down']);
+    expect(checks.opinion('api', 'dc1/n1/a@127.0.0.1:1')).toEqual({
+      verdict: 'down',
+      reason: 'connection refused',
+    });
+    await pass(5_000);
+    answers.set('a', alive);
+    await pass(2_000);
+    expect(told).toEqual(['b up', 'a down', 'a up']);
+    expect(checks.opinion('api', 'dc1/n1/a@127.0.0.1:1')).toEqual({ verdict: 'up', reason: '' });
+    expect(news.map(({ verdict, reason, instance }) => [instance.id, verdict, reason])).toEqual([
+      ['a', 'down', 'connection refused'],
+      ['a', 'up', ''],
+    ]);
+  });
+
+  it('count nothing when a probe says nothing', async () => {
+    const { answers, told, follow, pass } = setUp();
+    answers.set('a', { kind: 'unsure', reason: 'the gateway stalled' });
+    follow([a]);
+    await pass(20_000);
+    expect(told).toEqual([]);
+  });
+
+  it('follow instances: newcomers, leavers, and those that drain', async () => {
+    const { asked, told, follow, pass } = setUp();
+    const draining: Instance = { ...record(3, { id: 'c' }), status: 'draining' };
+    follow([a, draining]);
+    await pass(500);
+    follow([b], { appeared: [b], gone: [a] });
+    expect(told).toEqual(['a up', 'a unchecked']);
+    await pass(1_500);
+    expect(asked.map((row) => row.id)).toEqual(['a', 'b', 'b']);
+  });
+
+  it('ask a renewed instance by its newest record', async () => {
+    const { asked, follow, pass } = setUp();
+    follow([a]);
+    follow([{ ...a, id: 'a2' }], { renewed: [{ ...a, id: 'a2' }] });
+    await pass(500);
+    expect(asked.map((row) => row.id)).toEqual(['a2']);
+  });
+
+  it('forget what they knew when they are turned off or ask for something else', async () => {
+    const { asked, told, checks, follow, pass } = setUp();
+    follow([a]);
+    await pass(500);
+    follow([a], {}, { path: '/other' });
+    expect(told).toEqual(['a up', 'a unchecked']);
+    await pass(500);
+    expect(asked.at(-1)?.question.path).toBe('/other');
+    follow([a], {}, { kind: 'off' });
+    expect(told).toEqual(['a up', 'a unchecked', 'a up', 'a unchecked']);
+    expect(checks.opinion('api', 'dc1/n1/a@127.0.0.1:1').verdict).toBe('unchecked');
+    expect(vi.getTimerCount()).toBe(0);
+    follow([a]);
+    await pass(500);
+    expect(told.at(-1)).toBe('a up');
+  });
+
+  it('take a shorter interval at once, and keep what they know', async () => {
+    const { asked, told, follow, pass } = setUp();
+    follow([a]);
+    await pass(500);
+    follow([a], {}, { intervalMs: 100, timeoutMs: 50 });
+    await pass(50);
+    expect(asked).toHaveLength(2);
+    await pass(1_000);
+    expect(asked).toHaveLength(12);
+    expect(told).toEqual(['a up']);
+  });
+
+  it('run no more than there are places', async () => {
+    const { answers, asked, follow, pass } = setUp(1);
+    let answer: (result: ProbeResult) => void = () => undefined;
+    answers.set('a', new Promise((resolve) => (answer = resolve)));
+    follow([a, b]);
+    await pass(5_000);
+    expect(asked.map((row) => row.id)).toEqual(['a']);
+    answer(alive);
+    await pass(0);
+    expect(asked.map((row) => row.id)).toEqual(['a', 'b']);
+  });
+
+  it('give up what is under way when they stop, and leave no timer', async () => {
+    const { answers, asked, told, checks, follow, pass } = setUp();
+    let answer: (result: ProbeResult) => void = () => undefined;
+    answers.set('a', new Promise((resolve) => (answer = resolve)));
+    follow([a, b]);
+    await pass(500);
+    checks.stop();
+    expect(asked[0]?.signal.aborted).toBe(true);
+    answer(alive);
+    await pass(0);
+    expect(told).toEqual(['b up', 'b unchecked']);
+    expect(vi.getTimerCount()).toBe(0);
+  });
+});

@@ -1,0 +1,219 @@
+import type { LookupFunction } from 'node:net';
+
+import type { Endpoint, Upstream } from '@roundhouse/agent-sdk/balancing';
+import { identityAnswer, type Instance, type Snapshot } from '@roundhouse/agent-sdk/discovery';
+import { afterEach, describe, expect, it } from 'vitest';
+
+import { eventually } from '../../../test/support/eventually.ts';
+import { defaults } from '../config/defaults.ts';
+import type { CheckSettings } from '../config/gateway-config.ts';
+import { createHealth, type Health, type HealthService } from './health.ts';
+import { fakeInstance, record, type Behaviour, type FakeInstance } from './testing/fake-instance.ts';
+
+const ends: (() => Promise<unknown>)[] = [];
+afterEach(async () => {
+  for (const end of ends.splice(0).reverse()) await end();
+});
+
+async function fake(behaviour?: Behaviour): Promise<FakeInstance> {
+  const started = await fakeInstance(behaviour);
+  ends.push(() => started.stop());
+  return started;
+}
+
+const lookup: LookupFunction = (name, _options, done) => {
+  done(new Error(`${name} is not resolved in this test`), '');
+};
+
+const endpointOf = (instance: Instance): Endpoint => ({
+  instance,
+  inFlight: 3,
+  total: 0,
+  health: { state: 'healthy', failures: 0, ejections: 0, sinceMs: 0 },
+  phase: instance.status === 'draining' ? 'draining' : 'serving',
+});
+
+/** Health over one service whose instances the test sets. */
+function setUp(first: readonly Instance[], checks: Partial<CheckSettings> = {}) {
+  const lines: string[] = [];
+  const told: string[] = [];
+  const ending = new AbortController();
+  let view: HealthService | undefined;
+  const write = (message: string): void => {
+    lines.push(message);
+  };
+  const show = (instances: readonly Instance[] | undefined): void => {
+    const snapshot = (rows: readonly Instance[]): Snapshot => {
+      return { service: 'api', index: '1', instances: rows, quarantined: [], held: [] };
+    };
+    const upstream: Pick<Upstream, 'endpoints' | 'checked'> = {
+      endpoints: (instances ?? []).map(endpointOf),
+      checked: (_key, verdict) => {
+        told.push(verdict);
+      },
+    };
+    view =
+      instances === undefined
+        ? undefined
+        : {
+            service: 'api',
+            // The upstream itself stays the same one; the test has only these two of its members.
+            upstream: Object.assign((view?.upstream ?? {}) as Upstream, upstream),
+            snapshot: snapshot(instances),
+            settings: { checks: { ...defaults.checks, ...checks } },
+          };
+  };
+  show(first);
+  const health = createHealth({
+    services: { get: (name) => (name === 'api' ? view : undefined), names: () => ['api'] },
+    gateway: () => 'gw-1',
+    identity: 'verify',
+    lookup,
+    log: { info: write, warn: write },
+    now: () => performance.now(),
+    random: () => 0,
+  });
+  const run = health.run(ending.signal);
+  const stop = async (): Promise<void> => {
+    ending.abort();
+    await run;
+  };
+  ends.push(stop);
+  return {
+    health,
+    lines,
+    told,
+    stop,
+    change: (instances: readonly Instance[] | undefined) => {
+      show(instances);
+      health.changed('api');
+    },
+  };
+}
+
+const standing = (health: Health, id = 'i1') => {
+  const { state, reason } = health.standing('api', id);
+  return `${state}: ${reason}`;
+};
+
+const answers: Behaviour = (socket) => socket.write(identityAnswer('i1'));
+
+describe('a new instance', () => {
+  it('is told that it is live once it has been reached, without asking first', async () => {
+    const instance = await fake(answers);
+    const { health, change } = setUp([]);
+    expect(standing(health)).toBe('unknown: ');
+    change([record(instance.port, { asked: true })]);
+    await eventually(() => {
+      expect(instance.accepted()).toBe(1);
+    });
+    await eventually(() => {
+      expect(health.standing('api', 'i1')).toEqual({
+        gateway: 'gw-1',
+        state: 'live',
+        reason: '',
+        inFlight: 3,
+      });
+    });
+    expect(instance.accepted()).toBe(1);
+    change([record(instance.port, { asked: true, status: 'draining' })]);
+    expect(standing(health)).toBe('draining: ');
+    change([]);
+    expect(standing(health)).toBe('unknown: ');
+    change(undefined);
+    expect(standing(health)).toBe('unknown: ');
+  });
+
+  it('is told why it cannot be reached, and that it can be, later', async () => {
+    const instance = await fake(answers);
+    const { health, change, lines } = setUp([]);
+    change([record(instance.port, { asked: true, id: 'i2' })]);
+    await eventually(() => {
+      expect(standing(health, 'i2')).toBe('out: wrong instance: somebody else answers at its address');
+    });
+    await eventually(() => {
+      expect(lines).toEqual([
+        "A new instance of api can't be reached: wrong instance: somebody else answers at its address.",
+      ]);
+    });
+    change([record(instance.port, { asked: true })]);
+    await eventually(() => {
+      expect(standing(health)).toBe('live: ');
+    });
+  });
+});
+
+describe('what a gateway finds at its start', () => {
+  it('is probed when it asks how it stands', async () => {
+    const [asks, quiet] = [await fake(), await fake()];
+    const known = [record(asks.port), record(quiet.port, { id: 'i2' })];
+    const { health, change } = setUp(known);
+    expect(standing(health)).toBe('out: not checked yet');
+    await eventually(() => {
+      expect(standing(health)).toBe('live: ');
+    });
+    change([...known, record(asks.port, { id: 'i3' })]);
+    await eventually(() => {
+      expect(standing(health, 'i3')).toBe('live: ');
+    });
+    expect(quiet.accepted()).toBe(0);
+  });
+});
+
+describe('the checks of the gateway', () => {
+  it('take an instance out and bring it back, say so, and are part of its standing', async () => {
+    let status = 200;
+    const instance = await fake((socket) => socket.end(`HTTP/1.1 ${status} X\r\n\r\n`));
+    const { health, lines, told } = setUp([record(instance.port)], {
+      kind: 'http',
+      intervalMs: 10,
+      timeoutMs: 1_000,
+    });
+    await eventually(() => {
+      expect(told).toEqual(['up']);
+    });
+    status = 503;
+    await eventually(() => {
+      expect(told).toEqual(['up', 'down']);
+    });
+    expect(health.check('api', record(instance.port))).toEqual({ verdict: 'down', reason: 'answered 503' });
+    expect(standing(health)).toBe('out: fails the checks of this gateway: answered 503');
+    status = 302;
+    await eventually(() => {
+      expect(told).toEqual(['up', 'down', 'up']);
+    });
+    expect(lines).toEqual([
+      'An instance of api fails its checks and is left out: answered 503.',
+      'An instance of api passes its checks again.',
+    ]);
+  });
+
+  it('end with the signal, and leave no socket', async () => {
+    const mute = await fake();
+    const { health, stop } = setUp([record(mute.port)], { kind: 'http', intervalMs: 10, timeoutMs: 5_000 });
+    await eventually(() => {
+      expect(mute.received()).not.toBe('');
+    });
+    await stop();
+    await eventually(() => {
+      expect(mute.connections()).toBe(0);
+    });
+    health.changed('api');
+    const accepted = mute.accepted();
+    expect(standing(health)).toBe('out: not checked yet');
+    expect(mute.accepted()).toBe(accepted);
+  });
+});
+
+it('answers for an instance in doubt: alive, dead, or alive when nothing can be said', async () => {
+  const instance = await fake(answers);
+  const { health } = setUp([]);
+  const { signal } = new AbortController();
+  expect(await health.probe(record(instance.port, { asked: true }), signal)).toBe('alive');
+  expect(await health.probe(record(instance.port, { asked: true, id: 'i2' }), signal)).toEqual({
+    dead: 'wrong instance: somebody else answers at its address',
+  });
+  expect(await health.probe(record(instance.port, { asked: true, id: 'i2' }), AbortSignal.abort())).toBe(
+    'alive',
+  );
+});
