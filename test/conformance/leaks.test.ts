@@ -1,9 +1,11 @@
+import { identityAnswer } from '@roundhouse/agent-sdk/discovery';
 import { describe, expect, it } from 'vitest';
 
+import type { WaitTicket } from '../../gateway/src/exchange/seam.ts';
 import { eventually } from '../support/eventually.ts';
 import { openRawClient } from '../support/raw-client.ts';
 import { ok, startRecordingOrigin } from '../support/recording-origin.ts';
-import { engineNames, startSubject } from './subject.ts';
+import { engineNames, startSubject, usualTimeouts, type Subject } from './subject.ts';
 import { message } from './trial.ts';
 
 const rounds = 1_000;
@@ -33,6 +35,16 @@ function handles(): string[] {
     .getActiveResourcesInfo()
     .filter((name) => name.startsWith('TCP') || name === 'Timeout')
     .sort();
+}
+
+/** Those that there were not before. */
+function left(before: readonly string[]): readonly string[] {
+  const now = handles();
+  for (const handle of before) {
+    const index = now.indexOf(handle);
+    if (index !== -1) now.splice(index, 1);
+  }
+  return now;
 }
 
 describe.each(engineNames)('the %s engine', (engine) => {
@@ -100,12 +112,64 @@ describe.each(engineNames)('the %s engine', (engine) => {
     await subject.stop();
     await origin.close();
     await eventually(() => {
-      const left = handles();
-      for (const handle of before) {
-        const index = left.indexOf(handle);
-        if (index !== -1) left.splice(index, 1);
+      expect(left(before)).toEqual([]);
+    });
+  });
+
+  it('has all of them back after 1,000 exchanges that waited, hedged, timed out or met a stranger', async () => {
+    const before = handles();
+    const silent = await startRecordingOrigin({});
+    const sound = await startRecordingOrigin();
+    const stranger = await startRecordingOrigin({ request: () => identityAnswer('somebody-else') });
+    const tickets = new Set<WaitTicket>();
+    const subject: Subject = await startSubject(engine, [silent.port, sound.port, stranger.port], {
+      poolIdleMs: 100,
+      script: {
+        begin: ({ target }, attempt) => {
+          if (target.startsWith('/queued')) {
+            const ticket: WaitTicket = { ready: () => undefined };
+            tickets.add(ticket);
+            return { kind: 'wait', timeoutMs: 60_000, ticket };
+          }
+          if (target.startsWith('/pause')) return { kind: 'wait', timeoutMs: 1, ticket: undefined };
+          if (target.startsWith('/hedged')) return attempt({ hedgeAfterMs: 1 });
+          if (target.startsWith('/try')) return attempt({ timeouts: { ...usualTimeouts, tryMs: 20 } });
+          if (target.startsWith('/total')) return attempt({ timeouts: { ...usualTimeouts, totalMs: 20 } });
+          return attempt({ endpoint: subject.endpoints[2]!, identity: 'an-instance' });
+        },
+        waited: (_how, attempt) => attempt({ endpoint: subject.endpoints[1]! }),
+      },
+    });
+    const kinds = ['/queued', '/pause', '/hedged', '/try', '/total', '/stranger'];
+    const one = async (index: number): Promise<void> => {
+      const kind = kinds[index % kinds.length] ?? '';
+      const client = await openRawClient(subject.port);
+      client.send(message(`PUT ${kind}`, ['Content-Length: 5'], 'hello'));
+      // A fifth of them leave in the middle, whatever it is.
+      if (index % 5 !== 0 && kind !== '/queued') {
+        await eventually(() => {
+          expect(client.received()).toMatch(/^HTTP\/1\.1 (?:200|50[24]) /);
+        });
       }
-      expect(left).toEqual([]);
+      client.destroy();
+      // Some are called when they have left, some while they leave.
+      for (const ticket of tickets) if (index % 2 === 0) ticket.ready();
+    };
+    for (let index = 0; index < rounds; index += atOnce) {
+      await Promise.all(Array.from({ length: atOnce }, (_, offset) => one(index + offset)));
+    }
+    await eventually(() => {
+      expect(subject.engine.stats()).toEqual({ clientConnections: 0, exchanges: 0, upstreamConnections: 0 });
+      expect([silent.open(), sound.open(), stranger.open()]).toEqual([0, 0, 0]);
+    });
+    expect(subject.exchanges.log.length).toBeGreaterThan(rounds * 0.6);
+    expect(subject.exchanges.log.filter(({ end }) => end === undefined)).toEqual([]);
+    expect(subject.faults).toEqual([]);
+
+    await subject.stop();
+    await Promise.all([silent.close(), sound.close(), stranger.close()]);
+    await eventually(() => {
+      expect(left(before)).toEqual([]);
     });
   });
 });

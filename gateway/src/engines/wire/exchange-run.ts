@@ -243,6 +243,7 @@ export class ExchangeRun {
         this.#attempt(step);
         return;
       case 'wait':
+        this.#abandon();
         this.#total?.clear();
         this.#stage = new Waiting(this, step);
         return;

@@ -1,9 +1,10 @@
 import { lookup } from 'node:dns';
 
-import { afterEach, describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it, vi } from 'vitest';
 
 import { eventually } from '../../../../test/support/eventually.ts';
 import type { Engine, ListenerLimits } from '../engine.ts';
+import { TimeoutWheel } from '../timeout-wheel.ts';
 import {
   createScriptedExchanges,
   type ScriptedExchanges,
@@ -749,6 +750,27 @@ describe('the end', () => {
     expect(await stopped).toBe(1);
     expect(exchanges.journal.map(({ ends }) => ends[0]?.kind).sort()).toEqual(['complete', 'shutdown']);
     expect(engine.stats()).toEqual({ clientConnections: 0, exchanges: 0, upstreamConnections: 0 });
+  });
+
+  it('of an exchange takes its limits off the wheel, and that of a connection its own', async () => {
+    const arm = vi.spyOn(TimeoutWheel.prototype, 'arm');
+    cleanups.push(() => {
+      arm.mockRestore();
+      return Promise.resolve();
+    });
+    const timeouts = { tryMs: 60_000, totalMs: 60_000 };
+    const { client, engine } = await rig(answering(ok), { timeouts, poolIdleMs: 100 });
+    const c = await client();
+    for (let i = 0; i < 20; i += 1) c.send(get);
+    await c.received(/(?:hi[^]*){20}/);
+    const wheel = arm.mock.contexts[0] as TimeoutWheel;
+    // What is left is the client's and the pool's.
+    expect(wheel.size).toBeLessThanOrEqual(2);
+    c.socket.destroy();
+    await eventually(() => {
+      expect(engine.stats()).toEqual({ clientConnections: 0, exchanges: 0, upstreamConnections: 0 });
+      expect(wheel.size).toBe(0);
+    });
   });
 
   it('retain closes the idle connections of endpoints that are gone', async () => {
