@@ -1,11 +1,24 @@
 import { describe, expect, it } from 'vitest';
 
-import { admission, ejectionLimit, freshHealth, observe, type EjectionPolicy } from './ejection.ts';
+import {
+  ejectionLimit,
+  freshHealth,
+  observe,
+  probation,
+  type EjectionPolicy,
+  type HealthEvent,
+} from './ejection.ts';
 
 const policy: EjectionPolicy = { consecutiveFailures: 3, baseMs: 1000, maxMs: 8000, maxRatio: 0.5 };
-const failed = (nowMs: number) => ({ report: 'failed', nowMs, room: 'free' }) as const;
-const refused = (nowMs: number) => ({ report: 'connect_failed', nowMs, room: 'free' }) as const;
-const success = (nowMs: number) => ({ report: 'success', nowMs, room: 'free' }) as const;
+const event = (report: HealthEvent['report'], nowMs: number): HealthEvent => ({
+  report,
+  attempt: 'current',
+  nowMs,
+  room: 'free',
+});
+const failed = (nowMs: number) => event('failed', nowMs);
+const refused = (nowMs: number) => event('connect_failed', nowMs);
+const success = (nowMs: number) => event('success', nowMs);
 
 describe('observe', () => {
   it('ejects after the given failures in a row, and a success in between starts the count anew', () => {
@@ -41,24 +54,37 @@ describe('observe', () => {
   });
 
   it('ejects nobody while the upstream has no room, but still counts', () => {
-    const health = observe(policy, freshHealth(0), { report: 'connect_failed', nowMs: 1, room: 'full' });
+    const health = observe(policy, freshHealth(0), { ...refused(1), room: 'full' });
     expect(health).toMatchObject({ state: 'healthy', failures: 1 });
   });
 
-  it('lets late failures of an ejected endpoint not lengthen its time', () => {
+  it('lets failures of an ejected endpoint not lengthen its time', () => {
     const ejected = observe(policy, freshHealth(0), refused(0));
     expect(observe(policy, ejected, refused(10))).toBe(ejected);
   });
-});
 
-describe('admission', () => {
-  it('closes while ejected, then lets probes in', () => {
+  it('counts gateway errors as failures, other 5xx neither as failures nor as success', () => {
+    let health = freshHealth(0);
+    for (const report of ['gateway_error', 'server_error', 'gateway_error', 'server_error'] as const)
+      health = observe(policy, health, event(report, 1));
+    expect(health).toMatchObject({ state: 'healthy', failures: 2 });
+    expect(observe(policy, health, event('gateway_error', 2))).toMatchObject({ state: 'ejected' });
+  });
+
+  it('ejects again, for longer, what answers any error in probation', () => {
+    for (const report of ['server_error', 'gateway_error', 'failed', 'connect_failed'] as const)
+      expect(observe(policy, { state: 'probation', ejections: 1 }, event(report, 100))).toEqual({
+        state: 'ejected',
+        untilMs: 2100,
+        ejections: 2,
+      });
+  });
+
+  it('takes no news from attempts that began before the ejection', () => {
     const ejected = observe(policy, freshHealth(0), refused(0));
-    expect([admission(ejected, 999), admission(ejected, 1000), admission(freshHealth(0), 0)]).toEqual([
-      'closed',
-      'probe',
-      'open',
-    ]);
+    for (const health of [ejected, probation(ejected), freshHealth(0)])
+      for (const report of ['success', 'failed', 'connect_failed'] as const)
+        expect(observe(policy, health, { ...event(report, 5), attempt: 'late' })).toBe(health);
   });
 });
 

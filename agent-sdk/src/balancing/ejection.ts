@@ -5,7 +5,7 @@ import type { EndpointHealth, EndpointReport } from './endpoint.ts';
  * The numbers follow Envoy's outlier detection, but a refused connection ejects at once, since it is certain.
  */
 export interface EjectionPolicy {
-  /** Failures in a row (refused connections apart) that eject. */
+  /** Failures and gateway errors in a row (refused connections apart) that eject. */
   readonly consecutiveFailures: number;
   /** The first ejection's length; each further one doubles it. */
   readonly baseMs: number;
@@ -19,44 +19,55 @@ export function freshHealth(nowMs: number): EndpointHealth {
   return { state: 'healthy', failures: 0, ejections: 0, sinceMs: nowMs };
 }
 
-/** `open`: takes any request. `probe`: takes one request at a time, to see. `closed`: takes none. */
-export function admission(health: EndpointHealth, nowMs: number): 'open' | 'probe' | 'closed' {
-  switch (health.state) {
-    case 'healthy':
-      return 'open';
-    case 'probation':
-      return 'probe';
-    case 'ejected':
-      return nowMs >= health.untilMs ? 'probe' : 'closed';
-  }
+/** What an ejection whose time is over turns into: one request at a time is let in, to see. */
+export function probation(health: EndpointHealth): EndpointHealth {
+  return { state: 'probation', ejections: health.ejections };
 }
 
-/** How many of `endpoints` may be ejected at the same time. */
+/** How many of `endpoints` may be ejected, or in probation after it, at the same time. */
 export function ejectionLimit(policy: EjectionPolicy, endpoints: number): number {
   return Math.max(1, Math.floor(policy.maxRatio * endpoints));
 }
 
-/** What a report makes of a health. `room`: whether the upstream allows one more ejection. */
-export function observe(
-  policy: EjectionPolicy,
-  health: EndpointHealth,
-  event: { readonly report: EndpointReport; readonly nowMs: number; readonly room: 'free' | 'full' },
-): EndpointHealth {
+/** A report with what has to be known to judge it. */
+export interface HealthEvent {
+  readonly report: EndpointReport;
+  /** `late`: of an attempt that began before the latest ejection, which it says nothing new about. */
+  readonly attempt: 'current' | 'late';
+  readonly nowMs: number;
+  /** Whether the upstream allows one more ejection. */
+  readonly room: 'free' | 'full';
+}
+
+/**
+ * What a report makes of a health. A refused connection ejects at once; of other failures and gateway errors it takes several in a row; a
+ * plain 5xx is left to the success rate (`outliers.ts`). In probation everything but a success ejects again.
+ */
+export function observe(policy: EjectionPolicy, health: EndpointHealth, event: HealthEvent): EndpointHealth {
   const { report, nowMs } = event;
-  if (report === 'success' || report === 'server_error') {
-    if (health.state === 'healthy') {
-      const forgiven = health.ejections > 0 && nowMs - health.sinceMs > policy.maxMs;
-      if (health.failures === 0 && !forgiven) return health;
-      return { ...health, failures: 0, ejections: forgiven ? 0 : health.ejections };
-    }
-    return { state: 'healthy', failures: 0, ejections: health.ejections, sinceMs: nowMs };
-  }
-  const failures = health.state === 'healthy' ? health.failures + 1 : policy.consecutiveFailures;
+  if (event.attempt === 'late') return health;
+  if (report === 'success') return succeeded(policy, health, nowMs);
+  if (health.state === 'probation') return eject(policy, health, nowMs);
+  if (health.state === 'ejected' || report === 'server_error') return health;
+  const failures = health.failures + 1;
   const ejects = report === 'connect_failed' || failures >= policy.consecutiveFailures;
-  if (health.state === 'ejected' && nowMs < health.untilMs) return health;
-  if (!ejects || (event.room === 'full' && health.state === 'healthy')) {
-    return health.state === 'healthy' ? { ...health, failures } : health;
-  }
+  return ejects && event.room === 'free' ? eject(policy, health, nowMs) : { ...health, failures };
+}
+
+/** Leaves an endpoint out from now on, each time for longer. */
+export function eject(policy: EjectionPolicy, health: EndpointHealth, nowMs: number): EndpointHealth {
   const lengthMs = Math.min(policy.maxMs, policy.baseMs * 2 ** Math.min(health.ejections, 30));
   return { state: 'ejected', untilMs: nowMs + lengthMs, ejections: health.ejections + 1 };
+}
+
+/** Takes an endpoint back in; its next ejection lasts as long as if it had stayed out. */
+export function readmit(health: EndpointHealth, nowMs: number): EndpointHealth {
+  return { state: 'healthy', failures: 0, ejections: health.ejections, sinceMs: nowMs };
+}
+
+function succeeded(policy: EjectionPolicy, health: EndpointHealth, nowMs: number): EndpointHealth {
+  if (health.state !== 'healthy') return readmit(health, nowMs);
+  const forgiven = health.ejections > 0 && nowMs - health.sinceMs > policy.maxMs;
+  if (health.failures === 0 && !forgiven) return health;
+  return { ...health, failures: 0, ejections: forgiven ? 0 : health.ejections };
 }

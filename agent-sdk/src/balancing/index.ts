@@ -10,5 +10,6 @@ export type {
   QueueTicket,
 } from './endpoint.ts';
 export type { OutlierPolicy } from './outliers.ts';
-export { createUpstream, endpointKey, type Upstream, type UpstreamOptions } from './upstream.ts';
+export { endpointKey } from './endpoint-state.ts';
+export { createUpstream, type Upstream, type UpstreamOptions } from './upstream.ts';
 export { defaultUpstreamPolicy, type BalanceStrategy, type UpstreamPolicy } from './upstream-policy.ts';

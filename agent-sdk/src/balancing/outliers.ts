@@ -11,3 +11,99 @@ export interface OutlierPolicy {
   /** How far an endpoint's success rate may lie below that of the others, 0..1. */
   readonly margin: number;
 }
+
+/** Others that it takes to know how much their rates differ among themselves. */
+const minOthersForDeviation = 5;
+/** Deviations that are still usual; Envoy's number. */
+const usualDeviations = 1.9;
+
+/** The answers of one endpoint in two halves of a window: what is counted covers between half of it and all of it. O(1). */
+export class AnswerCounts {
+  #half = 0;
+  #good = 0;
+  #bad = 0;
+  #goodBefore = 0;
+  #badBefore = 0;
+
+  /** `half`: number of the present half window, as the upstream counts them. */
+  add(kind: 'good' | 'bad', half: number): void {
+    this.#turn(half);
+    if (kind === 'good') this.#good += 1;
+    else this.#bad += 1;
+  }
+
+  /** What was counted as good turned out bad after all. */
+  spoil(half: number): void {
+    this.#turn(half);
+    if (this.#good > 0) this.#good -= 1;
+    this.#bad += 1;
+  }
+
+  good(half: number): number {
+    this.#turn(half);
+    return this.#good + this.#goodBefore;
+  }
+
+  total(half: number): number {
+    return this.good(half) + this.#bad + this.#badBefore;
+  }
+
+  clear(): void {
+    this.#good = this.#bad = this.#goodBefore = this.#badBefore = 0;
+  }
+
+  #turn(half: number): void {
+    const passed = half - this.#half;
+    if (passed === 0) return;
+    this.#goodBefore = passed === 1 ? this.#good : 0;
+    this.#badBefore = passed === 1 ? this.#bad : 0;
+    this.#good = this.#bad = 0;
+    this.#half = half;
+  }
+}
+
+/** What one endpoint has answered in the window. */
+export interface AnswerRate {
+  readonly good: number;
+  readonly total: number;
+}
+
+/**
+ * Indexes of the endpoints whose success rate lies below that of all the others together by more than the margin, and, where five others
+ * can be compared, by more than 1.9 of their standard deviations; the worst first. O(endpoints).
+ */
+export function findOutliers(policy: OutlierPolicy, rates: readonly AnswerRate[]): readonly number[] {
+  const judged = rates
+    .map((_, index) => index)
+    .filter((index) => totalOf(rates[index]) >= policy.minRequests);
+  const sum = { good: 0, total: 0, count: judged.length, shares: 0, squares: 0 };
+  for (const { good, total } of rates) {
+    sum.good += good;
+    sum.total += total;
+  }
+  for (const index of judged) {
+    const share = shareOf(rates[index]);
+    sum.shares += share;
+    sum.squares += share * share;
+  }
+  const isOutlier = (index: number): boolean => {
+    const own = rates[index] ?? { good: 0, total: 0 };
+    const others = { good: sum.good - own.good, total: sum.total - own.total };
+    if (others.total < policy.minRequests) return false;
+    const share = shareOf(own);
+    const count = sum.count - 1;
+    const mean = (sum.shares - share) / Math.max(1, count);
+    const variance = Math.max(0, (sum.squares - share * share) / Math.max(1, count) - mean * mean);
+    const spread = count >= minOthersForDeviation ? usualDeviations * Math.sqrt(variance) : 0;
+    return share < shareOf(others) - Math.max(policy.margin, spread);
+  };
+  return judged.filter(isOutlier).sort((a, b) => shareOf(rates[a]) - shareOf(rates[b]));
+}
+
+function totalOf(rate: AnswerRate | undefined): number {
+  return rate?.total ?? 0;
+}
+
+function shareOf(rate: AnswerRate | undefined): number {
+  return rate === undefined || rate.total === 0 ? 1 : rate.good / rate.total;
+}

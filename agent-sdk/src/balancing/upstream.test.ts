@@ -25,7 +25,7 @@ function instance(id: string, more: Partial<Instance> = {}): Instance {
 }
 
 function snapshot(...instances: Instance[]): Snapshot {
-  return { service: 'api', index: '1', instances, quarantined: [], held: 0 };
+  return { service: 'api', index: '1', instances, quarantined: [], held: [] };
 }
 
 const policy = {

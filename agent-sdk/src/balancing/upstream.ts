@@ -1,16 +1,15 @@
-import type { Instance, Snapshot } from '../discovery/instance.ts';
-import { admission, ejectionLimit, freshHealth, observe } from './ejection.ts';
-import type {
-  Endpoint,
-  EndpointHealth,
-  EndpointReport,
-  Lease,
-  LeaseRefusal,
-  LeaseRequest,
-  QueueTicket,
-} from './endpoint.ts';
-import { createRotation, type Rotation } from './rotation.ts';
-import type { UpstreamPolicy } from './upstream-policy.ts';
+import type { Snapshot } from '../discovery/instance.ts';
+import { createStrategy } from './create-strategy.ts';
+import { endpointKey, type EndpointState } from './endpoint-state.ts';
+import type { Endpoint, EndpointReport, Lease, LeaseRefusal, LeaseRequest, QueueTicket } from './endpoint.ts';
+import type { Chooser } from './group.ts';
+import { Groups } from './groups.ts';
+import { Judgement } from './judgement.ts';
+import { LeaseState, type LeaseOwner } from './lease.ts';
+import { Roster, type RosterChange } from './roster.ts';
+import { SlowStart, takesTurn } from './slow-start.ts';
+import type { BalanceStrategy, UpstreamPolicy } from './upstream-policy.ts';
+import { WaitingLine } from './waiting.ts';
 
 /** What an upstream needs from outside: policy, a monotonic clock in milliseconds, randomness in [0, 1). */
 export interface UpstreamOptions {
@@ -47,197 +46,246 @@ export interface Upstream {
   readonly panic: 'calm' | 'panic';
 }
 
-/** Identity of an endpoint: the same record at another address or port is another endpoint (its connections must not be reused). */
-export function endpointKey(instance: Instance): string {
-  return `${instance.key}@${instance.address}:${String(instance.port)}`;
-}
-
-class EndpointState implements Endpoint {
-  instance: Instance;
-  inFlight = 0;
-  total = 0;
-  health: EndpointHealth;
-  phase: 'serving' | 'draining' = 'serving';
-  /** Leases held as probes of an endpoint in probation. */
-  probes = 0;
-  /** `gone`: the snapshot no longer has it; forgotten with its last lease. */
-  record: 'listed' | 'gone' = 'listed';
-
-  constructor(instance: Instance, nowMs: number) {
-    this.instance = instance;
-    this.health = freshHealth(nowMs);
-  }
-}
-
-const serves = (endpoint: EndpointState): boolean =>
-  endpoint.phase === 'serving' && endpoint.instance.status !== 'critical';
-
 /** An upstream without endpoints; `update` fills it. */
 export function createUpstream(service: string, options: UpstreamOptions): Upstream {
   return new UpstreamState(service, options);
 }
 
-class UpstreamState implements Upstream {
+class UpstreamState implements Upstream, LeaseOwner, Chooser {
   readonly service: string;
-  readonly #options: UpstreamOptions;
-  readonly queued = 0;
-  readonly panic = 'calm';
   policy: UpstreamPolicy;
-  #endpoints: readonly EndpointState[] = [];
-  /** One rotation for all instances (undefined) and one for each tag by which routes came. */
-  readonly #rotations = new Map<string | undefined, Rotation<EndpointState>>();
-  #ejected = 0;
+  readonly #options: UpstreamOptions;
+  readonly #roster = new Roster();
+  readonly #groups: Groups;
+  readonly #judgement: Judgement;
+  readonly #slowStart = new SlowStart();
+  readonly #line = new WaitingLine();
+  /** `again`: something has become free while the line was served. */
+  #serving: 'no' | 'yes' | 'again' = 'no';
+  #inFlight = 0;
+  /** The usual latency of all, while the strategy goes by it. */
+  #typicalMs = 1;
+  #view: readonly Endpoint[] | undefined;
 
   constructor(service: string, options: UpstreamOptions) {
+    const { now, random, policy } = options;
     this.service = service;
-    this.#options = options;
-    this.policy = options.policy;
-  }
-
-  setPolicy(policy: UpstreamPolicy): void {
     this.policy = policy;
-  }
-
-  enqueue(): QueueTicket | undefined {
-    return undefined;
-  }
-
-  checked(): void {
-    // Comes with the health checks.
+    this.#options = options;
+    const typicalMs = (): number => this.#typicalMs;
+    this.#groups = new Groups({
+      roster: this.#roster,
+      chooser: this,
+      createStrategy: () => createStrategy(this.policy.balance, { now, random, typicalMs }),
+    });
+    this.#judgement = new Judgement({
+      roster: this.#roster,
+      now,
+      changed: (endpoint) => {
+        this.#place(endpoint);
+      },
+    });
   }
 
   get endpoints(): readonly Endpoint[] {
-    return this.#endpoints;
+    this.#view ??= this.#roster.all();
+    return this.#view;
+  }
+
+  get queued(): number {
+    return this.#line.size;
+  }
+
+  get panic(): 'calm' | 'panic' {
+    return this.#roster.panic;
   }
 
   update(snapshot: Snapshot): void {
-    const before = new Map(this.#endpoints.map((endpoint) => [endpointKey(endpoint.instance), endpoint]));
-    const present = snapshot.instances.map((instance) => {
-      const key = endpointKey(instance);
-      const known = before.get(key);
-      before.delete(key);
-      return known === undefined
-        ? new EndpointState(instance, this.#options.now())
-        : this.#renew(known, instance);
-    });
-    const gone = [...before.values()].filter((endpoint) => endpoint.inFlight > 0);
-    for (const endpoint of gone) {
-      endpoint.phase = 'draining';
-      endpoint.record = 'gone';
-    }
-    for (const endpoint of present)
-      endpoint.phase = endpoint.instance.status === 'draining' ? 'draining' : 'serving';
-    this.#endpoints = [...present, ...gone];
-    this.#countEjected();
-    for (const [tag, rotation] of this.#rotations) {
-      rotation.replace(this.#members(tag));
-      if (tag !== undefined && rotation.size === 0) this.#rotations.delete(tag);
-    }
+    // Who comes first, or into an empty list, has nobody beside it to take the other share.
+    const joining = this.#groups.everybody.size > 0 ? 'slowly' : 'at once';
+    this.#adopt(this.#roster.replace(snapshot.instances, this.policy, this.#options.now()), joining);
+  }
+
+  setPolicy(policy: UpstreamPolicy): void {
+    const before = this.policy;
+    if (policy === before) return;
+    this.policy = policy;
+    if (policy.balance !== before.balance) this.#groups.renew();
+    this.#adopt(this.#roster.reconsider(policy), 'at once');
   }
 
   acquire(request: LeaseRequest): Lease | LeaseRefusal {
-    const rotation = this.#rotation(request.tag);
-    const untried =
-      request.tried.length === 0
-        ? () => true
-        : (endpoint: EndpointState) => !request.tried.includes(endpoint);
-    const admissible = (endpoint: EndpointState): boolean => {
-      if (endpoint.health.state === 'healthy') return untried(endpoint);
-      return (
-        admission(endpoint.health, this.#options.now()) === 'probe' &&
-        endpoint.probes === 0 &&
-        untried(endpoint)
-      );
-    };
-    // Panic rule: when our own judgement leaves nobody, it is our judgement that is in doubt.
-    const endpoint = rotation.next(admissible) ?? rotation.next(untried);
-    return endpoint === undefined ? 'none' : this.#lease(endpoint);
+    if (this.#judgement.pending === 'some') {
+      this.#judgement.pass();
+      this.#serveLine();
+    }
+    if (this.#slowStart.size > 0) this.#slowStart.pass(this.policy.slowStartMs, this.#options.now());
+    if (this.#serving !== 'no' && this.#line.size > 0) {
+      // Called from within a grant: those in the line come first.
+      this.#serving = 'again';
+      return 'busy';
+    }
+    const endpoint = this.#select(request);
+    return typeof endpoint === 'string' ? endpoint : this.#lease(endpoint);
+  }
+
+  enqueue(request: LeaseRequest, granted: (lease: Lease) => void): QueueTicket | undefined {
+    return this.#line.size < this.policy.queue.limit ? this.#line.join(request, granted) : undefined;
+  }
+
+  checked(key: string, verdict: 'up' | 'down' | 'unchecked'): void {
+    const endpoint = this.#roster.find(key.slice(0, Math.max(0, key.lastIndexOf('@'))));
+    if (endpoint === undefined || endpointKey(endpoint.instance) !== key) return;
+    this.#judgement.checked(endpoint, verdict);
+    this.#serveLine();
+  }
+
+  /** Called by groups only. */
+  find(key: string): EndpointState | undefined {
+    return this.#roster.find(key);
+  }
+
+  /** Called by groups only. */
+  takesTurn(endpoint: EndpointState): boolean {
+    const { now, random } = this.#options;
+    return takesTurn(endpoint, { lengthMs: this.policy.slowStartMs, nowMs: now(), draw: random() });
+  }
+
+  /** Called by leases only. */
+  reported(lease: LeaseState, report: EndpointReport, latencyMs: number | undefined): void {
+    if (this.policy.balance === 'power-of-two') this.#feedLatency(lease.endpoint, report, latencyMs);
+    if (lease.probe === 'held') endProbe(lease);
+    this.#judgement.reported(this.policy, lease, report);
+    this.#serveLine();
+  }
+
+  /** Called by leases only. */
+  released(lease: LeaseState): void {
+    const { endpoint } = lease;
+    const wasProbe = lease.probe === 'held';
+    endpoint.inFlight -= 1;
+    this.#inFlight -= 1;
+    if (wasProbe) endProbe(lease);
+    if (endpoint.record === 'gone') this.#forget(endpoint);
+    else if (wasProbe || endpoint.limit > 0 || followsLoad[this.policy.balance]) this.#loaded(endpoint);
+    this.#serveLine();
+  }
+
+  #adopt(change: RosterChange, joining: 'slowly' | 'at once'): void {
+    this.#view = undefined;
+    for (const endpoint of change.moved) {
+      if (endpoint.record === 'gone') this.#judgement.forget(endpoint);
+      if (endpoint.membership === 'none') this.#slowStart.end(endpoint);
+      // Its seats are given anew.
+      endpoint.standing = endpoint.judge();
+    }
+    this.#groups.regroup(change.moved);
+    for (const endpoint of change.renewed) this.#judgement.forgive(endpoint);
+    for (const endpoint of change.touched) {
+      this.#judgement.count(endpoint);
+      this.#place(endpoint);
+    }
+    if (joining === 'slowly' && this.policy.slowStartMs > 0)
+      // Who is critical serves only because the registry's judgement is in doubt: there is no time to lose.
+      for (const endpoint of change.joined)
+        if (endpoint.instance.status !== 'critical') this.#slowStart.begin(endpoint, this.#options.now());
+    this.#serveLine();
+  }
+
+  #forget(endpoint: EndpointState): void {
+    if (endpoint.inFlight > 0) return;
+    this.#roster.forget(endpoint);
+    this.#view = undefined;
+  }
+
+  #select(request: LeaseRequest): EndpointState | LeaseRefusal {
+    const { maxRequests } = this.policy;
+    if (maxRequests > 0 && this.#inFlight >= maxRequests) return 'shed';
+    const group = request.tag === undefined ? this.#groups.everybody : this.#groups.of(request.tag);
+    return group.select(request);
   }
 
   #lease(endpoint: EndpointState): Lease {
-    if (endpoint.health.state === 'ejected' && this.#options.now() >= endpoint.health.untilMs) {
-      endpoint.health = { state: 'probation', ejections: endpoint.health.ejections };
-      this.#countEjected();
-    }
-    return new LeaseState(this, endpoint);
+    const lease = new LeaseState(this, endpoint);
+    endpoint.inFlight += 1;
+    endpoint.total += 1;
+    this.#inFlight += 1;
+    if (lease.probe === 'held') {
+      endpoint.probes += 1;
+      this.#loaded(endpoint);
+    } else if (endpoint.limit > 0 || followsLoad[this.policy.balance]) this.#loaded(endpoint);
+    return lease;
   }
 
-  /** Called by leases only. */
-  reported(endpoint: EndpointState, report: EndpointReport): void {
-    const { health: before } = endpoint;
-    // The usual case, on every request: nothing to change.
-    if (report === 'success' && before.state === 'healthy' && before.failures + before.ejections === 0)
+  /** Gives what is free to those that wait, in their order. What grants set free in turn is given from here, not from within them. */
+  #serveLine(): void {
+    if (this.#line.size === 0) return;
+    if (this.#serving !== 'no') {
+      this.#serving = 'again';
       return;
-    const { ejection } = this.policy;
-    const { now } = this.#options;
-    const room = this.#ejected < ejectionLimit(ejection, this.#endpoints.length) ? 'free' : 'full';
-    const health = observe(ejection, before, { report, nowMs: now(), room });
-    if (health === before) return;
-    endpoint.health = health;
-    this.#countEjected();
-  }
-
-  /** Called by leases only. */
-  released(endpoint: EndpointState): void {
-    if (endpoint.inFlight > 0 || endpoint.record === 'listed') return;
-    this.#endpoints = this.#endpoints.filter((other) => other !== endpoint);
-  }
-
-  #renew(endpoint: EndpointState, instance: Instance): EndpointState {
-    const before = endpoint.instance;
-    endpoint.instance = instance;
-    // A new registration or a check that passes again is news from the instance itself: what we held against it is void.
-    const restarted = before.createIndex !== instance.createIndex;
-    const recovered = before.status === 'critical' && instance.status !== 'critical';
-    if (restarted || recovered) endpoint.health = freshHealth(this.#options.now());
-    return endpoint;
-  }
-
-  #rotation(tag: string | undefined): Rotation<EndpointState> {
-    let rotation = this.#rotations.get(tag);
-    if (rotation === undefined) {
-      rotation = createRotation<EndpointState>((endpoint) => endpoint.instance.weight, this.#options.random);
-      rotation.replace(this.#members(tag));
-      if (tag === undefined || rotation.size > 0) this.#rotations.set(tag, rotation);
     }
-    return rotation;
+    try {
+      do this.#serving = 'yes';
+      while (this.#grantAll() === 'again');
+    } finally {
+      this.#serving = 'no';
+    }
   }
 
-  #members(tag: string | undefined): readonly EndpointState[] {
-    return this.#endpoints.filter(
-      (endpoint) => serves(endpoint) && (tag === undefined || endpoint.instance.tags.includes(tag)),
-    );
+  #grantAll(): 'no' | 'yes' | 'again' {
+    const line = this.#line;
+    let waiter = line.first;
+    while (waiter !== undefined) {
+      const endpoint = this.#select(waiter.request);
+      if (typeof endpoint === 'string') {
+        // The same holds for all behind it, unless some want or avoid certain endpoints.
+        if (line.particular === 0) break;
+        waiter = waiter.next;
+        continue;
+      }
+      line.leave(waiter);
+      waiter.granted(this.#lease(endpoint));
+      // The call may have changed the line anywhere.
+      waiter = line.first;
+    }
+    return this.#serving;
   }
 
-  #countEjected(): void {
-    this.#ejected = this.#endpoints.filter((endpoint) => endpoint.health.state === 'ejected').length;
+  /** Puts an endpoint where its state says. */
+  #place(endpoint: EndpointState): void {
+    const { standing: from, seats } = endpoint;
+    const to = endpoint.judge();
+    if (to === from) return;
+    endpoint.standing = to;
+    for (const seat of seats) seat.tier.restand(seat.place, from, to);
+  }
+
+  #loaded(endpoint: EndpointState): void {
+    this.#place(endpoint);
+    if (endpoint.standing === 'open') for (const { tier, place } of endpoint.seats) tier.loaded(place);
+  }
+
+  #feedLatency(endpoint: EndpointState, report: EndpointReport, latencyMs: number | undefined): void {
+    const nowMs = this.#options.now();
+    if (report !== 'success') endpoint.latency.erred(latencyMs, nowMs);
+    else if (latencyMs !== undefined) {
+      endpoint.latency.answered(latencyMs, nowMs);
+      this.#typicalMs += (latencyMs - this.#typicalMs) / 16;
+    }
   }
 }
 
-class LeaseState implements Lease {
-  readonly endpoint: EndpointState;
-  readonly #upstream: UpstreamState;
-  readonly #probe: boolean;
-  #released = false;
+/** The strategies that have to be told when an endpoint has more or fewer requests in flight. */
+const followsLoad: Readonly<Record<BalanceStrategy, boolean>> = {
+  'round-robin': false,
+  'least-requests': true,
+  'power-of-two': false,
+  random: false,
+  'consistent-hash': true,
+};
 
-  constructor(upstream: UpstreamState, endpoint: EndpointState) {
-    this.endpoint = endpoint;
-    this.#upstream = upstream;
-    this.#probe = endpoint.health.state === 'probation';
-    endpoint.inFlight += 1;
-    endpoint.total += 1;
-    if (this.#probe) endpoint.probes += 1;
-  }
-
-  report(report: EndpointReport): void {
-    if (!this.#released) this.#upstream.reported(this.endpoint, report);
-  }
-
-  release(): void {
-    if (this.#released) return;
-    this.#released = true;
-    this.endpoint.inFlight -= 1;
-    if (this.#probe) this.endpoint.probes -= 1;
-    this.#upstream.released(this.endpoint);
-  }
+/** The trial has said something, or is over. */
+function endProbe(lease: LeaseState): void {
+  lease.probe = 'none';
+  lease.endpoint.probes -= 1;
 }
