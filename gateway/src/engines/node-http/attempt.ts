@@ -46,6 +46,8 @@ export interface SwitchedConnection {
   readonly socket: Socket;
   /** Bytes of the new protocol that came with the head. */
   readonly first: Buffer;
+  /** Whether the instance is to go: it drains, or is not registered any more. */
+  readonly instance: () => 'staying' | 'leaving';
 }
 
 /** Exactly one of `responded`, `switched`, `failed` is called, once, unless the attempt is cancelled before. */
@@ -88,10 +90,11 @@ export function startAttempt(
   const { head, body } = source;
   const { instance } = step.endpoint;
   const { connectMs, responseHeadMs, idleMs, tryMs } = step.timeouts;
+  const agent = pools.agentFor(step);
   const dial = new Dial();
   const request = forwarder.forward(
     {
-      agent: pools.agentFor(step),
+      agent,
       dial,
       host: instance.address,
       port: instance.port,
@@ -236,7 +239,9 @@ export function startAttempt(
       return;
     }
     answered();
-    listener.switched({ head: switched, socket, first });
+    const instance = (): 'staying' | 'leaving' =>
+      step.endpoint.phase === 'draining' || agent.state === 'retired' ? 'leaving' : 'staying';
+    listener.switched({ head: switched, socket, first, instance });
   });
   if (head.body.kind === 'none') request.end();
 

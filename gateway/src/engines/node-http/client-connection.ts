@@ -17,6 +17,9 @@ const pipelined = 64;
 /** After the last answer the client's bytes are read and dropped for this long, so that no reset overtakes the answer (RFC 9112 §9.6). */
 const lingerMs = 2_000;
 
+/** While the engine stops, how long a connection may take to send one more request, whose answer says that it was the last. */
+export const lastRequestMs = 1_000;
+
 export interface ConnectionContext extends RunContext {
   readonly limits: ListenerLimits;
 }
@@ -32,6 +35,8 @@ export interface ClientConnection {
   /** `unused`: nothing has come yet. `idle`: between exchanges. `busy`: in an exchange, or in the middle of a head. */
   state(): 'unused' | 'idle' | 'busy';
   exchanges(): number;
+  /** The engine stops: idle, it is closed after `idleMs` when no further request has come; a WebSocket leaves when it has its turn. */
+  leave(idleMs: number): void;
   /** Closes it; exchanges are told that it was the gateway. Returns how many that were. */
   cut(): number;
 }
@@ -60,6 +65,7 @@ class Connection implements ClientConnection {
   #phase: 'open' | 'last' | 'lingering' = 'open';
   /** Bytes read when the last exchange ended; more since then are the beginning of another head. */
   #quietAtBytes = 0;
+  readonly #patience: WheelTimer;
 
   constructor(socket: Socket, context: ConnectionContext) {
     this.#socket = socket;
@@ -78,8 +84,12 @@ class Connection implements ClientConnection {
       if (this.#request === undefined || this.#request.complete) close();
       else this.#linger();
     };
+    this.#patience = new WheelTimer(context.wheel, () => {
+      if (this.state() !== 'busy') socket.destroySoon();
+    });
     socket.on('close', () => {
       this.#waiting.length = 0;
+      this.#patience.end();
     });
   }
 
@@ -120,6 +130,13 @@ class Connection implements ClientConnection {
 
   exchanges(): number {
     return this.#run === undefined ? 0 : 1;
+  }
+
+  leave(idleMs: number): void {
+    const departsInMs = this.#context.departsInMs();
+    if (this.#run !== undefined && departsInMs !== undefined) this.#run.leaveAfter(departsInMs);
+    // Nobody can tell an idle connection from one whose next request is on its way.
+    if (this.state() !== 'busy') this.#patience.set(idleMs);
   }
 
   cut(): number {
@@ -181,7 +198,8 @@ class Connection implements ClientConnection {
     this.#run = undefined;
     this.#quietAtBytes = this.#socket.bytesRead;
     this.#next();
-    if (this.state() === 'idle' && this.#context.persistence() === 'close') this.#socket.destroySoon();
+    if (this.#context.departsInMs() !== undefined && this.state() === 'idle')
+      this.#patience.set(lastRequestMs);
   }
 
   #refuse(code: ErrorCode): void {

@@ -17,13 +17,19 @@ const maxIdle = 256;
 /** Margin before the moment at which an instance has said it closes an idle connection (`Keep-Alive: timeout=`). */
 const hintMarginMs = 1_000;
 
+/** The agent of an endpoint. */
+export interface EndpointAgent extends Agent {
+  /** `retired`: the endpoint is not live any more; no connection is kept. */
+  readonly state: 'live' | 'retired';
+}
+
 /** The keep-alive connections to every endpoint, one last-in first-out pool each, so that surplus ones age out. */
 export interface EndpointPools {
   /**
    * The agent for an attempt. `fresh` closes the endpoint's idle connections first: after one has failed, its siblings are suspect.
    * With an `identity`, only connections on which that instance has answered are used.
    */
-  agentFor(step: Pick<AttemptStep, 'endpoint' | 'connection' | 'identity'>): Agent;
+  agentFor(step: Pick<AttemptStep, 'endpoint' | 'connection' | 'identity'>): EndpointAgent;
   /** Tells that a connection now carries this response: bytes after its end are surplus, and end the connection (R32, R37). */
   carries(socket: Socket, response: IncomingMessage): void;
   /** Hands a connection over for good (a tunnel). It still counts until it is closed. */
@@ -152,13 +158,13 @@ interface Peer {
   readonly identity: string | undefined;
 }
 
-class EndpointPool extends Agent {
+class EndpointPool extends Agent implements EndpointAgent {
   /** Of its endpoint. */
   readonly key: string;
   readonly #peer: Peer;
   readonly #options: PoolOptions;
   readonly #registry: SocketRegistry;
-  #state: 'live' | 'retired' = 'live';
+  state: 'live' | 'retired' = 'live';
 
   constructor(peer: Peer, options: PoolOptions, registry: SocketRegistry) {
     super({ keepAlive: true, scheduling: 'lifo', maxFreeSockets: maxIdle });
@@ -213,7 +219,7 @@ class EndpointPool extends Agent {
 
   override keepSocketAlive(socket: Duplex): boolean {
     const restMs = this.#registry.watch(socket)?.rest(this.#options.idleMs) ?? 0;
-    if (this.#state === 'retired' || restMs === 0 || !(socket instanceof Socket)) return false;
+    if (this.state === 'retired' || restMs === 0 || !(socket instanceof Socket)) return false;
     // The agent destroys a connection that times out in its pool.
     socket.setTimeout(restMs);
     return true;
@@ -233,7 +239,7 @@ class EndpointPool extends Agent {
 
   /** Closes idle connections now and busy ones after their exchange. */
   retire(): void {
-    this.#state = 'retired';
+    this.state = 'retired';
     this.closeIdle();
   }
 }

@@ -35,6 +35,8 @@ export interface RunContext extends AttemptContext {
   readonly onFault: EngineOptions['onFault'];
   /** `close` once the engine discourages its clients. */
   readonly persistence: () => Persistence;
+  /** In how many milliseconds a WebSocket has to leave; undefined as long as the engine doesn't stop. */
+  readonly departsInMs: () => number | undefined;
 }
 
 /** An exchange on its way. */
@@ -45,6 +47,8 @@ export interface ExchangeRun {
   persistence(): Persistence;
   /** The request's body can't be read to its end. */
   bodyBroken(code: ErrorCode): void;
+  /** A WebSocket is closed in order after `ms`; to everything else this means nothing. */
+  leaveAfter(ms: number): void;
   /** Destroys the connections on both sides. */
   cut(kind: 'shutdown'): void;
 }
@@ -140,6 +144,10 @@ class Run implements ExchangeRun {
       if (this.#phase === 'attempting') this.#failAttempts(code);
       else if (this.#phase === 'relaying') this.#cut('client_closed');
     })();
+  }
+
+  leaveAfter(ms: number): void {
+    this.#tunnel?.leaveAfter(ms);
   }
 
   cut(kind: 'shutdown'): void {
@@ -336,7 +344,8 @@ class Run implements ExchangeRun {
     });
   }
 
-  #switched({ head, socket: upstream, first }: SwitchedConnection, of: AttemptStep): void {
+  #switched(connection: SwitchedConnection, of: AttemptStep): void {
+    const { head, socket: upstream, first, instance } = connection;
     try {
       const step = this.#opened().responded(head, of);
       this.#attempts.delete(of);
@@ -355,7 +364,16 @@ class Run implements ExchangeRun {
       });
       const { wheel } = this.#context;
       const { idleMs } = of.timeouts;
-      this.#tunnel = openTunnel(this.#message.socket, upstream, { idleMs, early, first, wheel, ended });
+      this.#tunnel = openTunnel(this.#message.socket, upstream, {
+        idleMs,
+        early,
+        first,
+        wheel,
+        instance,
+        ended,
+      });
+      const departsInMs = this.#context.departsInMs();
+      if (departsInMs !== undefined) this.#tunnel.leaveAfter(departsInMs);
     } catch (fault) {
       upstream.destroy();
       throw fault;

@@ -1,13 +1,17 @@
 import { createServer, IncomingMessage, type ServerOptions, type ServerResponse } from 'node:http';
 import { Server as TcpServer, type Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
+import { setImmediate as turn } from 'node:timers/promises';
 
 import type { ErrorCode } from '../../exchange/errors.ts';
 import { requestFraming } from '../../exchange/framing.ts';
+import { monotonicNow } from '../../lifecycle/clock.ts';
+import { departureMs, type Drain } from '../departures.ts';
 import type { BoundAddress, Engine, EngineOptions, ListenerLimits } from '../engine.ts';
 import { processTicker, TimeoutWheel } from '../timeout-wheel.ts';
 import {
   createClientConnection,
+  lastRequestMs,
   type ClientConnection,
   type ConnectionContext,
 } from './client-connection.ts';
@@ -15,9 +19,6 @@ import { createEndpointPools } from './endpoint-pools.ts';
 import { clientFailure } from './failure.ts';
 import { createForwarder } from './forwarder.ts';
 import { offersWebSocket, upgradeProtocols } from './request-head.ts';
-
-/** A connection on which nothing has come yet is given this long when the engine stops: its first request may be on the way. */
-const unusedGraceMs = 500;
 
 /**
  * The compatible engine: node:http towards clients, http-proxy towards instances, both made safe. What it can't forward safely it
@@ -31,6 +32,7 @@ export function createNodeHttpEngine(options: EngineOptions): Engine {
   const wheel = new TimeoutWheel(processTicker);
   const pools = createEndpointPools({ idleMs: options.poolIdleMs, lookup: options.lookup });
   let mood: 'open' | 'discouraging' = 'open';
+  let draining: Drain | undefined;
   let emptied: (() => void) | undefined;
   let stopping: Promise<number> | undefined;
 
@@ -44,6 +46,8 @@ export function createNodeHttpEngine(options: EngineOptions): Engine {
     replayBytes: options.replayBytes,
     onFault: options.onFault,
     persistence: () => (mood === 'open' ? 'keep' : 'close'),
+    departsInMs: () =>
+      draining === undefined ? undefined : departureMs(draining, monotonicNow(), Math.random()),
   };
   const exchangesOn = (socket: Duplex): number => connections.get(socket)?.exchanges() ?? 0;
   const server = createServer({
@@ -80,12 +84,14 @@ export function createNodeHttpEngine(options: EngineOptions): Engine {
 
   const discourage = (): void => {
     mood = 'discouraging';
-    for (const connection of connections.values()) {
-      if (connection.state() === 'idle') connection.cut();
-    }
   };
   const stop = async (drainMs: number): Promise<number> => {
     discourage();
+    draining = { startedMs: monotonicNow(), drainMs };
+    // A connection that the kernel has accepted and we haven't would be reset: one more turn of the loop takes those in.
+    await turn();
+    await turn();
+    for (const connection of connections.values()) connection.leave(Math.min(lastRequestMs, drainMs / 2));
     // Not through node:http, whose close destroys connections with unflushed answers and ends its watch over slow heads.
     const closed = new Promise<void>((resolve) => {
       TcpServer.prototype.close.call(server, () => {
@@ -133,26 +139,17 @@ export function createNodeHttpEngine(options: EngineOptions): Engine {
   };
 }
 
-/** Waits until all connections are closed; cuts unused ones after a grace and all after `drainMs`. Resolves with the exchanges cut. */
+/** Waits until all connections are closed; cuts them after `drainMs`. Resolves with the exchanges cut. */
 async function drain(
   connections: ReadonlyMap<Duplex, ClientConnection>,
   drainMs: number,
   empty: Promise<void>,
 ): Promise<number> {
   let cut = 0;
-  const grace = setTimeout(
-    () => {
-      for (const connection of connections.values()) {
-        if (connection.state() === 'unused') connection.cut();
-      }
-    },
-    Math.min(drainMs, unusedGraceMs),
-  );
   const deadline = setTimeout(() => {
     for (const connection of connections.values()) cut += connection.cut();
   }, drainMs);
   await empty;
-  clearTimeout(grace);
   clearTimeout(deadline);
   return cut;
 }

@@ -1,4 +1,4 @@
-import type { Readable, Writable } from 'node:stream';
+import type { Readable } from 'node:stream';
 
 /** What hears of a pump's progress. */
 export interface PumpListener {
@@ -6,6 +6,14 @@ export interface PumpListener {
   chunk(bytes: number, chunk: Buffer): void;
   /** The source has ended and everything has been handed on. The sink is left open. */
   end(): void;
+}
+
+/** What a pump writes to; a `Writable` is one. */
+export interface PumpSink {
+  /** False when it wants its writer to wait for `drain`. */
+  write(chunk: Buffer): boolean;
+  on(event: 'drain', listener: () => void): unknown;
+  off(event: 'drain', listener: () => void): unknown;
 }
 
 /** Bytes on their way from a source to a sink. */
@@ -19,7 +27,7 @@ export interface Pump {
  * high water marks. Unlike `pipe` and `pipeline` it neither ends nor destroys anything: a cut must stay visible (RFC 9112 §8),
  * and who is destroyed is the owner's decision.
  */
-export function startPump(source: Readable, sink: Writable, listener: PumpListener): Pump {
+export function startPump(source: Readable, sink: PumpSink, listener: PumpListener): Pump {
   let state: 'running' | 'stopped' = 'running';
   const onData = (chunk: Buffer): void => {
     listener.chunk(chunk.length, chunk);

@@ -1,6 +1,6 @@
-import type { Readable, Writable } from 'node:stream';
+import type { Readable } from 'node:stream';
 
-import { startPump, type Pump } from './pump.ts';
+import { startPump, type Pump, type PumpSink } from './pump.ts';
 
 /** A body in more pieces than this is put together, so that what it takes is what it counts. */
 const maxPieces = 256;
@@ -22,7 +22,7 @@ export interface RequestBody {
   /** Whether there are bytes that could be sent at once. */
   supply(): 'some' | 'none';
   /** Sends what is kept, and then goes on with what comes. Only one at a time; nothing is taken while none does. */
-  send(sink: Writable, listener: BodyListener): Pump;
+  send(sink: PumpSink, listener: BodyListener): Pump;
   /** It won't be sent again: nothing is kept from here on. */
   settle(): void;
 }
