@@ -1,4 +1,8 @@
-import { createConsulClient, consulSettings } from '@roundhouse/agent-sdk/discovery';
+import {
+  createConsulClient,
+  consulSettings,
+  type ConsulClientOptions,
+} from '@roundhouse/agent-sdk/discovery';
 
 import { defaults } from '../../gateway/src/config/defaults.ts';
 import type { GatewayConfig } from '../../gateway/src/config/gateway-config.ts';
@@ -29,14 +33,25 @@ export type TestConfig = Partial<Omit<GatewayConfig, 'timeouts' | 'limits' | 'dr
   readonly drain?: Partial<GatewayConfig['drain']>;
 };
 
+/** What happens around the start. */
+export interface TestStart {
+  /** Runs when the agent listens, before the gateway starts: to stop the agent, register in it, or make it lie. */
+  readonly prepare?: (consul: EmbeddedConsul, url: string) => Promise<void>;
+  /** Of the gateway's client for the agent. */
+  readonly client?: ConsulClientOptions;
+  /** A token's file, say; the address is the agent's. */
+  readonly consul?: ConsulOptions;
+}
+
 /** Starts on free ports of 127.0.0.1. Not announced unless asked, and with a short drain. */
-export async function startTestGateway(config: TestConfig = {}): Promise<TestGateway> {
+export async function startTestGateway(config: TestConfig = {}, start: TestStart = {}): Promise<TestGateway> {
   const consul = createEmbeddedConsul();
   const bound = await consul.listen({ host: '127.0.0.1', port: 0 });
   const consulUrl = `http://127.0.0.1:${bound.port}`;
-  const settings = consulSettings({}, { address: consulUrl });
+  await start.prepare?.(consul, consulUrl);
+  const settings = consulSettings({}, { ...start.consul, address: consulUrl });
   if (settings.kind === 'invalid') throw new Error(settings.problems.join('\n'));
-  const client = createConsulClient(settings.settings);
+  const client = createConsulClient(settings.settings, start.client);
   let text = '';
   const sink = createLogSink({
     output: {
