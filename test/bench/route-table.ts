@@ -8,6 +8,7 @@ import { createUpstream, defaultUpstreamPolicy } from '@roundhouse/agent-sdk/bal
 import type { Catalog, Instance, Snapshot, WatchEvent } from '@roundhouse/agent-sdk/discovery';
 
 import { defaults } from '../../gateway/src/config/defaults.ts';
+import { createAddressPolicy } from '../../gateway/src/registry/address-policy.ts';
 import { createRegistry } from '../../gateway/src/registry/registry.ts';
 import { createRouteTable } from '../../gateway/src/routing/route-table.ts';
 import { readArguments, type BenchArguments } from './arguments.ts';
@@ -142,8 +143,14 @@ async function registryFigures({
   const feeds = new Map(names.map((name) => [name, createPushed<WatchEvent<Snapshot>>()]));
   let swaps = 0;
   const registry = createRegistry({
-    config: { routes: [], services: [], timeouts: defaults.timeouts },
-    ejection: defaults.ejection,
+    config: { ...defaults, routes: [], services: [] },
+    addresses: createAddressPolicy({
+      rules: defaults.addresses,
+      consul: undefined,
+      listeners: [],
+      localAddresses: [],
+    }),
+    probe: undefined,
     watchService: (service, signal) =>
       feeds.get(service)?.until(signal) ?? createPushed<WatchEvent<Snapshot>>().until(signal),
     watchCatalog: (signal) => catalog.until(signal),
