@@ -86,6 +86,7 @@ class HealthState implements Health {
   #phase: 'new' | 'running' | 'ended' = 'new';
   #timer: NodeJS.Timeout | undefined;
   #notBeforeMs = 0;
+  #sweepAt = 16;
   readonly loop: EventLoopWatch;
 
   constructor(options: HealthOptions) {
@@ -167,6 +168,7 @@ class HealthState implements Health {
     this.#timer = undefined;
     for (const service of this.#dirty) this.#take(service);
     this.#dirty.clear();
+    this.#sweep();
     const tookMs = this.#options.now() - startedMs;
     this.#notBeforeMs = startedMs + Math.max(settleMs, settlePause * tookMs);
   }
@@ -188,6 +190,14 @@ class HealthState implements Health {
         changes,
       );
     }
+  }
+
+  /** Services leave without a word once they are empty; looked for when there are twice as many as the last time. */
+  #sweep(): void {
+    if (this.#seen.size < this.#sweepAt) return;
+    for (const service of this.#seen.keys())
+      if (this.#options.services.get(service) === undefined) this.#take(service);
+    this.#sweepAt = 2 * this.#seen.size + 16;
   }
 
   readonly #onCheck = (news: CheckNews): void => {
