@@ -2,6 +2,7 @@ import {
   createConsulClient,
   consulSettings,
   type ConsulClientOptions,
+  type ConsulOptions,
 } from '@roundhouse/agent-sdk/discovery';
 
 import { defaults } from '../../gateway/src/config/defaults.ts';

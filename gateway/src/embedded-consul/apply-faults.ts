@@ -3,7 +3,7 @@ import type { Outgoing } from './outgoing.ts';
 
 const indexHeader = 'X-Consul-Index';
 
-/** Changes an answer by the faults that change answers (`empty`, `truncate`, `index`); the others are the server's business. */
+/** Changes an answer by the faults that change answers (`empty`, `truncate`, `index`, `headers`, `body`); the others are the server's business. */
 export function distort(outgoing: Outgoing, faults: readonly Fault[]): Outgoing {
   return faults.reduce(distortOnce, outgoing);
 }
@@ -19,6 +19,17 @@ function distortOnce(outgoing: Outgoing, fault: Fault): Outgoing {
       const index = actual === undefined ? undefined : fault.rewrite(actual);
       return { ...outgoing, headers: index === undefined ? others : { ...others, [indexHeader]: index } };
     }
+    case 'headers': {
+      const headers = Object.entries({ ...outgoing.headers, ...fault.headers });
+      return {
+        ...outgoing,
+        headers: Object.fromEntries(
+          headers.flatMap(([name, value]) => (value === undefined ? [] : [[name, value]])),
+        ),
+      };
+    }
+    case 'body':
+      return { ...outgoing, body: Buffer.from(fault.rewrite(outgoing.body.toString('utf8'))) };
     case 'answer':
     case 'delay':
     case 'drop':

@@ -229,6 +229,40 @@ describe('faults', () => {
     expect(await indexOf('/catalog/services')).toBeNull();
   });
 
+  it('change, add and leave out headers of a true answer', async () => {
+    consul.faults.set(
+      {},
+      {
+        kind: 'headers',
+        headers: {
+          'X-Consul-KnownLeader': 'false',
+          'X-Consul-Results-Filtered-By-ACLs': 'true',
+          'X-Consul-LastContact': undefined,
+        },
+      },
+    );
+    const { status, headers } = await get('/catalog/services');
+    expect(status).toBe(200);
+    expect(headers.get('x-consul-knownleader')).toBe('false');
+    expect(headers.get('x-consul-results-filtered-by-acls')).toBe('true');
+    expect(headers.get('x-consul-lastcontact')).toBeNull();
+  });
+
+  it('make another body of the true one', async () => {
+    consul.faults.set({}, { kind: 'body', rewrite: (actual) => actual.replace('consul', 'raft') });
+    expect(await (await get('/catalog/services')).json()).toEqual({ raft: [] });
+  });
+
+  it('happen only to requests without a header', async () => {
+    consul.faults.set(
+      { unless: { header: 'accept', value: 'good' } },
+      { kind: 'answer', status: 403, body: 'Permission denied' },
+    );
+    expect((await get('/catalog/services')).status).toBe(403);
+    const good = await fetch(`${base}/v1/catalog/services`, { headers: { accept: 'good' } });
+    expect(good.status).toBe(200);
+  });
+
   it('truncate JSON in a complete answer', async () => {
     consul.faults.set({}, { kind: 'truncate' });
     const text = await (await get('/health/service/consul')).text();

@@ -15,6 +15,10 @@ export type Fault =
   | { readonly kind: 'truncate' }
   /** Another `X-Consul-Index`, made from the true one; undefined leaves the header out. */
   | { readonly kind: 'index'; readonly rewrite: (actual: string) => string | undefined }
+  /** The true answer with other headers: added, replaced, or (undefined) left out. */
+  | { readonly kind: 'headers'; readonly headers: Readonly<Record<string, string | undefined>> }
+  /** Another body, made from the true one. */
+  | { readonly kind: 'body'; readonly rewrite: (actual: string) => string }
   /** The connection is reset: `before` a byte of the answer is sent, or in the `middle` of its body. */
   | { readonly kind: 'drop'; readonly when: 'before' | 'middle' }
   /** The body comes a few bytes at a time. */
@@ -27,6 +31,8 @@ export interface FaultRule {
   /** Part of the path, or a pattern over path and query. Absent: every request. */
   readonly path?: string | RegExp;
   readonly method?: string;
+  /** Not to requests with this header; its name in lower case. */
+  readonly unless?: { readonly header: string; readonly value: string };
   /** For how many requests; absent: until it is cleared. */
   readonly times?: number;
 }
@@ -38,16 +44,25 @@ export interface Faults {
   clear(): void;
 }
 
+/** What rules look at. */
+export interface FaultyRequest {
+  readonly method: string;
+  /** Path and query. */
+  readonly target: string;
+  readonly headers: Readonly<Record<string, string | readonly string[] | undefined>>;
+}
+
 export interface FaultBook extends Faults {
-  /** The faults of one request; counts it. `target` is path and query. */
-  take(method: string, target: string): readonly Fault[];
+  /** The faults of one request; counts it. */
+  take(request: FaultyRequest): readonly Fault[];
 }
 
 /** A book without faults. */
 export function createFaultBook(): FaultBook {
   const entries = new Set<{ readonly rule: FaultRule; readonly fault: Fault; left: number }>();
 
-  const matches = (rule: FaultRule, method: string, target: string): boolean => {
+  const matches = (rule: FaultRule, { method, target, headers }: FaultyRequest): boolean => {
+    if (rule.unless !== undefined && headers[rule.unless.header] === rule.unless.value) return false;
     if (rule.method !== undefined && rule.method !== method) return false;
     if (rule.path === undefined) return true;
     return typeof rule.path === 'string' ? target.includes(rule.path) : target.search(rule.path) !== -1;
@@ -64,10 +79,10 @@ export function createFaultBook(): FaultBook {
     clear() {
       entries.clear();
     },
-    take(method, target) {
+    take(request) {
       const taken: Fault[] = [];
       for (const entry of entries) {
-        if (!matches(entry.rule, method, target)) continue;
+        if (!matches(entry.rule, request)) continue;
         taken.push(entry.fault);
         if (--entry.left <= 0) entries.delete(entry);
       }

@@ -62,7 +62,7 @@ async function handle(parts: ServerParts, request: IncomingMessage, response: Se
     send(response, { ...refused, headers: { ...refused.headers, Connection: 'close' } }, []);
     return;
   }
-  const faults = parts.faults.take(method, target);
+  const faults = parts.faults.take({ method, target, headers: request.headers });
   if (faultOf(faults, 'black_hole') !== undefined) return;
   if (faultOf(faults, 'drop')?.when === 'before') {
     request.socket.resetAndDestroy();
