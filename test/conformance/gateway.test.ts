@@ -202,14 +202,24 @@ const cases: readonly Sent[] = [
   },
   refused('S2', 'a path that nobody claimed', request('GET /', 'Host: nobody.example'), 404),
   refused('S2b', 'a claimed path without a live instance', get('/empty'), 503),
-  ...[421, 425].map((status): Sent => ({
-    id: `S3${String.fromCharCode(status - 324)}`,
-    fact: `a ${status} is an instance's to give: it passes, and the gateway never makes one`,
+  ...(
+    [
+      [
+        'S3a',
+        421,
+        'a 421 has the request sent once more over another connection, then it passes',
+        ['1', '1'],
+      ],
+      ['S3b', 425, 'a 425 to early data of the client passes at once', ['1']],
+    ] as const
+  ).map(([id, status, fact, sent]): Sent => ({
+    id,
+    fact: `${fact}; the gateway never makes one`,
     request: get('/api', 'Early-Data: 1'),
     answer: `HTTP/1.1 ${status} Odd\r\nContent-Length: 0\r\n\r\n`,
     expect: ({ response, requests }) => {
       expect(response.status).toBe(status);
-      expect(requests.flatMap((seen) => valuesOf(seen, 'early-data'))).toEqual(['1']);
+      expect(requests.flatMap((seen) => valuesOf(seen, 'early-data'))).toEqual(sent);
       expect(Object.values(errorTable).map((rule) => rule.status)).not.toContain(status);
     },
   })),
