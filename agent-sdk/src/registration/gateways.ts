@@ -58,8 +58,10 @@ export interface Gateways {
   ): Promise<GatewayReport>;
 }
 
-/** One question, and one look into Consul, may take so long. */
-const callTimeoutMs = 1_000;
+/** One look into Consul may take so long. */
+const lookupTimeoutMs = 2_000;
+/** One question may take so long; a gateway that is merely slow must not be asked anew and get slower. */
+const questionTimeoutMs = 3_000;
 const firstPauseMs = 20;
 const maxPauseMs = 100;
 /** So many failures in a row and nobody is there: a gateway that has just died must not cost the whole bound. */
@@ -71,8 +73,8 @@ export function createGateways(parts: GatewaysParts): Gateways {
   const path = standingPath(service, id);
 
   async function listed(name: string, signal: AbortSignal): Promise<readonly Instance[]> {
-    const timeoutError = (): Error => new Error(`Consul did not answer within ${callTimeoutMs / 1000} s`);
-    const answer = await bounded({ clock, timeoutMs: callTimeoutMs, timeoutError, signal }, (ending) =>
+    const timeoutError = (): Error => new Error(`Consul did not answer within ${lookupTimeoutMs / 1000} s`);
+    const answer = await bounded({ clock, timeoutMs: lookupTimeoutMs, timeoutError, signal }, (ending) =>
       client.serviceHealth(name, { signal: ending }),
     );
     const { instances } = snapshotFromAnswer(answer, { service: name, cluster: 'consul' });
@@ -89,7 +91,7 @@ export function createGateways(parts: GatewaysParts): Gateways {
     let failures = 0;
     const over = (): boolean => signal.aborted;
     for (let pauseMs = firstPauseMs; !over(); pauseMs = Math.min(maxPauseMs, pauseMs * 1.5)) {
-      const question = { address, port, path, timeoutMs: callTimeoutMs, agent, clock, signal };
+      const question = { address, port, path, timeoutMs: questionTimeoutMs, agent, clock, signal };
       const answer = await askStanding(question);
       if (answer.kind === 'standing') {
         last = { ...facts, ...judge(answer.standing, wanted) };
