@@ -177,11 +177,11 @@ describe('weighAnswer', () => {
       expect(tell(2, 'none', 'a@1')).toBe('a (0 held)');
     });
 
-    it('keeps the last of a service that left without draining first', () => {
+    it('believes that one alone has left, even when it was the last', () => {
       const tell = strict();
-      tell(0, 'none', 'a@1');
-      expect(tell(1, 'none')).toBe('a (1 held)');
-      expect(tell(30_001, 'none')).toBe(' (0 held)');
+      tell(0, 'none', 'a@1', 'b@2');
+      expect(tell(1, 'none', 'a@1')).toBe('a (0 held)');
+      expect(tell(2, 'none')).toBe(' (0 held)');
     });
 
     it('never holds what could not serve before', () => {

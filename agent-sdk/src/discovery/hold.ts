@@ -47,10 +47,10 @@ export interface Belief<T, Item> {
 /**
  * Decides what an answer is worth. "Errors keep, success replaces, and a suspicious success waits": a registry that restarted
  * empty, an election, or an agent that has not caught up answers 200 with a short list (hashicorp/consul#1960). So when an answer
- * that is not beyond doubt has lost at least half of what was believed, or any answer more than `maxRemovedRatio` of it, the lost
- * items stay beside it until they come back, by id or by address, or `holdMs` is over. Everything the answer does list counts at
- * once, and an item that came back once is held no more, so its later deregistration is prompt. Further trouble and further
- * removals prolong a hold; mere doubt does not, so that a registry which is always doubtful still gets its way in the end.
+ * that is not beyond doubt has lost at least half of what was believed, or any answer two items and more than `maxRemovedRatio` of
+ * it, the lost items stay beside it until they come back, by id or by address, or `holdMs` is over. Everything the answer does list
+ * counts at once, and an item that came back once is held no more, so its later deregistration is prompt. Further trouble and
+ * further removals prolong a hold; mere doubt does not, so that a registry which is always doubtful still gets its way in the end.
  */
 export function weighAnswer<T, Item>(kind: Holdable<T, Item>, facts: HoldFacts<T, Item>): Belief<T, Item> {
   const { answer, believed, hold, nowMs } = facts;
@@ -105,9 +105,10 @@ function isHalf<Item>(missing: readonly Item[], measure: readonly Item[]): boole
   return lost > 0 && lost * 2 >= measure.length;
 }
 
-/** Whether more than a share of the measure is missing. */
+/** Whether more than a share of the measure is missing, and more than one: whoever leaves alone has been let go on purpose. */
 function isMoreThan<Item>(ratio: number, missing: readonly Item[], measure: readonly Item[]): boolean {
-  return countIn(missing, measure) > measure.length * ratio;
+  const lost = countIn(missing, measure);
+  return lost > 1 && lost > measure.length * ratio;
 }
 
 function countIn<Item>(items: readonly Item[], all: readonly Item[]): number {

@@ -147,7 +147,7 @@ export const configSchema = z.strictObject(
       maxRemovedRatio: field(
         share(0, 1),
         defaults.guard.maxRemovedRatio,
-        "A change that takes away more than this share of a service's instances is checked against them; 1: never.",
+        "A change that takes away two instances or more, and more than this share of a service's, is checked against them; 1: never.",
       ),
       holdMs: field(
         milliseconds(0),
