@@ -1,36 +1,25 @@
 import type { ErrorCode } from '../../exchange/errors.ts';
 import type {
-  AttemptFailure,
+  AnswerStep,
   AttemptStep,
   Exchange,
   ExchangeEnd,
   Exchanges,
   RelayStep,
-  ResponseHead,
-  Step,
-  WaitStep,
 } from '../../exchange/seam.ts';
 import type { EngineOptions } from '../engine.ts';
-import {
-  startAttempt,
-  type Attempt,
-  type AttemptContext,
-  type SwitchedConnection,
-  type UpstreamResponse,
-} from './attempt.ts';
+import type { Attempt, SwitchedConnection, UpstreamResponse } from './attempt.ts';
 import { createClientSide, type ClientMessage, type ClientSide } from './client-side.ts';
 import type { Relay } from './relay.ts';
 import { createRequestBody, type RequestBody } from './request-body.ts';
 import type { Persistence } from './response-writer.ts';
+import { Search, type Guard, type SearchContext } from './search.ts';
 import { openTunnel, type Tunnel } from './tunnel.ts';
-import { startWaiting, type Waiting } from './waiting.ts';
 import { WheelTimer } from './wheel-timer.ts';
 
 /** What all exchanges of an engine share. */
-export interface RunContext extends AttemptContext {
+export interface RunContext extends SearchContext {
   readonly exchanges: Exchanges;
-  /** 0 for no limit. */
-  readonly bodyBytes: number;
   readonly replayBytes: number;
   readonly onFault: EngineOptions['onFault'];
   /** `close` once the engine discourages its clients. */
@@ -73,22 +62,15 @@ class Run implements ExchangeRun {
   readonly #client: ClientSide;
   readonly #body: RequestBody;
   readonly #deadline: WheelTimer;
-  readonly #hedgeDelay: WheelTimer;
-  /** Those under way: one, or two while it hedges. */
-  readonly #attempts = new Map<AttemptStep, Attempt>();
-  #phase: 'attempting' | 'waiting' | 'relaying' | 'answering' | 'tunnelling' | 'over' = 'attempting';
+  #phase: 'searching' | 'relaying' | 'answering' | 'tunnelling' | 'over' = 'searching';
   #exchange: Exchange | undefined;
-  /** The attempt after whose start a hedge may come. */
-  #hedged: AttemptStep | undefined;
-  #waiting: Waiting | undefined;
+  #search: Search | undefined;
   /** The attempt whose response is relayed; its upload may still run. */
   #relayed: Attempt | undefined;
   /** How a cut response shows. */
   #cutBy: 'close' | 'reset' = 'close';
   #relay: Relay | undefined;
   #tunnel: Tunnel | undefined;
-  /** Why the rest of the request will never come. */
-  #broken: ErrorCode | undefined;
   #requestBytes = 0;
   #responseBytes = 0;
 
@@ -96,40 +78,28 @@ class Run implements ExchangeRun {
     this.#context = context;
     this.#message = message;
     this.#done = done;
-    const { wheel } = context;
-    this.#client = createClientSide(message, {
-      persistence: context.persistence,
-      closed: this.#guard((how) => {
-        this.#clientClosed(how);
-      }),
-      wheel,
+    const { wheel, replayBytes, persistence } = context;
+    const closed = this.#guard((how: 'complete' | 'left') => {
+      this.#clientClosed(how);
     });
-    this.#body = createRequestBody({
-      source: message.request,
-      replayBytes: context.replayBytes,
-      taken: this.#guard((bytes: number) => {
-        this.#requestTaken(bytes);
-      }),
+    this.#client = createClientSide(message, { persistence, closed, wheel });
+    const taken = this.#guard((bytes: number) => {
+      this.#requestTaken(bytes);
     });
-    this.#deadline = new WheelTimer(
-      wheel,
-      this.#guard(() => {
-        if (this.#phase === 'attempting') this.#failAttempts('deadline_exceeded');
-        else if (this.#phase === 'relaying') this.#cut('deadline', this.#cutBy);
-      }),
-    );
-    this.#hedgeDelay = new WheelTimer(
-      wheel,
-      this.#guard(() => {
-        this.#hedge();
-      }),
-    );
+    this.#body = createRequestBody({ source: message.request, replayBytes, taken });
+    const expired = this.#guard(() => {
+      if (this.#phase === 'searching') this.#search?.fail('deadline_exceeded');
+      else if (this.#phase === 'relaying') this.#cut('deadline', this.#cutBy);
+    });
+    this.#deadline = new WheelTimer(wheel, expired);
   }
 
   start(): void {
     this.#guard(() => {
-      this.#exchange = this.#context.exchanges.open(this.#message.head);
-      this.#follow(this.#exchange.begin());
+      const exchange = this.#context.exchanges.open(this.#message.head);
+      this.#exchange = exchange;
+      this.#search = this.#searchFor(exchange);
+      this.#search.follow(exchange.begin());
     })();
   }
 
@@ -140,8 +110,7 @@ class Run implements ExchangeRun {
   bodyBroken(code: ErrorCode): void {
     this.#guard(() => {
       this.#client.requestBroken();
-      this.#broken = code;
-      if (this.#phase === 'attempting') this.#failAttempts(code);
+      if (this.#phase === 'searching') this.#search?.break(code);
       else if (this.#phase === 'relaying') this.#cut('client_closed');
     })();
   }
@@ -157,8 +126,9 @@ class Run implements ExchangeRun {
   }
 
   /** The one funnel for our own mistakes: whatever happens in an exchange happens within it. */
-  #guard<A extends readonly unknown[]>(work: (...values: A) => void): (...values: A) => void {
-    return (...values) => {
+  readonly #guard: Guard =
+    (work) =>
+    (...values) => {
       try {
         work(...values);
       } catch (fault) {
@@ -166,7 +136,6 @@ class Run implements ExchangeRun {
         this.#giveUp();
       }
     };
-  }
 
   #giveUp(): void {
     if (this.#phase === 'over') return;
@@ -174,7 +143,10 @@ class Run implements ExchangeRun {
       const state = this.#client.state();
       if (state === 'gone') this.#cut('client_closed');
       else if (state === 'answered' || this.#phase === 'tunnelling') this.#cut('shutdown');
-      else this.#follow(this.#context.exchanges.refuse('internal', this.#message.head.client));
+      else {
+        this.#search?.end();
+        this.#answer(this.#context.exchanges.refuse('internal', this.#message.head.client));
+      }
     } catch (fault) {
       this.#context.onFault(fault);
       this.#client.cut('close');
@@ -182,117 +154,33 @@ class Run implements ExchangeRun {
     }
   }
 
-  #follow(step: Step): void {
-    switch (step.kind) {
-      case 'attempt':
-        this.#try(step);
-        return;
-      case 'wait':
-        this.#wait(step);
-        return;
-      case 'answer':
-        this.#release();
-        this.#phase = 'answering';
-        this.#responseBytes += this.#client.answer(step);
-        return;
-      case 'finish':
+  #searchFor(exchange: Exchange): Search {
+    const source = {
+      message: this.#message,
+      client: this.#client,
+      body: this.#body,
+      exchange,
+      guard: this.#guard,
+    };
+    return new Search(this.#context, source, {
+      answer: (step) => {
+        this.#answer(step);
+      },
+      relay: (step, upstream, { step: { timeouts }, attempt }) => {
+        this.#relayed = attempt;
+        this.#startRelay(step, upstream, timeouts.idleMs);
+      },
+      tunnel: (step, connection, by) => {
+        this.#openTunnel(step, connection, by);
+      },
+      finish: () => {
         this.#cut('client_closed');
-        return;
-      case 'pending':
-        if (this.#attempts.size === 0) throw new Error('nothing is under way that could be waited for');
-        return;
-      case 'relay':
-        throw new Error('a relay step where there is no response');
-    }
-  }
-
-  #wait(step: WaitStep): void {
-    this.#phase = 'waiting';
-    // The step's own time is within what is left of it.
-    this.#deadline.end();
-    this.#waiting = startWaiting(
-      this.#context.wheel,
-      step,
-      this.#guard((how: 'ready' | 'timeout') => {
-        this.#follow(this.#opened().waited(how));
-      }),
-    );
-  }
-
-  #try(step: AttemptStep): void {
-    this.#phase = 'attempting';
-    const refusal = this.#refusal(step);
-    if (refusal !== undefined) {
-      const sent = this.#body.replay() === 'possible' ? 'nothing' : 'body';
-      this.#follow(this.#opened().failed({ code: refusal, sent, connection: 'fresh' }, step));
-      return;
-    }
-    const { hedgeAfterMs, timeouts } = step;
-    if (timeouts.totalMs > 0) this.#deadline.set(timeouts.totalMs);
-    else this.#deadline.end();
-    if (hedgeAfterMs > 0) {
-      this.#hedged = step;
-      this.#hedgeDelay.set(hedgeAfterMs);
-    }
-    this.#attempts.set(step, this.#start(step));
-  }
-
-  #start(step: AttemptStep): Attempt {
-    const { head, response, socket } = this.#message;
-    const awaitsContinue = (): boolean => this.#client.awaitsContinue();
-    const source = { head, body: this.#body, awaitsContinue, response, socket };
-    return startAttempt(this.#context, source, step, {
-      interim: this.#guard((interim: ResponseHead) => {
-        const fields = this.#opened().interim(interim);
-        if (fields !== undefined) this.#client.interim({ ...interim, fields });
-      }),
-      responded: this.#guard((upstream: UpstreamResponse) => {
-        this.#responded(upstream, step);
-      }),
-      switched: this.#guard((connection: SwitchedConnection) => {
-        this.#switched(connection, step);
-      }),
-      failed: this.#guard((failure: AttemptFailure) => {
-        this.#attempts.delete(step);
-        this.#follow(this.#opened().failed(failure, step));
-      }),
+      },
+      limit: (totalMs) => {
+        if (totalMs > 0) this.#deadline.set(totalMs);
+        else this.#deadline.end();
+      },
     });
-  }
-
-  /** What can be told before anything is sent. CONNECT, and an upgrade behind which the parser stays, can't be carried out here. */
-  #refusal(step: AttemptStep): ErrorCode | undefined {
-    const { bodyBytes } = this.#context;
-    const { head, early } = this.#message;
-    if (this.#broken !== undefined) return this.#broken;
-    if (bodyBytes > 0 && head.body.kind === 'length' && head.body.bytes > bodyBytes)
-      return 'content_too_large';
-    const impossible = step.method === 'CONNECT' || (step.upgrade !== undefined && early === undefined);
-    return impossible || this.#body.replay() === 'impossible' ? 'internal' : undefined;
-  }
-
-  /** A second attempt beside the first, where all of the request is at hand. */
-  #hedge(): void {
-    const { head } = this.#message;
-    if (this.#phase !== 'attempting' || this.#hedged === undefined || !this.#attempts.has(this.#hedged))
-      return;
-    if (head.body.kind !== 'none') {
-      if (this.#body.replay() === 'impossible' || this.#body.arrival() === 'part') return;
-    }
-    const step = this.#opened().hedge();
-    if (step !== undefined) this.#try(step);
-  }
-
-  /** Ends the attempts under way for a reason of the whole exchange, and asks the exchange what comes next. */
-  #failAttempts(code: ErrorCode): void {
-    for (const [step, attempt] of [...this.#attempts]) {
-      if (!this.#attempts.delete(step)) continue; // It was dropped with the one before.
-      this.#follow(this.#opened().failed(attempt.abandon(code), step));
-    }
-  }
-
-  #cancelAttempts(): void {
-    for (const attempt of this.#attempts.values()) attempt.cancel();
-    this.#attempts.clear();
   }
 
   #requestTaken(bytes: number): void {
@@ -302,24 +190,14 @@ class Run implements ExchangeRun {
     else this.#relay?.touch();
   }
 
-  #responded(upstream: UpstreamResponse, of: AttemptStep): void {
-    const sent = this.#body.replay() === 'possible' ? 'head' : 'body';
-    const step = this.#opened().responded(upstream.head, of, sent);
-    const attempt = this.#attempts.get(of);
-    this.#attempts.delete(of);
-    if (step.kind === 'relay') {
-      this.#cancelAttempts();
-      this.#relayed = attempt;
-      this.#startRelay(step, upstream, of);
-    } else {
-      attempt?.cancel();
-      this.#follow(step);
-    }
+  #answer(step: AnswerStep): void {
+    this.#phase = 'answering';
+    this.#deadline.end();
+    this.#responseBytes += this.#client.answer(step);
   }
 
-  #startRelay(step: RelayStep, upstream: UpstreamResponse, { timeouts: { idleMs } }: AttemptStep): void {
+  #startRelay(step: RelayStep, upstream: UpstreamResponse, idleMs: number): void {
     this.#phase = 'relaying';
-    this.#body.settle();
     // With an end that only the connection's end tells, an early one would look like it.
     const untold = upstream.framing.kind !== 'length' && this.#message.head.version === '1.0';
     this.#cutBy = untold ? 'reset' : 'close';
@@ -337,47 +215,33 @@ class Run implements ExchangeRun {
         broken: this.#guard(() => {
           this.#cut('response_incomplete', this.#cutBy);
         }),
-        stuck: this.#guard((waitingFor) => {
+        stuck: this.#guard((waitingFor: 'client' | 'instance') => {
           this.#cut(waitingFor === 'client' ? 'client_closed' : 'response_incomplete');
         }),
       },
     });
   }
 
-  #switched(connection: SwitchedConnection, of: AttemptStep): void {
-    const { head, socket: upstream, first, instance } = connection;
-    try {
-      const step = this.#opened().responded(head, of);
-      this.#attempts.delete(of);
-      if (step.kind !== 'relay') {
-        upstream.destroy();
-        this.#follow(step);
-        return;
-      }
-      this.#release();
-      this.#phase = 'tunnelling';
-      const early = this.#client.switchTo(step, of.upgrade ?? '');
-      const ended = this.#guard((end: ExchangeEnd) => {
+  #openTunnel(step: RelayStep, connection: SwitchedConnection, { upgrade, timeouts }: AttemptStep): void {
+    this.#phase = 'tunnelling';
+    this.#deadline.end();
+    const early = this.#client.switchTo(step, upgrade ?? '');
+    const { socket, first, instance } = connection;
+    const { wheel, departsInMs } = this.#context;
+    this.#tunnel = openTunnel(this.#message.socket, socket, {
+      idleMs: timeouts.idleMs,
+      early,
+      first,
+      wheel,
+      instance,
+      ended: this.#guard((end: ExchangeEnd) => {
         this.#requestBytes = end.requestBytes;
         this.#responseBytes = end.responseBytes;
         this.#end(end.kind);
-      });
-      const { wheel } = this.#context;
-      const { idleMs } = of.timeouts;
-      this.#tunnel = openTunnel(this.#message.socket, upstream, {
-        idleMs,
-        early,
-        first,
-        wheel,
-        instance,
-        ended,
-      });
-      const departsInMs = this.#context.departsInMs();
-      if (departsInMs !== undefined) this.#tunnel.leaveAfter(departsInMs);
-    } catch (fault) {
-      upstream.destroy();
-      throw fault;
-    }
+      }),
+    });
+    const inMs = departsInMs();
+    if (inMs !== undefined) this.#tunnel.leaveAfter(inMs);
   }
 
   #clientClosed(how: 'complete' | 'left'): void {
@@ -387,20 +251,13 @@ class Run implements ExchangeRun {
       this.#end('complete');
       return;
     }
-    const [under] = this.#attempts;
-    if (this.#phase === 'attempting' && under !== undefined) {
-      const [step, attempt] = under;
-      this.#opened().failed(attempt.abandon('client_closed'), step);
-    } else if (this.#phase === 'waiting') {
-      this.#waiting?.end();
-      this.#opened().failed({ code: 'client_closed', sent: 'nothing', connection: 'fresh' }, undefined);
-    }
+    if (this.#phase === 'searching') this.#search?.leave();
     this.#cut('client_closed');
   }
 
   #cut(kind: ExchangeEnd['kind'], how: 'close' | 'reset' = 'close'): void {
     if (this.#phase === 'over') return;
-    this.#release();
+    this.#search?.end();
     this.#relayed?.cancel();
     if (this.#tunnel !== undefined) this.#tunnel.cut(kind);
     else {
@@ -409,19 +266,11 @@ class Run implements ExchangeRun {
     }
   }
 
-  /** Ends everything that only serves to find a response. */
-  #release(): void {
-    this.#waiting?.end();
-    this.#deadline.end();
-    this.#hedgeDelay.end();
-    this.#cancelAttempts();
-    this.#body.settle();
-  }
-
   #end(kind: ExchangeEnd['kind']): void {
     if (this.#phase === 'over') return;
     this.#phase = 'over';
-    this.#release();
+    this.#search?.end();
+    this.#deadline.end();
     this.#client.release();
     this.#relay?.stop();
     try {
@@ -429,10 +278,5 @@ class Run implements ExchangeRun {
     } finally {
       this.#done();
     }
-  }
-
-  #opened(): Exchange {
-    if (this.#exchange === undefined) throw new Error('an event before the exchange was opened');
-    return this.#exchange;
   }
 }
