@@ -26,6 +26,7 @@ export type Verdict =
 /** Where an admitted request goes, and as what. */
 export interface Passage {
   readonly kind: 'passed';
+  readonly facts: RequestFacts;
   readonly destination: Destination;
   /** Origin-form to send. */
   readonly target: string;
@@ -74,7 +75,7 @@ function direct(
   const path = strip === undefined ? facts.path : stripPrefix(facts.path, strip);
   if (path === undefined) return refused('bad_target', destination);
   if (strip !== undefined && isWellKnown(path)) return refused('no_route', destination);
-  return { kind: 'passed', destination, target: path + facts.query, upgrade };
+  return { kind: 'passed', facts, destination, target: path + facts.query, upgrade };
 }
 
 /** R28: the only upgrade passed on is websocket's; any other protocol is left out, and the request goes on without. */

@@ -80,13 +80,14 @@ function placedBy(
  * hand them to anybody else (RFC 9111 §5.2.2.4).
  */
 export function sessionFields(
-  { affinity, passage, head, facts, peer }: Dispatched,
+  { affinity, passage, head, peer }: Dispatched,
   endpoint: Endpoint,
   sessions: Sessions,
 ): FieldLines {
   const { session } = affinity;
   if (session === undefined) return nothing;
-  const { route, upstream } = passage.destination;
+  const { facts, destination } = passage;
+  const { route, upstream } = destination;
   const token = sessions.token(upstream, endpoint);
   if (token === session.token) return nothing;
   const scheme = (peer === 'trusted' ? facts.forwardedProto : undefined) ?? head.client.scheme;

@@ -3,7 +3,7 @@ import type { Endpoint, Lease } from '@roundhouse/agent-sdk/balancing';
 import { errorTable, type ErrorCode, type ErrorRule } from './errors.ts';
 import type { AttemptKind, AttemptRecord } from './record.ts';
 import type { RetryBudget } from './retry-budget.ts';
-import type { AttemptFailure, AttemptStep } from './seam.ts';
+import type { AttemptFailure, AttemptStep, RequestHead } from './seam.ts';
 
 /** What is to be tried, once there is an endpoint for it. */
 export interface Plan {
@@ -120,10 +120,19 @@ export function blame(lease: Lease, { code, connection }: AttemptFailure): void 
  * Tells it what a response head says at once: an error, and what a probe proves, however long its body lasts (with any 5xx: that it
  * is not well yet). Otherwise it is a success when the whole answer has come.
  */
-export function judgeHead({ lease, startedMs }: Underway, status: number, nowMs: number): void {
+export function judgeHead(lease: Lease, status: number, latencyMs: number | undefined): void {
   const probe = lease.endpoint.health.state === 'probation';
   if (status >= 500) {
     const counts = probe || (status >= 502 && status <= 504);
-    lease.report(counts ? 'gateway_error' : 'server_error', nowMs - startedMs);
-  } else if (probe) lease.report('success', nowMs - startedMs);
+    lease.report(counts ? 'gateway_error' : 'server_error', latencyMs);
+  } else if (probe) lease.report('success', latencyMs);
+}
+
+/** A body up to this size comes with its head, as a rule. */
+const quickBodyBytes = 16_384;
+
+/** From the start of an attempt to the head of its response; undefined where it tells how fast the client sends, not the instance. */
+export function latencyOf({ startedMs }: Underway, { body }: RequestHead, nowMs: number): number | undefined {
+  const quick = body.kind === 'none' || (body.kind === 'length' && body.bytes <= quickBodyBytes);
+  return quick ? nowMs - startedMs : undefined;
 }

@@ -27,6 +27,7 @@ export interface TimeoutFields {
 
 /** The deadline of an exchange that began at `startedMs`: the smaller of the route's `totalMs` (0: none) and what a trusted peer said. */
 export function deadlineOf(startedMs: number, totalMs: number, said: TimeoutFields | undefined): Deadline {
+  if (totalMs === 0 && said === undefined) return noDeadline;
   const grpcMs = readGrpcTimeout(said?.grpcTimeout);
   const clientMs = Math.min(
     readRequestTimeout(said?.requestTimeout) ?? Number.POSITIVE_INFINITY,

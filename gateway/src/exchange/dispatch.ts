@@ -8,7 +8,6 @@ import type { ExchangeContext } from './context.ts';
 import { isOver, timeoutsUntil, withDeadline, type Deadline } from './deadline.ts';
 import type { ErrorCode } from './errors.ts';
 import { requestFields, type PeerStanding } from './request-fields.ts';
-import type { RequestFacts } from './request-rules.ts';
 import { fieldValue } from './response-fields.ts';
 import { answerVerdict, isSafe, mayBePassedOver, mayRetry, sameInstancePauseMs } from './retry.ts';
 import type { AttemptFailure, AttemptStep, FieldLines, RequestHead, ResponseHead, Step } from './seam.ts';
@@ -21,7 +20,6 @@ export interface Dispatched {
   readonly passage: Passage;
   readonly deadline: Deadline;
   readonly affinity: Affinity;
-  readonly facts: RequestFacts;
   readonly peer: PeerStanding;
   readonly requestId: string;
 }
@@ -251,8 +249,8 @@ function mayHedge({ head, passage }: Dispatched): boolean {
 }
 
 /** What is sent to every instance that is tried, but for what says how much time is left. */
-function fieldsOf({ context, head, facts, peer, requestId, deadline, affinity }: Dispatched): FieldLines {
-  return requestFields(head, facts, {
+function fieldsOf({ context, head, passage, peer, requestId, deadline, affinity }: Dispatched): FieldLines {
+  return requestFields(head, passage.facts, {
     peer,
     pseudonym: context.pseudonym,
     style: context.forwardedFields,

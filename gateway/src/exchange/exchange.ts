@@ -2,7 +2,7 @@ import { routeName } from '../routing/route.ts';
 import { admit, type Admission } from './admission.ts';
 import { affinityOf, noAffinity, sessionFields, ties } from './affinity.ts';
 import { errorAnswer } from './answers.ts';
-import { blame, judgeHead, type Underway } from './attempts.ts';
+import { blame, judgeHead, latencyOf, type Underway } from './attempts.ts';
 import type { ExchangeContext } from './context.ts';
 import { deadlineOf, isOver } from './deadline.ts';
 import { Dispatch, type Dispatched, type StepOrCode } from './dispatch.ts';
@@ -69,8 +69,7 @@ function refuse(context: ExchangeContext, code: ErrorCode, client: ClientFacts):
 interface Used {
   readonly attempt: Underway;
   readonly status: number;
-  /** From the start of the attempt to its head. */
-  readonly latencyMs: number;
+  readonly latencyMs: number | undefined;
 }
 
 const notBegun: Admission = {
@@ -111,19 +110,18 @@ class ExchangeState implements Exchange {
     const shared = this.#shared;
     const head = this.#head;
     this.#admission = admit(shared, head);
-    const { verdict, facts, peer, requestId } = this.#admission;
+    const { verdict, peer, requestId } = this.#admission;
+    if (verdict.kind === 'refused') return this.#answer(verdict.code);
     if (verdict.kind === 'answered') {
       this.#status = verdict.answer.status;
       return verdict.answer;
     }
-    if (verdict.kind === 'refused' || facts === undefined)
-      return this.#answer(verdict.kind === 'refused' ? verdict.code : 'internal');
-    const { destination } = verdict;
+    const { destination, facts } = verdict;
     destination.budget.deposit(this.#startedMs);
     const said = peer === 'trusted' ? facts : undefined;
     const deadline = deadlineOf(this.#startedMs, destination.timeouts.totalMs, said);
     const affinity = ties(destination) ? affinityOf({ destination, head, facts, peer }, shared) : noAffinity;
-    this.#request = { context: shared, head, passage: verdict, deadline, affinity, facts, peer, requestId };
+    this.#request = { context: shared, head, passage: verdict, deadline, affinity, peer, requestId };
     this.#dispatch = new Dispatch(this.#request);
     return this.#stepOf(this.#dispatch.first(this.#startedMs));
   }
@@ -148,19 +146,21 @@ class ExchangeState implements Exchange {
     const dispatch = this.#dispatch;
     const request = this.#request;
     const attempt = dispatch?.attempts.of(of);
-    if (dispatch === undefined || request === undefined || attempt === undefined) return { kind: 'pending' };
+    if (dispatch === undefined || request === undefined || attempt === undefined)
+      return this.#untimely('internal');
     const { status } = head;
     if (status === 101 && !agreesTo(head, of.upgrade))
       return this.failed({ code: 'upgrade_failed', sent: 'head', connection: 'fresh' }, of); // R31
     if (status < 101 || status > 599 || (status > 101 && status < 200))
       return this.failed({ code: 'upstream_protocol', sent: 'head', connection: 'fresh' }, of); // R44
     const nowMs = this.#shared.now();
-    judgeHead(attempt, status, nowMs);
+    const latencyMs = latencyOf(attempt, this.#head, nowMs);
+    judgeHead(attempt.lease, status, latencyMs);
     const instead =
       this.#response === 'none' ? dispatch.insteadOf(attempt, { head, sent }, nowMs) : undefined;
     if (instead !== undefined) return instead;
     dispatch.drop(attempt, nowMs);
-    this.#used = { attempt, status, latencyMs: nowMs - attempt.startedMs };
+    this.#used = { attempt, status, latencyMs };
     this.#response = 'begun';
     this.#upstreamMs = nowMs - dispatch.firstMs;
     this.#status = status;
@@ -186,10 +186,9 @@ class ExchangeState implements Exchange {
     }
     const attempt = of === undefined ? undefined : dispatch?.attempts.of(of);
     if (dispatch === undefined || attempt === undefined) {
-      // About the request, while nothing was under way; or about an attempt that was given up before.
-      if (of !== undefined && dispatch?.attempts.running !== 'none') return { kind: 'pending' };
-      dispatch?.drop(undefined, nowMs);
-      return this.#answer(failure.code);
+      // About the request itself, in a wait: that is over.
+      if (of === undefined) dispatch?.drop(undefined, nowMs);
+      return this.#untimely(failure.code);
     }
     const code = this.#cause(failure, nowMs);
     if (code === 'deadline_exceeded') this.#blameForDeadline(attempt, failure);
@@ -262,6 +261,12 @@ class ExchangeState implements Exchange {
     const { deadline, head } = this.#request ?? {};
     const own = deadline?.source === 'route' && this.#dispatch?.queuedMs === 0 && plan.kind === 'first';
     if (own && sent === 'head' && head?.body.kind === 'none') lease.report('failed');
+  }
+
+  /** About nothing that is under way, perhaps an attempt that was given up: what is under way goes on, if anything is. */
+  #untimely(code: ErrorCode): Step {
+    const running = this.#dispatch?.attempts.running ?? 'none';
+    return running === 'none' ? this.#answer(code) : { kind: 'pending' };
   }
 
   #stepOf(step: StepOrCode): Step {

@@ -230,6 +230,21 @@ describe('what the endpoint hears', () => {
     expect(upstream.leases[0]?.reports).toEqual([[report, 0]]);
   });
 
+  it('of a long upload no time, which would be the client’s', () => {
+    const upstream = new FakeUpstream();
+    const { open, clock } = setUp({ destination: { upstream } });
+    for (const bytes of [16_384, 16_385]) {
+      const exchange = open(head({ method: 'POST', body: { kind: 'length', bytes } }));
+      clock.nowMs += 20;
+      relay(exchange.responded());
+      exchange.ended();
+    }
+    expect(upstream.leases.map((lease) => lease.reports)).toEqual([
+      [['success', 20]],
+      [['success', undefined]],
+    ]);
+  });
+
   it('somebody else at the address is as good as nobody', () => {
     const upstream = new FakeUpstream();
     const exchange = setUp({ destination: { upstream } }).open();
