@@ -1,6 +1,9 @@
+import { once } from 'node:events';
+import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
+
 import { describe, expect, it } from 'vitest';
 
-import { tickMs, Timeout, TimeoutWheel } from './timeout-wheel.ts';
+import { processTicker, tickMs, Timeout, TimeoutWheel } from './timeout-wheel.ts';
 
 /** A ticker that is turned by hand. */
 function handDriven(): { wheel: TimeoutWheel; turn: (ticks: number) => void; running: () => boolean } {
@@ -105,5 +108,31 @@ describe('TimeoutWheel', () => {
     for (const i of [0, 4, 9]) wheel.remove(all[i]!.timeout);
     turn(10);
     expect(all.map(({ fired }) => fired())).toEqual([0, 1, 1, 1, 0, 1, 1, 1, 1, 0]);
+  });
+});
+
+describe('processTicker', () => {
+  it('ticks after a stall when what has come meanwhile has been read, and never once it is stopped', async () => {
+    const server = createServer();
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    const reader = connect((server.address() as AddressInfo).port, '127.0.0.1');
+    const [writer] = (await once(server, 'connection')) as [Socket];
+    const events: string[] = [];
+    reader.on('data', () => events.push('read'));
+    const ticked = new Promise<void>((resolve) => {
+      const stop = processTicker(() => {
+        events.push('tick');
+        stop();
+        resolve();
+      }, 5);
+    });
+    writer.write('x');
+    const until = performance.now() + 100;
+    while (performance.now() < until);
+    await ticked;
+    reader.destroy();
+    writer.destroy();
+    await new Promise((resolve) => server.close(resolve));
+    expect(events).toEqual(['read', 'tick']);
   });
 });
