@@ -8,12 +8,15 @@ import type {
   ServiceStatus,
 } from './admin/status.ts';
 import type { Engine } from './engines/engine.ts';
+import type { CheckOpinion } from './health/checks.ts';
+import type { Health } from './health/health.ts';
 import type { Registry, ServiceView } from './registry/registry.ts';
 
 /** What the status is read from. */
 export interface StatusSources {
   readonly registry: Registry;
   readonly engine: Engine;
+  readonly health: Pick<Health, 'check'>;
   readonly phase: () => 'starting' | 'serving' | 'draining';
   /** Monotonic milliseconds. */
   readonly now: () => number;
@@ -28,7 +31,7 @@ export function gatewayStatus(sources: StatusSources): GatewayStatus {
   const { registry, engine } = sources;
   return {
     routes: () => routeRows(registry),
-    services: () => registry.services.map((view) => serviceRow(view, sources.now())),
+    services: () => registry.services.map((view) => serviceRow(view, sources)),
     readiness: () => readiness(sources),
     summary: () => {
       const stats = engine.stats();
@@ -68,25 +71,30 @@ function routeRows(registry: Registry): readonly RouteStatus[] {
   ];
 }
 
-function serviceRow(view: ServiceView, nowMs: number): ServiceStatus {
+function serviceRow(view: ServiceView, { health, now }: StatusSources): ServiceStatus {
   const { service, watch, snapshot, upstream } = view;
   const held = new Set(snapshot?.held);
   return {
     service,
     registry: watch.kind,
-    ageMs: watch.kind === 'stale' ? nowMs - watch.sinceMs : watch.kind === 'live' ? 0 : undefined,
+    ageMs: watch.kind === 'stale' ? now() - watch.sinceMs : watch.kind === 'live' ? 0 : undefined,
     message: watch.kind === 'stale' ? watch.message : undefined,
     balance: upstream.policy.balance,
     panic: upstream.panic,
     queued: upstream.queued,
-    instances: upstream.endpoints.map((endpoint) => instanceRow(endpoint, held)),
+    instances: upstream.endpoints.map((endpoint) =>
+      instanceRow(endpoint, {
+        listing: held.has(endpoint.instance.key) ? 'held' : 'listed',
+        check: health.check(service, endpoint.instance),
+      }),
+    ),
     quarantined: snapshot?.quarantined ?? [],
   };
 }
 
 function instanceRow(
   { instance, health, phase, inFlight, total }: Endpoint,
-  held: ReadonlySet<string>,
+  { listing, check }: { readonly listing: InstanceStatusRow['listing']; readonly check: CheckOpinion },
 ): InstanceStatusRow {
   const { id, key, address, port, status, weight, tags, meta } = instance;
   return {
@@ -96,8 +104,10 @@ function instanceRow(
     port,
     status,
     health: health.state,
+    check: check.verdict,
+    checkReason: check.reason,
     phase,
-    listing: held.has(key) ? 'held' : 'listed',
+    listing,
     weight,
     tags,
     meta,

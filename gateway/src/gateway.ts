@@ -136,6 +136,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const status = gatewayStatus({
     registry,
     engine,
+    health,
     phase: () => phase,
     now: monotonicNow,
     startedMs,
@@ -146,6 +147,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     scope: 'process',
     status,
     engine: () => engine.stats(),
+    stalls: { lostMs: () => health.loop.lostMs(), takeLongestMs: () => health.loop.takeLongestMs() },
     droppedLogLines: () => options.accessLog.sink.dropped(),
   });
   observers.push(metrics.observe);

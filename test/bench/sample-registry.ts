@@ -38,5 +38,5 @@ export function instance(service: string, k: number, tags: readonly string[], in
 
 /** The snapshot of a service that has these instances. */
 export function snapshot(service: string, instances: readonly Instance[]): Snapshot {
-  return { service, index: '1', instances, quarantined: [], held: 0 };
+  return { service, index: '1', instances, quarantined: [], held: [] };
 }

@@ -21,6 +21,10 @@ export interface InstanceStatusRow {
   readonly status: 'passing' | 'warning' | 'critical' | 'draining';
   /** The gateway's own word. */
   readonly health: 'healthy' | 'ejected' | 'probation';
+  /** What the gateway's own checks say; `unchecked` without any, or before the first. */
+  readonly check: 'up' | 'down' | 'unchecked';
+  /** Why `check` is `down`; else empty. */
+  readonly checkReason: string;
   readonly phase: 'serving' | 'draining';
   /** `held`: the registry no longer lists it, but took too much away at once to be believed yet. */
   readonly listing: 'listed' | 'held';

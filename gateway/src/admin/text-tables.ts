@@ -69,7 +69,7 @@ export function servicesText(services: readonly ServiceStatus[]): string {
         i.id,
         i.address.includes(':') ? `[${i.address}]:${i.port}` : `${i.address}:${i.port}`,
         i.listing === 'held' ? `${i.status} (held)` : i.status,
-        i.health,
+        i.check === 'down' ? `${i.health}, check down: ${i.checkReason}` : i.health,
         i.phase,
         String(i.weight),
         String(i.inFlight),

@@ -7,6 +7,8 @@ export interface GaugeSources {
   readonly status: GatewayStatus;
   readonly engine: () => EngineStats;
   readonly droppedLogLines: () => number;
+  /** How long the process itself did not run: in all, and at most since the last call. */
+  readonly stalls: { readonly lostMs: () => number; readonly takeLongestMs: () => number };
 }
 
 const statuses = ['passing', 'warning', 'critical', 'draining'] as const;
@@ -31,7 +33,12 @@ function ofInstances(services: readonly ServiceStatus[]): Family {
 }
 
 /** The state of the gateway as families of samples. */
-export function gatewayFamilies({ status, engine, droppedLogLines }: GaugeSources): readonly Family[] {
+export function gatewayFamilies({
+  status,
+  engine,
+  droppedLogLines,
+  stalls,
+}: GaugeSources): readonly Family[] {
   const services = status.services();
   const stats = engine();
   const followed = services.every((s) => s.registry === 'live' || s.registry === 'fixed');
@@ -81,6 +88,17 @@ export function gatewayFamilies({ status, engine, droppedLogLines }: GaugeSource
       [{}, followed ? 1 : 0],
     ]),
     gauge('gateway_ready', '1 while /readyz answers 200, else 0.', [[{}, status.readiness().ready ? 1 : 0]]),
+    gauge(
+      'gateway_stall_longest_seconds',
+      'The longest time since the last scrape in which this process did not run.',
+      [[{}, stalls.takeLongestMs() / 1000]],
+    ),
+    {
+      name: 'gateway_stalled_seconds_total',
+      type: 'counter',
+      help: 'Time in which this process did not run; timeouts are not counted against instances in it.',
+      samples: [[{}, stalls.lostMs() / 1000]],
+    },
     {
       name: 'gateway_log_lines_dropped_total',
       type: 'counter',

@@ -67,6 +67,7 @@ function world(scope: 'gateway' | 'process' = 'gateway'): World {
     status,
     engine: () => ({ clientConnections: 3, exchanges: 2, upstreamConnections: 1 }),
     droppedLogLines: () => 4,
+    stalls: { lostMs: () => 1_500, takeLongestMs: () => 250 },
     scope,
   });
   return Object.assign(state, { metrics, sweeps: () => sweeps });
@@ -190,6 +191,8 @@ describe('gauges', () => {
       address: '127.0.0.1',
       port: 1,
       phase: 'serving',
+      check: 'unchecked',
+      checkReason: '',
       listing: 'listed',
       weight: 1,
       tags: [],
@@ -225,6 +228,8 @@ describe('gauges', () => {
     expect(samples.get('gateway_registry_live')).toBe(0);
     expect(samples.get('gateway_open_connections{side="client"}')).toBe(3);
     expect(samples.get('gateway_log_lines_dropped_total')).toBe(4);
+    expect(samples.get('gateway_stalled_seconds_total')).toBe(1.5);
+    expect(samples.get('gateway_stall_longest_seconds')).toBe(0.25);
   });
 
   it('hold the process too, also when made more than once', async () => {

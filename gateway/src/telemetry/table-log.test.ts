@@ -26,7 +26,7 @@ const snapshot = (...instances: Instance[]): Snapshot => ({
   index: '1',
   instances,
   quarantined: [],
-  held: 0,
+  held: [],
 });
 
 describe('snapshotLines', () => {
