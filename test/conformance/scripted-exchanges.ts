@@ -41,7 +41,11 @@ export interface ExchangeScript {
   readonly waited?: (how: 'ready' | 'timeout', attempt: NextAttempt) => Step | undefined;
   /** By default an attempt on the next endpoint, if there is one. */
   readonly hedge?: (attempt: NextAttempt) => AttemptStep | undefined;
-  readonly responded?: (head: ResponseHead, attempt: NextAttempt) => Step | undefined;
+  readonly responded?: (
+    head: ResponseHead,
+    attempt: NextAttempt,
+    sent: 'head' | 'body' | undefined,
+  ) => Step | undefined;
   readonly failed?: (failure: AttemptFailure, attempt: NextAttempt) => Step | undefined;
 }
 
@@ -144,11 +148,11 @@ function scriptedExchange({ endpoints, timeouts, ...options }: ScriptOptions, en
       return next < endpoints.length ? attempt() : undefined;
     },
     interim: ({ fields }) => withoutConnectionFields(fields),
-    responded(response, of) {
+    responded(response, of, sent) {
       ended(of);
       const { status, reason, fields } = response;
       return (
-        script.responded?.(response, attempt) ?? {
+        script.responded?.(response, attempt, sent) ?? {
           kind: 'relay',
           status,
           reason,
