@@ -1,70 +1,12 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 
-import type { Instance, Snapshot } from '../discovery/instance.ts';
-import type { Endpoint, Lease, LeaseRequest } from './endpoint.ts';
-import { defaultUpstreamPolicy } from './upstream-policy.ts';
-import { createUpstream, type Upstream } from './upstream.ts';
-
-function instance(id: string, more: Partial<Instance> = {}): Instance {
-  return {
-    key: `c/n/${id}`,
-    cluster: 'c',
-    node: 'n',
-    id,
-    service: 'api',
-    address: '127.0.0.1',
-    port: 1000,
-    tags: [],
-    meta: {},
-    status: 'passing',
-    weight: 1,
-    createIndex: 1,
-    ...more,
-  };
-}
-
-function snapshot(...instances: Instance[]): Snapshot {
-  return { service: 'api', index: '1', instances, quarantined: [], held: [] };
-}
-
-const policy = {
-  ...defaultUpstreamPolicy,
-  ejection: { consecutiveFailures: 3, baseMs: 1000, maxMs: 8000, maxRatio: 0.5 },
-};
-
-function setUp(...instances: Instance[]) {
-  const clock = { nowMs: 0 };
-  const upstream = createUpstream('api', {
-    policy,
-    now: () => clock.nowMs,
-    random: () => 0,
-  });
-  upstream.update(snapshot(...instances));
-  return { upstream, clock };
-}
-
-const all = { tag: undefined, tried: [] };
-
-function acquire(upstream: Upstream, request: LeaseRequest = all): Lease | undefined {
-  const lease = upstream.acquire(request);
-  return typeof lease === 'string' ? undefined : lease;
-}
-
-function take(
-  upstream: Upstream,
-  request: { readonly tag: string | undefined; readonly tried: readonly Endpoint[] } = all,
-): string | undefined {
-  const lease = acquire(upstream, request);
-  lease?.release();
-  return lease?.endpoint.instance.id;
-}
-
-const takeMany = (upstream: Upstream, count: number) => Array.from({ length: count }, () => take(upstream));
+import { acquire, instance, policy, setUp, snapshot, take, takeMany } from './testing/samples.ts';
+import { createUpstream } from './upstream.ts';
 
 describe('createUpstream', () => {
   it('gives ten requests over two instances five each', () => {
-    const { upstream } = setUp(instance('a'), instance('b'));
+    const { upstream } = setUp([instance('a'), instance('b')]);
     const ids = takeMany(upstream, 10);
     expect(ids.filter((id) => id === 'a')).toHaveLength(5);
     expect(ids[0]).not.toBe(ids[1]);
@@ -72,7 +14,7 @@ describe('createUpstream', () => {
 
   it('keeps the turn when members come and go', () => {
     const [a, b, c] = [instance('a'), instance('b'), instance('c')];
-    const { upstream } = setUp(a, b, c);
+    const { upstream } = setUp([a, b, c]);
     expect(takeMany(upstream, 2)).toEqual(['a', 'b']);
     upstream.update(snapshot(a, b, instance('bb'), c));
     expect(take(upstream)).toBe('c');
@@ -84,7 +26,7 @@ describe('createUpstream', () => {
     const ids = ['a', 'b', 'c', 'd', 'e'];
     fc.assert(
       fc.property(fc.array(fc.subarray(ids, { minLength: 1 }), { minLength: 1, maxLength: 8 }), (lists) => {
-        const { upstream } = setUp();
+        const { upstream } = setUp([]);
         for (const list of lists) {
           upstream.update(snapshot(...list.map((id) => instance(id))));
           const counts = new Map<string | undefined, number>();
@@ -97,26 +39,26 @@ describe('createUpstream', () => {
   });
 
   it('gives weights their share', () => {
-    const { upstream } = setUp(instance('a', { weight: 3 }), instance('b', { weight: 1 }));
+    const { upstream } = setUp([instance('a', { weight: 3 }), instance('b', { weight: 1 })]);
     expect(takeMany(upstream, 40).filter((id) => id === 'a')).toHaveLength(30);
   });
 
   it('never picks critical, draining or vanished instances', () => {
-    const { upstream } = setUp(
+    const { upstream } = setUp([
       instance('a', { status: 'critical' }),
       instance('b', { status: 'draining' }),
       instance('c'),
-    );
+    ]);
     expect(new Set(takeMany(upstream, 6))).toEqual(new Set(['c']));
     upstream.update(snapshot(instance('a', { status: 'critical' })));
     expect(take(upstream)).toBeUndefined();
   });
 
   it('serves a tagged route only by instances with that tag', () => {
-    const { upstream } = setUp(
+    const { upstream } = setUp([
       instance('old', { tags: ['urlprefix-/v1'] }),
       instance('new', { tags: ['urlprefix-/v2'] }),
-    );
+    ]);
     expect(take(upstream, { tag: 'urlprefix-/v2', tried: [] })).toBe('new');
     expect(take(upstream, { tag: 'urlprefix-/v3', tried: [] })).toBeUndefined();
     upstream.update(snapshot(instance('newer', { tags: ['urlprefix-/v3'] })));
@@ -124,7 +66,7 @@ describe('createUpstream', () => {
   });
 
   it('keeps an endpoint and its counts across snapshots while id, address and port stay', () => {
-    const { upstream } = setUp(instance('a'));
+    const { upstream } = setUp([instance('a')]);
     const lease = acquire(upstream);
     upstream.update(snapshot(instance('a', { tags: ['new'] })));
     expect(upstream.endpoints).toHaveLength(1);
@@ -135,7 +77,7 @@ describe('createUpstream', () => {
   });
 
   it('makes a new endpoint of the same id on another port and drains the old one until it is idle', () => {
-    const { upstream } = setUp(instance('a', { port: 1000 }));
+    const { upstream } = setUp([instance('a', { port: 1000 })]);
     const lease = acquire(upstream);
     upstream.update(snapshot(instance('a', { port: 2000 })));
     expect(upstream.endpoints.map((e) => [e.instance.port, e.phase, e.inFlight])).toEqual([
@@ -147,7 +89,7 @@ describe('createUpstream', () => {
   });
 
   it('passes over what was tried, and over an ejected endpoint until its time is up', () => {
-    const { upstream, clock } = setUp(instance('a'), instance('b'));
+    const { upstream, clock } = setUp([instance('a'), instance('b')]);
     const lease = acquire(upstream);
     expect(lease?.endpoint.instance.id).toBe('a');
     lease?.report('connect_failed');
@@ -166,7 +108,7 @@ describe('createUpstream', () => {
   });
 
   it('tries the ejected when nobody else is left', () => {
-    const { upstream } = setUp(instance('a'));
+    const { upstream } = setUp([instance('a')]);
     const lease = acquire(upstream);
     lease?.report('connect_failed');
     lease?.release();
@@ -175,7 +117,7 @@ describe('createUpstream', () => {
   });
 
   it('ejects at most half of the endpoints at a time', () => {
-    const { upstream } = setUp(instance('a'), instance('b'), instance('c'), instance('d'));
+    const { upstream } = setUp([instance('a'), instance('b'), instance('c'), instance('d')]);
     for (let i = 0; i < 8; i += 1) {
       const lease = acquire(upstream);
       lease?.report('connect_failed');
@@ -185,7 +127,7 @@ describe('createUpstream', () => {
   });
 
   it('forgives an ejected endpoint that registers anew or passes its checks again', () => {
-    const { upstream } = setUp(instance('a'), instance('b'));
+    const { upstream } = setUp([instance('a'), instance('b')]);
     const lease = acquire(upstream);
     lease?.report('connect_failed');
     lease?.release();
