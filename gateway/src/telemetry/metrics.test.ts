@@ -139,6 +139,16 @@ describe('request metrics', () => {
     expect(samples.get('gateway_retries_total{service="api-service",reason="upstream_reset"}')).toBe(1);
   });
 
+  it('count a retry after an answer that was passed over under its status', async () => {
+    const { metrics } = world();
+    metrics.observe({
+      ...base,
+      attempts: [{ ...attempt('a', undefined), end: 'passed_over', status: 503 }, attempt('b', undefined)],
+    });
+    const samples = await scrape(metrics);
+    expect(samples.get('gateway_retries_total{service="api-service",reason="status_503"}')).toBe(1);
+  });
+
   it('do not grow with what clients invent', async () => {
     const { metrics } = world();
     for (let i = 0; i < 1000; i++)

@@ -1,5 +1,5 @@
 import type { ErrorCode } from '../exchange/errors.ts';
-import type { ExchangeRecord } from '../exchange/record.ts';
+import type { AttemptRecord, ExchangeRecord } from '../exchange/record.ts';
 
 /** OpenTelemetry's advice for `http.server.request.duration`, in seconds. */
 export const durationBuckets: readonly number[] = [
@@ -22,6 +22,9 @@ export interface MethodSeries {
   readonly classes: Map<number, Distribution>;
 }
 
+/** A code of the error table, or the status that was passed over. */
+export type RetryReason = ErrorCode | `status_${number}`;
+
 /** Counts of exchanges as plain numbers: nothing is formatted, hashed or allocated on the way of a request. */
 export interface RequestSeries {
   /** Counts an exchange that ended. */
@@ -33,8 +36,8 @@ export interface RequestSeries {
   methods(): Iterable<MethodSeries>;
   /** By service. */
   upstream(): ReadonlyMap<string, Distribution>;
-  /** By service and the failure that caused the retry. */
-  retries(): ReadonlyMap<string, ReadonlyMap<ErrorCode, number>>;
+  /** By service and what caused the retry: a failure, or an answer that was passed over. */
+  retries(): ReadonlyMap<string, ReadonlyMap<RetryReason, number>>;
   errors(): ReadonlyMap<ErrorCode, number>;
 }
 
@@ -58,7 +61,7 @@ const knownMethods = new Set([
 export function createRequestSeries(): RequestSeries {
   const routes = new Map<string, Map<string, Map<string, MethodSeries>>>();
   const upstream = new Map<string, Distribution>();
-  const retries = new Map<string, Map<ErrorCode, number>>();
+  const retries = new Map<string, Map<RetryReason, number>>();
   const errors = new Map<ErrorCode, number>();
   let size = 0;
 
@@ -86,7 +89,7 @@ export function createRequestSeries(): RequestSeries {
       if (upstreamMs !== undefined) observe(getOrAdd(upstream, service, newDistribution), upstreamMs / 1000);
       if (error !== undefined) add(errors, error);
       for (let i = 0; i < attempts.length - 1; i++) {
-        const reason = attempts[i]?.error;
+        const reason = retryReason(attempts[i]);
         if (reason !== undefined) add(getOrAdd(retries, service, newReasons), reason);
       }
     },
@@ -115,8 +118,14 @@ export function createRequestSeries(): RequestSeries {
   };
 }
 
+/** Why there was another attempt after this one; undefined when this one was only slower. */
+function retryReason(attempt: AttemptRecord | undefined): RetryReason | undefined {
+  if (attempt?.end === 'passed_over' && attempt.status !== undefined) return `status_${attempt.status}`;
+  return attempt?.error;
+}
+
 const newMap = <K, V>(): Map<K, V> => new Map<K, V>();
-const newReasons = (): Map<ErrorCode, number> => new Map<ErrorCode, number>();
+const newReasons = (): Map<RetryReason, number> => new Map<RetryReason, number>();
 const newDistribution = (): Distribution => ({ counts: durationBuckets.map(() => 0).concat(0), sum: 0 });
 
 function getOrAdd<K, V>(map: Map<K, V>, key: K, make: () => V): V {

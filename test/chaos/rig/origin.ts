@@ -49,8 +49,8 @@ const journal = openSync(journalFile, 'a');
 const dribbleMs = 1_000;
 const slowMs = 200;
 
-/** Whether the socket of a request stays up for longer than it needs: what hangs is let go when the mode ends. */
-const held = new Set<ServerResponse>();
+/** Requests that hang: they are answered when the mode ends. */
+const held = new Set<() => void>();
 
 async function serve(identity: Identity, request: IncomingMessage, response: ServerResponse): Promise<void> {
   const { service, instance } = identity;
@@ -63,10 +63,7 @@ async function serve(identity: Identity, request: IncomingMessage, response: Ser
     digest.update(chunk);
     bytes += chunk.length;
   }
-  if (mode === 'hang') {
-    held.add(response);
-    return;
-  }
+  if (mode === 'hang') await new Promise<void>((resolve) => held.add(resolve));
   if (mode === 'slow') await sleep(slowMs);
   if (workMs !== '0') await sleep(Number(workMs));
   const body = JSON.stringify({ id, service, instance, bytes, sha1: digest.digest('hex') });
@@ -156,7 +153,7 @@ async function obey(question: URLSearchParams): Promise<string> {
   const asked = question.get('mode');
   if (asked !== null) {
     mode = asked as Mode;
-    for (const response of held) response.destroy();
+    for (const release of held) release();
     held.clear();
   }
   return mode;
