@@ -60,6 +60,7 @@ export async function announce(announcement: Announcement): Promise<ServiceHandl
     client,
     define: (at) => serviceDefinition(facts, at),
     resolveAddress: address,
+    id: checked.id === undefined ? 'generated' : 'given',
     timing: registrarTiming(checked.ttlMs),
     clock: systemClock,
     report,

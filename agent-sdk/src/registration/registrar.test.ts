@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 
+import { healthRecord } from '../../../test/support/health-record.ts';
 import { RegistryError } from '../discovery/registry-client.ts';
 import type { RegistryClient, RegistryFailure, ServiceDefinition } from '../discovery/registry-client.ts';
 
@@ -46,10 +47,17 @@ function createManualClock(random = 0.5) {
   };
 }
 
+const answer = {
+  index: undefined,
+  knownLeader: undefined,
+  lastContactMs: undefined,
+  filteredByAcl: false,
+} as const;
+
 /** An agent in memory: fails or hangs on demand, and can forget everything. */
 function createFakeAgent(nowMs: () => number) {
   const services = new Map<string, ServiceDefinition>();
-  const maintenance = new Set<string>();
+  const maintenance = new Map<string, string>();
   const calls: string[] = [];
   const times: number[] = [];
   let trouble: RegistryFailure | 'hang' | undefined;
@@ -73,20 +81,20 @@ function createFakeAgent(nowMs: () => number) {
   const client: RegistryClient = {
     description: 'http://agent (default)',
     address: { kind: 'tcp', scheme: 'http', host: 'agent', port: 8500, pathPrefix: '' },
-    serviceHealth: () => Promise.reject(new Error('unused')),
+    serviceHealth: async (_name, { signal }) => {
+      await call('health', signal, () => undefined);
+      const body = [...maintenance].map(([id, reason]) =>
+        healthRecord(id, { checks: [{ CheckID: `_service_maintenance:${id}`, Notes: reason }] }),
+      );
+      return { ...answer, body };
+    },
     catalogServices: () => Promise.reject(new Error('unused')),
     agentServices: async ({ signal }) => {
       await call('services', signal, () => undefined);
       const body = Object.fromEntries(
         [...services].map(([id, s]) => [id, { ID: id, Service: s.Name, Address: s.Address, Port: s.Port }]),
       );
-      return {
-        body,
-        index: undefined,
-        knownLeader: undefined,
-        lastContactMs: undefined,
-        filteredByAcl: false,
-      };
+      return { ...answer, body };
     },
     registerService: (definition, signal) =>
       call('register', signal, () => services.set(definition.ID, definition)),
@@ -95,10 +103,11 @@ function createFakeAgent(nowMs: () => number) {
         known(id);
         services.delete(id);
       }),
-    setMaintenance: (id, { enable }, signal) =>
+    setMaintenance: (id, { enable, reason }, signal) =>
       call(`maintenance ${String(enable)}`, signal, () => {
         known(id);
-        maintenance.add(id);
+        if (enable) maintenance.set(id, reason);
+        else maintenance.delete(id);
       }),
     passCheck: (checkId, note, signal) =>
       call(`pass${note}`, signal, () => {
@@ -133,7 +142,10 @@ const facts = {
   httpCheck: undefined,
 };
 
-function setUp(address: () => Promise<string> = () => Promise.resolve('10.0.0.4')) {
+function setUp(
+  address: () => Promise<string> = () => Promise.resolve('10.0.0.4'),
+  id: 'given' | 'generated' = 'generated',
+) {
   const time = createManualClock();
   const agent = createFakeAgent(() => time.clock.nowMs());
   const events: ServiceEvent[] = [];
@@ -141,6 +153,7 @@ function setUp(address: () => Promise<string> = () => Promise.resolve('10.0.0.4'
     client: agent.client,
     define: (at) => serviceDefinition(facts, at),
     resolveAddress: address,
+    id,
     timing: registrarTiming(15_000),
     clock: time.clock,
     report: createReport('api', (event) => events.push(event)),
@@ -176,6 +189,21 @@ describe('registrar', () => {
       'api-neighbour',
       'web-here',
     ]);
+  });
+
+  it('ends the maintenance that a killed predecessor of the same id left, not that of an operator', async () => {
+    const own = setUp(undefined, 'given');
+    own.agent.maintenance.set('api-1', 'The service is stopping');
+    await own.registrar.start();
+    expect(own.agent.calls).toEqual(['services', 'register', 'pass', 'health', 'maintenance false']);
+    expect(own.agent.maintenance.size).toBe(0);
+    expect(own.kinds()).toEqual(['stale_instance_removed', 'registered']);
+    await own.time.advance(60_000);
+    expect(own.agent.calls.filter((name) => name === 'health')).toHaveLength(1);
+    const operators = setUp(undefined, 'given');
+    operators.agent.maintenance.set('api-1', 'disk is being replaced');
+    await operators.registrar.start();
+    expect(operators.agent.maintenance.size).toBe(1);
   });
 
   it('lets siblings on a shared port live once it is registered', async () => {

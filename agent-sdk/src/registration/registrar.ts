@@ -6,7 +6,8 @@ import type { RegistryClient, ServiceDefinition } from '../discovery/registry-cl
 import { bounded, sleep } from './clock.ts';
 import type { Clock } from './clock.ts';
 import type { Report } from './log.ts';
-import { heartbeatNote, staleInstanceIds, ttlCheckId } from './service-definition.ts';
+import { createPredecessors } from './predecessors.ts';
+import { heartbeatNote, stoppingReason, ttlCheckId } from './service-definition.ts';
 import { describeError } from './service-error.ts';
 
 /**
@@ -40,6 +41,8 @@ export interface RegistrarParts {
   readonly define: (address: string) => ServiceDefinition;
   /** Asked before each registration, so that a changed address is followed. Rejecting means: try again later. */
   readonly resolveAddress: () => Promise<string>;
+  /** `given`: a process before this one may have had the same id. */
+  readonly id: 'given' | 'generated';
   readonly timing: RegistrarTiming;
   readonly clock: Clock;
   readonly report: Report;
@@ -78,7 +81,6 @@ export function createRegistrar(parts: RegistrarParts): Registrar {
 
   let state: RegistrationState = { state: 'registering', lastError: undefined, address: undefined };
   let instanceId: string | undefined;
-  let cleanedAddress: string | undefined;
   let loop: Promise<void> = Promise.resolve();
   let settleFirst: (how: 'registered' | 'left') => void = () => undefined;
   const first = new Promise<'registered' | 'left'>((resolve) => {
@@ -101,44 +103,19 @@ export function createRegistrar(parts: RegistrarParts): Registrar {
       what,
     );
 
-  /** Only once per address: later, siblings that share our port (cluster workers) would be taken for corpses again and again. */
-  async function removeStale(definition: ServiceDefinition): Promise<void> {
-    if (cleanedAddress === definition.Address) {
-      return;
-    }
-    try {
-      const services = await call((signal) => client.agentServices({ signal }));
-      for (const id of staleInstanceIds(services.body, definition)) {
-        await call((signal) => client.deregisterService(id, signal));
-        report(
-          'info',
-          'stale_instance_removed',
-          `removed ${id}, left behind at ${definition.Address}:${definition.Port}`,
-        );
-      }
-    } catch (error) {
-      // Tidying is not worth staying out of the registry for; with Consul gone, the registration itself will say so.
-      if (
-        !(error instanceof RegistryError) ||
-        error.failure === 'unreachable' ||
-        error.failure === 'timeout'
-      ) {
-        throw error;
-      }
-    }
-    cleanedAddress = definition.Address;
-  }
+  const predecessors = createPredecessors({ client, call, report, id: parts.id });
 
   async function register(): Promise<void> {
     const address = await call(resolveAddress);
     const definition = define(address);
-    await removeStale(definition);
+    await predecessors.removeStale(definition);
     if (isLeaving()) {
       return;
     }
     instanceId = definition.ID;
     await call((signal) => client.registerService(definition, signal));
     await call((signal) => client.passCheck(ttlCheckId(definition.ID), heartbeatNote, signal));
+    await predecessors.endMaintenance(definition);
     const before = state;
     state = { state: 'registered', lastError: undefined, address };
     outage = undefined;
@@ -224,7 +201,7 @@ export function createRegistrar(parts: RegistrarParts): Registrar {
     }
     try {
       await callWhileLeaving((signal) =>
-        client.setMaintenance(id, { enable: true, reason: 'The service is stopping' }, signal),
+        client.setMaintenance(id, { enable: true, reason: stoppingReason }, signal),
       );
       return 'announced';
     } catch (error) {

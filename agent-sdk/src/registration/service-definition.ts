@@ -107,6 +107,28 @@ export function staleInstanceIds(agentServices: unknown, own: ServiceDefinition)
   );
 }
 
+/** Why an instance is put into maintenance by this SDK; tells ours from that of an operator, which is left alone. */
+export const stoppingReason = 'The service is stopping';
+
+/**
+ * Whether a predecessor of the same id was killed between going into maintenance and leaving the registry. Consul keeps the
+ * maintenance when the id is registered again, and the successor would never get a request. The body is what
+ * `/v1/health/service/:name` answered, and is not believed further than its form.
+ */
+export function isLeftStopping(serviceHealth: unknown, id: string): boolean {
+  const rows: readonly unknown[] = Array.isArray(serviceHealth) ? serviceHealth : [];
+  return rows.some((row) => {
+    const checks: unknown = isRecord(row) ? row['Checks'] : undefined;
+    const list: readonly unknown[] = Array.isArray(checks) ? checks : [];
+    return list.some(
+      (check) =>
+        isRecord(check) &&
+        check['CheckID'] === `_service_maintenance:${id}` &&
+        check['Notes'] === stoppingReason,
+    );
+  });
+}
+
 function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
