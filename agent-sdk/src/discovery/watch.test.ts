@@ -344,12 +344,30 @@ describe('watchService in doubt', () => {
       return read.number === 2 ? { failure: 'unreachable' } : blocked([], '2', read);
     });
     expect(await tell(world)).toEqual(['0s [a b]', '0s stale unreachable 1', '0s [a b] 2 held', '30s []']);
-    expect(world.reads.slice(2, 6).map(({ index, waitMs }) => [index, waitMs])).toEqual([
+    const held = world.reads.slice(2).filter(({ atMs }) => atMs < 30_000);
+    expect(held.slice(0, 5).map(({ index, waitMs }) => [index, waitMs])).toEqual([
       ['0', 60_000],
-      ['2', 30_000],
+      ['2', 2_000],
+      ['0', 2_000],
+      ['2', 2_000],
+      ['0', 2_000],
+    ]);
+    expect(held.length).toBeLessThan(35);
+    const after = world.reads.filter(({ atMs }) => atMs > 31_000);
+    expect(after.slice(0, 2).map(({ index, waitMs }) => [index, waitMs])).toEqual([
       ['2', 60_000],
       ['2', 60_000],
     ]);
+  });
+
+  it('asks afresh while it holds, because what comes back need not move the index', async () => {
+    const world = simulation(100_000, (read) => {
+      if (read.number === 1) return { ids: ['a', 'b'], index: '50' };
+      if (read.number === 2) return { ids: [], index: '50', afterMs: 1000, filteredByAcl: true };
+      // The token is right again: every fresh read tells, but nothing wakes a read that blocks on the index.
+      return blocked(read.index === '0' ? ['a', 'b'] : [], '50', read);
+    });
+    expect((await tell(world)).slice(0, 3)).toEqual(['0s [a b]', '1s [a b] 2 held', '3s [a b]']);
   });
 
   it.each<[string, Scripted]>([

@@ -145,6 +145,12 @@ function watch<T, Item>(
   };
 }
 
+/**
+ * While something is held, the registry is asked afresh this often: what took rows away without a change of the index (an ACL, a lost
+ * leader) gives them back in the same way, and no blocking read would tell.
+ */
+const recheckMs = 2_000;
+
 /** The loop of Consul's blocking queries, with what it has to be careful about. Reads only when it is asked for the next event. */
 async function* follow<T, Item>(
   source: Source<T, Item>,
@@ -167,10 +173,11 @@ async function* follow<T, Item>(
 
   while (!ended()) {
     const startedMs = now();
-    // When a hold runs out, a fresh read decides; until then nothing may block for longer than it lasts.
+    // When a hold runs out, a fresh read decides; until then nothing may block for long.
     const holdLeftMs = hold === undefined ? Infinity : hold.untilMs - startedMs;
     const asked = holdLeftMs <= 0 ? '0' : index;
-    const blockMs = Math.ceil(Math.min(waitMs, Math.max(1, holdLeftMs)));
+    const longestMs = hold === undefined ? waitMs : Math.min(waitMs, recheckMs);
+    const blockMs = Math.ceil(Math.min(longestMs, Math.max(1, holdLeftMs)));
     const result = await attempt(source, { signal, index: asked, waitMs: blockMs }, believedIndex);
     if (ended()) return;
 
@@ -198,7 +205,6 @@ async function* follow<T, Item>(
     const changed = believed === undefined || !source.same(believed, belief.value);
     const recovered = confirmed === 'no';
     if (failures > 0) options.bell?.ring();
-    index = step.next;
     believedIndex = answer.index ?? '0';
     hold = belief.hold;
     failures = 0;
@@ -206,6 +212,7 @@ async function* follow<T, Item>(
     filtered = answer.filteredByAcl;
     const elapsedMs = now() - startedMs;
     const idle = asked !== '0' && elapsedMs >= blockMs * 0.9;
+    index = hold !== undefined && idle ? '0' : step.next;
     const followable = step.kind !== 'none';
     const records = source.records(value);
     const pauseMs = pace.after(

@@ -1,4 +1,4 @@
-import type { HoldReason, Instance } from '@roundhouse/agent-sdk/discovery';
+import type { HoldReason, Instance, RegistryFailure } from '@roundhouse/agent-sdk/discovery';
 
 import type { RegistryChange } from './registry.ts';
 import { routeName } from '../routing/route.ts';
@@ -32,7 +32,8 @@ function names(instances: readonly Instance[]): string {
  * a service's own when the catalog is fine.
  */
 export function createChangeLog(log: Log, tableLog: TableLog): (change: RegistryChange) => void {
-  const stale = new Set<string>();
+  /** What is stale, and the failures that it has met since. */
+  const stale = new Map<string, Set<RegistryFailure>>();
   return (change) => {
     switch (change.kind) {
       case 'instances':
@@ -78,10 +79,11 @@ export function createChangeLog(log: Log, tableLog: TableLog): (change: Registry
         );
         break;
       case 'stale': {
-        const news = !stale.has(change.of);
-        stale.add(change.of);
+        const told = stale.get(change.of) ?? new Set();
+        const isNews = !told.has(change.failure);
+        stale.set(change.of, told.add(change.failure));
         const concernsAll = change.of !== 'catalog' && stale.has('catalog');
-        if (!concernsAll && (news || change.attempt % remindEvery === 0)) {
+        if (!concernsAll && (isNews || change.attempt % remindEvery === 0)) {
           // Consul's other failures pass by themselves; a token that is not allowed to read needs a person.
           const level = change.failure === 'forbidden' ? 'error' : 'warn';
           log[level](`${change.message} Serving the last known instances.`, {
