@@ -227,6 +227,7 @@ async function announce(options: GatewayOptions, { port }: BoundAddress): Promis
       version,
       consul,
       signals: 'ignore',
+      gateways: 'off',
       propagationMs: 0,
       log: ({ level, message }) => {
         log[level](message);
