@@ -158,7 +158,7 @@ async function lieInQuietTimes(world: World, lie: () => void): Promise<void> {
     expect(world.consul.stats().blockedQueries).toBe(watches);
   });
   lie();
-  const { port } = world.origins[0]!;
+  const { port } = world.origins[0];
   await register(world.consulUrl, 'api-service', 'w', port);
   await eventually(() => {
     expect(idsOf(world)).toContain('w');
@@ -413,7 +413,7 @@ describe('C6, C7: Consul answers, and lies', () => {
   it('C6: a Consul that comes back empty loses only what is dead', async () => {
     const world = await startWorld();
     await nothingFails(world, async () => {
-      await world.origins[2]!.close();
+      await world.origins[2].close();
       world.consul.reset();
       await eventually(() => {
         expect(idsOf(world)).toEqual(['a', 'b']);
@@ -636,7 +636,7 @@ describe('C11–C13: much at once', () => {
   it('C13: a herd that registers again after Consul lost everything is taken in without a gap', async () => {
     const world = await startWorld();
     const herd = 100;
-    const { port } = world.origins[0]!;
+    const { port } = world.origins[0];
     const enlist = (): Promise<unknown> =>
       Promise.all(
         Array.from({ length: herd }, (_, number) =>
@@ -678,7 +678,7 @@ describe('the blast-radius guard', () => {
     await nothingFails(world, async (load) => {
       await loseAll(world);
       await load.more(50);
-      await world.origins[1]!.close();
+      await world.origins[1].close();
       await eventually(() => {
         expect(idsOf(world)).toEqual(['a', 'c', 'w']);
       }, 10_000);
@@ -744,7 +744,7 @@ describe('what a registration may say', () => {
   it('follows settings in the meta of the newest registration while it serves', async () => {
     const world = await startWorld();
     await nothingFails(world, async () => {
-      await register(world.consulUrl, 'api-service', 'd', world.origins[0]!.port, {
+      await register(world.consulUrl, 'api-service', 'd', world.origins[0].port, {
         Meta: { balance: 'least-requests', 'slow-start-ms': 'soon' },
       });
       await eventually(() => {

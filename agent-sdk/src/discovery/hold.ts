@@ -18,8 +18,8 @@ export interface Hold<Item> {
 /** How a kind of value comes apart into items that can be missing, and together again. */
 export interface Holdable<T, Item> {
   items(value: T): readonly Item[];
-  /** Names by which an item is recognised when it comes back; one is enough. */
-  names(item: Item): readonly string[];
+  /** Whether an answer lists an item: by any of the names by which it is recognised. */
+  finder(answer: T): (item: Item) => boolean;
   /** `counts`: its loss is a measure of trouble. `rides`: it is only kept along with the others. */
   role(item: Item): 'counts' | 'rides';
   /** The answer with the held items added. Called with at least one. */
@@ -56,8 +56,8 @@ export function weighAnswer<T, Item>(kind: Holdable<T, Item>, facts: HoldFacts<T
   const { answer, believed, hold, nowMs } = facts;
   const ordinary = facts.suspicion === 'none' && facts.maxRemovedRatio >= 1;
   if (hold === undefined && (ordinary || believed === undefined)) return { value: answer, hold: undefined };
-  const listed = new Set(kind.items(answer).flatMap((item) => kind.names(item)));
-  const isMissing = (item: Item): boolean => !kind.names(item).some((name) => listed.has(name));
+  const isListed = kind.finder(answer);
+  const isMissing = (item: Item): boolean => !isListed(item);
   const next = nextHold(kind, facts, isMissing);
   if (next === undefined || next.items.length === 0 || next.untilMs <= nowMs) {
     return { value: answer, hold: undefined };
@@ -119,7 +119,16 @@ function countIn<Item>(items: readonly Item[], all: readonly Item[]): number {
 /** Instances are known by key or by where they listen; those that could serve count. */
 export const holdableSnapshot: Holdable<Snapshot, Instance> = {
   items: (snapshot) => snapshot.instances,
-  names: (instance) => [`key ${instance.key}`, `at ${instance.address} ${instance.port}`],
+  finder: ({ instances }) => {
+    const keys = new Set(instances.map(({ key }) => key));
+    // Only what has lost its key is looked for by its place: in a large service the texts would cost more than all the rest.
+    let places: ReadonlySet<string> | undefined;
+    return (instance) => {
+      if (keys.has(instance.key)) return true;
+      places ??= new Set(instances.map(placeOf));
+      return places.has(placeOf(instance));
+    };
+  },
   role: ({ status }) => (status === 'passing' || status === 'warning' ? 'counts' : 'rides'),
   merge: (answer, held, heldBecause) => ({
     ...answer,
@@ -128,6 +137,10 @@ export const holdableSnapshot: Holdable<Snapshot, Instance> = {
     heldBecause,
   }),
 };
+
+function placeOf({ address, port }: Instance): string {
+  return `${address} ${port}`;
+}
 
 /** A service name of the catalog (`tag` undefined), or one of its tags. */
 export interface CatalogItem {
@@ -142,7 +155,11 @@ export const holdableCatalog: Holdable<Catalog, CatalogItem> = {
       { service, tag: undefined },
       ...tags.map((tag) => ({ service, tag })),
     ]),
-  names: ({ service, tag }) => [tag === undefined ? service : `${service}\0${tag}`],
+  finder: ({ services }) => {
+    const tags = new Map(Object.entries(services).map(([name, own]) => [name, new Set(own)]));
+    return ({ service, tag }) =>
+      tag === undefined ? tags.has(service) : tags.get(service)?.has(tag) === true;
+  },
   role: ({ service, tag }) => (tag === undefined && service !== 'consul' ? 'counts' : 'rides'),
   merge: (answer, held) => {
     const services = new Map(Object.entries(answer.services));

@@ -1,4 +1,5 @@
 import { setMaxListeners } from 'node:events';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 
 import { backoffMs, defaultBackoff, forbiddenBackoff } from './backoff.ts';
 import { stepIndex } from './consul-index.ts';
@@ -246,6 +247,9 @@ function answerPace(facts: AnswerFacts, elapsedMs: number): AnswerPace {
   return recovered && followable ? { kind: 'recovered' } : { kind: 'early', elapsedMs };
 }
 
+/** Records of an answer that is dealt with in several turns of the event loop. */
+const largeAnswer = 500;
+
 type Attempt<T> = { readonly answer: ReadAnswer; readonly value: T } | { readonly error: RegistryError };
 
 async function attempt<T, Item>(
@@ -258,7 +262,12 @@ async function attempt<T, Item>(
     if (isOutdated(answer, believedIndex)) {
       return { error: new RegistryError('unavailable', outdatedMessage(answer)) };
     }
-    return { answer, value: source.decode(answer) };
+    // Reading, decoding and weighing thousands of records take milliseconds each: others may have their turn between.
+    const isLarge = Array.isArray(answer.body) && answer.body.length > largeAnswer;
+    if (isLarge) await nextTurn();
+    const value = source.decode(answer);
+    if (isLarge) await nextTurn();
+    return { answer, value };
   } catch (error) {
     if (error instanceof RegistryError) return { error };
     // An abort, which the caller sees by its signal; or a mistake of ours, which must not end the watch either.
