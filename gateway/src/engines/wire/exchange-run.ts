@@ -18,6 +18,7 @@ import { ask, type Question } from './question.ts';
 import { startRelay } from './relay.ts';
 import type { ParsedRequest } from './request-head.ts';
 import type { ParsedResponse } from './response-head.ts';
+import { Skipping } from './skipping.ts';
 import type { Stage } from './stage.ts';
 import { startTunnel, Tunnel } from './tunnel.ts';
 import { Upload } from './upload.ts';
@@ -50,8 +51,7 @@ export class ExchangeRun {
   #answerBytes = 0;
   /** Whether the client has got its 100. */
   #continued: 'no' | 'yes' = 'no';
-  /** `answered`: the rest of a body is read over before the next request. */
-  #phase: 'running' | 'answered' | 'over' = 'running';
+  #phase: 'running' | 'over' = 'running';
 
   constructor(client: ClientConnection, request: ParsedRequest, context: EngineContext) {
     this.client = client;
@@ -117,9 +117,6 @@ export class ExchangeRun {
 
   /** Bytes of the client that follow the head; as {@link Stage.clientBytes}. */
   clientBytes(bytes: Buffer, from: number, to: number): number {
-    if (this.#phase === 'answered' && this.upload !== undefined) {
-      return this.#skip(this.upload, bytes, [from, to]);
-    }
     return this.#stage?.clientBytes(bytes, from, to) ?? from;
   }
 
@@ -128,13 +125,11 @@ export class ExchangeRun {
   }
 
   clientEnded(): void {
-    if (this.#phase === 'answered') this.client.destroy('plain');
-    else this.#stage?.clientEnded();
+    this.#stage?.clientEnded();
   }
 
   clientTimedOut(): void {
-    if (this.#phase === 'answered') this.client.destroy('plain');
-    else this.#stage?.clientTimedOut();
+    this.#stage?.clientTimedOut();
   }
 
   /** The client connection is gone. */
@@ -331,27 +326,15 @@ export class ExchangeRun {
   #answer(step: AnswerStep): void {
     this.#abandon();
     this.#stage = undefined;
-    const { bytes, then } = writeOwnAnswer(this, step);
+    const { bytes, connection, rest } = writeOwnAnswer(this, step);
     this.#answerBytes = bytes;
-    if (then !== 'skip') {
-      this.complete(then);
+    if (rest === undefined) {
+      this.complete(connection);
       return;
     }
     this.#end('complete');
-    this.#phase = 'answered';
-    this.context.wheel.arm(this.client.timeout, this.context.limits.requestHeadMs);
+    this.#stage = new Skipping(this, rest);
     this.client.feed();
-  }
-
-  /** Reads over the rest of a body that nobody wants; then the next request may come (R35). */
-  #skip(upload: Upload, bytes: Buffer, [from, to]: readonly [number, number]): number {
-    const end = upload.skip(bytes, from, to);
-    if (upload.state === 'done') {
-      this.#phase = 'over';
-      this.context.wheel.disarm(this.client.timeout);
-      this.client.exchangeOver('keep');
-    }
-    return end;
   }
 
   #end(kind: ExchangeEnd['kind']): void {

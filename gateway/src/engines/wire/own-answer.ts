@@ -2,6 +2,7 @@ import type { AnswerStep } from '../../exchange/seam.ts';
 import type { ExchangeRun } from './exchange-run.ts';
 import { isFieldText } from './grammar.ts';
 import { answerText } from './message-text.ts';
+import type { Upload } from './upload.ts';
 
 /** A rest of a body up to this size is worth waiting for, to keep the connection. */
 const shortRestBytes = 16_384;
@@ -10,8 +11,9 @@ const shortRestBytes = 16_384;
 export interface OwnAnswer {
   /** Body bytes of it. */
   readonly bytes: number;
-  /** `skip`: the rest of the request's body is read over, then the connection goes on. */
-  readonly then: 'keep' | 'close' | 'skip';
+  /** `keep` once the rest of the body has been read over, where there is one. */
+  readonly connection: 'keep' | 'close';
+  readonly rest: Upload | undefined;
 }
 
 /** Writes an answer of the gateway's own. One whose fields would break out of their lines is a mistake of ours, and never written. */
@@ -27,7 +29,8 @@ export function writeOwnAnswer(run: ExchangeRun, given: AnswerStep): OwnAnswer {
   client.socket.write(answerText(step, request.method, { date, connection }), 'latin1');
   return {
     bytes: request.method === 'HEAD' ? 0 : Buffer.byteLength(step.body),
-    then: connection === 'keep' && upload !== undefined ? 'skip' : connection,
+    connection,
+    rest: connection === 'keep' ? upload : undefined,
   };
 }
 
