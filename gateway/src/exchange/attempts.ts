@@ -46,6 +46,7 @@ export class Attempts {
   records: readonly AttemptRecord[] = nothing;
   #one: Underway | undefined;
   #two: Underway | undefined;
+  /** Endpoints of those that ended without being the answer, after which another may come. */
   #ended: readonly Endpoint[] = nobody;
 
   start(underway: Underway): AttemptStep {
@@ -85,7 +86,7 @@ export class Attempts {
     const { endpoint } = lease;
     lease.release();
     plan.budget?.finished();
-    this.#ended = [...this.#ended, endpoint];
+    if (end !== 'answered') this.#ended = [...this.#ended, endpoint];
     const record: AttemptRecord = {
       instance: endpoint.instance.id,
       kind: plan.kind,

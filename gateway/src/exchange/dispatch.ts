@@ -29,6 +29,8 @@ export type StepOrCode = Step | ErrorCode;
 
 const firstPlan: Plan = { kind: 'first', connection: 'any', budget: undefined, otherwise: 'queue_timeout' };
 
+const nobody: LeaseRequest['tried'] = [];
+
 /**
  * Gets an exchange its attempts: the first lease, a place in the queue, another instance after a failure, a second one beside a slow
  * one. Everything that may be held (leases, a place in a queue, a retry of the budget) is held here, and let go by `drop`.
@@ -52,7 +54,7 @@ export class Dispatch {
   /** The first attempt, or the wait for it. */
   first(nowMs: number): StepOrCode {
     const { affinity } = this.#of;
-    const step = this.#lease(firstPlan, { tried: [], affinity }, nowMs);
+    const step = this.#lease(firstPlan, { tried: nobody, affinity }, nowMs);
     if (typeof step !== 'string') return step;
     return step === 'none' ? 'no_endpoint' : 'overloaded';
   }
@@ -181,7 +183,7 @@ export class Dispatch {
   #leaseAfterPause(plan: Plan, nowMs: number): Step | LeaseRefusal {
     const { affinity } = this.#of;
     const step = this.#lease(plan, { tried: this.attempts.tried, affinity }, nowMs);
-    return step === 'none' ? this.#lease(plan, { tried: [], affinity }, nowMs) : step;
+    return step === 'none' ? this.#lease(plan, { tried: nobody, affinity }, nowMs) : step;
   }
 
   /** An endpoint that has not been tried; or `orElse` again. Nobody waits for it. */

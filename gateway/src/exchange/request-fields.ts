@@ -1,6 +1,6 @@
 import { withoutCookie } from './cookies.ts';
 import type { Deadline } from './deadline.ts';
-import { fieldKind } from './field-kinds.ts';
+import type { FieldKind } from './field-kinds.ts';
 import type { RequestFacts } from './request-rules.ts';
 import type { ClientFacts, FieldLines, RequestHead } from './seam.ts';
 
@@ -31,8 +31,9 @@ export function requestFields(
   const lines: string[] = ['Host', facts.authority];
   const { fields } = head;
   for (let i = 0; i + 1 < fields.length; i += 2) {
+    const kind = facts.kinds[i >> 1];
+    if (kind !== 'end-to-end' && !crosses(kind, options, head)) continue;
     const name = fields[i] ?? '';
-    if (!crosses(name, options, head)) continue;
     if (facts.nominated.length > 0 && facts.nominated.includes(name.toLowerCase())) continue;
     const value = fields[i + 1] ?? '';
     if (options.ownCookie !== undefined && name.toLowerCase() === 'cookie')
@@ -53,11 +54,11 @@ function pushCookie(lines: string[], name: string, value: string | undefined): v
 }
 
 function crosses(
-  name: string,
+  kind: FieldKind | undefined,
   { peer, grpcTimeout }: RequestFieldOptions,
   { method, version }: RequestHead,
 ): boolean {
-  switch (fieldKind(name)) {
+  switch (kind) {
     case 'end-to-end':
     case 'singleton':
     case 'accept':

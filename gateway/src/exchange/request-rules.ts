@@ -1,6 +1,6 @@
 import { parseRequestTarget } from '../routing/request-target.ts';
 import type { ErrorCode } from './errors.ts';
-import { fieldKind, isProtectedFromConnection, listMembers } from './field-kinds.ts';
+import { fieldKind, isProtectedFromConnection, listMembers, type FieldKind } from './field-kinds.ts';
 import type { FieldLines, RequestHead } from './seam.ts';
 
 /** What the rules made of a request head that may be passed on. */
@@ -25,6 +25,8 @@ export interface RequestFacts {
   /** `X-Request-Timeout` and `grpc-timeout` as they came. */
   readonly requestTimeout: string | undefined;
   readonly grpcTimeout: string | undefined;
+  /** What each header line is, in their order; looked up once. */
+  readonly kinds: readonly FieldKind[];
 }
 
 /** `refused`: answered with this error. `options`: an OPTIONS that ends here (`*`, or Max-Forwards used up). */
@@ -49,6 +51,7 @@ interface Gathered {
   requestId: string | undefined;
   requestTimeout: string | undefined;
   grpcTimeout: string | undefined;
+  readonly kinds: FieldKind[];
   singletons: string[] | undefined;
   duplicate: 'none' | 'singleton';
 }
@@ -102,6 +105,7 @@ export function judgeRequest(head: RequestHead): RequestVerdict {
       requestId: gathered.requestId,
       requestTimeout: gathered.requestTimeout,
       grpcTimeout: gathered.grpcTimeout,
+      kinds: gathered.kinds,
     },
   };
 }
@@ -172,12 +176,14 @@ function gather(fields: FieldLines): Gathered {
     requestId: undefined,
     requestTimeout: undefined,
     grpcTimeout: undefined,
+    kinds: [],
     singletons: undefined,
     duplicate: 'none',
   };
   for (let i = 0; i + 1 < fields.length; i += 2) {
     const name = fields[i] ?? '';
     const kind = fieldKind(name);
+    all.kinds.push(kind);
     if (kind !== 'end-to-end' && kind !== 'hop-by-hop' && kind !== 'framing')
       note(all, kind, name, fields[i + 1] ?? '');
   }
