@@ -4,7 +4,6 @@
  */
 import { setImmediate } from 'node:timers/promises';
 
-import { createUpstream, defaultUpstreamPolicy } from '@roundhouse/agent-sdk/balancing';
 import type { Catalog, Instance, Snapshot, WatchEvent } from '@roundhouse/agent-sdk/discovery';
 
 import { defaults } from '../../gateway/src/config/defaults.ts';
@@ -12,61 +11,17 @@ import { createAddressPolicy } from '../../gateway/src/registry/address-policy.t
 import { createRegistry } from '../../gateway/src/registry/registry.ts';
 import { createRouteTable } from '../../gateway/src/routing/route-table.ts';
 import { readArguments, type BenchArguments } from './arguments.ts';
+import { figure, time, type Figure } from './figures.ts';
 import { boundLifetime, endProgress, showProgress } from './lifetime.ts';
 import { describeMachine, machineLine } from './machine.ts';
 import { publish } from './output.ts';
 import { createPushed } from './pushed.ts';
 import { instance, prefixOf, route, snapshot } from './sample-registry.ts';
-import { median, percentile } from './statistics.ts';
+import { upstreamFigures } from './upstream-figures.ts';
 
 const limitMs = 3 * 60_000;
 const routeCount = 5_000;
 const instanceCount = 10_000;
-
-/** A figure: median and the slowest twentieth of many repetitions. */
-interface Figure {
-  readonly what: string;
-  readonly unit: 'ms' | 'µs' | 'ns';
-  readonly median: number;
-  readonly p95: number;
-  readonly repetitions: number;
-}
-
-const unitsPerMs = { ms: 1, µs: 1_000, ns: 1_000_000 } as const;
-
-interface Repeat {
-  readonly repetitions: number;
-  /** How often each repetition does it; the figure is for one. */
-  readonly calls: number;
-}
-
-/** Repeats something, with a tenth more before to warm up. */
-function time(
-  what: string,
-  unit: Figure['unit'],
-  { repetitions, calls }: Repeat,
-  act: (k: number) => void,
-): Figure {
-  showProgress(what);
-  const samples: number[] = [];
-  for (let repetition = -Math.ceil(repetitions / 10); repetition < repetitions; repetition += 1) {
-    const startedMs = performance.now();
-    for (let call = 0; call < calls; call += 1) act(call);
-    const eachMs = (performance.now() - startedMs) / calls;
-    if (repetition >= 0) samples.push(eachMs * unitsPerMs[unit]);
-  }
-  return figure(what, unit, samples);
-}
-
-function figure(what: string, unit: Figure['unit'], samples: readonly number[]): Figure {
-  return { what, unit, median: median(samples), p95: percentile(samples, 0.95), repetitions: samples.length };
-}
-
-const upstreamOptions = {
-  policy: defaultUpstreamPolicy,
-  now: () => performance.now(),
-  random: Math.random,
-};
 
 function tableFigures(scale: number): readonly Figure[] {
   const routes = Array.from({ length: routeCount }, (_, k) => route(k));
@@ -82,37 +37,6 @@ function tableFigures(scale: number): readonly Figure[] {
     time('match a path', 'µs', { repetitions: 20 * scale, calls: 10_000 }, (k) => {
       const one = asked[k];
       if (one !== undefined) table.match(one.host, one.path);
-    }),
-  ];
-}
-
-function upstreamFigures(scale: number): readonly Figure[] {
-  const many = Array.from({ length: instanceCount }, (_, k) => instance('many', k, [], 1));
-  const upstream = createUpstream('many', upstreamOptions);
-  const lists = [snapshot('many', many), snapshot('many', many.slice(1))];
-  const two = createUpstream('two', upstreamOptions);
-  two.update(snapshot('two', many.slice(0, 2)));
-  const all = { tag: undefined, tried: [] };
-  const lease = (from: typeof two): void => {
-    const taken = from.acquire(all);
-    if (typeof taken === 'string') throw new Error(`no lease: ${taken}`);
-    taken.report('success');
-    taken.release();
-  };
-  upstream.update(lists[0] ?? snapshot('many', many));
-  lease(upstream);
-  let turn = 0;
-  return [
-    time('update one upstream of 10,000 instances', 'ms', { repetitions: 30 * scale, calls: 1 }, () => {
-      turn += 1;
-      const next = lists[turn % 2];
-      if (next !== undefined) upstream.update(next);
-    }),
-    time('lease and release, of 10,000 instances', 'ns', { repetitions: 20 * scale, calls: 100_000 }, () => {
-      lease(upstream);
-    }),
-    time('lease and release, of 2 instances', 'ns', { repetitions: 20 * scale, calls: 100_000 }, () => {
-      lease(two);
     }),
   ];
 }

@@ -1,4 +1,4 @@
-import { createRing, mix, pointAt, type Ring } from './ring.ts';
+import { createRing, emptyRing, mix, pointAt } from './ring.ts';
 import { Slots } from './slots.ts';
 import type { Member, Strategy } from './strategy.ts';
 
@@ -17,7 +17,7 @@ export function createConsistentHash(random: () => number): Strategy {
 class ConsistentHash implements Strategy {
   readonly #random: () => number;
   #members: readonly Member[] = [];
-  #ring: Ring = createRing([]);
+  #ring = emptyRing;
   #slots = new Slots(new Int32Array(0), 0);
   /** Requests in flight of each member, as counted in `#load`. */
   #loads = new Float64Array(0);
@@ -31,7 +31,7 @@ class ConsistentHash implements Strategy {
 
   replace(members: readonly Member[]): void {
     this.#members = members;
-    this.#ring = createRing(members);
+    this.#ring = createRing(members, this.#ring);
     this.#slots = new Slots(this.#ring.places, members.length);
     this.#loads = Float64Array.from(members, (member) => member.inFlight);
     this.#load = this.#loads.reduce((sum, load) => sum + load, 0);

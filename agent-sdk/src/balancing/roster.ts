@@ -50,10 +50,13 @@ export class Roster {
     const touched = new Set<EndpointState>();
     const moved = new Set<EndpointState>();
     const renewed: EndpointState[] = [];
+    let at = 0;
     for (const instance of instances) {
       // Both lists are sorted by key, so that they mostly run in step.
-      const beside = before[listed.length];
+      if (before[at]?.key !== instance.key && before[at + 1]?.key === instance.key) at += 1;
+      const beside = before[at];
       const known = beside?.key === instance.key ? beside : this.#byKey.get(instance.key);
+      if (known === beside) at += 1;
       if (known?.round === this.#round) continue;
       const endpoint =
         known !== undefined && isAtSameAddress(known.instance, instance)
