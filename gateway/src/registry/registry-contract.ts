@@ -5,9 +5,10 @@ import type { GatewayConfig, ServiceSettings } from '../config/gateway-config.ts
 import type { Destination } from '../exchange/destination.ts';
 import type { RejectedClaim } from '../routing/ownership.ts';
 import type { RouteTable } from '../routing/route-table.ts';
-import type { AddressPolicy, AddressSource } from './address-policy.ts';
+import type { AddressPolicy } from './address-policy.ts';
 import type { HeldInstance } from './held-instances.ts';
 import type { Probe } from './held-prober.ts';
+import type { HostFacts } from './host-facts.ts';
 import type { InvalidSetting } from './meta-settings.ts';
 import type { RegistryChange } from './registry-change.ts';
 import type { SavedTable } from './saved-table-format.ts';
@@ -77,7 +78,7 @@ export interface Registry {
   /** Judges every address afresh from now on; for when listeners have been bound. */
   setAddresses(policy: AddressPolicy): void;
   /** Who says that instances are at a host name, and on which ports; for judging what it resolves to. */
-  hostFacts(hostname: string): { readonly source: AddressSource; readonly ports: readonly number[] };
+  hostFacts(hostname: string): HostFacts;
   /**
    * Serves what was saved, marked stale, for all services that have had no answer yet, until the registry answers. Call it while
    * {@link Registry.run} is running.

@@ -1,10 +1,12 @@
 import type { Catalog, Instance, Snapshot, WatchEvent } from '@roundhouse/agent-sdk/discovery';
-import { afterEach, describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it, vi } from 'vitest';
 
+import { eventually } from '../../../test/support/eventually.ts';
 import { defaults } from '../config/defaults.ts';
 import type { RouteConfig, ServiceConfig } from '../config/gateway-config.ts';
 import { createAddressPolicy } from './address-policy.ts';
 import { createRegistry, type Registry, type RegistryChange, type RegistryOptions } from './registry.ts';
+import type { SavedTable } from './saved-table-format.ts';
 
 /** An async iterable that a test pushes into; ends with its signal. */
 function channel<T>(signal: AbortSignal) {
@@ -249,6 +251,239 @@ describe('createRegistry', () => {
     expect(leased(registry, '/x')).toMatchObject({ address: '10.0.0.5', port: 9001 });
     expect(registry.waitingFor()).toEqual([]);
     expect(feeds.has('legacy')).toBe(false);
+  });
+
+  it('makes ten tables a second at most in a storm, and none for what changes no route', async () => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+    let nowMs = 0;
+    try {
+      const { catalog, snapshot, changes, registry } = setUp(defaults.routes, [], { now: () => nowMs });
+      await catalog({ storm: ['urlprefix-/0'] });
+      const tables = new Set([registry.table]);
+      for (let number = 0; number < 300; number += 1) {
+        await snapshot('storm', instance('storm', 's', [`urlprefix-/${number}`], { port: 1 + number }));
+        tables.add(registry.table);
+        nowMs += 1000 / 300;
+        vi.advanceTimersByTime(1000 / 300);
+      }
+      expect(tables.size).toBeGreaterThan(8);
+      expect(tables.size).toBeLessThanOrEqual(12);
+      nowMs += 100;
+      vi.advanceTimersByTime(100);
+      expect(registry.resolve('h', '/299')?.route.service).toBe('storm');
+      const { table } = registry;
+      await snapshot('storm', instance('storm', 's', ['urlprefix-/299'], { port: 7_000 }));
+      nowMs += 1_000;
+      vi.advanceTimersByTime(1_000);
+      expect(registry.table).toBe(table);
+      expect(changes.filter(({ kind }) => kind === 'instances')).toHaveLength(301);
+    } finally {
+      vi.useRealTimers();
+    }
+  });
+
+  it('has every route in its table by the time it is synced', async () => {
+    const { registry, catalog, snapshot } = setUp(defaults.routes, [], { now: () => 0 });
+    await catalog({ shop: ['urlprefix-/shop'], mail: ['urlprefix-/mail'] });
+    for (const service of ['api-service', 'webapp-service']) await snapshot(service);
+    await snapshot('shop', instance('shop', 's', ['urlprefix-/shop']));
+    await snapshot('mail', instance('mail', 'm', ['urlprefix-/mail']));
+    await registry.synced;
+    expect(registry.resolve('h', '/mail')?.route.service).toBe('mail');
+  });
+
+  it('gives a route the settings, rules and timeouts that hold for it', async () => {
+    const { registry, snapshot } = setUp(
+      [
+        {
+          host: undefined,
+          prefix: '/api',
+          service: 'api-service',
+          strip: undefined,
+          timeouts: { connectMs: 7 },
+          retry: { attempts: 1 },
+          hedgeAfterMs: 50,
+          source: 'config',
+        },
+      ],
+      [{ service: 'api-service', instances: undefined, settings: { sticky: 'cookie' } }],
+    );
+    const before = registry.resolve('h', '/api');
+    expect(before).toMatchObject({
+      timeouts: { ...defaults.timeouts, connectMs: 7 },
+      retry: { attempts: 1, statuses: defaults.retry.statuses },
+      hedgeAfterMs: 50,
+      sticky: 'cookie',
+      hash: { kind: 'client-ip' },
+    });
+    await turn();
+    const meta = { hash: 'path', sticky: 'off', balance: 'consistent-hash' };
+    await snapshot('api-service', instance('api-service', 'a', [], { meta }));
+    const after = registry.resolve('h', '/api');
+    // What the configuration says of the service wins; budget and upstream go on.
+    expect(after).toMatchObject({ hash: { kind: 'path' }, sticky: 'cookie' });
+    expect(after?.upstream).toBe(before?.upstream);
+    expect(after?.budget).toBe(before?.budget);
+    expect(registry.service('api-service')?.upstream.policy.balance).toBe('consistent-hash');
+    await snapshot('api-service');
+    expect(registry.resolve('h', '/api')?.hash).toEqual({ kind: 'path' });
+  });
+
+  describe('with held instances', () => {
+    const held = (...instances: Instance[]): WatchEvent<Snapshot> => ({
+      kind: 'value',
+      value: {
+        service: 'api-service',
+        index: '2',
+        instances,
+        quarantined: [],
+        held: instances.map(({ key }) => key),
+        heldBecause: 'removal',
+      },
+    });
+
+    it('asks them, lets the dead go, and tells so', async () => {
+      const { registry, feeds, changes } = setUp(defaults.routes, [], {
+        probe: ({ id }) => Promise.resolve(id === 'dead' ? { dead: 'connection refused' } : 'alive'),
+      });
+      await turn();
+      feeds
+        .get('api-service')!
+        .push(held(instance('api-service', 'dead', []), instance('api-service', 'lives', [], { port: 2 })));
+      await eventually(() => {
+        expect(registry.service('api-service')?.snapshot?.instances.map(({ id }) => id)).toEqual(['lives']);
+      });
+      expect(registry.service('api-service')?.held).toMatchObject([
+        { instance: { id: 'lives' }, because: 'removal', probe: { kind: 'alive' } },
+      ]);
+      expect(changes).toContainEqual(
+        expect.objectContaining({ kind: 'let_go', reason: 'it does not answer: connection refused' }),
+      );
+      expect(changes.filter(({ kind }) => kind === 'held')).toHaveLength(1);
+      expect([...registry.listedEndpoints()]).toEqual(['c/n/lives@10.0.0.1:2']);
+    });
+
+    it('lets all go when the operator says so, and keeps nothing back that is listed again', async () => {
+      const { registry, feeds, snapshot } = setUp();
+      await turn();
+      feeds.get('api-service')!.push(held(instance('api-service', 'a', [])));
+      await turn();
+      expect(leased(registry, '/api')?.id).toBe('a');
+      expect(registry.release('api-service')).toEqual(['a']);
+      expect(leased(registry, '/api')).toBeUndefined();
+      await snapshot('api-service', instance('api-service', 'a', []));
+      expect(leased(registry, '/api')?.id).toBe('a');
+      expect(registry.release('api-service')).toEqual([]);
+      expect(registry.release('nobody')).toBeUndefined();
+    });
+
+    it('saves nothing while anything is held or stale, and everything else when all is live', async () => {
+      const { registry, catalog, snapshot, feeds } = setUp();
+      expect(registry.savable()).toBeUndefined();
+      await catalog({ shop: ['urlprefix-/shop'] });
+      await snapshot('webapp-service');
+      await snapshot('shop', instance('shop', 's', ['urlprefix-/shop']));
+      await snapshot('api-service', instance('api-service', 'a', []));
+      expect(registry.savable()).toMatchObject({
+        catalog: { services: { shop: ['urlprefix-/shop'] } },
+        routes: [{ prefix: '/shop', service: 'shop' }],
+      });
+      expect(
+        registry
+          .savable()
+          ?.snapshots.map(({ service }) => service)
+          .sort(),
+      ).toEqual(['api-service', 'shop', 'webapp-service']);
+      feeds.get('api-service')!.push(held(instance('api-service', 'a', [])));
+      await turn();
+      expect(registry.savable()).toBeUndefined();
+    });
+  });
+
+  describe('with a saved table', () => {
+    const saved = (...services: string[]): SavedTable => ({
+      catalog: { index: '1', services: Object.fromEntries(services.map((name) => [name, []])) },
+      snapshots: services.map((service) => ({
+        service,
+        index: '1',
+        instances: [instance(service, `${service}-1`, [`urlprefix-/x`])],
+        quarantined: [],
+        held: [],
+      })),
+      routes: [],
+    });
+
+    it('serves it, marked stale, and follows it up with watches that know it', async () => {
+      const { registry, seeds, changes, snapshot } = setUp();
+      await turn();
+      registry.adopt(saved('api-service', 'shop'), 60_000);
+      expect(leased(registry, '/api')?.id).toBe('api-service-1');
+      expect(registry.resolve('h', '/x')?.route.service).toBe('api-service');
+      expect(registry.service('shop')?.watch).toMatchObject({ kind: 'stale' });
+      expect(seeds.get('shop')?.instances).toHaveLength(1);
+      expect(changes).toContainEqual({ kind: 'adopted', services: ['api-service', 'shop'], ageMs: 60_000 });
+      expect(registry.savable()).toBeUndefined();
+      await snapshot('api-service', instance('api-service', 'new', []));
+      expect(leased(registry, '/api')?.id).toBe('new');
+      expect(registry.service('api-service')?.watch.kind).toBe('live');
+    });
+
+    it('leaves alone what has answered, what the catalog no longer names, and fixed lists', async () => {
+      const fixed = { service: 'legacy', instances: [{ address: '10.0.0.5', port: 1 }], settings: {} };
+      const { registry, catalog, snapshot } = setUp(defaults.routes, [fixed]);
+      await catalog({ shop: [] });
+      await snapshot('api-service', instance('api-service', 'true', []));
+      registry.adopt(saved('api-service', 'gone', 'legacy', 'shop'), 1);
+      expect(leased(registry, '/api')?.id).toBe('true');
+      expect(registry.service('gone')).toBeUndefined();
+      expect(registry.service('legacy')?.watch.kind).toBe('fixed');
+      expect(registry.service('shop')?.snapshot?.instances).toHaveLength(1);
+    });
+
+    it('lets the owner of a route keep it over the restart', async () => {
+      const { registry, catalog, snapshot } = setUp();
+      await turn();
+      const table = saved('early', 'owner');
+      const route = {
+        host: undefined,
+        prefix: '/x',
+        service: 'owner',
+        strip: undefined,
+        tag: 'urlprefix-/x',
+        timeouts: {},
+        source: 'registry',
+      } as const;
+      registry.adopt({ ...table, routes: [route] }, 1);
+      expect(registry.resolve('h', '/x')?.route.service).toBe('owner');
+      await catalog({ early: ['urlprefix-/x'], owner: ['urlprefix-/x'] });
+      await snapshot('owner', instance('owner', 'o', ['urlprefix-/x'], { createIndex: 9 }));
+      await snapshot('early', instance('early', 'e', ['urlprefix-/x'], { createIndex: 1 }));
+      expect(registry.resolve('h', '/x')?.route.service).toBe('owner');
+    });
+  });
+
+  it('judges addresses, also again when our own listeners are known', async () => {
+    const { registry, snapshot } = setUp();
+    await turn();
+    await snapshot(
+      'api-service',
+      instance('api-service', 'good', [], { address: '127.0.0.1', port: 9 }),
+      instance('api-service', 'loop', [], { address: '127.0.0.1', port: 8080 }),
+      instance('api-service', 'metadata', [], { address: '169.254.169.254' }),
+      instance('api-service', 'named', [], { address: 'api.internal', port: 80 }),
+    );
+    const ids = () => registry.service('api-service')?.snapshot?.instances.map(({ id }) => id);
+    expect(ids()).toEqual(['good', 'loop', 'named']);
+    const listeners = [{ host: '0.0.0.0', port: 8080 }];
+    const rules = defaults.addresses;
+    registry.setAddresses(createAddressPolicy({ rules, consul: undefined, listeners, localAddresses: [] }));
+    expect(ids()).toEqual(['good', 'named']);
+    expect(registry.service('api-service')?.snapshot?.quarantined).toMatchObject([
+      { id: 'loop', reason: expect.stringContaining('this gateway itself') as string },
+      { id: 'metadata' },
+    ]);
+    expect(registry.hostFacts('api.internal')).toEqual({ source: 'registry', ports: [80] });
+    expect(registry.hostFacts('nobody.internal')).toEqual({ source: 'registry', ports: [] });
   });
 
   it('ends every watch when it is stopped', async () => {

@@ -12,15 +12,17 @@ import type { Destination } from '../exchange/destination.ts';
 import type { RejectedClaim } from '../routing/ownership.ts';
 import type { Route } from '../routing/route.ts';
 import type { RouteTable } from '../routing/route-table.ts';
-import type { AddressPolicy, AddressSource } from './address-policy.ts';
+import type { AddressPolicy } from './address-policy.ts';
 import { createAddressScreen, type AddressScreen } from './address-screen.ts';
 import { sameClaims } from './claims.ts';
 import { destinationOf } from './destination-of.ts';
 import { FollowedService, type ServiceNews } from './followed-service.ts';
 import { createHeldProber, type HeldProber, type Probe } from './held-prober.ts';
+import { hostIndex, type HostFacts } from './host-facts.ts';
 import type { Registry, RegistryOptions, ServiceView } from './registry-contract.ts';
 import { createRouteTables, type RouteTables } from './route-tables.ts';
 import type { SavedTable } from './saved-table-format.ts';
+import { goodSnapshots, viewOf } from './service-view.ts';
 import { nextWatchState, type WatchState } from './watch-state.ts';
 
 export type { RegistryChange } from './registry-change.ts';
@@ -46,6 +48,8 @@ class RegistryState implements Registry {
   #screen: AddressScreen;
   #following: AbortSignal | undefined;
   #catalogAnswer: Catalog | undefined;
+  /** Made at the first question after a change. */
+  #hosts: ReadonlyMap<string, HostFacts> | undefined;
   catalog: WatchState = { kind: 'syncing' };
 
   constructor(options: RegistryOptions) {
@@ -127,18 +131,9 @@ class RegistryState implements Registry {
     for (const service of this.#services.values()) this.#retake(service);
   }
 
-  hostFacts(hostname: string): { readonly source: AddressSource; readonly ports: readonly number[] } {
-    const ports = new Set<number>();
-    let source: AddressSource = 'config';
-    for (const { snapshot, watch } of this.#services.values()) {
-      for (const { address, port } of snapshot?.instances ?? []) {
-        if (address !== hostname) continue;
-        ports.add(port);
-        // A name that the registry uses as well gets no trust from the configuration.
-        if (watch.kind !== 'fixed') source = 'registry';
-      }
-    }
-    return ports.size === 0 ? { source: 'registry', ports: [] } : { source, ports: [...ports] };
+  hostFacts(hostname: string): HostFacts {
+    this.#hosts ??= hostIndex(this.#services.values());
+    return this.#hosts.get(hostname) ?? { source: 'registry', ports: [] };
   }
 
   adopt(saved: SavedTable, ageMs: number): void {
@@ -167,18 +162,11 @@ class RegistryState implements Registry {
   }
 
   savable(): SavedTable | undefined {
-    const followed = [...this.#services.values()].filter((service) => service.watch.kind !== 'fixed');
-    const isGood =
-      this.#phase === 'synced' &&
-      this.catalog.kind === 'live' &&
-      this.#catalogAnswer !== undefined &&
-      followed.every((service) => service.watch.kind === 'live' && service.held.rows.size === 0);
-    if (!isGood || this.#catalogAnswer === undefined) return undefined;
-    return {
-      catalog: this.#catalogAnswer,
-      snapshots: followed.flatMap(({ snapshot }) => snapshot ?? []),
-      routes: this.table.routes.filter((route) => route.source === 'registry'),
-    };
+    if (this.#phase !== 'synced' || this.catalog.kind !== 'live' || this.#catalogAnswer === undefined)
+      return undefined;
+    const snapshots = goodSnapshots(this.#services.values());
+    const routes = this.table.routes.filter((route) => route.source === 'registry');
+    return snapshots === undefined ? undefined : { catalog: this.#catalogAnswer, snapshots, routes };
   }
 
   async run(signal: AbortSignal): Promise<void> {
@@ -245,6 +233,7 @@ class RegistryState implements Registry {
     const { onChange } = this.#options;
     const { service: name, claims, settings } = service;
     const { before, after, held } = news;
+    this.#hosts = undefined;
     const isFirst = before === undefined || before.instances.length === 0;
     if (!sameClaims(claims, claimsBefore)) {
       const invalidBefore = new Set(claimsBefore.invalid.map((row) => row.invalid));
@@ -326,13 +315,6 @@ class RegistryState implements Registry {
     this.#tables.settle();
     this.#markSynced();
   }
-}
-
-function viewOf(known: FollowedService): ServiceView {
-  const { service, upstream, snapshot, watch, settings, claims, invalidSettings, held } = known;
-  const invalidTags = claims.invalid;
-  const rows = [...held.rows.values()];
-  return { service, upstream, snapshot, watch, settings, invalidTags, invalidSettings, held: rows };
 }
 
 function deferred(): { readonly promise: Promise<void>; readonly resolve: () => void } {
