@@ -19,8 +19,8 @@ import { createAddressPolicy, type AddressPolicy } from './registry/address-poli
 import { createChangeLog } from './registry/change-log.ts';
 import { followConsul } from './registry/follow-consul.ts';
 import { createGuardedLookup } from './registry/guarded-lookup.ts';
+import { keepTable } from './registry/kept-table.ts';
 import { createRegistry, type Registry, type RegistryChange } from './registry/registry.ts';
-import { createTableKeeper, loadSavedTable, type TableKeeper } from './registry/saved-table.ts';
 import { createAccessLog, writesAccessLog } from './telemetry/access-log.ts';
 import type { Log, LogFormat } from './telemetry/log.ts';
 import type { LogSink } from './telemetry/log-sink.ts';
@@ -108,7 +108,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     now: monotonicNow,
     random: Math.random,
   });
-  const saved = tableKeeper(options, registry);
+  const saved = keepTable(registry, { path: config.savedTable, log, wallClock: Date.now });
   const engine = engines[config.engine]({
     exchanges: createExchanges({
       resolve: (host, path) => registry.resolve(host, path),
@@ -174,7 +174,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   try {
     const adminAddress = await admin.listen(config.admin);
     await Promise.race([registry.synced, sleep(firstSyncMs)]);
-    await adoptSaved(options, registry);
+    await saved.adopt();
     const address = await engine.listen(config.listen);
     policy = addressPolicy(options, [address, adminAddress]);
     registry.setAddresses(policy);
@@ -273,38 +273,6 @@ function addressPolicy(
     listeners,
     localAddresses: Object.values(networkInterfaces()).flatMap((own) => own?.map((one) => one.address) ?? []),
   });
-}
-
-/** Keeps the last good table on disk, if there is to be one. */
-function tableKeeper(
-  { config, log }: GatewayOptions,
-  registry: Registry,
-): Pick<TableKeeper, 'changed' | 'stop'> {
-  if (config.savedTable === 'off') return { changed: () => undefined, stop: () => Promise.resolve() };
-  return createTableKeeper({
-    path: config.savedTable,
-    savable: () => registry.savable(),
-    onTrouble: (message) => {
-      if (message === undefined) log.info('The table is saved again.');
-      else log.warn(`The table is not saved: ${message}. A start without Consul would find an old one.`);
-    },
-    wallClock: Date.now,
-  });
-}
-
-/** Serves the saved table for what the registry has not answered yet. */
-async function adoptSaved({ config, log }: GatewayOptions, registry: Registry): Promise<void> {
-  const isComplete = registry.catalog.kind === 'live' && registry.waitingFor().length === 0;
-  if (config.savedTable === 'off' || isComplete) return;
-  const reading = await loadSavedTable(config.savedTable);
-  if (reading.kind === 'absent') return;
-  if (reading.kind === 'invalid') {
-    log.warn(`The saved table ${config.savedTable} is not used: ${reading.problem}.`);
-    return;
-  }
-  if (reading.leftOut > 0)
-    log.warn(`${reading.leftOut} entries of ${config.savedTable} can't be read and are left out.`);
-  registry.adopt(reading.table, Math.max(0, Date.now() - reading.savedAtMs));
 }
 
 function serviceOf(change: Extract<RegistryChange, { kind: 'instances' | 'settings' }>): string {

@@ -1,0 +1,55 @@
+import type { Log } from '../telemetry/log.ts';
+import type { Registry } from './registry.ts';
+import { createTableKeeper, loadSavedTable } from './saved-table.ts';
+
+/** The table on disk of a running gateway. */
+export interface KeptTable {
+  /** Serves what was saved for whatever the registry has not answered yet; what can't be used is said in the log. Never rejects. */
+  adopt(): Promise<void>;
+  /** Something has changed: the table is written soon. */
+  changed(): void;
+  /** Writes a last time, if the table is good. Call it while the registry is still followed. Never rejects. */
+  stop(): Promise<void>;
+}
+
+/** Keeps the registry's last good table in a file; `off` keeps nothing. Ended by `stop`. */
+export function keepTable(
+  registry: Pick<Registry, 'adopt' | 'savable' | 'waitingFor'>,
+  options: {
+    readonly path: string;
+    readonly log: Pick<Log, 'info' | 'warn'>;
+    /** In ms since 1970. */
+    readonly wallClock: () => number;
+  },
+): KeptTable {
+  const { path, log, wallClock } = options;
+  if (path === 'off')
+    return { adopt: () => Promise.resolve(), changed: () => undefined, stop: () => Promise.resolve() };
+  const keeper = createTableKeeper({
+    path,
+    savable: () => registry.savable(),
+    onTrouble: (message) => {
+      if (message === undefined) log.info('The table is saved again.');
+      else log.warn(`The table is not saved: ${message}. A start without Consul would find an old one.`);
+    },
+    wallClock,
+  });
+  return {
+    async adopt() {
+      if (registry.waitingFor().length === 0) return;
+      const reading = await loadSavedTable(path);
+      if (reading.kind === 'absent') return;
+      if (reading.kind === 'invalid') {
+        log.warn(`The saved table ${path} is not used: ${reading.problem}.`);
+        return;
+      }
+      if (reading.leftOut > 0)
+        log.warn(`${reading.leftOut} entries of ${path} can't be read and are left out.`);
+      registry.adopt(reading.table, Math.max(0, wallClock() - reading.savedAtMs));
+    },
+    changed: () => {
+      keeper.changed();
+    },
+    stop: () => keeper.stop(),
+  };
+}
