@@ -1,3 +1,5 @@
+import { setMaxListeners } from 'node:events';
+
 import { endpointKey } from '@roundhouse/agent-sdk/balancing';
 import type { Instance } from '@roundhouse/agent-sdk/discovery';
 
@@ -49,6 +51,8 @@ export function createReachability(options: ReachabilityOptions): Reachability {
   /** New ones about which a bad word is still news. */
   const fresh = new Set<string>();
   const ending = new AbortController();
+  // Dozens of probes listen to it at a time; that is no leak.
+  setMaxListeners(0, ending.signal);
 
   const tell = (instance: Instance, key: string): void => {
     const word = known.get(key);
