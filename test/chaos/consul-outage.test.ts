@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
@@ -80,8 +80,14 @@ consulOrSkip('a Consul that is not there', (path) => {
     const folder = mkdtempSync(join(tmpdir(), 'roundhouse-table-'));
     try {
       await using consul = await startRealConsul({ path });
-      const gatewayEnv = { GATEWAY_SAVED_TABLE: join(folder, 'table.json') };
+      const file = join(folder, 'table.json');
+      const gatewayEnv = { GATEWAY_SAVED_TABLE: file };
       await using world = await startWorld({ consul: consul.address, gatewayEnv });
+      // It is written a few seconds after a change.
+      await eventually(() => {
+        const text = readFileSync(file, 'utf8');
+        for (const { id } of world.origins) expect(text).toContain(id);
+      }, 15_000);
       await consul.kill();
       expect(await world.gateway.process.stop('SIGTERM')).toEqual({ code: 0, signal: null });
       await using second = await startGatewayProcess(consul.address, { env: gatewayEnv });

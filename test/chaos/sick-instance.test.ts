@@ -1,5 +1,6 @@
 import { expect, it } from 'vitest';
 
+import { eventually } from '../support/eventually.ts';
 import { get } from '../support/load.ts';
 import { consulOrSkip, startRealConsul } from '../support/real-consul.ts';
 import { blackHoleObstacle, openBlackHole } from './rig/black-hole.ts';
@@ -27,6 +28,8 @@ interface Illness {
   readonly forced: RegExp;
   /** How many of them, at most: what is under way until it shows, and a request per probe. */
   readonly atMost: number;
+  /** `shown`: it goes on until a failure shows that something had to be given up. */
+  readonly lasts?: 'shown';
   /** The share of answers that the sick one may still have once traffic has moved away. */
   readonly share: number;
   /** In the metrics afterwards. */
@@ -78,6 +81,7 @@ const illnesses: readonly Illness[] = [
     // The answer has begun; all that is left is to end it.
     forced: /^(?:GET|PUT|POST|DELETE) (?:answer cut|ECONNRESET)$/,
     atMost: scale.perSecond,
+    lasts: 'shown',
     share: 0.15,
     named: /gateway_errors_total\{[^}]*"(?:deadline_exceeded|response_incomplete)"/,
   },
@@ -125,6 +129,10 @@ async function passThrough(world: World, illness: Illness): Promise<void> {
   const recover = await illness.begin(sick);
   await load.untilShares((share) => share(sick.id) <= illness.share);
   await load.untilAnswered(calm);
+  if (illness.lasts === 'shown')
+    await eventually(() => {
+      expect(load.progress().failed).toBeGreaterThan(0);
+    }, 10_000);
   await recover();
   await load.untilShares((share, failed) => share(sick.id) > 0.2 && failed === 0, { deadlineMs: 60_000 });
   const { report, verdict } = await world.finish(load);

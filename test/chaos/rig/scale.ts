@@ -21,7 +21,7 @@ export const scale = {
   /** How long Consul is away. */
   outageMs: setting('OUTAGE_MS', 10_000, 60_000),
   /** How often Consul goes and comes. */
-  flaps: setting('FLAPS', 6, 120),
+  flaps: setting('FLAPS', 4, 120),
   portSwaps: setting('SWAPS', 300, 10_000),
 } as const;
 
