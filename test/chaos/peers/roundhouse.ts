@@ -14,7 +14,6 @@ export const roundhouse: Peer = {
         GATEWAY_ANNOUNCE: 'roundhouse',
         GATEWAY_TIMEOUTS_CONNECT_MS: String(answerTimeoutMs / 2),
         GATEWAY_TIMEOUTS_TRY_MS: String(answerTimeoutMs),
-        LOG_LEVEL: 'warn',
       },
     }),
 };
