@@ -105,7 +105,10 @@ function exchange(asked: Asked): Promise<string> {
         let text = '';
         response.setEncoding('utf8');
         response.on('data', (more: string) => (text += more));
-        response.on('error', reject);
+        response.on('error', (error) => {
+          clearTimeout(patience);
+          reject(error);
+        });
         response.on('end', () => {
           clearTimeout(patience);
           const verdict = response.complete ? judge(asked, response, text) : 'answer cut';
