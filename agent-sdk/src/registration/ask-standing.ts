@@ -41,7 +41,8 @@ export async function askStanding(question: StandingQuestion): Promise<StandingA
     );
     const standing = status === 200 ? readStanding(body) : undefined;
     if (standing !== undefined) return { kind: 'standing', standing };
-    return { kind: status >= 500 ? 'silent' : 'failed', reason: `it answered with status ${status}` };
+    const reason = status === 200 ? "its answer is not a gateway's" : `it answered with status ${status}`;
+    return { kind: status >= 500 ? 'silent' : 'failed', reason };
   } catch (error) {
     if (error === late || signal.aborted) return { kind: 'silent', reason: late.message };
     return { kind: 'failed', reason: wordsFor(error) };
@@ -67,6 +68,10 @@ function fetchText(
     };
     request({ host: address, port, path, agent, signal, headers: { accept: 'application/json' } }, read)
       .on('error', reject)
+      // An answer that switches protocols is followed by this and nothing else. After all others it changes nothing.
+      .on('close', () => {
+        reject(new Error('it closed the connection without an answer'));
+      })
       .end();
   });
 }

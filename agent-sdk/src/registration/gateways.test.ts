@@ -1,3 +1,7 @@
+import { once } from 'node:events';
+import { createServer } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
+
 import { afterEach, describe, expect, it } from 'vitest';
 
 import { eventually } from '../../../test/support/eventually.ts';
@@ -17,6 +21,26 @@ async function gateway() {
   const fake = await startFakeGateway();
   ends.push(() => fake[Symbol.asyncDispose]());
   return fake;
+}
+
+/** Somebody at a gateway's address who says this, whatever is asked. Resolves with the port. */
+async function saying(speak: (socket: Socket) => void): Promise<number> {
+  const sockets = new Set<Socket>();
+  const server = createServer((socket) => {
+    sockets.add(socket);
+    socket
+      .on('error', () => undefined)
+      .once('data', () => {
+        speak(socket);
+      });
+  }).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  ends.push(async () => {
+    for (const socket of sockets) socket.destroy();
+    server.close();
+    await once(server, 'close');
+  });
+  return (server.address() as AddressInfo).port;
 }
 
 /** A registry that lists these gateways; `list` may change what it says while somebody asks. */
@@ -44,6 +68,20 @@ function row(id: string, port: number, status = 'passing') {
 }
 
 const within = (timeoutMs: number) => ({ timeoutMs, signal: new AbortController().signal });
+
+const head = (status: string, field: string) =>
+  `HTTP/1.1 ${status}\r\nconnection: upgrade\r\n${field}\r\n\r\n`;
+
+function flood(status: string, field: string): (socket: Socket) => void {
+  return (socket) => {
+    const chunk = `1000\r\n${' '.repeat(4_096)}\r\n`;
+    const more = () => {
+      while (socket.writable && socket.write(chunk));
+    };
+    socket.on('drain', more).write(head(status, field));
+    more();
+  };
+}
 
 describe('gateways', () => {
   it('confirm together, each asked for this instance and no longer than needed', async () => {
@@ -104,6 +142,52 @@ describe('gateways', () => {
       ['unreachable', 'it answered with status 404'],
     ]);
     expect(stranger.asked).toHaveLength(3);
+  });
+
+  it.each<[string, RegExp, (socket: Socket) => void]>([
+    ['another protocol', /./, (socket) => socket.end('SSH-2.0-OpenSSH_9.2\r\n')],
+    ['nothing but an end', /reset/, (socket) => socket.end()],
+    ['a reset', /reset/, (socket) => socket.resetAndDestroy()],
+    ['a redirect', /302/, (socket) => socket.end(head('302 Found', 'location: http://127.0.0.1:1/'))],
+    [
+      'an upgrade',
+      /without an answer/,
+      (socket) => socket.write(head('101 Switching Protocols', 'upgrade: x')),
+    ],
+    ['half an answer', /./, (socket) => socket.end(`${head('200 OK', 'content-length: 99')}{"ga`)],
+    ['an endless answer', /too long/, flood('200 OK', 'transfer-encoding: chunked')],
+    ['an endless head', /./, (socket) => socket.write(`HTTP/1.1 200 OK\r\nx: ${'x'.repeat(1_000_000)}`)],
+    ['somebody else’s page', /not a gateway's/, (socket) => socket.end(`${head('200 OK', 'x: y')}<html>`)],
+  ])('that answer with %s are nobody to wait for', async (_what, reason, speak) => {
+    const port = await saying(speak);
+    const { gateways } = asking(() => [row('g', port)]);
+    const { confirmed, elapsedMs, gateways: verdicts } = await gateways.confirm('drained', within(60_000));
+    expect(confirmed).toBe(0);
+    expect(verdicts.map(({ outcome }) => outcome)).toEqual(['unreachable']);
+    expect(verdicts[0]?.reason).toMatch(reason);
+    // Less than one question may take, so nobody waited for the end of its time.
+    expect(elapsedMs).toBeLessThan(3_000);
+  });
+
+  it('in any number are asked without a warning of Node’s', async () => {
+    const warnings: Error[] = [];
+    const warned = (warning: Error) => warnings.push(warning);
+    process.on('warning', warned);
+    ends.push(() => Promise.resolve(void process.off('warning', warned)));
+    const hung = await gateway();
+    hung.answer('hang');
+    const rows = Array.from({ length: 30 }, (_, i) => row(`g-${i}`, hung.port));
+    const ending = new AbortController();
+    const confirmed = asking(() => rows).gateways.confirm('live', {
+      timeoutMs: 60_000,
+      signal: ending.signal,
+    });
+    await eventually(() => {
+      expect(hung.asked).toHaveLength(30);
+    });
+    ending.abort();
+    expect((await confirmed).gateways).toHaveLength(30);
+    expect(warnings).toEqual([]);
   });
 
   it('that are overloaded are asked on', async () => {

@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import { Agent } from 'node:http';
 
 import type { Instance } from '../discovery/instance.ts';
@@ -140,6 +141,8 @@ export function createGateways(parts: GatewaysParts): Gateways {
       const sinceMs = clock.nowMs();
       if (name === undefined) return { gateways: [], confirmed: 0, elapsedMs: 0, problem: undefined };
       const ending = new AbortController();
+      // One listener per gateway: many gateways are no leak, as Node would say on the service's stderr.
+      setMaxListeners(0, ending.signal);
       const end = (): void => {
         ending.abort();
       };

@@ -18,7 +18,6 @@ export interface PropagationParts {
 const settleMs = 50;
 /** How long a gateway may take to find a new instance good before that is worth a warning. */
 const liveTimeoutMs = 5_000;
-const never = new AbortController().signal;
 
 /**
  * Waits until no gateway sends new requests any more, as far as that can be known. `told`: whether Consul knows that the
@@ -28,7 +27,8 @@ export async function drained(parts: PropagationParts, told: 'announced' | 'unkn
   const { gateways, acknowledgeTimeoutMs, propagationMs, clock, report } = parts;
   const sinceMs = clock.nowMs();
   if (told === 'announced') {
-    const answer = await gateways.confirm('drained', { timeoutMs: acknowledgeTimeoutMs, signal: never });
+    const { signal } = new AbortController();
+    const answer = await gateways.confirm('drained', { timeoutMs: acknowledgeTimeoutMs, signal });
     const { length } = answer.gateways;
     if (length > 0) {
       const line = `draining acknowledged by ${tally(answer)}`;

@@ -88,6 +88,23 @@ describe('exit guard', () => {
     expect(one.reasons).toEqual([{ kind: 'disconnect' }]);
   });
 
+  it('stops a member that comes while others stop, and waits for it', async () => {
+    const { target, exits, emit } = fakeProcess();
+    const guard = createExitGuard(target);
+    const [first, late] = [member(), member()];
+    guard.add(first);
+    emit('SIGTERM', 'SIGTERM');
+    guard.add(late);
+    expect(late.stops()).toBe(1);
+    expect(late.reasons).toEqual([{ kind: 'signal', signal: 'SIGTERM' }]);
+    first.end();
+    await settle();
+    expect(exits).toEqual([]);
+    late.end();
+    await settle();
+    expect(exits).toEqual([0]);
+  });
+
   it('listens to nothing without members', () => {
     const { target, listeners } = fakeProcess();
     const guard = createExitGuard(target);

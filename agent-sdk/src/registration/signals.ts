@@ -27,7 +27,10 @@ export type ExitReason =
 
 /** Ends the process in order on behalf of its services. */
 export interface ExitGuard {
-  /** Listens to signals and fatal errors while it has members. The returned function takes the member out again. */
+  /**
+   * Listens to signals and fatal errors while it has members. The returned function takes the member out again. A member that
+   * comes while the others stop is stopped as well, at once: the exit waits for it.
+   */
   add(member: Member): () => void;
 }
 
@@ -41,34 +44,38 @@ const signalNumbers = { SIGTERM: 15, SIGINT: 2 } as const;
  */
 export function createExitGuard(target: ProcessLike): ExitGuard {
   const members = new Set<Member>();
-  let phase: 'running' | 'stopping' = 'running';
+  const ends = new Set<Promise<void>>();
+  /** Undefined while nothing is to end. */
+  let stopping: ExitReason | undefined;
   let exitCode = 0;
 
+  const end = (member: Member, reason: ExitReason): void => {
+    member.announce(reason);
+    const ended = Promise.allSettled([member.stop()]).then(() => {
+      ends.delete(ended);
+      if (ends.size === 0) target.exit(exitCode);
+    });
+    ends.add(ended);
+  };
   const stopAll = (reason: ExitReason): void => {
-    phase = 'stopping';
-    // Members leave the set while they stop; the handlers stay to the end, for the second signal.
-    const all = [...members].map((member) => {
-      member.announce(reason);
-      return member.stop();
-    });
-    void Promise.allSettled(all).then(() => {
-      target.exit(exitCode);
-    });
+    stopping = reason;
+    // The handlers stay to the end, for the second signal.
+    for (const member of members) end(member, reason);
   };
   const onSignal = (signal: 'SIGTERM' | 'SIGINT'): void => {
-    if (phase === 'stopping') {
+    if (stopping !== undefined) {
       target.exit(128 + signalNumbers[signal]);
       return;
     }
     stopAll({ kind: 'signal', signal });
   };
   const onDisconnect = (): void => {
-    if (phase === 'running') stopAll({ kind: 'disconnect' });
+    if (stopping === undefined) stopAll({ kind: 'disconnect' });
   };
   const onFatal = (error: unknown): void => {
     exitCode = 1;
     const reason: ExitReason = { kind: 'fatal', message: stackOf(error) };
-    if (phase === 'stopping') {
+    if (stopping !== undefined) {
       for (const member of members) {
         member.announce(reason);
       }
@@ -79,15 +86,16 @@ export function createExitGuard(target: ProcessLike): ExitGuard {
 
   return {
     add(member) {
-      if (members.size === 0 && phase === 'running') {
+      if (members.size === 0 && stopping === undefined) {
         target.on('SIGTERM', onSignal);
         target.on('SIGINT', onSignal);
         target.on('uncaughtException', onFatal);
         target.on('disconnect', onDisconnect);
       }
       members.add(member);
+      if (stopping !== undefined) end(member, stopping);
       return () => {
-        if (phase === 'stopping' || !members.delete(member) || members.size > 0) {
+        if (stopping !== undefined || !members.delete(member) || members.size > 0) {
           return;
         }
         target.off('SIGTERM', onSignal);
