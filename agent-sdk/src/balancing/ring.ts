@@ -32,7 +32,8 @@ export const emptyRing: Ring = {
 /**
  * Puts members on a ring, the same in every process: where a member's points lie depends on its key only, and how many they are on its
  * weight relative to the power of two below the heaviest. So whoever comes or goes takes and leaves only its own share, unless the heaviest
- * weight crosses a power of two. Linear in the points, and quick about members that stand on the ring `before` with as many of them.
+ * weight crosses a power of two. Linear in the points, and quick about members that stand on the ring `before` with as many of them, when
+ * both lists are in the order of their keys.
  */
 export function createRing(members: readonly RingMember[], before: Ring = emptyRing): Ring {
   const heaviest = members.reduce((most, { weight }) => Math.max(most, weight), 1);
@@ -40,14 +41,30 @@ export function createRing(members: readonly RingMember[], before: Ring = emptyR
   const counts = Int32Array.from(members, ({ weight }) =>
     Math.max(1, Math.round((pointsOfHeaviest * weight) / unit)),
   );
-  const placeOf = new Map(members.map((member, place) => [member, place]));
-  const kept = Int32Array.from(before.members, (member, place) => {
-    const now = placeOf.get(member) ?? -1;
-    return counts[now] === before.counts[place] ? now : -1;
+  const kept = keptOf(before, members, counts);
+  const isKept = new Uint8Array(members.length);
+  for (const place of kept) if (place !== -1) isKept[place] = 1;
+  const added = [...members.keys()].filter((place) => isKept[place] === 0);
+  const size = counts.reduce((sum, count) => sum + count, 0);
+  const { points, places } = merge(before, kept, sorted(pointsOf(members, added, counts)), size);
+  return { points, places, members, counts };
+}
+
+/**
+ * The new place of each member of an earlier ring, or -1 for one that is gone or has another number of points. Walks along both lists,
+ * which are in the order of their keys, as a rule: whoever stands elsewhere counts as gone and is put on the ring anew.
+ */
+function keptOf(before: Ring, members: readonly RingMember[], counts: Int32Array): Int32Array {
+  const kept = new Int32Array(before.members.length).fill(-1);
+  let at = 0;
+  before.members.forEach((member, place) => {
+    let now = members[at];
+    while (now !== undefined && now !== member && now.key < member.key) now = members[(at += 1)];
+    if (now !== member) return;
+    if (counts[at] === before.counts[place]) kept[place] = at;
+    at += 1;
   });
-  const known = new Set(kept);
-  const added = [...members.keys()].filter((place) => !known.has(place));
-  return { ...merge(before, kept, sorted(pointsOf(members, added, counts))), members, counts };
+  return kept;
 }
 
 function pointsOf(members: readonly RingMember[], which: readonly number[], counts: Int32Array): Points {
@@ -68,33 +85,39 @@ function pointsOf(members: readonly RingMember[], which: readonly number[], coun
   return { points, places };
 }
 
-/** The points of those that are kept, at their new places, and of those that are added. Equal points go by place. */
-function merge(before: Points, kept: Int32Array, added: Points): Points {
-  let total = added.points.length;
-  for (const place of before.places) if (kept[place] !== -1) total += 1;
-  const points = new Uint32Array(total);
-  const places = new Int32Array(total);
-  let from = 0;
-  let to = 0;
-  const take = (point: number, place: number): void => {
-    points[to] = point;
-    places[to] = place;
-    to += 1;
-  };
-  for (let old = 0; old < before.points.length; old += 1) {
-    const place = kept[before.places[old] ?? 0] ?? -1;
+/** The points of those that are kept, at their new places, and of those that are added, `size` in all. Equal points go by place. */
+function merge(before: Points, kept: Int32Array, added: Points, size: number): Points {
+  const { points: pointsBefore, places: placesBefore } = before;
+  const points = new Uint32Array(size);
+  const places = new Int32Array(size);
+  let end = 0;
+  for (let old = 0; old < pointsBefore.length; old += 1) {
+    const place = kept[placesBefore[old] ?? 0] ?? -1;
     if (place === -1) continue;
-    const point = before.points[old] ?? 0;
-    for (; from < added.points.length; from += 1) {
-      const other = added.points[from] ?? 0;
-      const otherPlace = added.places[from] ?? 0;
-      if (other > point || (other === point && otherPlace > place)) break;
-      take(other, otherPlace);
-    }
-    take(point, place);
+    points[end] = pointsBefore[old] ?? 0;
+    places[end] = place;
+    end += 1;
   }
-  for (; from < added.points.length; from += 1) take(added.points[from] ?? 0, added.places[from] ?? 0);
+  // From the last one on, each moves those behind it all at once: what is added is little, as a rule, and what is kept is much.
+  for (let from = added.points.length - 1; from >= 0; from -= 1) {
+    const point = added.points[from] ?? 0;
+    const place = added.places[from] ?? 0;
+    let at = end;
+    while (at > 0 && isBehind(points[at - 1] ?? 0, point, (places[at - 1] ?? 0) - place)) at -= 1;
+    const gap = from + 1;
+    if (at < end) {
+      points.copyWithin(at + gap, at, end);
+      places.copyWithin(at + gap, at, end);
+    }
+    points[at + from] = point;
+    places[at + from] = place;
+    end = at;
+  }
   return { points, places };
+}
+
+function isBehind(point: number, other: number, places: number): boolean {
+  return point > other || (point === other && places > 0);
 }
 
 /** Index of the first point that is not below a hash, around the circle. O(log n). */
