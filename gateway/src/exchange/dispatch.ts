@@ -9,7 +9,14 @@ import { isOver, timeoutsUntil, withDeadline, type Deadline } from './deadline.t
 import type { ErrorCode } from './errors.ts';
 import { requestFields, type PeerStanding } from './request-fields.ts';
 import { fieldValue } from './response-fields.ts';
-import { answerVerdict, isSafe, mayBePassedOver, mayRetry, sameInstancePauseMs } from './retry.ts';
+import {
+  answerVerdict,
+  isSafe,
+  mayBePassedOver,
+  mayRetry,
+  sameInstancePauseMs,
+  wasRefused,
+} from './retry.ts';
 import type { AttemptFailure, AttemptStep, FieldLines, RequestHead, ResponseHead, Step } from './seam.ts';
 import { Waiting } from './waiting.ts';
 
@@ -46,6 +53,8 @@ export class Dispatch {
   #waiting: Waiting | undefined;
   /** Whether an instance that asked for the request once more has been obeyed; once is enough. */
   #repeated: 'no' | 'yes' = 'no';
+  /** Attempts that were refused, after which another instance was there: these do not count. */
+  #refused = 0;
 
   constructor(of: Dispatched) {
     this.#of = of;
@@ -83,7 +92,9 @@ export class Dispatch {
     const { passage, head, deadline } = this.#of;
     const { retry, budget } = passage.destination;
     const { code, connection, sent } = failure;
-    if (this.attempts.started >= retry.attempts || !mayRetry(head.method, failure, retry)) return code;
+    const isFree = retry.attempts > 1 && wasRefused(failure);
+    const isLast = this.#counted >= retry.attempts;
+    if ((isLast && !isFree) || !mayRetry(head.method, failure, retry)) return code;
     if (isOver(deadline, nowMs)) return 'deadline_exceeded';
     const counted = sent === 'nothing' ? undefined : budget;
     if (counted?.withdraw(nowMs) === false) return code;
@@ -97,6 +108,8 @@ export class Dispatch {
     const { tried } = this.attempts;
     const { endpoint } = last.lease;
     let step = this.#lease(plan, { tried, affinity: this.#of.affinity }, nowMs);
+    if (isFree && typeof step !== 'string') this.#refused += 1;
+    else if (isLast) return code;
     if (step === 'none' && stale) {
       // A pooled connection that the instance had closed says little about the instance: it may be tried at once on a fresh one.
       const others = tried.filter((other) => other !== endpoint);
@@ -128,7 +141,7 @@ export class Dispatch {
       this.attempts.end(attempt, passedOver);
       return { kind: 'pending' };
     }
-    if (this.attempts.started >= retry.attempts || isOver(deadline, nowMs)) return undefined;
+    if (this.#counted >= retry.attempts || isOver(deadline, nowMs)) return undefined;
     if (!budget.withdraw(nowMs)) return undefined;
     const lease = this.#another(verdict === 'once_more' ? attempt : undefined);
     if (typeof lease === 'string') {
@@ -144,7 +157,7 @@ export class Dispatch {
   /** A second attempt beside a slow one. */
   hedge(nowMs: number): AttemptStep | undefined {
     const { retry, budget } = this.#of.passage.destination;
-    if (this.attempts.running !== 'one' || this.attempts.started >= retry.attempts) return undefined;
+    if (this.attempts.running !== 'one' || this.#counted >= retry.attempts) return undefined;
     if (isOver(this.#of.deadline, nowMs) || !budget.withdraw(nowMs)) return undefined;
     const lease = this.#another(undefined);
     if (typeof lease === 'string') {
@@ -163,6 +176,11 @@ export class Dispatch {
       waiting.giveUp();
     }
     this.attempts.dropAllBut(kept, nowMs);
+  }
+
+  /** Attempts, as far as `retry.attempts` limits them. */
+  get #counted(): number {
+    return this.attempts.started - this.#refused;
   }
 
   #lease(plan: Plan, want: Want, nowMs: number): Step | LeaseRefusal {

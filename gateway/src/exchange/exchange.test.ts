@@ -409,13 +409,24 @@ describe('retries', () => {
   it('makes no more attempts than allowed', () => {
     const { open } = setUp({ ids: ['a', 'b', 'c', 'd', 'e'] });
     const exchange = open(head());
-    const steps = [
-      exchange.first,
-      exchange.failed(refused),
-      exchange.failed(refused),
-      exchange.failed(refused),
-    ];
+    const steps = [exchange.first, exchange.failed(reset), exchange.failed(reset), exchange.failed(reset)];
     expect(steps.map((step) => step.kind)).toEqual(['attempt', 'attempt', 'attempt', 'answer']);
+  });
+
+  it('does not count an attempt that was refused while there is another instance, unless retries are off', () => {
+    const ids = ['a', 'b', 'c', 'd', 'e', 'f', 'g'];
+    const exchange = setUp({ ids }).open(head());
+    const failures = [refused, refused, refused, refused, reset, reset, reset];
+    const kinds = failures.map((failure) => exchange.failed(failure).kind);
+    expect(kinds).toEqual([...Array.from({ length: 6 }, () => 'attempt'), 'answer']);
+    const dead = setUp({ ids }).open(head());
+    expect(ids.map(() => dead.failed(refused).kind)).toEqual(kinds);
+    const slow = setUp({ ids }).open(head());
+    const timedOut = { ...refused, code: 'connect_timeout' } as const;
+    expect([1, 2, 3].map(() => slow.failed(timedOut).kind)).toEqual(['attempt', 'attempt', 'answer']);
+    const retry = { attempts: 1, statuses: [], nonIdempotent: 'never' } as const;
+    const once = setUp({ ids, destination: { retry } }).open(head());
+    expect(once.failed(refused).kind).toBe('answer');
   });
 
   it('tries the only instance again on a fresh connection when a pooled one had been closed, without blaming it', () => {

@@ -30,6 +30,14 @@ export function mayRetry(method: string, failure: AttemptFailure, rules: RetryRu
   }
 }
 
+/**
+ * Whether an attempt failed at once and before anything was sent: nobody was there, or somebody else was. It has cost neither time nor
+ * anybody's work, so that as many as there are dead instances may come before the living one. A connection that timed out has cost time.
+ */
+export function wasRefused({ code, sent }: AttemptFailure): boolean {
+  return sent === 'nothing' && errorTable[code].retry === 'unsent' && code !== 'connect_timeout';
+}
+
 /** An instance that asks for a longer pause than this is not asked again on another instance's behalf: its answer is passed on. */
 const maxRetryAfterSeconds = 1;
 
