@@ -54,6 +54,8 @@ export interface Project {
   compose(...args: string[]): Promise<string>;
   /** Runs `docker ARGS` in the same manner. */
   docker(...args: string[]): Promise<string>;
+  /** What a container, running or not, has written to either stream. */
+  logs(container: string): Promise<string>;
   /** Ids of the running containers of one service. */
   containers(service: string): Promise<string[]>;
   /** Addresses of these containers in the project's network. */
@@ -76,16 +78,19 @@ export async function createProject(images: 'pulled' | 'local'): Promise<Project
     ...(images === 'local' ? { DOCKER_BUILDKIT: '0' } : {}),
   };
   const projectArgs = ['compose', '--project-name', name, ...files.flatMap((file) => ['--file', file])];
-  const ok = async (args: readonly string[]) => {
-    const { code, output, stdout } = await docker(args, 800_000, env);
+  const run = async (args: readonly string[]): Promise<Finished> => {
+    const finished = await docker(args, 800_000, env);
+    const { code, output } = finished;
     if (code !== 0) throw new Error(`docker ${args.join(' ')}: code ${String(code)}\n${output.slice(-8000)}`);
-    return stdout;
+    return finished;
   };
+  const ok = async (args: readonly string[]) => (await run(args)).stdout;
   return {
     url: `http://127.0.0.1:${port}`,
     adminUrl: `http://127.0.0.1:${adminPort}`,
     compose: (...args) => ok([...projectArgs, ...args]),
     docker: (...args) => ok(args),
+    logs: async (container) => (await run(['logs', container])).output,
     containers: async (service) => lines(await ok([...projectArgs, 'ps', '--quiet', service])),
     addresses: async (containers) =>
       lines(
