@@ -21,9 +21,13 @@ interface Setup {
   readonly calls: readonly string[];
 }
 
-async function startConsul(): Promise<Setup> {
+async function startConsul(onCall: (call: string) => void = () => undefined): Promise<Setup> {
   const calls: string[] = [];
-  const consul = createEmbeddedConsul({ onRequest: (method, target) => calls.push(`${method} ${target}`) });
+  const onRequest = (method: string, target: string): void => {
+    calls.push(`${method} ${target}`);
+    onCall(`${method} ${target}`);
+  };
+  const consul = createEmbeddedConsul({ onRequest });
   const { port } = await consul.listen({ host: '127.0.0.1', port: 0 });
   ends.push(() => consul.stop());
   return { consul, address: `http://127.0.0.1:${port}`, calls };
@@ -139,6 +143,61 @@ describe('a service among gateways', () => {
     await orphan.handle.stop();
     await expect(get(orphan.url)).rejects.toThrow();
     expect(said(orphan.events, 'stop_step_failed')[0]).toMatch(/could not announce the stop/);
+  });
+
+  it('stops in order, and soon, when Consul dies between the announcement and the question for gateways', async () => {
+    let stopsAt: 'health' | 'nothing' = 'nothing';
+    const setup = await startConsul((call) => {
+      if (stopsAt === 'health' && call.includes('/health/service/roundhouse')) void setup.consul.stop();
+    });
+    const gateway = await joinGateway(setup, 'g');
+    const { handle, events, url } = await serve(setup, {
+      propagationMs: 2_000,
+      acknowledgeTimeoutMs: 60_000,
+    });
+    await handle.live;
+    gateway.answer('draining');
+    stopsAt = 'health';
+    const startedMs = performance.now();
+    const stopped = handle.stop();
+    expect(handle.stop()).toBe(stopped);
+    await eventually(() => {
+      expect(said(events, 'drain_acknowledged')).toHaveLength(1);
+    });
+    expect((await get(url)).body).toBe('hello');
+    await stopped;
+    expect(performance.now() - startedMs).toBeLessThan(10_000);
+    await expect(get(url)).rejects.toThrow();
+    expect(said(events, 'drain_acknowledged')[0]).toMatch(
+      /^warn: could not ask for gateways: .* after 2000 ms$/,
+    );
+    expect(said(events, 'stop_step_failed')[0]).toMatch(/could not deregister/);
+    expect(said(events, 'stopped')).toHaveLength(1);
+  });
+
+  it('asks gateways that come while it stops, and gives up those that go', async () => {
+    const setup = await startConsul();
+    const [leaving, first] = [await joinGateway(setup, 'g-leaving'), await joinGateway(setup, 'g-first')];
+    const { handle, events, url } = await serve(setup, { propagationMs: 0, acknowledgeTimeoutMs: 60_000 });
+    await handle.live;
+    const askedBefore = leaving.asked.length;
+    leaving.answer('hang');
+    const stopped = handle.stop();
+    await eventually(() => {
+      expect(leaving.asked.length).toBeGreaterThan(askedBefore);
+    });
+    const late = await joinGateway(setup, 'g-late');
+    await leaving[Symbol.asyncDispose]();
+    first.answer('draining');
+    await eventually(() => {
+      expect(late.asked).toContain(handle.id);
+    });
+    expect((await get(url)).body).toBe('hello');
+    late.answer('draining');
+    await stopped;
+    expect(said(events, 'drain_acknowledged')[0]).toMatch(
+      /^warn: draining acknowledged by 2\/3 gateways in \d+ ms; gateway g-leaving can't be asked at \S+: connection re/,
+    );
   });
 
   it('does not wait the whole bound for a gateway that has died, but as long as for none', async () => {
