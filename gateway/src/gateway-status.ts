@@ -1,15 +1,20 @@
 import type { Endpoint } from '@roundhouse/agent-sdk/balancing';
 
 import type {
+  EffectiveSettings,
   GatewayStatus,
+  HeldStatus,
   InstanceStatusRow,
   Readiness,
   RouteStatus,
   ServiceStatus,
 } from './admin/status.ts';
+import type { ServiceSettings } from './config/gateway-config.ts';
+import { formatHashSource } from './config/hash-source.ts';
 import type { Engine } from './engines/engine.ts';
 import type { CheckOpinion } from './health/checks.ts';
 import type { Health } from './health/health.ts';
+import type { HeldInstance } from './registry/held-instances.ts';
 import type { Registry, ServiceView } from './registry/registry.ts';
 
 /** What the status is read from. */
@@ -72,19 +77,21 @@ function routeRows(registry: Registry): readonly RouteStatus[] {
 }
 
 function serviceRow(view: ServiceView, { health, now }: StatusSources): ServiceStatus {
-  const { service, watch, snapshot, upstream } = view;
-  const held = new Set(snapshot?.held);
+  const { service, watch, snapshot, upstream, settings, invalidSettings } = view;
+  const held = new Map(view.held.map((row) => [row.instance.key, row]));
   return {
     service,
     registry: watch.kind,
     ageMs: watch.kind === 'stale' ? now() - watch.sinceMs : watch.kind === 'live' ? 0 : undefined,
     message: watch.kind === 'stale' ? watch.message : undefined,
     balance: upstream.policy.balance,
+    settings: effective(settings),
+    invalidSettings,
     panic: upstream.panic,
     queued: upstream.queued,
     instances: upstream.endpoints.map((endpoint) =>
       instanceRow(endpoint, {
-        listing: held.has(endpoint.instance.key) ? 'held' : 'listed',
+        held: heldStatus(held.get(endpoint.instance.key), now()),
         check: health.check(service, endpoint.instance),
       }),
     ),
@@ -92,9 +99,28 @@ function serviceRow(view: ServiceView, { health, now }: StatusSources): ServiceS
   };
 }
 
+function effective({ balance, hash, checks, ...others }: ServiceSettings): EffectiveSettings {
+  return {
+    ...others,
+    hash: balance === 'consistent-hash' ? formatHashSource(hash) : undefined,
+    checks: checks.kind === 'off' ? 'off' : checks,
+  };
+}
+
+function heldStatus(row: HeldInstance | undefined, nowMs: number): HeldStatus | undefined {
+  if (row === undefined) return undefined;
+  const { because, sinceMs, untilMs, probe } = row;
+  return {
+    because,
+    forMs: Math.round(nowMs - sinceMs),
+    leftMs: Math.max(0, Math.round(untilMs - nowMs)),
+    probe: probe.kind === 'failing' ? `failed ${probe.failures} times: ${probe.reason}` : probe.kind,
+  };
+}
+
 function instanceRow(
   { instance, health, phase, inFlight, total }: Endpoint,
-  { listing, check }: { readonly listing: InstanceStatusRow['listing']; readonly check: CheckOpinion },
+  { held, check }: { readonly held: HeldStatus | undefined; readonly check: CheckOpinion },
 ): InstanceStatusRow {
   const { id, key, address, port, status, weight, tags, meta } = instance;
   return {
@@ -107,7 +133,8 @@ function instanceRow(
     check: check.verdict,
     checkReason: check.reason,
     phase,
-    listing,
+    listing: held === undefined ? 'listed' : 'held',
+    held,
     weight,
     tags,
     meta,

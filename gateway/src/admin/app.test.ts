@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 
+import { defaults } from '../config/defaults.ts';
 import type { Log } from '../telemetry/log.ts';
 import { buildAdminApp } from './app.ts';
 import type { Exposure } from './host-guard.ts';
@@ -12,7 +13,21 @@ const service: ServiceStatus = {
   registry: 'live',
   ageMs: 1234,
   message: undefined,
-  balance: 'round-robin',
+  balance: 'consistent-hash',
+  settings: {
+    hash: 'header:x-cart',
+    sticky: 'cookie',
+    slowStartMs: 0,
+    maxConnections: 7,
+    queue: defaults.queue,
+    maxRequests: 0,
+    maxRetries: 0,
+    panicRatio: 0.5,
+    ejection: defaults.ejection,
+    outliers: defaults.outliers,
+    checks: { ...defaults.checks, kind: 'http', path: '/healthz' },
+  },
+  invalidSettings: [{ setting: `panic-ratio=${hostile}`, allowed: 'a number from 0 to 1' }],
   panic: 'calm',
   queued: 0,
   instances: [
@@ -26,7 +41,8 @@ const service: ServiceStatus = {
       phase: 'serving',
       check: 'unchecked',
       checkReason: '',
-      listing: 'listed',
+      listing: 'held',
+      held: { because: 'removal', forMs: 12_300, leftMs: 17_700, probe: 'alive' },
       weight: 1,
       tags: [hostile],
       meta: {},
@@ -44,6 +60,7 @@ const service: ServiceStatus = {
       check: 'unchecked',
       checkReason: '',
       listing: 'listed',
+      held: undefined,
       weight: 1,
       tags: [],
       meta: {},
@@ -140,7 +157,12 @@ describe('the API', () => {
     });
     expect((await get('/api/services')).json()).toMatchObject({ services: [{ service: 'api-service' }] });
     expect((await get('/api/services/api-service')).json()).toMatchObject({
-      instances: [{ inFlight: 2, total: 17 }, {}],
+      settings: { maxConnections: 7, checks: { kind: 'http', path: '/healthz' } },
+      invalidSettings: [{ allowed: 'a number from 0 to 1' }],
+      instances: [
+        { inFlight: 2, total: 17, listing: 'held', held: { because: 'removal', leftMs: 17_700 } },
+        { listing: 'listed' },
+      ],
     });
     expect((await get('/api/summary')).json()).toMatchObject({
       engine: 'http-proxy',
@@ -159,7 +181,10 @@ describe('the API', () => {
         'a.example/  gone         -     -      registry  conflict: claimed by web\n',
     );
     const services = await get('/api/services', { accept: 'text/plain' });
-    expect(services.body).toMatch(/^api-service {2}live {6}1\.2s +x7k2 +10\.0\.0\.4:41823 +passing/m);
+    expect(services.body).toMatch(
+      /^api-service {2}consistent-hash by header:x-cart, sticky cookie, check http:\/healthz {2}live {6}1\.2s +x7k2 +10\.0\.0\.4:41823 +passing \(held 12\.3s: alive\)/m,
+    );
+    expect(services.body).toMatch(/\n\napi-service asks for "panic-ratio=.*allowed: a number from 0 to 1\n$/);
     expect(services.body).toContain('[fd00::1]:1');
     expect(services.body).toContain('not used: port 0');
     expect((await get('/api/routes?format=json', { accept: 'text/plain' })).json()).toBeTypeOf('object');

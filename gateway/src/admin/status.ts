@@ -1,3 +1,5 @@
+import type { CheckSettings, ServiceSettings } from '../config/gateway-config.ts';
+
 /** What the admin API shows: plain values, read afresh for each request. */
 
 /** One line of the route table. */
@@ -28,11 +30,34 @@ export interface InstanceStatusRow {
   readonly phase: 'serving' | 'draining';
   /** `held`: the registry no longer lists it, but took too much away at once to be believed yet. */
   readonly listing: 'listed' | 'held';
+  /** How it is held; undefined while it is listed. */
+  readonly held: HeldStatus | undefined;
   readonly weight: number;
   readonly tags: readonly string[];
   readonly meta: Readonly<Record<string, string>>;
   readonly inFlight: number;
   readonly total: number;
+}
+
+/** An instance that the registry no longer lists, and that is kept for now. */
+export interface HeldStatus {
+  /** `removal`: too many were taken away at once; `after_failure`, `no_leader`, `index`, `filtered`: the answer was in doubt. */
+  readonly because: 'after_failure' | 'no_leader' | 'index' | 'filtered' | 'removal';
+  readonly forMs: number;
+  /** When it goes if nothing else happens; further trouble prolongs it. */
+  readonly leftMs: number;
+  /** What asking it brought: `unknown` before the first answer, `alive`, or how often it failed in a row, and why. */
+  readonly probe: string;
+}
+
+/**
+ * The settings that a service is served by, beside `balance`: the defaults, what it says itself, and what the configuration says of
+ * it.
+ */
+export interface EffectiveSettings extends Omit<ServiceSettings, 'balance' | 'hash' | 'checks'> {
+  /** What `consistent-hash` goes by, as it is written in the configuration; undefined for the other strategies. */
+  readonly hash: string | undefined;
+  readonly checks: 'off' | CheckSettings;
 }
 
 export interface ServiceStatus {
@@ -44,6 +69,9 @@ export interface ServiceStatus {
   readonly message: string | undefined;
   /** How requests are shared over the instances: `round-robin`, `least-requests` … */
   readonly balance: string;
+  readonly settings: EffectiveSettings;
+  /** What the service asks for in its meta and can't have. */
+  readonly invalidSettings: readonly { readonly setting: string; readonly allowed: string }[];
   /** `panic`: so few instances are healthy that Consul's judgement is in doubt and critical ones are used too. */
   readonly panic: 'calm' | 'panic';
   /** Requests waiting for an instance to become free. */

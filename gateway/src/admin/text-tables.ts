@@ -1,6 +1,6 @@
 import { routeName } from '../routing/route.ts';
 import { printable } from '../telemetry/printable.ts';
-import type { RouteStatus, ServiceStatus } from './status.ts';
+import type { InstanceStatusRow, RouteStatus, ServiceStatus } from './status.ts';
 
 /** The same facts as the JSON, for `curl` and eyes. Names come from the registry: what a terminal would obey is escaped. */
 
@@ -46,11 +46,29 @@ export function routesText(routes: readonly RouteStatus[], services: readonly Se
 
 const seconds = (ms: number | undefined): string => (ms === undefined ? '-' : `${(ms / 1000).toFixed(1)}s`);
 
-/** Every instance of every service, one line each; a service without any has a line of its own. */
+/** How a service is served, in a few words. */
+function settingsText({ balance, settings }: ServiceStatus): string {
+  const { hash, sticky, checks } = settings;
+  return [
+    hash === undefined ? balance : `${balance} by ${hash}`,
+    ...(sticky === 'off' ? [] : [`sticky ${sticky}`]),
+    ...(checks === 'off' ? [] : [`check ${checks.kind === 'http' ? `http:${checks.path}` : checks.kind}`]),
+  ].join(', ');
+}
+
+function statusText({ status, held }: InstanceStatusRow): string {
+  return held === undefined ? status : `${status} (held ${seconds(held.forMs)}: ${held.probe})`;
+}
+
+/**
+ * Every instance of every service, one line each; a service without any has a line of its own. Below, what services ask for and can't
+ * have.
+ */
 export function servicesText(services: readonly ServiceStatus[]): string {
-  return table(
+  const rows = table(
     [
       'SERVICE',
+      'SETTINGS',
       'REGISTRY',
       'AGE',
       'INSTANCE',
@@ -62,13 +80,14 @@ export function servicesText(services: readonly ServiceStatus[]): string {
       'IN-FLIGHT',
       'TOTAL',
     ],
-    services.flatMap(({ service, registry, ageMs, instances, quarantined }) => {
-      const own = [service, registry, seconds(ageMs)];
+    services.flatMap((one) => {
+      const { service, registry, ageMs, instances, quarantined } = one;
+      const own = [service, settingsText(one), registry, seconds(ageMs)];
       const rows = instances.map((i) => [
         ...own,
         i.id,
         i.address.includes(':') ? `[${i.address}]:${i.port}` : `${i.address}:${i.port}`,
-        i.listing === 'held' ? `${i.status} (held)` : i.status,
+        statusText(i),
         i.check === 'down' ? `${i.health}, check down: ${i.checkReason}` : i.health,
         i.phase,
         String(i.weight),
@@ -79,4 +98,11 @@ export function servicesText(services: readonly ServiceStatus[]): string {
       return rows.length + rejected.length === 0 ? [[...own, '(none)']] : [...rows, ...rejected];
     }),
   );
+  const notes = services.flatMap(({ service, invalidSettings }) =>
+    invalidSettings.map(
+      ({ setting, allowed }) =>
+        `${printable(service)} asks for "${printable(setting)}", which can't be followed; allowed: ${allowed}\n`,
+    ),
+  );
+  return notes.length === 0 ? rows : `${rows}\n${notes.join('')}`;
 }

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 
+import { defaults } from '../config/defaults.ts';
 import type { GatewayStatus, RouteStatus, ServiceStatus } from '../admin/status.ts';
 import type { AttemptRecord, ExchangeRecord } from '../exchange/record.ts';
 import { createMetrics, type Metrics } from './metrics.ts';
@@ -204,6 +205,7 @@ describe('gauges', () => {
       check: 'unchecked',
       checkReason: '',
       listing: 'listed',
+      held: undefined,
       weight: 1,
       tags: [],
       meta: {},
@@ -217,6 +219,8 @@ describe('gauges', () => {
         ageMs: 2500,
         message: undefined,
         balance: 'round-robin',
+        settings: { ...defaults, hash: undefined, checks: 'off' },
+        invalidSettings: [],
         panic: 'panic',
         queued: 3,
         instances: [
