@@ -42,13 +42,15 @@ export interface TestStart {
   readonly client?: ConsulClientOptions;
   /** A token's file, say; the address is the agent's. */
   readonly consul?: ConsulOptions;
+  /** Another gateway, whose agent this one follows too; it has to outlive this one. */
+  readonly beside?: TestGateway;
 }
 
 /** Starts on free ports of 127.0.0.1. Not announced unless asked, and with a short drain. */
 export async function startTestGateway(config: TestConfig = {}, start: TestStart = {}): Promise<TestGateway> {
-  const consul = createEmbeddedConsul();
-  const bound = await consul.listen({ host: '127.0.0.1', port: 0 });
-  const consulUrl = `http://127.0.0.1:${bound.port}`;
+  const { beside } = start;
+  const consul = beside?.consul ?? createEmbeddedConsul();
+  const consulUrl = beside?.consulUrl ?? (await urlOf(consul));
   await start.prepare?.(consul, consulUrl);
   const settings = consulSettings({}, { ...start.consul, address: consulUrl });
   if (settings.kind === 'invalid') throw new Error(settings.problems.join('\n'));
@@ -103,7 +105,12 @@ export async function startTestGateway(config: TestConfig = {}, start: TestStart
     async [Symbol.asyncDispose]() {
       await gateway.stop();
       client.close();
-      await consul.stop();
+      if (beside === undefined) await consul.stop();
     },
   };
+}
+
+async function urlOf(consul: EmbeddedConsul): Promise<string> {
+  const { port } = await consul.listen({ host: '127.0.0.1', port: 0 });
+  return `http://127.0.0.1:${port}`;
 }
