@@ -103,6 +103,36 @@ const definition: ServiceDefinition = {
   Checks: [],
 };
 
+describe('answers to a question that is asked again', () => {
+  it('bring records that are the same as the very same objects, and the others anew', async () => {
+    let records = [{ id: 'a' }, { id: 'b' }];
+    const agent = await fakeAgent((_request, response) => {
+      json(response, records);
+    });
+    const client = clientOf({ address: agent.address });
+    const { signal } = new AbortController();
+    const memory = { list: undefined };
+    const first = (await client.serviceHealth('s', { signal, memory })).body as object[];
+    records = [{ id: 'new' }, { id: 'b' }];
+    const second = (await client.serviceHealth('s', { signal, memory })).body as object[];
+    expect(second).toEqual(records);
+    expect(second[1]).toBe(first[1]);
+  });
+
+  it('that are cut short or no list are what they are, and nothing is taken from the last one', async () => {
+    const texts = ['[{"id":"a"}]', '[{"id":"a"}', '{"id":"a"}', '[{"id":"a"}]'];
+    const agent = await fakeAgent((_request, response) => {
+      response.end(texts.shift());
+    });
+    const client = clientOf({ address: agent.address });
+    const read = { signal: new AbortController().signal, memory: { list: undefined } };
+    expect((await client.serviceHealth('s', read)).body).toEqual([{ id: 'a' }]);
+    await expect(client.serviceHealth('s', read)).rejects.toMatchObject({ failure: 'malformed' });
+    expect((await client.serviceHealth('s', read)).body).toEqual({ id: 'a' });
+    expect((await client.serviceHealth('s', read)).body).toEqual([{ id: 'a' }]);
+  });
+});
+
 describe('createConsulClient reading', () => {
   it('asks for stale health without `passing`, and passes on what the headers say', async () => {
     const agent = await fakeAgent((_request, response) => {

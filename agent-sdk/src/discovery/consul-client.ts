@@ -1,5 +1,6 @@
 import { Agent as HttpAgent } from 'node:http';
 import { Agent as HttpsAgent } from 'node:https';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 
 import Consul from 'consul';
 
@@ -17,7 +18,8 @@ import {
 } from './consul-failure.ts';
 import { readTlsOptions } from './consul-tls.ts';
 import type { ConsulSettings } from './environment.ts';
-import type { ReadAnswer, ReadOptions, RegistryClient } from './registry-client.ts';
+import { readList } from './known-list.ts';
+import type { AnswerMemory, ReadAnswer, ReadOptions, RegistryClient } from './registry-client.ts';
 import { RegistryError } from './registry-client.ts';
 import { createTokenSource } from './token-source.ts';
 
@@ -136,7 +138,7 @@ export function createConsulClient(
       signal: read.signal,
     });
     return {
-      body: parseJson(answer, { ...site, ...facts }),
+      body: await readBody(answer, { ...site, ...facts }, read.memory),
       index: header(answer, 'x-consul-index'),
       knownLeader: knownLeader(header(answer, 'x-consul-knownleader')),
       lastContactMs: wholeNumber(header(answer, 'x-consul-lastcontact')),
@@ -249,9 +251,20 @@ function isBrokenKeepAlive(code: string): boolean {
   return code === 'ECONNRESET' || code === 'EPIPE';
 }
 
-function parseJson(answer: Extract<ConsulCallResult, { kind: 'answer' }>, facts: CallFacts): unknown {
+/** Lists are read record by record, in turns: one of thousands would hold up everything else for tens of milliseconds. */
+async function readBody(
+  answer: Extract<ConsulCallResult, { kind: 'answer' }>,
+  facts: CallFacts,
+  memory: AnswerMemory = { list: undefined },
+): Promise<unknown> {
   try {
-    return JSON.parse(answer.body.toString('utf8'));
+    const reading = readList(answer.body, memory.list);
+    let step = reading.next();
+    for (; step.done !== true; step = reading.next()) await nextTurn();
+    memory.list = step.value;
+    return step.value === undefined
+      ? (JSON.parse(answer.body.toString('utf8')) as unknown)
+      : step.value.elements.map(({ value }) => value);
   } catch {
     throw notConsulFailure(facts, answer.status, header(answer, 'content-type') ?? '');
   }

@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 
 import { readHostAddress } from './address.ts';
+import type { KnownRecords } from './decode.ts';
 import { decodeCatalog, decodeHealth } from './decode.ts';
 import type { Instance } from './instance.ts';
 import { RegistryError } from './registry-client.ts';
@@ -55,6 +56,18 @@ describe('decodeHealth', () => {
       weight: 1,
       status: 'passing',
     });
+  });
+
+  it('reads a record that is the same object as before once, believed or not, and judges it among its siblings each time', () => {
+    const known: KnownRecords = new WeakMap();
+    const [good, bad] = [healthRecord('a'), healthRecord('b', { port: 0 })];
+    const first = decodeHealth([good, bad], context, known);
+    const second = decodeHealth([good, good, bad], context, known);
+    expect(second.instances[0]).toBe(first.instances[0]);
+    expect(second.quarantined.map(({ reason }) => reason)).toEqual([
+      'id "a" appears twice on node "n1"',
+      first.quarantined[0]!.reason,
+    ]);
   });
 
   it('sorts instances by key, whatever order they came in', () => {

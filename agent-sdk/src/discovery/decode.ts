@@ -29,7 +29,7 @@ const limits = {
 /** Records shown as quarantined; what is beyond that is only counted. */
 const maxQuarantined = 1000;
 
-/** A record that can't be believed; never leaves this file. */
+/** A record that can't be believed. */
 class Refusal {
   readonly reason: string;
   constructor(reason: string) {
@@ -39,17 +39,25 @@ class Refusal {
 
 type JsonObject = Readonly<Record<string, unknown>>;
 
+/** Records that have been read before in the same context, and what came of it. */
+export type KnownRecords = WeakMap<object, Instance | Refusal>;
+
 /**
  * Reads the answer of `/v1/health/service/:name`. Each record is judged by itself: one that is wrong is quarantined with its
  * reason and the rest lives. Throws `RegistryError('malformed')`, and nothing else, when the answer is not a list at all.
+ * `known`: records that are the same objects as before are not read again; for one context only.
  */
-export function decodeHealth(body: unknown, context: DecodeContext): DecodedHealth {
+export function decodeHealth(
+  body: unknown,
+  context: DecodeContext,
+  known: KnownRecords = new WeakMap(),
+): DecodedHealth {
   if (!Array.isArray(body)) throw malformed(`the health of ${show(context.service)} is not a list`);
   const instances = new Map<string, Instance>();
   const quarantined: QuarantinedRecord[] = [];
   let passedOver = 0;
   for (const record of body as readonly unknown[]) {
-    const reading = readRecord(record, context);
+    const reading = readOnce(record, context, known);
     const reason =
       reading instanceof Refusal
         ? reading.reason
@@ -80,6 +88,15 @@ export function decodeCatalog(body: unknown, index: string): Catalog {
     if (isText(name, limits.id) && !(tags instanceof Refusal)) services[name] = [...new Set(tags)].sort();
   }
   return { index, services };
+}
+
+function readOnce(record: unknown, context: DecodeContext, known: KnownRecords): Instance | Refusal {
+  if (typeof record !== 'object' || record === null) return readRecord(record, context);
+  const before = known.get(record);
+  if (before !== undefined) return before;
+  const reading = readRecord(record, context);
+  known.set(record, reading);
+  return reading;
 }
 
 function readRecord(record: unknown, context: DecodeContext): Instance | Refusal {

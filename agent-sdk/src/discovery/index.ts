@@ -25,9 +25,12 @@ export type {
   QuarantinedRecord,
   Snapshot,
 } from './instance.ts';
+export type { ReadingBudget } from './rate-limit.ts';
+export { createReadingBudget } from './rate-limit.ts';
 export type { RecoveryBell } from './recovery-bell.ts';
 export { createRecoveryBell } from './recovery-bell.ts';
 export type {
+  AnswerMemory,
   CheckDefinition,
   ReadAnswer,
   ReadOptions,

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 
 import type { AnswerPace } from './rate-limit.ts';
-import { createTokenBucket, createWatchPace } from './rate-limit.ts';
+import { createReadingBudget, createTokenBucket, createWatchPace } from './rate-limit.ts';
 
 /** How many answers fit into `forMs` when each comes at once and each pause is kept. */
 function answersWithin(forMs: number, pace: (nowMs: number) => number): number {
@@ -93,5 +93,44 @@ describe('createWatchPace', () => {
     expect(answersWithin(60_000, (nowMs) => pace.after({ kind: 'recovered' }, nowMs))).toBeLessThanOrEqual(
       61,
     );
+  });
+});
+
+describe('createReadingBudget', () => {
+  /** Records that so many watches read in ten seconds of a storm in all of them, when each keeps its pauses. */
+  function readInStorm(watches: number, recordsEach: number): number {
+    const budget = createReadingBudget();
+    const paces = Array.from({ length: watches }, () => ({ pace: createWatchPace(budget), nextMs: 0 }));
+    let records = 0;
+    for (let nowMs = 0; nowMs < 20_000; nowMs += 1) {
+      for (const watch of paces) {
+        if (watch.nextMs > nowMs) continue;
+        watch.nextMs =
+          nowMs + Math.max(1, watch.pace.after({ kind: 'changed', records: recordsEach }, nowMs));
+        if (nowMs >= 10_000) records += recordsEach;
+      }
+    }
+    return records;
+  }
+
+  it('bounds what all watches of a registry read together to 20,000 records a second', () => {
+    for (const [watches, recordsEach] of [
+      [50, 100],
+      [500, 10],
+      [10, 1_000],
+      [500, 100],
+    ] as const)
+      expect([watches, readInStorm(watches, recordsEach) <= 220_000]).toEqual([watches, true]);
+    expect(readInStorm(50, 100)).toBeGreaterThan(150_000);
+  });
+
+  it('lets a small service read on soon in the storms of others, and whoever is alone at once', () => {
+    const budget = createReadingBudget();
+    const [small, ...large] = Array.from({ length: 50 }, () => ({}));
+    expect(budget.take(small!, 10_000, 0)).toBe(0);
+    for (const one of large) budget.take(one, 1_000, 10);
+    expect(budget.take(small!, 2, 20)).toBe(5);
+    expect(budget.take(large[0]!, 1_000, 20)).toBe(2_500);
+    expect(budget.take(small!, 10_000, 5_021)).toBe(0);
   });
 });

@@ -38,6 +38,39 @@ export type AnswerPace =
       readonly elapsedMs: number;
     };
 
+/** What all watches of a registry may read together. */
+export interface ReadingBudget {
+  /** `reader` has read so many records, with news in them. Returns its pause before the next read in ms. */
+  take(reader: object, records: number, nowMs: number): number;
+}
+
+/** Records per second, all watches together; a list that is mostly known costs little, but it has to be sent and compared. */
+const sharedRecordsPerSecond = 20_000;
+/** Whoever has had news within this time is reckoned with. */
+const activeMs = 5_000;
+
+/**
+ * Shares the reading out: when n services have news all the time, each waits for n times what its own list costs. So a storm over hundreds
+ * of services is bounded like one of a large service, while a small service never waits long, and the first news after a quiet time are
+ * read at once.
+ */
+export function createReadingBudget(): ReadingBudget {
+  /** When they read last, the latest at the end. */
+  const active = new Map<object, number>();
+  return {
+    take(reader, records, nowMs) {
+      active.delete(reader);
+      active.set(reader, nowMs);
+      for (const [other, readMs] of active) {
+        if (nowMs - readMs <= activeMs) break;
+        active.delete(other);
+      }
+      // Whoever is alone is bounded by its own pace.
+      return active.size === 1 ? 0 : Math.floor((1000 * records * active.size) / sharedRecordsPerSecond);
+    },
+  };
+}
+
 /** Decides how long a watch waits before its next read. */
 export interface WatchPace {
   /** Takes note of an answer; returns the pause before the next read in ms. */
@@ -59,13 +92,14 @@ const recordsPerSecond = 5_000;
  * of records, so that reading a large service costs a bounded share of the time in the worst of storms; answers that bring nothing and
  * come early have a burst of 2 and then one a second, and when they go on, ever fewer down to one in 15 s.
  */
-export function createWatchPace(): WatchPace {
+export function createWatchPace(budget: ReadingBudget = createReadingBudget()): WatchPace {
   const changes = createTokenBucket(20, 50);
   const records = createTokenBucket(recordBurst, 1000 / recordsPerSecond);
   const strict = createTokenBucket(2, strictIntervalMs);
   // Failures have a backoff of their own; this only bounds a registry that fails every other time.
   const recoveries = createTokenBucket(6, 2 * strictIntervalMs);
   let streak = 0;
+  const reader = {};
   return {
     after(pace, nowMs) {
       switch (pace.kind) {
@@ -74,7 +108,11 @@ export function createWatchPace(): WatchPace {
           return 0;
         case 'changed':
           streak = 0;
-          return Math.max(changes.take(nowMs), records.take(nowMs, undefined, pace.records));
+          return Math.max(
+            changes.take(nowMs),
+            records.take(nowMs, undefined, pace.records),
+            budget.take(reader, pace.records, nowMs),
+          );
         case 'recovered':
           return recoveries.take(nowMs);
         case 'early': {

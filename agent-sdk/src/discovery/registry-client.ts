@@ -1,4 +1,5 @@
 import type { ConsulAddress } from './consul-address.ts';
+import type { KnownList } from './known-list.ts';
 
 /** What a caller may say about one read. */
 export interface ReadOptions {
@@ -8,6 +9,13 @@ export interface ReadOptions {
   readonly index?: string;
   /** How long the agent may hold a blocking read. The client's own deadline lies above it (wait × 17/16 + 5 s). */
   readonly waitMs?: number;
+  /** For a question that is asked again and again: records that are still the same come as the very same objects. Owned by who asks. */
+  readonly memory?: AnswerMemory;
+}
+
+/** The last list that was the answer to a question; written by the client. */
+export interface AnswerMemory {
+  list: KnownList | undefined;
 }
 
 /** A successful read: the parsed JSON and what Consul's headers said about it. */

@@ -1,11 +1,15 @@
 import { decodeCatalog, decodeHealth } from './decode.ts';
-import type { DecodeContext } from './decode.ts';
+import type { DecodeContext, KnownRecords } from './decode.ts';
 import type { Catalog, Instance, Snapshot } from './instance.ts';
 import type { ReadAnswer } from './registry-client.ts';
 
 /** What an answer about one service says. Throws `RegistryError('malformed')` when it says nothing that can be read. */
-export function snapshotFromAnswer(answer: ReadAnswer, context: DecodeContext): Snapshot {
-  const { instances, quarantined } = decodeHealth(answer.body, context);
+export function snapshotFromAnswer(
+  answer: ReadAnswer,
+  context: DecodeContext,
+  known?: KnownRecords,
+): Snapshot {
+  const { instances, quarantined } = decodeHealth(answer.body, context, known);
   return { service: context.service, index: answer.index ?? '0', instances, quarantined, held: [] };
 }
 

@@ -1,6 +1,7 @@
 import { setMaxListeners } from 'node:events';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 
+import type { KnownRecords } from './decode.ts';
 import { backoffMs, defaultBackoff, forbiddenBackoff } from './backoff.ts';
 import { stepIndex } from './consul-index.ts';
 import type { IndexStep } from './consul-index.ts';
@@ -8,9 +9,9 @@ import type { Hold, Holdable, Suspicion } from './hold.ts';
 import { holdableCatalog, holdableSnapshot, weighAnswer } from './hold.ts';
 import type { Catalog, Snapshot } from './instance.ts';
 import { createWatchPace } from './rate-limit.ts';
-import type { AnswerPace } from './rate-limit.ts';
+import type { AnswerPace, ReadingBudget } from './rate-limit.ts';
 import type { RecoveryBell } from './recovery-bell.ts';
-import type { ReadAnswer, ReadOptions, RegistryClient } from './registry-client.ts';
+import type { AnswerMemory, ReadAnswer, ReadOptions, RegistryClient } from './registry-client.ts';
 import { RegistryError } from './registry-client.ts';
 import {
   catalogFromAnswer,
@@ -41,6 +42,8 @@ export interface WatchOptions {
   readonly retryMaxMs?: number;
   /** Shared by the watches of one registry, so that all go on as soon as one can. Default: none. */
   readonly bell?: RecoveryBell;
+  /** Shared by the watches of one registry, so that a storm over many services is read at a bounded cost. Default: one of its own. */
+  readonly budget?: ReadingBudget;
   /** The operator's name for the registry: first part of every `Instance.key`. Default `default`. */
   readonly cluster?: string;
   /** Monotonic ms. Default `performance.now`. */
@@ -62,10 +65,11 @@ export function watchService(
   options: WatchOptions,
 ): AsyncIterable<WatchEvent<Snapshot>> {
   const context = { service, cluster: options.cluster ?? 'default' };
+  const known: KnownRecords = new WeakMap();
   return watch(
     {
       read: (read) => client.serviceHealth(service, read),
-      decode: (answer) => snapshotFromAnswer(answer, context),
+      decode: (answer) => snapshotFromAnswer(answer, context, known),
       same: sameSnapshot,
       holdable: holdableSnapshot,
       reuse: reuseInstances,
@@ -161,7 +165,8 @@ async function* follow<T, Item>(
   const { waitMs = 60_000, holdMs = 30_000, maxRemovedRatio = 1, now = () => performance.now() } = options;
   const { random = Math.random, retryMaxMs = defaultBackoff.maxMs } = options;
   const pauses = createPauses(options, signal);
-  const pace = createWatchPace();
+  const pace = createWatchPace(options.budget);
+  const memory: AnswerMemory = { list: undefined };
   let believed = seed;
   let believedIndex = '0';
   let hold: Hold<Item> | undefined;
@@ -179,7 +184,7 @@ async function* follow<T, Item>(
     const asked = holdLeftMs <= 0 ? '0' : index;
     const longestMs = hold === undefined ? waitMs : Math.min(waitMs, recheckMs);
     const blockMs = Math.ceil(Math.min(longestMs, Math.max(1, holdLeftMs)));
-    const result = await attempt(source, { signal, index: asked, waitMs: blockMs }, believedIndex);
+    const result = await attempt(source, { signal, index: asked, waitMs: blockMs, memory }, believedIndex);
     if (ended()) return;
 
     if ('error' in result) {

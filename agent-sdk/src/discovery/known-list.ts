@@ -1,0 +1,140 @@
+/**
+ * A JSON list of objects as it came, and what it meant. With it the next answer to the same question is read in the time that its news
+ * take: Consul sends the whole list of a service for every change in it, and all but a few of its records are the same, byte for byte.
+ */
+export interface KnownList {
+  readonly bytes: Buffer;
+  readonly elements: readonly KnownElement[];
+}
+
+/** One element: where it stands in the bytes, a fingerprint of these, and its value. */
+export interface KnownElement {
+  readonly start: number;
+  readonly end: number;
+  readonly print: number;
+  readonly value: unknown;
+}
+
+/** Elements that are parsed before others get their turn. */
+const parsedPerTurn = 50;
+/** So many of the known elements that follow are looked at before the element's fingerprint is taken. */
+const lookAhead = 4;
+
+const [blank, tab, newline, carriageReturn] = [0x20, 0x09, 0x0a, 0x0d];
+const quote = 0x22;
+const comma = 0x2c;
+const backslash = 0x5c;
+const [openList, closeList, openMap, closeMap] = [0x5b, 0x5d, 0x7b, 0x7d];
+
+/**
+ * Reads a JSON list of objects. Elements that stood in the `known` list too are the very same objects again; only the others are
+ * parsed. Yields now and then, so that the caller can let others have their turn. Returns undefined for what is not plainly such a list,
+ * which says nothing about whether it is JSON. Throws `SyntaxError` for an element that isn't.
+ */
+export function* readList(
+  bytes: Buffer,
+  known: KnownList | undefined,
+): Generator<undefined, KnownList | undefined, undefined> {
+  const before = new KnownElements(known);
+  const elements: KnownElement[] = [];
+  let at = afterSpace(bytes, 0);
+  if (bytes[at] !== openList) return undefined;
+  at = afterSpace(bytes, at + 1);
+  let parsed = 0;
+  let follows = bytes[at] === closeList ? closeList : comma;
+  while (follows === comma) {
+    let element = before.next(bytes, at);
+    if (element === undefined) {
+      const { end, print } = endOfObject(bytes, at);
+      if (end === -1) return undefined;
+      element = before.withPrint(bytes, at, { end, print });
+      if (element === undefined) {
+        element = { start: at, end, print, value: JSON.parse(bytes.toString('utf8', at, end)) as unknown };
+        parsed += 1;
+        if (parsed % parsedPerTurn === 0) yield;
+      }
+    }
+    elements.push(element);
+    at = afterSpace(bytes, element.end);
+    follows = bytes[at] ?? 0;
+    if (follows === comma) at = afterSpace(bytes, at + 1);
+  }
+  const isWhole = follows === closeList && afterSpace(bytes, at + 1) === bytes.length;
+  return isWhole ? { bytes, elements } : undefined;
+}
+
+/** The elements of the last list, to be found again: usually in their old order, else by fingerprint. */
+class KnownElements {
+  readonly #known: KnownList | undefined;
+  #nextAt = 0;
+  #byPrint: ReadonlyMap<number, number> | undefined;
+
+  constructor(known: KnownList | undefined) {
+    this.#known = known;
+  }
+
+  /** What stands at `at`, if it is one of those that come next. An object ends with its own bytes, whatever follows. */
+  next(bytes: Buffer, at: number): KnownElement | undefined {
+    const last = Math.min(this.#known?.elements.length ?? 0, this.#nextAt + lookAhead);
+    for (let index = this.#nextAt; index < last; index += 1) {
+      const found = this.#at(bytes, at, index);
+      if (found !== undefined) return found;
+    }
+    return undefined;
+  }
+
+  /** The same for any of them, once it is known what stands there. */
+  withPrint(
+    bytes: Buffer,
+    at: number,
+    { end, print }: { readonly end: number; readonly print: number },
+  ): KnownElement | undefined {
+    this.#byPrint ??= new Map(this.#known?.elements.map((element, index) => [element.print, index]));
+    const index = this.#byPrint.get(print);
+    const found = index === undefined ? undefined : this.#at(bytes, at, index);
+    return found?.end === end ? found : undefined;
+  }
+
+  #at(bytes: Buffer, at: number, index: number): KnownElement | undefined {
+    const element = this.#known?.elements[index];
+    if (this.#known === undefined || element === undefined) return undefined;
+    const { start, end, print, value } = element;
+    const ending = at + end - start;
+    if (ending > bytes.length || bytes.compare(this.#known.bytes, start, end, at, ending) !== 0)
+      return undefined;
+    this.#nextAt = index + 1;
+    return { start: at, end: ending, print, value };
+  }
+}
+
+/**
+ * Where the object that begins at `at` ends, and a fingerprint of its bytes (FNV-1a); -1 when none begins there or it doesn't end. In UTF-8 no ASCII
+ * byte is a part of another character.
+ */
+function endOfObject(bytes: Buffer, at: number): { readonly end: number; readonly print: number } {
+  if (bytes[at] !== openMap) return { end: -1, print: 0 };
+  let depth = 0;
+  let inText: 'no' | 'yes' | 'escaped' = 'no';
+  let print = 0x811c9dc5 | 0;
+  for (let index = at; index < bytes.length; index += 1) {
+    const byte = bytes[index] ?? 0;
+    print = Math.imul(print ^ byte, 0x01000193);
+    if (inText === 'escaped') inText = 'yes';
+    else if (byte === quote) inText = inText === 'yes' ? 'no' : 'yes';
+    else if (inText === 'yes') {
+      if (byte === backslash) inText = 'escaped';
+    } else if (byte === openMap || byte === openList) depth += 1;
+    else if (byte === closeMap || byte === closeList) {
+      depth -= 1;
+      if (depth === 0) return { end: index + 1, print };
+    }
+  }
+  return { end: -1, print };
+}
+
+function afterSpace(bytes: Buffer, from: number): number {
+  let at = from;
+  while (bytes[at] === blank || bytes[at] === newline || bytes[at] === carriageReturn || bytes[at] === tab)
+    at += 1;
+  return at;
+}
