@@ -1,5 +1,6 @@
 import type { FieldLines } from '../../exchange/seam.ts';
 import { scanFields } from './field-section.ts';
+import { sourceOf } from './head-source.ts';
 import { valueChar } from './grammar.ts';
 
 /** Hexadecimal digits of a chunk size, leading zeros included: 13 hold every safe integer. */
@@ -168,7 +169,7 @@ export class ChunkedReader {
     const text = this.#trailerText;
     if (text.length > maxTrailerBytes) this.#fail();
     else if (byte === 0x0a && (text === '\r\n' || text.endsWith('\r\n\r\n'))) {
-      const section = scanFields(text, 0, maxTrailerLines);
+      const section = scanFields(sourceOf(text), 0, maxTrailerLines);
       if (typeof section === 'string') this.#fail();
       else {
         this.trailers = section.lines;

@@ -6,6 +6,7 @@ import { Timeout, type TimeoutOwner } from '../timeout-wheel.ts';
 import { readInto } from './accepted-socket.ts';
 import type { EngineContext } from './engine-context.ts';
 import { ExchangeRun } from './exchange-run.ts';
+import type { HeadSource } from './head-source.ts';
 import { Inlet } from './inlet.ts';
 import { answerText } from './message-text.ts';
 import { parseRequestHead } from './request-head.ts';
@@ -275,11 +276,14 @@ export class ClientConnection implements TimeoutOwner {
     const { limits } = this.#context;
     const end = Math.min(to, at + limits.headBytes + 1);
     const first = Math.min(end, at + firstLookBytes);
-    const head = parseRequestHead(bytes.toString('latin1', at, first), limits, this.facts);
+    const upTo = (last: number): HeadSource => ({
+      text: bytes.toString('latin1', at, last),
+      bytes,
+      offset: at,
+    });
+    const head = parseRequestHead(upTo(first), limits, this.facts);
     const full =
-      head === 'incomplete' && first < end
-        ? parseRequestHead(bytes.toString('latin1', at, end), limits, this.facts)
-        : head;
+      head === 'incomplete' && first < end ? parseRequestHead(upTo(end), limits, this.facts) : head;
     if (typeof full === 'string' || limits.bodyBytes === 0 || full.body.kind !== 'length') return full;
     return full.body.bytes > limits.bodyBytes ? 'content_too_large' : full;
   }

@@ -5,6 +5,7 @@ import { expect, it } from 'vitest';
 
 import { createRandom, mutant } from '../../../../test/fuzz/mutation.ts';
 import { judgeRequest } from '../../exchange/request-rules.ts';
+import { sourceOf } from './head-source.ts';
 import { parseRequestHead, type ParsedRequest } from './request-head.ts';
 
 const client = { address: '127.0.0.1', port: 1, scheme: 'http', localPort: 80 } as const;
@@ -45,7 +46,7 @@ it('accepts no head that Node’s strict parser refuses or reads differently', a
   let compared = 0;
   for (let message = 0; message < 6_000; message += 1) {
     const text = mutant(random);
-    const head: ParsedRequest | string = parseRequestHead(text, limits, client);
+    const head: ParsedRequest | string = parseRequestHead(sourceOf(text), limits, client);
     if (typeof head === 'string' || !known.has(head.method)) continue;
     // The form of the target is the exchange's to judge.
     if (judgeRequest(head).kind !== 'accepted') continue;

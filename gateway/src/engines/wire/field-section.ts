@@ -1,4 +1,6 @@
+import { fieldName, type FieldRole } from './field-names.ts';
 import { isToken, tokenChar, valueChar } from './grammar.ts';
+import type { HeadSource } from './head-source.ts';
 
 /** What ends a scan early. `incomplete`: more bytes are needed. `malformed`: against the grammar. `too_many`: over the line limit. */
 export type FieldFault = 'incomplete' | 'malformed' | 'too_many';
@@ -36,17 +38,18 @@ export class FieldSection {
  * Reads header lines from `from` to the empty line, by the strict grammar of RFC 9112 §5: a token, a colon right after it,
  * a value without control characters; no folding, no bare CR or LF. Bytes ≥ 0x80 stay as they are.
  */
-export function scanFields(text: string, from: number, maxLines: number): FieldSection | FieldFault {
+export function scanFields(source: HeadSource, from: number, maxLines: number): FieldSection | FieldFault {
   const section = new FieldSection();
   const { lines } = section;
+  const { text, bytes, offset } = source;
   const end = text.length;
   let at = from;
   for (;;) {
     if (at >= end) return 'incomplete';
-    let code = text.charCodeAt(at);
+    let code = bytes[offset + at] ?? 0;
     if (code === 0x0d) {
       if (at + 1 >= end) return 'incomplete';
-      if (text.charCodeAt(at + 1) !== 0x0a) return 'malformed';
+      if (bytes[offset + at + 1] !== 0x0a) return 'malformed';
       section.end = at + 2;
       return section;
     }
@@ -54,56 +57,51 @@ export function scanFields(text: string, from: number, maxLines: number): FieldS
     while (tokenChar[code] === 1) {
       at += 1;
       if (at >= end) return 'incomplete';
-      code = text.charCodeAt(at);
+      code = bytes[offset + at] ?? 0;
     }
     if (code !== 0x3a || at === nameStart) return 'malformed';
     const nameEnd = at;
     at += 1;
-    while (at < end && isBlank(text.charCodeAt(at))) at += 1;
+    while (at < end && isBlank(bytes[offset + at])) at += 1;
     const valueStart = at;
-    while (at < end && valueChar[text.charCodeAt(at)] === 1) at += 1;
-    if (at + 1 >= end) return at < end && text.charCodeAt(at) !== 0x0d ? 'malformed' : 'incomplete';
-    if (text.charCodeAt(at) !== 0x0d || text.charCodeAt(at + 1) !== 0x0a) return 'malformed';
+    while (at < end && valueChar[bytes[offset + at] ?? 0] === 1) at += 1;
+    if (at + 1 >= end) return at < end && bytes[offset + at] !== 0x0d ? 'malformed' : 'incomplete';
+    if (bytes[offset + at] !== 0x0d || bytes[offset + at + 1] !== 0x0a) return 'malformed';
     let valueEnd = at;
-    while (valueEnd > valueStart && isBlank(text.charCodeAt(valueEnd - 1))) valueEnd -= 1;
+    while (valueEnd > valueStart && isBlank(bytes[offset + valueEnd - 1])) valueEnd -= 1;
     at += 2;
     if (lines.length >= 2 * maxLines) return 'too_many';
-    const name = text.substring(nameStart, nameEnd);
+    const name = fieldName(source, nameStart, nameEnd);
     const value = text.substring(valueStart, valueEnd);
-    lines.push(name, value);
-    note(section, name, value);
+    lines.push(name.text, value);
+    if (name.role !== 'passing') note(section, name.role, value);
   }
 }
 
-const isBlank = (code: number): boolean => code === 0x20 || code === 0x09;
+const isBlank = (code: number | undefined): boolean => code === 0x20 || code === 0x09;
 
-/** Names are told apart by length first: most lines cost one comparison. */
-function note(section: FieldSection, name: string, value: string): void {
-  switch (name.length) {
-    case 2:
-      if (name.toLowerCase() === 'te' && lists(value, 'trailers')) section.trailers = 'wanted';
+function note(section: FieldSection, role: Exclude<FieldRole, 'passing'>, value: string): void {
+  switch (role) {
+    case 'te':
+      if (lists(value, 'trailers')) section.trailers = 'wanted';
       return;
-    case 6:
-      if (name.toLowerCase() === 'expect' && value.toLowerCase() === '100-continue')
-        section.expectation = 'continue';
+    case 'expect':
+      if (value.toLowerCase() === '100-continue') section.expectation = 'continue';
       return;
-    case 7:
-      if (name.toLowerCase() === 'upgrade') noteUpgrade(section, value);
+    case 'upgrade':
+      noteUpgrade(section, value);
       return;
-    case 10:
-      noteConnection(section, name.toLowerCase(), value);
+    case 'connection':
+      noteConnection(section, value);
       return;
-    case 14:
-      if (name.toLowerCase() === 'content-length') {
-        section.contentLength = section.contentLength === -1 ? parseLength(value) : -2;
-      }
+    case 'keep-alive':
+      noteKeepAlive(section, value);
       return;
-    case 17:
-      if (name.toLowerCase() === 'transfer-encoding') {
-        section.transferCoding = section.transferCoding === 'absent' ? parseCoding(value) : 'faulty';
-      }
+    case 'content-length':
+      section.contentLength = section.contentLength === -1 ? parseLength(value) : -2;
       return;
-    default:
+    case 'transfer-encoding':
+      section.transferCoding = section.transferCoding === 'absent' ? parseCoding(value) : 'faulty';
   }
 }
 
@@ -112,16 +110,20 @@ function noteUpgrade(section: FieldSection, value: string): void {
   section.upgrade = section.upgrade === undefined ? lower : `${section.upgrade}, ${lower}`;
 }
 
-function noteConnection(section: FieldSection, name: string, value: string): void {
-  if (name === 'keep-alive') {
-    const seconds = /(?:^|[,; \t])timeout[ \t]*=[ \t]*"?(\d{1,9})/i.exec(value)?.[1];
-    if (seconds !== undefined) section.keepAliveSeconds = Number(seconds);
-  } else if (name === 'connection') {
-    if (lists(value, 'close')) section.persistence = 'close';
-    else if (section.persistence === 'unsaid' && lists(value, 'keep-alive'))
-      section.persistence = 'keep-alive';
-    if (lists(value, 'upgrade')) section.upgradeListed = 'yes';
+function noteKeepAlive(section: FieldSection, value: string): void {
+  const seconds = /(?:^|[,; \t])timeout[ \t]*=[ \t]*"?(\d{1,9})/i.exec(value)?.[1];
+  if (seconds !== undefined) section.keepAliveSeconds = Number(seconds);
+}
+
+function noteConnection(section: FieldSection, value: string): void {
+  // What nearly every such line says.
+  if (value === 'keep-alive') {
+    if (section.persistence === 'unsaid') section.persistence = value;
+    return;
   }
+  if (lists(value, 'close')) section.persistence = 'close';
+  else if (section.persistence === 'unsaid' && lists(value, 'keep-alive')) section.persistence = 'keep-alive';
+  if (lists(value, 'upgrade')) section.upgradeListed = 'yes';
 }
 
 /** Whether a comma-separated field lists `member` (lower case), in any spelling, with or without parameters. */

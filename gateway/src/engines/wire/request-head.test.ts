@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 
 import { requestFraming } from '../../exchange/framing.ts';
 import { fieldText } from './message-text.ts';
+import { sourceOf } from './head-source.ts';
 import { parseRequestHead, type ParsedRequest } from './request-head.ts';
 import { fieldLines, token } from './testing/arbitraries.ts';
 
@@ -10,7 +11,7 @@ const client = { address: '192.0.2.1', port: 1, scheme: 'http', localPort: 80 } 
 const limits = { headBytes: 1000, headLines: 20 };
 
 function accepted(text: string): ParsedRequest {
-  const head = parseRequestHead(text, limits, client);
+  const head = parseRequestHead(sourceOf(text), limits, client);
   if (typeof head === 'string') throw new Error(`${head}: ${JSON.stringify(text)}`);
   return head;
 }
@@ -37,7 +38,7 @@ describe('parseRequestHead', () => {
       fc.property(token, fieldLines, (method, lines) => {
         const text = `${method} * HTTP/1.1\r\n${fieldText(lines)}\r\n`;
         for (let end = 0; end < text.length; end += 1) {
-          expect(parseRequestHead(text.slice(0, end), limits, client)).toBe('incomplete');
+          expect(parseRequestHead(sourceOf(text.slice(0, end)), limits, client)).toBe('incomplete');
         }
       }),
     );
@@ -91,7 +92,11 @@ describe('parseRequestHead', () => {
         fc.constantFrom('1.0', '1.1'),
         (lines, version) => {
           const fields = lines.flat();
-          const head = parseRequestHead(`POST / HTTP/${version}\r\n${fieldText(fields)}\r\n`, limits, client);
+          const head = parseRequestHead(
+            sourceOf(`POST / HTTP/${version}\r\n${fieldText(fields)}\r\n`),
+            limits,
+            client,
+          );
           expect(typeof head === 'string' ? head : head.body).toEqual(requestFraming(fields, version));
         },
       ),
@@ -139,7 +144,7 @@ describe('parseRequestHead', () => {
     [`GET / HTTP/1.1\r\nA: ${'b'.repeat(1000)}`, 'fields_too_large'],
     [`GET / HTTP/1.1\r\n${'A: b\r\n'.repeat(21)}\r\n`, 'fields_too_large'],
   ])('%.50j is %s', (text, code) => {
-    expect(parseRequestHead(text, limits, client)).toBe(code);
+    expect(parseRequestHead(sourceOf(text), limits, client)).toBe(code);
   });
 
   it('takes a single empty line before the request', () => {

@@ -3,6 +3,7 @@ import type { BodyFraming, ClientFacts, RequestHead } from '../../exchange/seam.
 import type { ListenerLimits } from '../engine.ts';
 import { scanFields, type FieldSection } from './field-section.ts';
 import { targetChar, tokenChar } from './grammar.ts';
+import type { HeadSource } from './head-source.ts';
 
 /** How much of a head is taken. */
 export type HeadLimits = Pick<ListenerLimits, 'headBytes' | 'headLines'>;
@@ -23,15 +24,16 @@ const noBody: BodyFraming = { kind: 'none' };
 const chunkedBody: BodyFraming = { kind: 'chunked' };
 
 /**
- * Reads a request head (RFC 9112 §2–6) from the start of `text`, which is latin1. One empty line before it is passed over
+ * Reads a request head (RFC 9112 §2–6) from the start of `source`. One empty line before it is passed over
  * (§2.2). `incomplete`: it may still become one. Any other string is the error it is to be answered with; the bytes after it
  * must not be read then.
  */
 export function parseRequestHead(
-  text: string,
+  source: HeadSource,
   limits: HeadLimits,
   client: ClientFacts,
 ): ParsedRequest | ErrorCode | 'incomplete' {
+  const { text } = source;
   const start = text.charCodeAt(0) === 0x0d && text.charCodeAt(1) === 0x0a ? 2 : 0;
   const methodEnd = scanToken(text, start);
   if (methodEnd === text.length) return text.length < limits.headBytes ? 'incomplete' : 'bad_request';
@@ -47,7 +49,7 @@ export function parseRequestHead(
   const version = parseVersion(text, targetEnd + 1);
   if (version === 'incomplete') return unfinished(text, limits);
   if (version !== '1.1' && version !== '1.0') return version;
-  const section = scanFields(text, targetEnd + 11, limits.headLines);
+  const section = scanFields(source, targetEnd + 11, limits.headLines);
   if (section === 'incomplete') return unfinished(text, limits);
   if (section === 'malformed') return 'bad_request';
   if (section === 'too_many' || section.end > limits.headBytes) return 'fields_too_large';

@@ -1,3 +1,4 @@
+import type { HeadSource } from './head-source.ts';
 import type { HeadLimits } from './request-head.ts';
 import { parseResponseHead, type ParsedResponse } from './response-head.ts';
 
@@ -35,9 +36,13 @@ export class ResponseHeadReader {
     const { bytes, at } = this;
     const most = Math.min(this.end, at + limits.headBytes + 1);
     const first = Math.min(most, at + firstLookBytes);
-    let head = parseResponseHead(bytes.toString('latin1', at, first), method, limits);
-    if (head === 'incomplete' && first < most)
-      head = parseResponseHead(bytes.toString('latin1', at, most), method, limits);
+    const upTo = (end: number): HeadSource => ({
+      text: bytes.toString('latin1', at, end),
+      bytes,
+      offset: at,
+    });
+    let head = parseResponseHead(upTo(first), method, limits);
+    if (head === 'incomplete' && first < most) head = parseResponseHead(upTo(most), method, limits);
     if (head === 'incomplete') {
       this.bytes = Buffer.from(bytes.subarray(at, this.end));
       this.at = 0;

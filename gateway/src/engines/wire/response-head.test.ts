@@ -4,6 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { responseFraming } from '../../exchange/framing.ts';
 import { responseText } from './message-text.ts';
 import { ResponseHeadReader } from './response-head-reader.ts';
+import { sourceOf } from './head-source.ts';
 import { parseResponseHead } from './response-head.ts';
 import { fieldLines, fieldValue } from './testing/arbitraries.ts';
 
@@ -14,7 +15,7 @@ describe('parseResponseHead', () => {
     fc.assert(
       fc.property(fc.integer({ min: 200, max: 599 }), fieldValue, fieldLines, (status, reason, fields) => {
         const text = responseText({ status, reason, fields }, { kind: 'length', bytes: 3 }, 'keep');
-        const head = parseResponseHead(`${text}abc`, 'GET', limits);
+        const head = parseResponseHead(sourceOf(`${text}abc`), 'GET', limits);
         const written = [...fields, 'Content-Length', '3'];
         expect(head).toMatchObject({ status, reason, fields: written, end: text.length });
       }),
@@ -37,7 +38,7 @@ describe('parseResponseHead', () => {
     fc.assert(
       fc.property(fc.array(line, { maxLength: 3 }), facts, (lines, { status, method, version }) => {
         const text = `HTTP/${version} ${String(status)} OK\r\n${lines.map((l) => `${l.join(': ')}\r\n`).join('')}\r\n`;
-        const head = parseResponseHead(text, method, limits);
+        const head = parseResponseHead(sourceOf(text), method, limits);
         const expected = responseFraming(lines.flat(), { status, method, version });
         if (expected === 'upstream_protocol') expect(head).toBe('malformed');
         else expect(head).toMatchObject({ body: expected });
@@ -62,7 +63,7 @@ describe('parseResponseHead', () => {
     ['HTTP/1.1 2', 'incomplete'],
     ['HTTP/1.1 200 OK\r', 'incomplete'],
   ])('%.40j is %s', (text, verdict) => {
-    expect(parseResponseHead(text, 'GET', limits)).toBe(verdict);
+    expect(parseResponseHead(sourceOf(text), 'GET', limits)).toBe(verdict);
   });
 
   it.each([
@@ -72,7 +73,7 @@ describe('parseResponseHead', () => {
     ['HTTP/1.0 200 OK\r\nContent-Length: 0\r\nConnection: keep-alive\r\n\r\n', 'close', -1],
     ['HTTP/1.1 200 OK\r\n\r\n', 'close', -1],
   ])('%j: the connection may %s, for %i s', (text, persistence, keepAliveSeconds) => {
-    expect(parseResponseHead(text, 'GET', limits)).toMatchObject({ persistence, keepAliveSeconds });
+    expect(parseResponseHead(sourceOf(text), 'GET', limits)).toMatchObject({ persistence, keepAliveSeconds });
   });
 });
 

@@ -2,6 +2,7 @@ import type { ResponseFraming } from '../../exchange/framing.ts';
 import type { FieldLines } from '../../exchange/seam.ts';
 import { scanFields, type FieldSection } from './field-section.ts';
 import { valueChar } from './grammar.ts';
+import type { HeadSource } from './head-source.ts';
 import type { HeadLimits } from './request-head.ts';
 
 /** A response head by the strict grammar, with its framing settled and what it says about its connection. */
@@ -26,14 +27,15 @@ const chunkedBody: ResponseFraming = { kind: 'chunked' };
 const untilClose: ResponseFraming = { kind: 'until_close' };
 
 /**
- * Reads a response head from the start of `text`, which is latin1. `method`: of the request it answers. `incomplete`: it may
+ * Reads a response head from the start of `source`. `method`: of the request it answers. `incomplete`: it may
  * still become one. `malformed`: it is not one, is over a limit, or its framing is ambiguous; the connection is of no more use.
  */
 export function parseResponseHead(
-  text: string,
+  source: HeadSource,
   method: string,
   limits: HeadLimits,
 ): ParsedResponse | 'incomplete' | 'malformed' {
+  const { text } = source;
   const version = text.startsWith('HTTP/1.1 ') ? '1.1' : text.startsWith('HTTP/1.0 ') ? '1.0' : undefined;
   if (version === undefined) {
     return text.length < 9 && ('HTTP/1.1 '.startsWith(text) || 'HTTP/1.0 '.startsWith(text))
@@ -47,7 +49,7 @@ export function parseResponseHead(
   if (reasonEnd === -1) return 'malformed';
   if (reasonEnd + 1 >= text.length) return unfinished(text, limits);
   if (text.charCodeAt(reasonEnd + 1) !== 0x0a) return 'malformed';
-  const section = scanFields(text, reasonEnd + 2, limits.headLines);
+  const section = scanFields(source, reasonEnd + 2, limits.headLines);
   if (section === 'incomplete') return unfinished(text, limits);
   if (typeof section === 'string' || section.end > limits.headBytes) return 'malformed';
   const body = responseBody(section, { status, method, version });
