@@ -164,7 +164,7 @@ class ExchangeState implements Exchange {
     this.#response = 'begun';
     this.#upstreamMs = nowMs - dispatch.firstMs;
     this.#status = status;
-    const own = { requestId: request.requestId, date: this.#shared.httpDate() };
+    const own = { requestId: request.requestId, httpDate: this.#shared.httpDate };
     const fields = responseFields(head.fields, { own });
     const session = status < 500 ? sessionFields(request, attempt.lease.endpoint, this.#shared.sessions) : [];
     return {

@@ -82,7 +82,7 @@ export function judgeRequest(head: RequestHead): RequestVerdict {
   if (asterisk && method !== 'OPTIONS') return refused('bad_target'); // R23
   const authority = (asterisk ? undefined : target.authority) ?? gathered.host ?? '';
   const named = hostOf(authority);
-  const own = gathered.host === undefined ? '' : hostOf(gathered.host);
+  const own = gathered.host === authority ? named : hostOf(gathered.host ?? '');
   if (named === undefined || own === undefined) return refused('bad_host'); // R20: also the Host that an absolute form overrides
   if (!asterisk && target.authority === '') return refused('bad_target');
   const maxForwards = method === 'OPTIONS' ? parseMaxForwards(gathered.maxForwards) : undefined;

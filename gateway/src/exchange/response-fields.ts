@@ -5,7 +5,7 @@ import type { FieldLines } from './seam.ts';
 /** What the gateway adds to a response on its way to the client. */
 export interface ResponseFieldOptions {
   /** Set on final responses; undefined on interim ones, which get nothing added. */
-  readonly own: { readonly requestId: string; readonly date: string } | undefined;
+  readonly own: { readonly requestId: string; readonly httpDate: () => string } | undefined;
 }
 
 /**
@@ -36,7 +36,7 @@ export function responseFields(fields: FieldLines, options: ResponseFieldOptions
   }
   const kept = connection === undefined ? lines : withoutNominated(lines, nominatedBy(connection));
   if (options.own !== undefined) {
-    if (!dated) kept.push('Date', options.own.date);
+    if (!dated) kept.push('Date', options.own.httpDate());
     kept.push('X-Request-Id', options.own.requestId);
   }
   return kept;
