@@ -50,3 +50,14 @@ it('holds an example that loads, and names the default routes', () => {
   expect(loaded.kind === 'invalid' ? loaded.problems : []).toEqual([]);
   for (const route of defaults.routes) expect(docs).toContain(`\`${route.prefix}\` → \`${route.service}\``);
 });
+
+it('gives examples of balancing that load without a problem', () => {
+  const balancing = readFileSync(new URL('../../../docs/balancing.md', import.meta.url), 'utf8');
+  const examples = [...balancing.matchAll(/```yaml\n([\s\S]*?)```/g)].map(([, text = '']) => text);
+  expect(examples.length).toBeGreaterThan(2);
+  const env = { GATEWAY_STICKY_SECRET: 'the secret of the fleet' };
+  for (const text of examples) {
+    const loaded = loadConfig({ env, flags: {}, readFile: () => ({ kind: 'text', text }) });
+    expect(loaded.kind === 'invalid' ? loaded.problems : loaded.warnings).toEqual([]);
+  }
+});

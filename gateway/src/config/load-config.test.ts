@@ -88,6 +88,15 @@ describe('precedence', () => {
     ]);
   });
 
+  it('reads a share with and without the 0 before the point', () => {
+    const { config: c } = config({
+      env: { GATEWAY_PANIC_RATIO: '.25' },
+      flags: { retryBudgetRatio: '0.5' },
+    });
+    expect([c.panicRatio, c.retry.budgetRatio]).toEqual([0.25, 0.5]);
+    expect(problems({ env: { GATEWAY_PANIC_RATIO: '.' } })).toHaveLength(1);
+  });
+
   it('keeps 0 where 0 means something', () => {
     const { config: c } = config({ env: { GATEWAY_PORT: '0', GATEWAY_DRAIN_NOTICE_MS: '0' } });
     expect([c.listen.port, c.drain.noticeMs]).toEqual([0, 0]);

@@ -65,7 +65,8 @@ export const configOptions: readonly ConfigOption[] = walk(configSchema.shape, '
 /** Where the file is; itself not in the file. */
 export const fileOption = { env: 'GATEWAY_CONFIG', flag: '--config', flagKey: 'config' } as const;
 
-const readNumber = (text: string): number | string => (/^-?\d+(\.\d+)?$/.test(text) ? Number(text) : text);
+const readNumber = (text: string): number | string =>
+  /^-?(\d+(\.\d+)?|\.\d+)$/.test(text) ? Number(text) : text;
 
 const items = (text: string): readonly string[] =>
   text
