@@ -53,8 +53,10 @@ export interface Gateway {
 /** How long the traffic listener waits for the registry's first answers before it opens anyway. */
 const firstSyncMs = 1_000;
 
-/** How often the pools of endpoints that are gone are looked for, after a change. */
+/** How often the pools of endpoints that are gone are looked for, after a change … */
 const retainDelayMs = 250;
+/** … and so many times later than it took the last time: with thousands of instances every look takes milliseconds. */
+const retainPause = 100;
 
 /** Builds everything, follows the registry and listens. Rejects, with nothing left behind, when a listener can't open. */
 export async function startGateway(options: GatewayOptions): Promise<Gateway> {
@@ -248,12 +250,18 @@ function poolKeeper(
   registry: Registry,
 ): { readonly schedule: () => void; readonly stop: () => void } {
   let timer: NodeJS.Timeout | undefined;
+  let tookMs = 0;
   return {
     schedule: () => {
-      timer ??= setTimeout(() => {
-        timer = undefined;
-        engine.retain(registry.listedEndpoints());
-      }, retainDelayMs).unref();
+      timer ??= setTimeout(
+        () => {
+          timer = undefined;
+          const startedMs = monotonicNow();
+          engine.retain(registry.listedEndpoints());
+          tookMs = monotonicNow() - startedMs;
+        },
+        Math.max(retainDelayMs, retainPause * tookMs),
+      ).unref();
     },
     stop: () => {
       clearTimeout(timer);

@@ -209,6 +209,22 @@ describe('createRegistry', () => {
     expect(leased(registry, '/shop', 'urlprefix-/shop')?.id).toBe('s2');
   });
 
+  it('calls nothing stale that it no longer watches: the catalog speaks for a service that has gone', async () => {
+    const { registry, changes, feeds, catalog, snapshot } = setUp([]);
+    await catalog({ orders: ['urlprefix-/orders'] });
+    await snapshot('orders', instance('orders', 'o1', ['urlprefix-/orders']));
+    await snapshot('orders');
+    const gone = feeds.get('orders');
+    gone?.push({ kind: 'stale', attempt: 1, failure: 'unreachable', message: 'no Consul', retryInMs: 250 });
+    await turn();
+    expect([registry.service('orders')?.watch.kind, registry.savable()]).toEqual(['stale', undefined]);
+    await catalog({});
+    expect(gone?.signal.aborted).toBe(true);
+    expect(registry.service('orders')?.watch.kind).toBe('live');
+    expect(changes.at(-1)).toEqual({ kind: 'live', of: 'orders' });
+    expect(registry.savable()?.catalog.services).toEqual({});
+  });
+
   it('keeps serving what it has while the registry cannot be followed, and says so', async () => {
     const { registry, changes, catalog, snapshot, stale } = setUp();
     await catalog({});

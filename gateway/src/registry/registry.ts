@@ -288,6 +288,11 @@ class RegistryState implements Registry {
     if (this.#isKnown(service.service)) return;
     stop.abort();
     service.stop = undefined;
+    // From here on the catalog speaks for it. Had its own watch just failed, it would be called stale for ever.
+    if (service.watch.kind === 'stale') {
+      service.watch = { kind: 'live' };
+      this.#options.onChange({ kind: 'live', of: service.service });
+    }
     if (this.#tables.routesOf(service.service).length === 0) this.#services.delete(service.service);
   }
 
