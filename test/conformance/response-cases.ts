@@ -36,9 +36,10 @@ function reuse(id: string, fact: string, bytes: string, connections: 1 | 2, requ
         sender.send(request);
         await sender.response(method);
         if (connections === 2) {
+          // Long before it would be closed for being idle.
           await eventually(() => {
             expect(origin.open()).toBe(0);
-          });
+          }, 2_000);
         }
       }
       expect(origin.connections).toHaveLength(connections);

@@ -89,7 +89,7 @@ class Run implements ExchangeRun {
     this.#body = createRequestBody({ source: message.request, replayBytes, taken });
     const expired = this.#guard(() => {
       if (this.#phase === 'searching') this.#search?.fail('deadline_exceeded');
-      else if (this.#phase === 'relaying') this.#cut('deadline', this.#cutBy);
+      else if (this.#phase === 'relaying') this.#cut('deadline');
     });
     this.#deadline = new WheelTimer(wheel, expired);
   }
@@ -213,7 +213,7 @@ class Run implements ExchangeRun {
           if (this.#relayed?.upload() === 'running') this.#relayed.cancel();
         },
         broken: this.#guard(() => {
-          this.#cut('response_incomplete', this.#cutBy);
+          this.#cut('response_incomplete');
         }),
         stuck: this.#guard((waitingFor: 'client' | 'instance') => {
           this.#cut(waitingFor === 'client' ? 'client_closed' : 'response_incomplete');
@@ -255,13 +255,13 @@ class Run implements ExchangeRun {
     this.#cut('client_closed');
   }
 
-  #cut(kind: ExchangeEnd['kind'], how: 'close' | 'reset' = 'close'): void {
+  #cut(kind: ExchangeEnd['kind']): void {
     if (this.#phase === 'over') return;
     this.#search?.end();
     this.#relayed?.cancel();
     if (this.#tunnel !== undefined) this.#tunnel.cut(kind);
     else {
-      this.#client.cut(how);
+      this.#client.cut(this.#cutBy);
       this.#end(kind);
     }
   }

@@ -125,8 +125,12 @@ export class Attempt implements Stage, UpstreamUser {
   clientBytes(bytes: Buffer, from: number, to: number): number {
     const { upload, client, context } = this.#run;
     if (upload === undefined || this.#phase !== 'waiting') return from;
+    // It has not waited for the 100 any longer: from here it is the client that is waited for.
+    if (this.#run.awaitsContinue) this.upstream?.disarm();
     const end = upload.carry(bytes, from, to);
     if (upload.fault !== undefined) this.#fail(upload.fault);
+    // All that it has sent has been taken by now.
+    else if (upload.state === 'more' && client.input === 'ended') client.destroy('plain');
     else if (upload.state === 'done' && end > from) {
       this.upstream?.arm(this.step.timeouts.responseHeadMs);
       if (client.input === 'ended') context.wheel.arm(client.timeout, halfClosedMs);
@@ -143,7 +147,8 @@ export class Attempt implements Stage, UpstreamUser {
   }
 
   clientTimedOut(): void {
-    if (this.#run.uploading) this.#fail('request_timeout');
+    const { uploading, client } = this.#run;
+    if (uploading && client.input === 'open') this.#fail('request_timeout');
     else this.#run.clientEnd.ask();
   }
 

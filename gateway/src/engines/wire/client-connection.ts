@@ -4,6 +4,7 @@ import type { ErrorCode } from '../../exchange/errors.ts';
 import type { ClientFacts } from '../../exchange/seam.ts';
 import { Timeout, type TimeoutOwner } from '../timeout-wheel.ts';
 import { readInto } from './accepted-socket.ts';
+import { fullness } from './body-sender.ts';
 import type { EngineContext } from './engine-context.ts';
 import { ExchangeRun } from './exchange-run.ts';
 import type { HeadSource } from './head-source.ts';
@@ -32,8 +33,11 @@ export class ClientConnection implements TimeoutOwner {
   readonly socket: Socket;
   readonly timeout: Timeout;
   readonly inlet: Inlet;
-  /** `head`: between exchanges. `closing`: the last answer has been written. */
-  phase: 'head' | 'exchange' | 'closing' | 'closed' = 'head';
+  /**
+   * `head`: between exchanges. `full`: the same, but the client has to take its answers before more are made. `closing`: the last
+   * answer has been written.
+   */
+  phase: 'head' | 'full' | 'exchange' | 'closing' | 'closed' = 'head';
   /** `ended`: the client has sent all it will send. */
   input: 'open' | 'ended' = 'open';
   readonly #context: EngineContext;
@@ -109,12 +113,13 @@ export class ClientConnection implements TimeoutOwner {
 
   /** Gives what was held back to the exchange that can take it now. */
   feed(): void {
+    // Before the exchange takes any: it may find that it has to wait again.
+    this.resumeReading();
     const held = this.#held;
     if (held === undefined || this.#run === undefined) return;
     this.#held = undefined;
     const taken = this.#run.clientBytes(held, 0, held.length);
     this.#keep(held, taken, held.length);
-    if (this.ahead === 'no') this.resumeReading();
   }
 
   /** The exchange is over: the next request, or the end. */
@@ -127,15 +132,7 @@ export class ClientConnection implements TimeoutOwner {
       return;
     }
     this.phase = 'head';
-    if (this.#loop === 'busy') return;
-    const held = this.#held;
-    if (held === undefined) {
-      this.#awaitNext();
-      return;
-    }
-    this.#held = undefined;
-    this.resumeReading();
-    this.#readHeads(held, held.length);
+    if (this.#loop === 'idle') this.#goOn();
   }
 
   pauseReading(): void {
@@ -163,11 +160,14 @@ export class ClientConnection implements TimeoutOwner {
     });
   }
 
-  /** Ends the connection at once. `reset`: what was sent must not look finished. */
+  /**
+   * Ends the connection at once. `reset`: what was sent must not look finished, as it always must where something that was written
+   * has not even left.
+   */
   destroy(how: 'plain' | 'reset'): void {
     this.phase = 'closed';
     this.#held = undefined;
-    if (how === 'reset') this.socket.resetAndDestroy();
+    if (how === 'reset' || this.socket.writableLength > 0) this.socket.resetAndDestroy();
     else this.socket.destroy();
   }
 
@@ -178,8 +178,7 @@ export class ClientConnection implements TimeoutOwner {
 
   /** Cuts whatever is under way, at the end of a drain. */
   shutdown(): void {
-    this.#run?.shutdown();
-    this.destroy('plain');
+    this.destroy(this.#run?.shutdown() ?? 'plain');
   }
 
   timedOut(): void {
@@ -189,12 +188,31 @@ export class ClientConnection implements TimeoutOwner {
   /** Everything that happens but reads; a mistake of ours ends this connection only. */
   #guarded(event: 'drain' | 'end' | 'timeout'): void {
     try {
-      if (event === 'drain') this.#run?.clientDrained();
+      if (event === 'drain') this.#drained();
       else if (event === 'end') this.#inputEnded();
       else this.#outOfTime();
     } catch (fault) {
       this.#faulted(fault);
     }
+  }
+
+  #drained(): void {
+    if (this.phase === 'full') {
+      this.phase = 'head';
+      this.#goOn();
+    } else this.#run?.clientDrained();
+  }
+
+  /** Between two exchanges: the next head, from what is there already or from what comes. */
+  #goOn(): void {
+    const held = this.#held;
+    if (held === undefined) {
+      this.#awaitNext();
+      return;
+    }
+    this.#held = undefined;
+    this.resumeReading();
+    this.#readHeads(held, held.length);
   }
 
   #outOfTime(): void {
@@ -229,7 +247,8 @@ export class ClientConnection implements TimeoutOwner {
         this.#held = undefined;
         this.#readHeads(all, all.length);
       }
-    } else if (this.phase === 'exchange' && this.#run !== undefined) {
+    } else if (this.phase === 'full') this.#hold(bytes, 0, length);
+    else if (this.phase === 'exchange' && this.#run !== undefined) {
       const taken = this.#held === undefined ? this.#run.clientBytes(bytes, 0, length) : 0;
       this.#keep(bytes, taken, length);
     } else {
@@ -238,11 +257,16 @@ export class ClientConnection implements TimeoutOwner {
     }
   }
 
-  /** Runs requests for as long as whole heads are there and exchanges end at once. */
+  /** Runs requests for as long as whole heads are there, exchanges end at once and the client takes the answers. */
   #readHeads(bytes: Buffer, length: number): void {
     this.#loop = 'busy';
     let at = 0;
     while (at < length && this.phase === 'head') {
+      if (fullness(this.socket) === 'full') {
+        this.phase = 'full';
+        this.#context.wheel.arm(this.timeout, this.#context.limits.keepAliveMs);
+        break;
+      }
       const head = this.#parse(bytes, at, length);
       if (head === 'incomplete' && this.input === 'ended') {
         this.close();
@@ -268,7 +292,7 @@ export class ClientConnection implements TimeoutOwner {
       }
     }
     this.#loop = 'idle';
-    if (at < length && this.phase === 'exchange') this.#hold(bytes, at, length);
+    if (at < length && (this.phase === 'exchange' || this.phase === 'full')) this.#hold(bytes, at, length);
     else if (this.phase === 'head' && this.#held === undefined) this.#awaitNext();
   }
 
@@ -305,7 +329,7 @@ export class ClientConnection implements TimeoutOwner {
   #hold(bytes: Buffer, from: number, to: number): void {
     const rest = Buffer.from(bytes.subarray(from, to));
     this.#held = this.#held === undefined ? rest : Buffer.concat([this.#held, rest]);
-    if (this.#held.length > heldBytes) this.pauseReading();
+    if (this.#held.length > heldBytes || this.phase === 'full') this.pauseReading();
   }
 
   /** Answers what is not a request, and ends the connection: nothing behind it can be understood. */

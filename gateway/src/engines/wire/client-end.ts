@@ -22,7 +22,8 @@ export class ClientEnd {
 
   heard(): void {
     const { uploading, client, context } = this.#run;
-    if (uploading) client.destroy('plain');
+    // The rest of its request may be here and only wait to be sent on.
+    if (uploading && client.ahead === 'no') client.destroy('plain');
     else context.wheel.arm(client.timeout, halfClosedMs);
   }
 

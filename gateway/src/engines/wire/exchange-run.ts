@@ -15,7 +15,7 @@ import type { EngineContext } from './engine-context.ts';
 import { responseText } from './message-text.ts';
 import { writeOwnAnswer } from './own-answer.ts';
 import { ask, type Question } from './question.ts';
-import { startRelay } from './relay.ts';
+import { Relay, startRelay } from './relay.ts';
 import type { ParsedRequest } from './request-head.ts';
 import type { ParsedResponse } from './response-head.ts';
 import { Skipping } from './skipping.ts';
@@ -147,11 +147,12 @@ export class ExchangeRun {
     if (delay !== undefined && this.#stage instanceof Tunnel) this.#stage.leaveAfter(delay);
   }
 
-  /** Cuts it, at the end of a drain. */
-  shutdown(): void {
+  /** Cuts it, at the end of a drain. Returns how the client's connection has to end. */
+  shutdown(): 'plain' | 'reset' {
     if (this.#stage instanceof Tunnel) this.#stage.leave();
     if (this.#phase === 'running') this.#abandon();
     this.#end('shutdown');
+    return this.#stage instanceof Relay ? this.#stage.cutBy : 'plain';
   }
 
   /** A mistake of ours: it ends this exchange and its connections, and nothing else. */

@@ -44,6 +44,11 @@ export class Relay implements Stage, UpstreamUser {
     return this.#download.contentBytes;
   }
 
+  /** How the client's connection ends before the response does: never so that it could look whole (R38). */
+  get cutBy(): 'plain' | 'reset' {
+    return this.#download.endsWithConnection ? 'reset' : 'plain';
+  }
+
   upstreamConnected(): void {
     // It is.
   }
@@ -94,7 +99,7 @@ export class Relay implements Stage, UpstreamUser {
     if (upload === undefined) return from;
     const end = upload.carry(bytes, from, to);
     // Half of an answer is out: there is no other way left to refuse the rest of the body.
-    if (upload.fault !== undefined) client.destroy('plain');
+    if (upload.fault !== undefined) client.destroy(this.cutBy);
     return end;
   }
 
@@ -108,13 +113,13 @@ export class Relay implements Stage, UpstreamUser {
 
   clientEnded(): void {
     const { client, context, uploading } = this.#run;
-    if (uploading) client.destroy('plain');
+    if (uploading) client.destroy(this.cutBy);
     else context.wheel.arm(client.timeout, halfClosedMs);
   }
 
   /** The client takes nothing any more, sends nothing any more, or left in the middle of a stream that has fallen silent. */
   clientTimedOut(): void {
-    this.#run.client.destroy('plain');
+    this.#run.client.destroy(this.cutBy);
   }
 
   expired(): void {
@@ -139,6 +144,6 @@ export class Relay implements Stage, UpstreamUser {
   /** The answer ends here in the middle: the client must see that it is not whole (R38). */
   #cut(kind: 'response_incomplete' | 'deadline'): void {
     this.#upstream.destroy();
-    this.#run.cut(kind, this.#download.endsWithConnection ? 'reset' : 'plain');
+    this.#run.cut(kind, this.cutBy);
   }
 }

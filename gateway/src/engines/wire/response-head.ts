@@ -54,7 +54,10 @@ export function parseResponseHead(
   if (typeof section === 'string' || section.end > limits.headBytes) return 'malformed';
   const body = responseBody(section, { status, method, version });
   if (body === 'malformed') return body;
-  const lasts = version === '1.1' && section.persistence !== 'close' && body.kind !== 'until_close';
+  // R32: the bytes that a 204 announces and must not have would meet the next exchange.
+  const surplus = status === 204 && (section.contentLength > 0 || section.transferCoding !== 'absent');
+  const lasts =
+    version === '1.1' && section.persistence !== 'close' && body.kind !== 'until_close' && !surplus;
   return {
     status,
     reason: text.slice(13, reasonEnd),

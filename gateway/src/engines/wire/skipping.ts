@@ -24,7 +24,7 @@ export class Skipping implements Stage {
     if (this.#upload.state === 'done') {
       context.wheel.disarm(client.timeout);
       client.exchangeOver('keep');
-    }
+    } else if (client.input === 'ended') client.close();
     return end;
   }
 
@@ -33,7 +33,7 @@ export class Skipping implements Stage {
   }
 
   clientEnded(): void {
-    this.#run.client.destroy('plain');
+    this.#run.client.close();
   }
 
   clientTimedOut(): void {

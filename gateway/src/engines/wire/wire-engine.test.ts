@@ -329,7 +329,7 @@ describe('responses', () => {
   it.each([
     ['HEAD', 'HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n', 'HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n'],
     ['HEAD', 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n', 'HTTP/1.1 200 OK\r\n\r\n'],
-    ['GET', 'HTTP/1.1 204 \r\nContent-Length: 5\r\n\r\n', 'HTTP/1.1 204 \r\n\r\n'],
+    ['GET', 'HTTP/1.1 204 \r\nContent-Length: 0\r\n\r\n', 'HTTP/1.1 204 \r\n\r\n'],
     ['GET', 'HTTP/1.1 304 \r\nContent-Length: 5\r\n\r\n', 'HTTP/1.1 304 \r\nContent-Length: 5\r\n\r\n'],
     [
       'GET',

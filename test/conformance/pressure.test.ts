@@ -1,0 +1,220 @@
+import { afterEach, describe, expect, it } from 'vitest';
+
+import type { WaitTicket } from '../../gateway/src/exchange/seam.ts';
+import { eventually } from '../support/eventually.ts';
+import { openRawClient, rawExchange, type RawClient } from '../support/raw-client.ts';
+import {
+  ok,
+  startRecordingOrigin,
+  type OriginScript,
+  type RecordingOrigin,
+} from '../support/recording-origin.ts';
+import { engineNames, startSubject, type Subject, type SubjectOptions } from './subject.ts';
+import { message } from './trial.ts';
+
+/** Clients that don't read, or end their side early: nothing may pile up, be lost, or look finished when it is not. */
+
+const endings: (() => unknown)[] = [];
+afterEach(async () => {
+  for (const end of endings.splice(0).reverse()) await end();
+});
+
+async function startOrigin(script?: OriginScript): Promise<RecordingOrigin> {
+  const origin = await startRecordingOrigin(script);
+  endings.push(() => origin.close());
+  return origin;
+}
+
+describe.each(engineNames)('the %s engine', (engine) => {
+  async function start(ports: readonly number[], options?: SubjectOptions): Promise<Subject> {
+    const subject = await startSubject(engine, ports, options);
+    endings.push(async () => {
+      await subject.stop();
+      expect(subject.faults).toEqual([]);
+      expect(subject.engine.stats()).toEqual({ clientConnections: 0, exchanges: 0, upstreamConnections: 0 });
+    });
+    return subject;
+  }
+  async function client(port: number): Promise<RawClient> {
+    const opened = await openRawClient(port);
+    endings.push(() => {
+      opened.destroy();
+    });
+    return opened;
+  }
+
+  /** Exchanges that begin in a queue. */
+  async function startQueue(ports: readonly number[]): Promise<Subject & { readonly tickets: WaitTicket[] }> {
+    const tickets: WaitTicket[] = [];
+    const subject = await start(ports, {
+      script: {
+        begin: () => {
+          const ticket: WaitTicket = { ready: () => undefined };
+          tickets.push(ticket);
+          return { kind: 'wait', timeoutMs: 5_000, ticket };
+        },
+      },
+    });
+    return { ...subject, tickets };
+  }
+
+  /** Answers of 10 KB each: three times what the kernel takes for a client that doesn't read. */
+  const requests = 1_200;
+
+  it.each([
+    ['its own', 'answer'],
+    ['an instance’s', 'relay'],
+  ])('makes no more of %s answers than a client that does not read can take', async (_whose, kind) => {
+    const body = 'x'.repeat(10_000);
+    const origin = await startOrigin({
+      data: (connection) => {
+        connection.write(ok(body));
+      },
+    });
+    const { port, exchanges } = await start([origin.port], {
+      script: {
+        begin: ({ target }) =>
+          target === '/big' && kind === 'answer'
+            ? { kind: 'answer', status: 200, fields: [], body, connection: 'keep' }
+            : undefined,
+      },
+    });
+    const sender = await client(port);
+    sender.socket.pause();
+    sender.send(message('GET /big').repeat(requests));
+    const begun = (): number => exchanges.log.filter(({ head }) => head.target === '/big').length;
+    await eventually(async () => {
+      const before = begun();
+      await Promise.all(Array.from({ length: 40 }, () => rawExchange(port, message('GET /other'))));
+      expect(before).toBeGreaterThan(0);
+      expect(begun()).toBe(before);
+    });
+    expect(begun()).toBeLessThan(requests);
+    sender.socket.resume();
+    // Too many requests at a time for http-proxy, which cuts such a client.
+    if (engine === 'wire')
+      await eventually(
+        () => {
+          expect(sender.received().split('HTTP/1.1 200').length - 1).toBe(requests);
+        },
+        10_000,
+        50,
+      );
+  });
+
+  /** It can only tell the end of its response by that of its connection. */
+  const old = 'GET / HTTP/1.0\r\nHost: a\r\n\r\n';
+  const begins: OriginScript = {
+    request: () => 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n',
+  };
+
+  it('does not let its stop look like the end of a response', async () => {
+    const origin = await startOrigin(begins);
+    const { port, stop } = await start([origin.port]);
+    const sender = await client(port);
+    sender.send(old);
+    await eventually(() => {
+      expect(sender.received()).toContain('hello');
+    });
+    expect(await stop(50)).toBe(1);
+    expect(await sender.closed()).toBe('reset');
+  });
+
+  // For http-proxy it has left (R40).
+  if (engine === 'wire')
+    it('does not let its impatience with a client that may have left look like the end of a response', async () => {
+      const origin = await startOrigin(begins);
+      const { port, exchanges } = await start([origin.port]);
+      const sender = await client(port);
+      sender.send(old);
+      sender.end();
+      expect(await sender.closed()).toBe('reset');
+      expect(exchanges.log[0]?.end?.kind).toBe('client_closed');
+    });
+
+  it('does not time an instance that is silent about a 100 while the client sends', async () => {
+    const origin = await startOrigin({
+      data: (connection) => {
+        if (connection.received().endsWith('hello')) connection.write(ok());
+      },
+    });
+    const { port } = await start([origin.port], { timeouts: { responseHeadMs: 150 } });
+    const sender = await client(port);
+    sender.send(message('PUT /', ['Expect: 100-continue', 'Content-Length: 5']));
+    await eventually(() => {
+      expect(origin.connections).toHaveLength(1);
+    });
+    sender.send('hel');
+    await eventually(() => {
+      expect(origin.connections[0]?.received().endsWith('hel')).toBe(true);
+    });
+    expect((await rawExchange(port, message('GET /silent'))).status).toBe(504);
+    sender.send('lo');
+    expect((await sender.response()).status).toBe(200);
+  });
+
+  const bodies: readonly [string, string][] = [
+    ['in chunks', message('PUT /', ['Transfer-Encoding: chunked'], '5\r\nhello\r\n0\r\n\r\n')],
+    ['with a length', message('PUT /', ['Content-Length: 40000'], 'y'.repeat(40_000))],
+  ];
+
+  // For http-proxy such a client has left (R40).
+  if (engine === 'wire') {
+    it.each(bodies)('answers a client that ends its side right behind a body %s', async (_form, request) => {
+      const origin = await startOrigin();
+      const { port, exchanges } = await start([origin.port]);
+      const sender = await client(port);
+      sender.send(request);
+      sender.end();
+      await sender.closed();
+      expect(sender.received()).toContain('200 OK');
+      expect(exchanges.log[0]?.end?.kind).toBe('complete');
+    });
+
+    it.each(bodies)(
+      'answers one that did so while it waited for a place, with a body %s',
+      async (_form, request) => {
+        const origin = await startOrigin();
+        const { port, exchanges, tickets } = await startQueue([origin.port]);
+        const sender = await client(port);
+        sender.send(request);
+        sender.end();
+        // It has been heard that it has ended its side, and it is asked whether it is still there.
+        await eventually(() => {
+          expect(sender.received()).toContain('102 Processing');
+        });
+        tickets[0]!.ready();
+        await sender.closed();
+        expect(sender.received()).toContain('200 OK');
+        expect(exchanges.log[0]?.end?.kind).toBe('complete');
+      },
+    );
+
+    it('finds out that a client with a body of which nothing is sent on has left', async () => {
+      const origin = await startOrigin();
+      const { port, exchanges } = await startQueue([origin.port]);
+      const sender = await client(port);
+      sender.send(message('PUT /', ['Transfer-Encoding: chunked'], '5\r\nhello\r\n0\r\n\r\n'));
+      sender.destroy();
+      await eventually(() => {
+        expect(exchanges.log[0]?.end?.kind).toBe('client_closed');
+      });
+    });
+
+    it('drops a request whose client ends its side in the middle of a body that waits with it', async () => {
+      const origin = await startOrigin();
+      const { port, exchanges, tickets } = await startQueue([origin.port]);
+      const sender = await client(port);
+      sender.send(message('PUT /', ['Transfer-Encoding: chunked'], '5\r\nhel'));
+      sender.end();
+      await eventually(() => {
+        expect(sender.received()).toContain('102 Processing');
+      });
+      tickets[0]!.ready();
+      await sender.closed();
+      expect(sender.received()).not.toContain('200 OK');
+      expect(exchanges.log[0]?.end?.kind).toBe('client_closed');
+      expect(origin.requests()).toEqual([]);
+    });
+  }
+});
