@@ -25,6 +25,7 @@ export interface ConsulCluster extends AsyncDisposable {
   heal(server: number): void;
 }
 
+let clusters = 0;
 const servers = [0, 1, 2] as const;
 const others = (server: number): readonly number[] => servers.filter((other) => other !== server);
 
@@ -48,7 +49,8 @@ function run(command: string, ...args: readonly string[]): void {
 export async function startConsulCluster(path: string): Promise<ConsulCluster> {
   const subnet = `10.77.${process.pid % 250}`;
   const ip = (server: number): string => `${subnet}.${11 + server}`;
-  const tag = `rh${process.pid % 100_000}`;
+  // Names are new each time: the kernel takes its time to forget a namespace's interfaces.
+  const tag = `rh${process.pid % 100_000}-${(clusters += 1)}`;
   const namespace = (server: number): string => `${tag}-${server}`;
   const folder = mkdtempSync(join(tmpdir(), 'roundhouse-cluster-'));
   const running = new Map<number, TestProcess>();
@@ -78,6 +80,12 @@ export async function startConsulCluster(path: string): Promise<ConsulCluster> {
     });
     run('ip', 'addr', 'add', `${subnet}.1/24`, 'dev', tag);
     run('ip', 'link', 'set', tag, 'up');
+    // Docker lets the kernel filter bridges too, and drops what nobody has allowed.
+    const passage = ['FORWARD', '-i', tag, '-o', tag, '-j', 'ACCEPT'];
+    run('iptables', '-w', '-I', ...passage);
+    undo(() => {
+      run('iptables', '-w', '-D', ...passage);
+    });
     for (const server of servers) {
       const name = namespace(server);
       run('ip', 'netns', 'add', name);
@@ -85,6 +93,9 @@ export async function startConsulCluster(path: string): Promise<ConsulCluster> {
         run('ip', 'netns', 'del', name);
       });
       run('ip', 'link', 'add', name, 'type', 'veth', 'peer', 'name', 'eth0', 'netns', name);
+      undo(() => {
+        run('ip', 'link', 'del', name);
+      });
       run('ip', 'link', 'set', name, 'master', tag, 'up');
       run('ip', '-n', name, 'addr', 'add', `${ip(server)}/24`, 'dev', 'eth0');
       run('ip', '-n', name, 'link', 'set', 'eth0', 'up');
