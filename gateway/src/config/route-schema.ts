@@ -44,7 +44,7 @@ export const retryFields = {
   attempts: field(
     whole(1, 10),
     defaults.retry.attempts,
-    'Attempts per request, the first included, those that an instance refused aside; 1: no retries.',
+    'Attempts per request, the first included, up to 16 that an instance refused aside; 1: no retries.',
   ),
   statuses: field(
     numbers([502, 503, 504]),

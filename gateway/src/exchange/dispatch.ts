@@ -20,6 +20,9 @@ import {
 import type { AttemptFailure, AttemptStep, FieldLines, RequestHead, ResponseHead, Step } from './seam.ts';
 import { Waiting } from './waiting.ts';
 
+/** Refused attempts that don't count, at most: of a large service that is down as a whole, nobody asks every instance. */
+const maxRefused = 16;
+
 /** A request that was admitted, with all that decides where and how it may be tried. */
 export interface Dispatched {
   readonly context: ExchangeContext;
@@ -92,7 +95,7 @@ export class Dispatch {
     const { passage, head, deadline } = this.#of;
     const { retry, budget } = passage.destination;
     const { code, connection, sent } = failure;
-    const isFree = retry.attempts > 1 && wasRefused(failure);
+    const isFree = retry.attempts > 1 && this.#refused < maxRefused && wasRefused(failure);
     const isLast = this.#counted >= retry.attempts;
     if ((isLast && !isFree) || !mayRetry(head.method, failure, retry)) return code;
     if (isOver(deadline, nowMs)) return 'deadline_exceeded';

@@ -424,6 +424,10 @@ describe('retries', () => {
     const slow = setUp({ ids }).open(head());
     const timedOut = { ...refused, code: 'connect_timeout' } as const;
     expect([1, 2, 3].map(() => slow.failed(timedOut).kind)).toEqual(['attempt', 'attempt', 'answer']);
+    const many = Array.from({ length: 40 }, (_, index) => `i${index}`);
+    const down = setUp({ ids: many }).open(head());
+    const asked = 1 + many.filter(() => down.failed(refused).kind === 'attempt').length;
+    expect(asked).toBe(16 + 3);
     const retry = { attempts: 1, statuses: [], nonIdempotent: 'never' } as const;
     const once = setUp({ ids, destination: { retry } }).open(head());
     expect(once.failed(refused).kind).toBe('answer');

@@ -70,6 +70,9 @@ export interface TableKeeperOptions {
   readonly intervalMs?: number;
 }
 
+/** Before the first write: soon, so that a Consul that dies right after a start is no reason to have nothing. */
+const firstWriteMs = 250;
+
 /** Keeps the file up to date. */
 export interface TableKeeper {
   /** Something has changed: the table is written soon. */
@@ -88,6 +91,7 @@ export function createTableKeeper(options: TableKeeperOptions): TableKeeper {
   let state: 'clean' | 'dirty' | 'stopped' = 'clean';
   let trouble: 'none' | 'reported' = 'none';
   let writing = Promise.resolve();
+  let pauseMs = Math.min(firstWriteMs, intervalMs);
 
   async function save(): Promise<void> {
     const table = options.savable();
@@ -96,6 +100,7 @@ export function createTableKeeper(options: TableKeeperOptions): TableKeeper {
     state = 'clean';
     try {
       await writeSavedTable(options.path, table, options.wallClock());
+      pauseMs = intervalMs;
       if (trouble === 'reported') options.onTrouble(undefined);
       trouble = 'none';
     } catch (error) {
@@ -110,7 +115,7 @@ export function createTableKeeper(options: TableKeeperOptions): TableKeeper {
         timer = undefined;
         if (state === 'dirty' && options.savable() !== undefined) schedule();
       });
-    }, intervalMs).unref();
+    }, pauseMs).unref();
   }
 
   return {
