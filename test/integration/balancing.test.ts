@@ -76,6 +76,7 @@ const shows: Readonly<Record<string, (fleet: Fleet) => Promise<void>>> = {
     const first = await eventually(async () => {
       const placed = await placement(fleet, 16);
       expect(new Set(placed.values())).toEqual(new Set(['a', 'b']));
+      expect(await placement(fleet, 16)).toEqual(placed);
       return placed;
     });
     expect(await placement(fleet, 16)).toEqual(first);

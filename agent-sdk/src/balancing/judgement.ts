@@ -11,6 +11,8 @@ import type { UpstreamPolicy } from './upstream-policy.ts';
 export interface JudgementOptions {
   readonly roster: Roster;
   readonly now: () => number;
+  /** Whether backups that we trust stand by. */
+  readonly standby: () => 'none' | 'some';
   /** Called after an endpoint's health may have changed. */
   readonly changed: (endpoint: EndpointState) => void;
 }
@@ -98,9 +100,13 @@ export class Judgement {
         this.#set(endpoint, eject(policy.ejection, endpoint.health, nowMs));
   }
 
-  /** The registry and we agree on who is critical: ejecting it takes nobody's room. */
+  /**
+   * The registry and we agree on who is critical: ejecting it takes nobody's room. And the limit is there so that enough remain to serve:
+   * for primaries that are left out, backups are.
+   */
   #room(policy: UpstreamPolicy, endpoint: EndpointState): 'free' | 'full' {
     if (endpoint.instance.status === 'critical') return 'free';
+    if (endpoint.role === 'primary' && this.#options.standby() === 'some') return 'free';
     return this.#ejected < ejectionLimit(policy.ejection, this.#options.roster.healthyMembers)
       ? 'free'
       : 'full';

@@ -12,6 +12,7 @@ import {
   take,
   takeMany,
 } from './testing/samples.ts';
+import type { Upstream } from './upstream.ts';
 
 const critical = { status: 'critical' } as const;
 
@@ -47,6 +48,21 @@ describe('backups', () => {
     refuse(upstream, 'spare');
     expect(new Set(takeMany(upstream, 4))).toEqual(new Set(['a']));
     expect(take(upstream, { tag: undefined, tried: upstream.endpoints.slice(0, 1) })).toBe('spare');
+  });
+
+  it('stand in for all primaries: these may all be ejected, however few may be without backups', () => {
+    const primaries = ['a', 'b', 'c', 'd', 'e', 'f'];
+    const ejected = (upstream: Upstream): number => {
+      for (const id of primaries) refuse(upstream, id);
+      return upstream.endpoints.filter(({ health }) => health.state === 'ejected').length;
+    };
+    const { upstream } = setUp([...primaries.map((id) => instance(id)), spare]);
+    expect(ejected(upstream)).toBe(6);
+    // Nobody has to find out anew that the primaries are dead.
+    expect(new Set(takeMany(upstream, 6))).toEqual(new Set(['spare']));
+    expect(ejected(setUp(primaries.map((id) => instance(id))).upstream)).toBe(3);
+    const { upstream: unsaved } = setUp([...primaries.map((id) => instance(id)), { ...spare, ...critical }]);
+    expect(ejected(unsaved)).toBe(3);
   });
 
   it('keep no sticky session while a primary can serve', () => {

@@ -81,6 +81,7 @@ class UpstreamState implements Upstream, LeaseOwner, Chooser {
     this.#judgement = new Judgement({
       roster: this.#roster,
       now,
+      standby: () => (this.#groups.everybody.backups.trusted > 0 ? 'some' : 'none'),
       changed: (endpoint) => {
         this.#place(endpoint);
       },

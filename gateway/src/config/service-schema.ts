@@ -71,7 +71,7 @@ export const serviceFields = {
     maxRatio: field(
       share(0, 1),
       defaults.ejection.maxRatio,
-      'Share of instances of a service that may be ejected at a time; one always may.',
+      'Share of instances of a service that may be ejected at a time; one always may, and every primary while there are backups.',
     ),
   }).prefault({}),
   outliers: mapping({
