@@ -5,15 +5,13 @@ import type { ClientFacts } from '../../exchange/seam.ts';
 import { Timeout, type TimeoutOwner } from '../timeout-wheel.ts';
 import { readInto } from './accepted-socket.ts';
 import { fullness } from './body-sender.ts';
+import { clientFacts } from './client-facts.ts';
 import type { EngineContext } from './engine-context.ts';
 import { ExchangeRun } from './exchange-run.ts';
-import type { HeadSource } from './head-source.ts';
 import { Inlet } from './inlet.ts';
 import { answerText } from './message-text.ts';
-import { parseRequestHead } from './request-head.ts';
+import { readRequestHead } from './request-head-reader.ts';
 
-/** Most heads fit in this: a chunk of body behind one need not become a string. */
-const firstLookBytes = 2_048;
 /** Bytes behind a request that are kept until its exchange is over; above it, reading pauses. */
 const heldBytes = 65_536;
 /** While the engine stops, how long a connection may take to send one more request, whose answer says that it was the last. */
@@ -82,13 +80,7 @@ export class ClientConnection implements TimeoutOwner {
 
   /** Who it is; asked of the kernel once, when the first request needs it. */
   get facts(): ClientFacts {
-    this.#facts ??= {
-      address: unmapped(this.socket.remoteAddress ?? ''),
-      port: this.socket.remotePort ?? 0,
-      scheme: 'http',
-      localPort: this.socket.localPort ?? 0,
-    };
-    return this.#facts;
+    return (this.#facts ??= clientFacts(this.socket));
   }
 
   /** Whether it is a keep-alive connection with nothing under way. */
@@ -267,7 +259,7 @@ export class ClientConnection implements TimeoutOwner {
         this.#context.wheel.arm(this.timeout, this.#context.limits.keepAliveMs);
         break;
       }
-      const head = this.#parse(bytes, at, length);
+      const head = readRequestHead(bytes, [at, length], this.#context.limits, this.facts);
       if (head === 'incomplete' && this.input === 'ended') {
         this.close();
         at = length;
@@ -294,22 +286,6 @@ export class ClientConnection implements TimeoutOwner {
     this.#loop = 'idle';
     if (at < length && (this.phase === 'exchange' || this.phase === 'full')) this.#hold(bytes, at, length);
     else if (this.phase === 'head' && this.#held === undefined) this.#awaitNext();
-  }
-
-  #parse(bytes: Buffer, at: number, to: number): ReturnType<typeof parseRequestHead> {
-    const { limits } = this.#context;
-    const end = Math.min(to, at + limits.headBytes + 1);
-    const first = Math.min(end, at + firstLookBytes);
-    const upTo = (last: number): HeadSource => ({
-      text: bytes.toString('latin1', at, last),
-      bytes,
-      offset: at,
-    });
-    const head = parseRequestHead(upTo(first), limits, this.facts);
-    const full =
-      head === 'incomplete' && first < end ? parseRequestHead(upTo(end), limits, this.facts) : head;
-    if (typeof full === 'string' || limits.bodyBytes === 0 || full.body.kind !== 'length') return full;
-    return full.body.bytes > limits.bodyBytes ? 'content_too_large' : full;
   }
 
   #awaitNext(): void {
@@ -361,9 +337,4 @@ export class ClientConnection implements TimeoutOwner {
     this.#run = undefined;
     run?.clientGone();
   }
-}
-
-/** `::ffff:192.0.2.1` is an IPv4 client on a dual-stack socket. */
-function unmapped(address: string): string {
-  return address.startsWith('::ffff:') && address.includes('.') ? address.slice(7) : address;
 }

@@ -19,8 +19,8 @@ import { Relay, startRelay } from './relay.ts';
 import type { ParsedRequest } from './request-head.ts';
 import type { ParsedResponse } from './response-head.ts';
 import { Skipping } from './skipping.ts';
-import type { Stage } from './stage.ts';
 import { startTunnel, Tunnel } from './tunnel.ts';
+import { Underway } from './underway.ts';
 import { Upload } from './upload.ts';
 import type { UpstreamConnection } from './upstream-connection.ts';
 import { Waiting } from './waiting.ts';
@@ -42,9 +42,7 @@ export class ExchangeRun {
   upload: Upload | undefined;
   smallBody = '';
   readonly #exchange: Exchange;
-  #stage: Stage | undefined;
-  /** The other of two hedged attempts; the client's connection is the business of the first. */
-  #second: Attempt | undefined;
+  readonly #underway = new Underway();
   #total: Alarm | undefined;
   #clientEnd: ClientEnd | undefined;
   #attempts = 0;
@@ -117,26 +115,27 @@ export class ExchangeRun {
 
   /** Bytes of the client that follow the head; as {@link Stage.clientBytes}. */
   clientBytes(bytes: Buffer, from: number, to: number): number {
-    return this.#stage?.clientBytes(bytes, from, to) ?? from;
+    return this.#underway.stage?.clientBytes(bytes, from, to) ?? from;
   }
 
   clientDrained(): void {
-    this.#stage?.clientDrained();
+    this.#underway.stage?.clientDrained();
   }
 
   clientEnded(): void {
-    this.#stage?.clientEnded();
+    this.#underway.stage?.clientEnded();
   }
 
   clientTimedOut(): void {
-    this.#stage?.clientTimedOut();
+    this.#underway.stage?.clientTimedOut();
   }
 
   /** The client connection is gone. */
   clientGone(): void {
     if (this.#phase !== 'running') return;
-    const of = this.#stage instanceof Attempt ? this.#stage.step : undefined;
-    const failure = this.#abandon();
+    const { stage } = this.#underway;
+    const of = stage instanceof Attempt ? stage.step : undefined;
+    const failure = this.#underway.abandon();
     if (failure !== undefined) this.#ask({ kind: 'failed', failure, of });
     this.#end('client_closed');
   }
@@ -144,21 +143,23 @@ export class ExchangeRun {
   /** The engine stops: a WebSocket is told at its time, everything else may finish. */
   leave(): void {
     const delay = this.context.leaveAfterMs();
-    if (delay !== undefined && this.#stage instanceof Tunnel) this.#stage.leaveAfter(delay);
+    const { stage } = this.#underway;
+    if (delay !== undefined && stage instanceof Tunnel) stage.leaveAfter(delay);
   }
 
   /** Cuts it, at the end of a drain. Returns how the client's connection has to end. */
   shutdown(): 'plain' | 'reset' {
-    if (this.#stage instanceof Tunnel) this.#stage.leave();
-    if (this.#phase === 'running') this.#abandon();
+    const { stage } = this.#underway;
+    if (stage instanceof Tunnel) stage.leave();
+    if (this.#phase === 'running') this.#underway.abandon();
     this.#end('shutdown');
-    return this.#stage instanceof Relay ? this.#stage.cutBy : 'plain';
+    return stage instanceof Relay ? stage.cutBy : 'plain';
   }
 
   /** A mistake of ours: it ends this exchange and its connections, and nothing else. */
   faulted(fault: unknown): void {
     this.context.onFault(fault);
-    if (this.#phase === 'running') this.#abandon();
+    if (this.#phase === 'running') this.#underway.abandon();
     this.cut('response_incomplete', 'reset');
   }
 
@@ -184,7 +185,7 @@ export class ExchangeRun {
     }
     const sent = this.replay === 'lost' ? 'body' : 'head';
     const step = this.#ask({ kind: 'responded', response, of: attempt.step, sent });
-    this.#forget(attempt);
+    this.#underway.remove(attempt);
     if (step.kind === 'relay') this.#relay({ step, response }, attempt, upstream);
     else {
       attempt.abandon();
@@ -194,19 +195,19 @@ export class ExchangeRun {
 
   /** The attempt came to nothing. */
   failed(failure: AttemptFailure, attempt: Attempt): void {
-    this.#forget(attempt);
+    this.#underway.remove(attempt);
     this.#act(this.#ask({ kind: 'failed', failure, of: attempt.step }));
   }
 
   /** A wait is over. */
   waited(how: 'ready' | 'timeout'): void {
-    this.#stage = undefined;
+    this.#underway.stage = undefined;
     this.#act(this.#ask({ kind: 'waited', how }));
   }
 
   /** The attempt takes long: there may be another beside it, as long as there is no body to share. */
   hedge(attempt: Attempt): void {
-    if (attempt !== this.#stage || this.#second !== undefined || this.upload !== undefined) return;
+    if (this.#underway.alone(attempt) === 'no' || this.upload !== undefined) return;
     const step = this.#exchange.hedge();
     if (step !== undefined) this.#attempt(step);
   }
@@ -239,12 +240,12 @@ export class ExchangeRun {
         this.#attempt(step);
         return;
       case 'wait':
-        this.#abandon();
+        this.#underway.abandon();
         this.#total?.clear();
-        this.#stage = new Waiting(this, step);
+        this.#underway.stage = new Waiting(this, step);
         return;
       case 'pending':
-        if (this.#stage === undefined) this.#answer(this.mistake);
+        if (this.#underway.stage === undefined) this.#answer(this.mistake);
         return;
       case 'answer':
         this.#answer(step);
@@ -257,8 +258,7 @@ export class ExchangeRun {
 
   #attempt(step: AttemptStep): void {
     this.#attempts += 1;
-    const room = this.#stage === undefined || (this.#stage instanceof Attempt && this.#second === undefined);
-    if (this.#attempts > maxAttempts || this.upload?.replay === 'lost' || !room) {
+    if (this.#attempts > maxAttempts || this.upload?.replay === 'lost') {
       this.#answer(this.mistake);
       return;
     }
@@ -268,10 +268,12 @@ export class ExchangeRun {
       this.#act(this.#ask({ kind: 'failed', failure, of: step }));
       return;
     }
-    this.#limit(step.timeouts.totalMs);
     const attempt = new Attempt(this, step);
-    if (this.#stage === undefined) this.#stage = attempt;
-    else this.#second = attempt;
+    if (this.#underway.add(attempt) === 'no_room') {
+      this.#answer(this.mistake);
+      return;
+    }
+    this.#limit(step.timeouts.totalMs);
     attempt.start();
   }
 
@@ -280,25 +282,8 @@ export class ExchangeRun {
     this.#total?.clear();
     if (totalMs === 0) return;
     this.#total = this.alarm(totalMs, () => {
-      this.#second?.expired();
-      this.#stage?.expired();
+      this.#underway.expire();
     });
-  }
-
-  /** The attempt is over. */
-  #forget(attempt: Attempt): void {
-    if (attempt === this.#second) this.#second = undefined;
-    else if (attempt === this.#stage) {
-      this.#stage = this.#second;
-      this.#second = undefined;
-    }
-  }
-
-  /** Lets go of everything that is under way. */
-  #abandon(): AttemptFailure | undefined {
-    this.#second?.abandon();
-    this.#second = undefined;
-    return this.#stage?.abandon();
   }
 
   /** Passes the response on; of two hedged attempts the other is dropped. */
@@ -307,26 +292,26 @@ export class ExchangeRun {
     attempt: Attempt,
     upstream: UpstreamConnection,
   ): void {
-    this.#abandon();
+    this.#underway.abandon();
     this.upload?.forget();
     const { bytes, at, end } = upstream.heads;
     if (answer.response.status !== 101) {
       const relay = startRelay(this, answer, attempt, upstream);
-      this.#stage = relay;
+      this.#underway.stage = relay;
       relay.upstreamBytes(bytes, at, end);
       return;
     }
     this.#total?.clear();
     const tunnel = startTunnel(this, answer.step, attempt, upstream);
-    this.#stage = tunnel;
+    this.#underway.stage = tunnel;
     if (at < end) tunnel.upstreamBytes(bytes, at, end);
     this.client.feed();
     if (this.client.input === 'ended') tunnel.clientEnded();
   }
 
   #answer(step: AnswerStep): void {
-    this.#abandon();
-    this.#stage = undefined;
+    this.#underway.abandon();
+    this.#underway.stage = undefined;
     const { bytes, connection, rest } = writeOwnAnswer(this, step);
     this.#answerBytes = bytes;
     if (rest === undefined) {
@@ -334,7 +319,7 @@ export class ExchangeRun {
       return;
     }
     this.#end('complete');
-    this.#stage = new Skipping(this, rest);
+    this.#underway.stage = new Skipping(this, rest);
     this.client.feed();
   }
 
@@ -343,7 +328,7 @@ export class ExchangeRun {
     this.#phase = 'over';
     this.context.exchangesRunning -= 1;
     this.#total?.clear();
-    const stage = this.#stage;
+    const stage = this.#underway.stage;
     const requestBytes = stage?.requestBytes ?? this.upload?.contentBytes ?? this.smallBody.length;
     const responseBytes = stage?.responseBytes ?? this.#answerBytes;
     try {
