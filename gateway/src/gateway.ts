@@ -85,7 +85,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
       changeLog(change);
       if (change.kind === 'instances') pools.schedule();
       if (change.kind === 'instances' || change.kind === 'settings') health.changed(serviceOf(change));
-      saved.changed();
+      if (change.kind !== 'health') saved.changed();
     },
     now: monotonicNow,
     random: Math.random,

@@ -32,6 +32,16 @@ export interface Endpoint {
  */
 export type EndpointReport = 'success' | 'server_error' | 'gateway_error' | 'connect_failed' | 'failed';
 
+/** A turn in an endpoint's health, for the log. `because` `outlier`: it answers far more errors than its siblings. */
+export type HealthNews =
+  | {
+      readonly kind: 'ejected';
+      readonly instance: Instance;
+      readonly because: Exclude<EndpointReport, 'success'> | 'outlier';
+      readonly lengthMs: number;
+    }
+  | { readonly kind: 'recovered'; readonly instance: Instance };
+
 /** A held choice. */
 export interface Lease {
   readonly endpoint: Endpoint;

@@ -19,6 +19,7 @@ export type {
   Endpoint,
   EndpointHealth,
   EndpointReport,
+  HealthNews,
   Lease,
   LeaseRefusal,
   LeaseRequest,

@@ -1,6 +1,6 @@
 import { eject, ejectionLimit, freshHealth, observe, probation, readmit } from './ejection.ts';
 import type { EndpointState } from './endpoint-state.ts';
-import type { EndpointHealth, EndpointReport } from './endpoint.ts';
+import type { EndpointHealth, EndpointReport, HealthNews } from './endpoint.ts';
 import { Heap } from './heap.ts';
 import type { LeaseState } from './lease.ts';
 import { OutlierWatch } from './outlier-watch.ts';
@@ -15,7 +15,12 @@ export interface JudgementOptions {
   readonly standby: () => 'none' | 'some';
   /** Called after an endpoint's health may have changed. */
   readonly changed: (endpoint: EndpointState) => void;
+  /** Hears of ejections and of recoveries from them. */
+  readonly tell: (news: HealthNews) => void;
 }
+
+/** Why an endpoint is ejected, as far as it is. */
+type Cause = Extract<HealthNews, { kind: 'ejected' }>['because'];
 
 /** Our own view of the endpoints of an upstream: who is ejected, for how long, and how many may be. */
 export class Judgement {
@@ -58,7 +63,8 @@ export class Judgement {
     if (endpoint.record === 'gone') return;
     const nowMs = this.#options.now();
     const room = this.#room(policy, endpoint);
-    this.#set(endpoint, observe(policy.ejection, health, { report, attempt, nowMs, room }));
+    const cause = report === 'success' ? undefined : report;
+    this.#set(endpoint, observe(policy.ejection, health, { report, attempt, nowMs, room }), cause);
     if (report !== 'success') this.#ejectOutliers(policy, nowMs);
   }
 
@@ -97,7 +103,7 @@ export class Judgement {
   #ejectOutliers(policy: UpstreamPolicy, nowMs: number): void {
     for (const endpoint of this.#outliers.find(policy.outliers, this.#options.roster.listed, nowMs))
       if (this.#room(policy, endpoint) === 'free')
-        this.#set(endpoint, eject(policy.ejection, endpoint.health, nowMs));
+        this.#set(endpoint, eject(policy.ejection, endpoint.health, nowMs), 'outlier');
   }
 
   /**
@@ -112,8 +118,9 @@ export class Judgement {
       : 'full';
   }
 
-  #set(endpoint: EndpointState, health: EndpointHealth): void {
-    if (health !== endpoint.health) {
+  #set(endpoint: EndpointState, health: EndpointHealth, cause?: Cause): void {
+    const before = endpoint.health;
+    if (health !== before) {
       this.#ejections.delete(endpoint);
       endpoint.health = health;
       if (health.state === 'ejected') {
@@ -121,8 +128,16 @@ export class Judgement {
         endpoint.answers.clear();
       }
       this.count(endpoint);
+      this.#tell(endpoint, before, cause);
     }
     this.#options.changed(endpoint);
+  }
+
+  #tell({ instance, health }: EndpointState, before: EndpointHealth, cause: Cause | undefined): void {
+    const { tell, now } = this.#options;
+    if (health.state === 'ejected' && cause !== undefined)
+      tell({ kind: 'ejected', instance, because: cause, lengthMs: health.untilMs - now() });
+    else if (health.state === 'healthy' && before.state !== 'healthy') tell({ kind: 'recovered', instance });
   }
 }
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 
-import type { EndpointReport } from './endpoint.ts';
+import type { EndpointReport, HealthNews } from './endpoint.ts';
 import { endpointKey } from './endpoint-state.ts';
 import { acquire, all, instance, refuse, setUp, snapshot, take, takeMany } from './testing/samples.ts';
 import type { Upstream } from './upstream.ts';
@@ -19,6 +19,40 @@ function answer(upstream: Upstream, count: number, of: (id: string, k: number) =
     lease?.release();
   }
 }
+
+describe('what is told of health', () => {
+  const short = (news: readonly HealthNews[]) =>
+    news.map((one) =>
+      one.kind === 'ejected'
+        ? `${one.instance.id} out for ${one.lengthMs}: ${one.because}`
+        : `${one.instance.id} back`,
+    );
+
+  it('is every ejection with its cause, and every recovery, once', () => {
+    const { upstream, clock, news } = setUp(list('a', 'b'));
+    refuse(upstream, 'a');
+    refuse(upstream, 'a');
+    clock.nowMs = 1000;
+    const probe = acquire(upstream, { ...all, tried: others(upstream, 'a') });
+    probe?.report('server_error');
+    probe?.release();
+    clock.nowMs = 3000;
+    const second = acquire(upstream, { ...all, tried: others(upstream, 'a') });
+    second?.report('success');
+    second?.release();
+    answer(upstream, 10, () => 'success');
+    expect(short(news)).toEqual(['a out for 1000: connect_failed', 'a out for 2000: server_error', 'a back']);
+  });
+
+  it('names an outlier as one', () => {
+    const { upstream, clock, news } = setUp(list('a', 'b', 'c'));
+    for (let second = 1; second <= 3; second += 1) {
+      clock.nowMs = second * 1000;
+      answer(upstream, 30, (id) => (id === 'b' ? 'server_error' : 'success'));
+    }
+    expect(short(news)).toEqual(['b out for 1000: outlier']);
+  });
+});
 
 describe('probation', () => {
   it('lets one request in at a time, until one has said something', () => {

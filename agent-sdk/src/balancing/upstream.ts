@@ -1,7 +1,15 @@
 import type { Snapshot } from '../discovery/instance.ts';
 import { createStrategy } from './create-strategy.ts';
 import { endpointKey, type EndpointState } from './endpoint-state.ts';
-import type { Endpoint, EndpointReport, Lease, LeaseRefusal, LeaseRequest, QueueTicket } from './endpoint.ts';
+import type {
+  Endpoint,
+  EndpointReport,
+  HealthNews,
+  Lease,
+  LeaseRefusal,
+  LeaseRequest,
+  QueueTicket,
+} from './endpoint.ts';
 import type { Chooser } from './group.ts';
 import { Groups } from './groups.ts';
 import { Judgement } from './judgement.ts';
@@ -16,6 +24,8 @@ export interface UpstreamOptions {
   readonly policy: UpstreamPolicy;
   readonly now: () => number;
   readonly random: () => number;
+  /** Hears of ejections and of recoveries from them, while they happen: it may not call the upstream. Must not throw. */
+  readonly onHealth?: (news: HealthNews) => void;
 }
 
 /** The runtime group of one service inside a process: its endpoints and whose turn it is. Owned by one thread; ends with it. */
@@ -85,6 +95,7 @@ class UpstreamState implements Upstream, LeaseOwner, Chooser {
       changed: (endpoint) => {
         this.#place(endpoint);
       },
+      tell: (news) => options.onHealth?.(news),
     });
   }
 

@@ -1,3 +1,4 @@
+import type { HealthNews } from '@roundhouse/agent-sdk/balancing';
 import type { HoldReason, Instance, RegistryFailure } from '@roundhouse/agent-sdk/discovery';
 
 import type { RegistryChange } from './registry.ts';
@@ -64,6 +65,9 @@ export function createChangeLog(log: Log, tableLog: TableLog): (change: Registry
           service: change.service,
         });
         break;
+      case 'health':
+        tellHealth(log, change.service, change.news);
+        break;
       case 'settings':
         log.info(`${change.service} changed its settings.`, { service: change.service });
         break;
@@ -99,4 +103,23 @@ export function createChangeLog(log: Log, tableLog: TableLog): (change: Registry
         break;
     }
   };
+}
+
+/** Why an instance is left out, after "is left out for 1 s:". */
+const causes: Readonly<Record<Extract<HealthNews, { kind: 'ejected' }>['because'], string>> = {
+  connect_failed: 'it can not be reached, or somebody else answers there',
+  failed: 'it breaks off, is silent or makes no sense',
+  gateway_error: 'it answers 502, 503 or 504',
+  server_error: 'it still answers errors',
+  outlier: 'it answers far more errors than the others',
+};
+
+function tellHealth(log: Log, service: string, news: HealthNews): void {
+  const { id, address, port } = news.instance;
+  const fields = { service, instance: id, address, port };
+  if (news.kind === 'recovered') log.info(`${service}: ${id} is used again.`, fields);
+  else {
+    const seconds = Math.round(news.lengthMs / 100) / 10;
+    log.warn(`${service}: ${id} is left out for ${seconds} s: ${causes[news.because]}.`, fields);
+  }
 }

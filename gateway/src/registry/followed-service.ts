@@ -1,4 +1,4 @@
-import { createUpstream, type Upstream } from '@roundhouse/agent-sdk/balancing';
+import { createUpstream, type HealthNews, type Upstream } from '@roundhouse/agent-sdk/balancing';
 import type { Instance, Snapshot } from '@roundhouse/agent-sdk/discovery';
 
 import type { GatewayConfig, ServiceOverrides, ServiceSettings } from '../config/gateway-config.ts';
@@ -27,6 +27,7 @@ export interface FollowedServiceOptions {
   /** What the configuration says of this service; wins over what the service says itself. */
   readonly configured: ServiceOverrides;
   readonly watch: WatchState;
+  readonly onHealth: (news: HealthNews) => void;
   readonly now: () => number;
   readonly random: () => number;
 }
@@ -60,13 +61,13 @@ export class FollowedService {
   readonly #options: FollowedServiceOptions;
 
   constructor(options: FollowedServiceOptions) {
-    const { service, defaults, configured, watch, now, random } = options;
+    const { service, defaults, configured, watch, onHealth, now, random } = options;
     this.#options = options;
     this.service = service;
     this.watch = watch;
     this.settings = serviceSettings(defaults, configured);
     this.budget = this.#newBudget();
-    this.upstream = createUpstream(service, { policy: policyOf(this.settings), now, random });
+    this.upstream = createUpstream(service, { policy: policyOf(this.settings), now, random, onHealth });
   }
 
   /** Takes a snapshot in, or the last one again after something else has changed. */

@@ -1,3 +1,4 @@
+import type { HealthNews } from '@roundhouse/agent-sdk/balancing';
 import type { HoldReason, Instance, InvalidRouteTag, Snapshot } from '@roundhouse/agent-sdk/discovery';
 
 import type { ServiceSettings } from '../config/gateway-config.ts';
@@ -31,6 +32,8 @@ export type RegistryChange =
       readonly instances: readonly Instance[];
       readonly reason: string;
     }
+  /** The gateway leaves an instance out for a while, or takes it in again. */
+  | { readonly kind: 'health'; readonly service: string; readonly news: HealthNews }
   | { readonly kind: 'settings'; readonly service: string; readonly settings: ServiceSettings }
   | {
       readonly kind: 'invalid_settings';

@@ -1,4 +1,4 @@
-import { endpointKey } from '@roundhouse/agent-sdk/balancing';
+import { endpointKey, type HealthNews } from '@roundhouse/agent-sdk/balancing';
 import {
   fixedSnapshot,
   parseRouteTag,
@@ -297,9 +297,13 @@ class RegistryState implements Registry {
   }
 
   #add(name: string, watch: WatchState = { kind: 'syncing' }): FollowedService {
-    const { config, now, random } = this.#options;
+    const { config, onChange, now, random } = this.#options;
     const configured = config.services.find(({ service }) => service === name)?.settings ?? {};
-    const service = new FollowedService({ service: name, defaults: config, configured, watch, now, random });
+    const onHealth = (news: HealthNews): void => {
+      onChange({ kind: 'health', service: name, news });
+    };
+    const facts = { service: name, defaults: config, configured, watch, onHealth, now, random };
+    const service = new FollowedService(facts);
     this.#services.set(name, service);
     return service;
   }

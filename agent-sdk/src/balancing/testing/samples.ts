@@ -1,5 +1,5 @@
 import type { Instance, Snapshot } from '../../discovery/instance.ts';
-import type { Lease, LeaseRequest } from '../endpoint.ts';
+import type { HealthNews, Lease, LeaseRequest } from '../endpoint.ts';
 import { createUpstream, type Upstream } from '../upstream.ts';
 import { defaultUpstreamPolicy, type UpstreamPolicy } from '../upstream-policy.ts';
 
@@ -37,11 +37,22 @@ export function setUp(
   instances: readonly Instance[],
   more: Partial<UpstreamPolicy> = {},
   random: () => number = () => 0,
-): { readonly upstream: Upstream; readonly clock: { nowMs: number } } {
+): {
+  readonly upstream: Upstream;
+  readonly clock: { nowMs: number };
+  /** What was told of endpoints' health so far. */
+  readonly news: readonly HealthNews[];
+} {
   const clock = { nowMs: 0 };
-  const upstream = createUpstream('api', { policy: { ...policy, ...more }, now: () => clock.nowMs, random });
+  const news: HealthNews[] = [];
+  const upstream = createUpstream('api', {
+    policy: { ...policy, ...more },
+    now: () => clock.nowMs,
+    random,
+    onHealth: (one) => news.push(one),
+  });
   upstream.update(snapshot(...instances));
-  return { upstream, clock };
+  return { upstream, clock, news };
 }
 
 /** Any instance. */
