@@ -52,8 +52,9 @@ export async function paced(
       dueAtMs.delete(connection);
       release(connection);
     },
-    onGone(connection) {
-      errors += 1;
+    onGone(connection, state) {
+      // One that was never used is closed by some proxies after a while; that has cost nobody an answer.
+      if (state === 'pending') errors += 1;
       all.delete(connection);
       dueAtMs.delete(connection);
       const at = free.indexOf(connection);
