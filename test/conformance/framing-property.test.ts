@@ -111,18 +111,29 @@ describe.each(engineNames)('the %s engine', (engine) => {
   });
 
   it('forwards an odd message only in a form that a strict reader takes, and never its body as a request', async () => {
+    const readBefore = subject.exchanges.log.length;
+    const opened = origin.connections.map((connection) => connection.received().length);
+    let count = 0;
     await fc.assert(
       fc.asyncProperty(
         fc.constantFrom(...methods),
         fc.shuffledSubarray(framingLines, { maxLength: 3 }),
-        fc.constantFrom(smuggled, `24\r\n${smuggled}\r\n0\r\n\r\n`, '0\r\n\r\n'),
+        fc.constantFrom<(hidden: string) => string>(
+          (hidden) => hidden,
+          (hidden) => `24\r\n${hidden}\r\n0\r\n\r\n`,
+          () => '0\r\n\r\n',
+        ),
         fc.constantFrom('1.1', '1.0'),
-        async (method, lines, body, version) => {
-          const readBefore = subject.exchanges.log.length;
-          const open = origin.connections.map((connection) => connection.received().length);
+        async (method, lines, bodyOf, version) => {
+          // Every request of the test has a name of its own, as long as that of `smuggled`.
+          count += 1;
+          const number = String(count).padStart(4, '0');
+          const body = bodyOf(smuggled.replace('/smuggled', `/hide${number}`));
           const client = await openRawClient(subject.port);
-          client.send([`${method} /outer HTTP/${version}`, 'Host: h', ...lines, '', body].join('\r\n'));
-          client.send('GET /end HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n');
+          client.send(
+            [`${method} /outer${number} HTTP/${version}`, 'Host: h', ...lines, '', body].join('\r\n'),
+          );
+          client.send(`GET /end${number} HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n`);
           await eventually(() => {
             if (client.state() === 'open' && !/HTTP\/1.1 [2-5]\d\d/.test(client.received()))
               throw new Error('no answer');
@@ -131,20 +142,19 @@ describe.each(engineNames)('the %s engine', (engine) => {
           await eventually(() => {
             expect(subject.engine.stats().exchanges).toBe(0);
           });
+          // All that the instance has got since the start, as what was sent for one client may arrive when the next is served.
           // Throws where a strict reader would; what is left over is a message that was cut off.
           const seen = origin.connections
             .flatMap(
-              (connection, index) => takeRequests(connection.received().slice(open[index] ?? 0)).requests,
+              (connection, index) => takeRequests(connection.received().slice(opened[index] ?? 0)).requests,
             )
             .map(({ method: name, target }) => `${name} ${target}`);
-          const read = subject.exchanges.log
-            .slice(readBefore)
-            .map(({ head }) => `${head.method} ${head.target}`);
+          const read = new Set(
+            subject.exchanges.log.slice(readBefore).map(({ head }) => `${head.method} ${head.target}`),
+          );
           // The instance reads no request that the engine hasn't read, and none twice.
-          for (const request of seen) {
-            expect(read).toContain(request);
-            read.splice(read.indexOf(request), 1);
-          }
+          expect(seen.filter((request) => !read.has(request))).toEqual([]);
+          expect(seen.length).toBe(new Set(seen).size);
         },
       ),
       { numRuns: 300 },
