@@ -65,8 +65,8 @@ describe('decodeHealth', () => {
     const second = decodeHealth([good, good, bad], context, known);
     expect(second.instances[0]).toBe(first.instances[0]);
     expect(second.quarantined.map(({ reason }) => reason)).toEqual([
-      'id "a" appears twice on node "n1"',
       first.quarantined[0]!.reason,
+      'id "a" appears twice on node "n1"',
     ]);
   });
 

@@ -53,26 +53,40 @@ export function decodeHealth(
   known: KnownRecords = new WeakMap(),
 ): DecodedHealth {
   if (!Array.isArray(body)) throw malformed(`the health of ${show(context.service)} is not a list`);
-  const instances = new Map<string, Instance>();
+  const listed: Instance[] = [];
   const quarantined: QuarantinedRecord[] = [];
-  let passedOver = 0;
   for (const record of body as readonly unknown[]) {
     const reading = readOnce(record, context, known);
-    const reason =
-      reading instanceof Refusal
-        ? reading.reason
-        : instances.has(reading.key)
-          ? `id ${show(reading.id)} appears twice on node ${show(reading.node)}`
-          : undefined;
-    if (!(reading instanceof Refusal) && reason === undefined) instances.set(reading.key, reading);
-    else if (quarantined.length < maxQuarantined)
-      quarantined.push({ ...placeOf(record), reason: reason ?? '' });
-    else passedOver += 1;
+    if (reading instanceof Refusal) quarantined.push({ ...placeOf(record), reason: reading.reason });
+    else listed.push(reading);
   }
+  const { instances, repeated } = sortedOnce(listed);
+  for (const { node, id } of repeated) {
+    const reason = `id ${show(id)} appears twice on node ${show(node)}`;
+    quarantined.push({ node: label(node), id: label(id), reason });
+  }
+  const passedOver = quarantined.length - maxQuarantined;
   if (passedOver > 0) {
+    quarantined.length = maxQuarantined;
     quarantined.push({ node: '', id: '', reason: `${passedOver} more records are not believed` });
   }
-  return { instances: [...instances.values()].sort(byKey), quarantined };
+  return { instances, quarantined };
+}
+
+/** By key, the first of each; and those whose key had come before. Agents list in this order, as a rule: then it costs a look at each. */
+function sortedOnce(listed: readonly Instance[]): {
+  readonly instances: readonly Instance[];
+  readonly repeated: readonly Instance[];
+} {
+  const isBehind = (instance: Instance, at: number, all: readonly Instance[]): boolean =>
+    (all[at - 1]?.key ?? '') < instance.key;
+  if (listed.every(isBehind)) return { instances: listed, repeated: [] };
+  const sorted = [...listed].sort(byKey);
+  if (sorted.every(isBehind)) return { instances: sorted, repeated: [] };
+  return {
+    instances: sorted.filter(isBehind),
+    repeated: sorted.filter((instance, at, all) => !isBehind(instance, at, all)),
+  };
 }
 
 /**

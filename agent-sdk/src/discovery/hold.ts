@@ -1,4 +1,5 @@
 import type { Catalog, HoldReason, Instance, Snapshot } from './instance.ts';
+import { unmatchedInstances } from './unmatched.ts';
 
 /**
  * What makes an answer suspicious before one looks at what it says. `none`: nothing. In doubt are answers whose index went backwards or
@@ -18,8 +19,8 @@ export interface Hold<Item> {
 /** How a kind of value comes apart into items that can be missing, and together again. */
 export interface Holdable<T, Item> {
   items(value: T): readonly Item[];
-  /** Whether an answer lists an item: by any of the names by which it is recognised. */
-  finder(answer: T): (item: Item) => boolean;
+  /** Those of some items that an answer does not list: by none of the names by which they are recognised. */
+  missing(items: readonly Item[], answer: T): readonly Item[];
   /** `counts`: its loss is a measure of trouble. `rides`: it is only kept along with the others. */
   role(item: Item): 'counts' | 'rides';
   /** The answer with the held items added. Called with at least one. */
@@ -56,27 +57,28 @@ export function weighAnswer<T, Item>(kind: Holdable<T, Item>, facts: HoldFacts<T
   const { answer, believed, hold, nowMs } = facts;
   const ordinary = facts.suspicion === 'none' && facts.maxRemovedRatio >= 1;
   if (hold === undefined && (ordinary || believed === undefined)) return { value: answer, hold: undefined };
-  const isListed = kind.finder(answer);
-  const isMissing = (item: Item): boolean => !isListed(item);
-  const next = nextHold(kind, facts, isMissing);
+  const next = nextHold(kind, facts);
   if (next === undefined || next.items.length === 0 || next.untilMs <= nowMs) {
     return { value: answer, hold: undefined };
   }
   return { value: kind.merge(answer, next.items, next.because), hold: next };
 }
 
-function nextHold<T, Item>(
-  kind: Holdable<T, Item>,
-  facts: HoldFacts<T, Item>,
-  isMissing: (item: Item) => boolean,
-): Hold<Item> | undefined {
-  const { believed, suspicion, hold, nowMs, holdMs } = facts;
+function nextHold<T, Item>(kind: Holdable<T, Item>, facts: HoldFacts<T, Item>): Hold<Item> | undefined {
+  const { answer, believed, suspicion, hold, nowMs, holdMs } = facts;
   const untilMs = nowMs + holdMs;
   const items = believed === undefined ? [] : kind.items(believed);
-  const counted = items.filter((item) => kind.role(item) === 'counts');
-  const missing = items.filter(isMissing);
-  const lostHalf = suspicion !== 'none' && isHalf(missing, counted.length > 0 ? counted : items);
-  const remaining = hold?.items.filter(isMissing) ?? [];
+  const missing = kind.missing(items, answer);
+  // The usual case: nothing is gone.
+  if (hold === undefined && missing.length === 0) return undefined;
+  const counts = (item: Item): boolean => kind.role(item) === 'counts';
+  const counted = items.filter(counts);
+  const lostHalf =
+    suspicion !== 'none' &&
+    (counted.length > 0
+      ? isHalf(missing.filter(counts).length, counted.length)
+      : isHalf(missing.length, items.length));
+  const remaining = hold === undefined ? [] : kind.missing(hold.items, answer);
   if (suspicion === 'after_failure' || suspicion === 'no_leader') {
     if (lostHalf) return { items: missing, untilMs, because: suspicion };
     if (hold !== undefined) return { ...hold, items: remaining, untilMs };
@@ -84,14 +86,10 @@ function nextHold<T, Item>(
   const expired = hold !== undefined && hold.untilMs <= nowMs;
   const kept = expired ? [] : remaining;
   const held = new Set(hold?.items);
-  const removed = missing.filter((item) => !held.has(item));
-  if (
-    isMoreThan(
-      facts.maxRemovedRatio,
-      removed,
-      counted.filter((item) => !held.has(item)),
-    )
-  ) {
+  const isFree = (item: Item): boolean => !held.has(item);
+  const removed = missing.filter(isFree);
+  const measure = hold === undefined ? counted : counted.filter(isFree);
+  if (isMoreThan(facts.maxRemovedRatio, removed.filter(counts).length, measure.length)) {
     return { items: [...kept, ...removed], untilMs, because: 'removal' };
   }
   if (expired) return undefined;
@@ -99,35 +97,22 @@ function nextHold<T, Item>(
   return lostHalf ? { items: missing, untilMs, because: suspicion } : undefined;
 }
 
-/** Whether at least half of the measure is missing. */
-function isHalf<Item>(missing: readonly Item[], measure: readonly Item[]): boolean {
-  const lost = countIn(missing, measure);
-  return lost > 0 && lost * 2 >= measure.length;
+/** Whether at least half of so many is lost. */
+function isHalf(lost: number, of: number): boolean {
+  return lost > 0 && lost * 2 >= of;
 }
 
-/** Whether more than a share of the measure is missing, and more than one: whoever leaves alone has been let go on purpose. */
-function isMoreThan<Item>(ratio: number, missing: readonly Item[], measure: readonly Item[]): boolean {
-  const lost = countIn(missing, measure);
-  return lost > 1 && lost > measure.length * ratio;
-}
-
-function countIn<Item>(items: readonly Item[], all: readonly Item[]): number {
-  const set = new Set(all);
-  return items.filter((item) => set.has(item)).length;
+/** Whether more than a share of so many is lost, and more than one: whoever leaves alone has been let go on purpose. */
+function isMoreThan(ratio: number, lost: number, of: number): boolean {
+  return lost > 1 && lost > of * ratio;
 }
 
 /** Instances are known by key or by where they listen; those that could serve count. */
 export const holdableSnapshot: Holdable<Snapshot, Instance> = {
   items: (snapshot) => snapshot.instances,
-  finder: ({ instances }) => {
-    const keys = new Set(instances.map(({ key }) => key));
-    // Only what has lost its key is looked for by its place: in a large service the texts would cost more than all the rest.
-    let places: ReadonlySet<string> | undefined;
-    return (instance) => {
-      if (keys.has(instance.key)) return true;
-      places ??= new Set(instances.map(placeOf));
-      return places.has(placeOf(instance));
-    };
+  missing: (items, { instances }) => {
+    const { removed } = unmatchedInstances(items, instances);
+    return removed.length === 0 ? removed : notMoved(removed, instances);
   },
   role: ({ status }) => (status === 'passing' || status === 'warning' ? 'counts' : 'rides'),
   merge: (answer, held, heldBecause) => ({
@@ -138,8 +123,14 @@ export const holdableSnapshot: Holdable<Snapshot, Instance> = {
   }),
 };
 
-function placeOf({ address, port }: Instance): string {
-  return `${address} ${port}`;
+/** Without those at whose address and port somebody is listed. */
+function notMoved(removed: readonly Instance[], listed: readonly Instance[]): readonly Instance[] {
+  const wanted = new Map<number, Set<string>>();
+  for (const { port, address } of removed) wanted.set(port, (wanted.get(port) ?? new Set()).add(address));
+  const taken = new Map<number, Set<string>>();
+  for (const { port, address } of listed)
+    if (wanted.get(port)?.has(address) === true) taken.set(port, (taken.get(port) ?? new Set()).add(address));
+  return removed.filter(({ port, address }) => taken.get(port)?.has(address) !== true);
 }
 
 /** A service name of the catalog (`tag` undefined), or one of its tags. */
@@ -155,10 +146,11 @@ export const holdableCatalog: Holdable<Catalog, CatalogItem> = {
       { service, tag: undefined },
       ...tags.map((tag) => ({ service, tag })),
     ]),
-  finder: ({ services }) => {
+  missing: (items, { services }) => {
     const tags = new Map(Object.entries(services).map(([name, own]) => [name, new Set(own)]));
-    return ({ service, tag }) =>
-      tag === undefined ? tags.has(service) : tags.get(service)?.has(tag) === true;
+    return items.filter(({ service, tag }) =>
+      tag === undefined ? !tags.has(service) : tags.get(service)?.has(tag) !== true,
+    );
   },
   role: ({ service, tag }) => (tag === undefined && service !== 'consul' ? 'counts' : 'rides'),
   merge: (answer, held) => {

@@ -54,6 +54,7 @@ export {
 } from './snapshot.ts';
 export type { InstanceStanding } from './standing.ts';
 export { parseStandingPath, readStanding, standingPath } from './standing.ts';
+export { unmatchedInstances } from './unmatched.ts';
 export type { WatchOptions } from './watch.ts';
 export { watchCatalog, watchService } from './watch.ts';
 export type { WatchEvent } from './watch-event.ts';

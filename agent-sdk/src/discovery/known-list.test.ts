@@ -94,10 +94,10 @@ describe('readList', () => {
     expect(() => read('[{"a":}]')).toThrow(SyntaxError);
   });
 
-  it('lets others have their turn while it parses, and has nothing to parse in what it knows', () => {
+  it('lets others have their turn while it parses, and less often in what it knows', () => {
     const text = JSON.stringify(Array.from({ length: 1_000 }, (_, id) => ({ id })));
     const first = read(text);
     expect(first.turns).toBe(21);
-    expect(read(text, first.list).turns).toBe(1);
+    expect(read(text, first.list).turns).toBe(3);
   });
 });

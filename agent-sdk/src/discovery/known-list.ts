@@ -15,8 +15,10 @@ export interface KnownElement {
   readonly value: unknown;
 }
 
-/** Elements that are parsed before others get their turn. */
-const parsedPerTurn = 50;
+/** What an element costs, about: one that has to be parsed, and one that is known. */
+const cost = { parsed: 10, known: 1 };
+/** Then others get their turn. */
+const costPerTurn = 500;
 /** So many of the known elements that follow are looked at before the element's fingerprint is taken. */
 const lookAhead = 4;
 
@@ -40,21 +42,25 @@ export function* readList(
   let at = afterSpace(bytes, 0);
   if (bytes[at] !== openList) return undefined;
   at = afterSpace(bytes, at + 1);
-  let parsed = 0;
+  let done = 0;
   let follows = bytes[at] === closeList ? closeList : comma;
   while (follows === comma) {
     let element = before.next(bytes, at);
+    done += cost.known;
     if (element === undefined) {
       const { end, print } = endOfObject(bytes, at);
       if (end === -1) return undefined;
       element = before.withPrint(bytes, at, { end, print });
       if (element === undefined) {
         element = { start: at, end, print, value: JSON.parse(bytes.toString('utf8', at, end)) as unknown };
-        parsed += 1;
-        if (parsed % parsedPerTurn === 0) yield;
+        done += cost.parsed - cost.known;
       }
     }
     elements.push(element);
+    if (done >= costPerTurn) {
+      done = 0;
+      yield;
+    }
     at = afterSpace(bytes, element.end);
     follows = bytes[at] ?? 0;
     if (follows === comma) at = afterSpace(bytes, at + 1);

@@ -2,6 +2,7 @@ import { decodeCatalog, decodeHealth } from './decode.ts';
 import type { DecodeContext, KnownRecords } from './decode.ts';
 import type { Catalog, Instance, Snapshot } from './instance.ts';
 import type { ReadAnswer } from './registry-client.ts';
+import { unmatchedInstances } from './unmatched.ts';
 
 /** What an answer about one service says. Throws `RegistryError('malformed')` when it says nothing that can be read. */
 export function snapshotFromAnswer(
@@ -102,16 +103,8 @@ export interface SnapshotDiff {
 
 /** Compares by key. `before` is undefined for the first snapshot: everything is added then. */
 export function diffSnapshots(before: Snapshot | undefined, after: Snapshot): SnapshotDiff {
-  const old = new Map((before?.instances ?? []).map((instance) => [instance.key, instance]));
-  const added: Instance[] = [];
-  const changed: { readonly before: Instance; readonly after: Instance }[] = [];
-  for (const instance of after.instances) {
-    const previous = old.get(instance.key);
-    old.delete(instance.key);
-    if (previous === undefined) added.push(instance);
-    else if (!sameInstance(previous, instance)) changed.push({ before: previous, after: instance });
-  }
-  return { added, removed: [...old.values()], changed };
+  const { added, removed, renewed } = unmatchedInstances(before?.instances ?? [], after.instances);
+  return { added, removed, changed: renewed.filter((pair) => !sameInstance(pair.before, pair.after)) };
 }
 
 function sameInstance(a: Instance, b: Instance): boolean {

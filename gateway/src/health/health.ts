@@ -65,6 +65,8 @@ const settlePause = 20;
 const checksAtATime = 64;
 /** First probes of new instances have places of their own, so that dead ones under checks don't hold them up. */
 const firstProbesAtATime = 32;
+/** Opening and closing a connection takes a good tenth of a millisecond: hundreds of new instances are not to hold requests up. */
+const firstProbesPerTurn = 4;
 /** For a probe in doubt. */
 const doubtTimeoutMs = 1_000;
 
@@ -94,7 +96,10 @@ class HealthState implements Health {
     this.#options = options;
     this.loop = watchEventLoop({ now });
     const probe = createProber({ identity, lookup, now, loop: this.loop });
-    const [forChecks, forFirst] = [createSlots(checksAtATime), createSlots(firstProbesAtATime)];
+    const [forChecks, forFirst] = [
+      createSlots(checksAtATime),
+      createSlots(firstProbesAtATime, firstProbesPerTurn),
+    ];
     this.#probe = probe;
     this.#slots = [forChecks, forFirst];
     this.#checks = createChecks({ probe, slots: forChecks, onNews: this.#onCheck, random });

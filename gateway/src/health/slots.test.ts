@@ -48,3 +48,14 @@ it('stops: what waits is dropped, what runs is waited for, nothing begins', asyn
   await stopped;
   expect(begun).toEqual([1]);
 });
+
+it('begins no more than so many in a turn of the event loop, and goes on in the next', async () => {
+  const slots = createSlots(10, 2);
+  const { begun, task } = tasks();
+  for (const id of [1, 2, 3, 4, 5]) slots.take(task(id));
+  expect(begun).toEqual([1, 2]);
+  await new Promise((resolve) => setImmediate(resolve));
+  expect(begun).toEqual([1, 2, 3, 4]);
+  await new Promise((resolve) => setImmediate(resolve));
+  expect(begun).toEqual([1, 2, 3, 4, 5]);
+});

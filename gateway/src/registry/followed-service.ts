@@ -73,10 +73,12 @@ export class FollowedService {
   /** Takes a snapshot in, or the last one again after something else has changed. */
   take(screen: AddressScreen, given: Snapshot | undefined = this.#given): ServiceNews | undefined {
     if (given === undefined) return undefined;
+    const givenBefore = this.#given;
     this.#given = given;
     const before = this.snapshot;
     const facts = { nowMs: this.#options.now(), holdMs: this.#options.defaults.guard.holdMs };
-    const screened = screen.screen(given, this.watch.kind === 'fixed' ? 'config' : 'registry');
+    const source = this.watch.kind === 'fixed' ? 'config' : 'registry';
+    const screened = screen.screen(given, source, givenBefore);
     const { held, snapshot: after, news } = believeHeld(this.held, screened, facts);
     this.held = held;
     this.snapshot = after;

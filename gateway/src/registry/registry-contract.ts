@@ -66,7 +66,7 @@ export interface Registry {
   /** One of them, or undefined for a service that is not followed. */
   service(name: string): ServiceView | undefined;
   readonly catalog: WatchState;
-  /** Keys of all endpoints that are listed now. */
+  /** Keys of all endpoints that are listed now. To be read at once: it changes with the registry. */
   listedEndpoints(): ReadonlySet<string>;
   /** Routed services that have had no answer yet. */
   waitingFor(): readonly string[];

@@ -1,4 +1,4 @@
-import { endpointKey, type HealthNews } from '@roundhouse/agent-sdk/balancing';
+import type { HealthNews } from '@roundhouse/agent-sdk/balancing';
 import {
   fixedSnapshot,
   parseRouteTag,
@@ -19,6 +19,7 @@ import { destinationOf } from './destination-of.ts';
 import { FollowedService, type ServiceNews } from './followed-service.ts';
 import { createHeldProber, type HeldProber, type Probe } from './held-prober.ts';
 import { hostIndex, type HostFacts } from './host-facts.ts';
+import { ListedEndpoints } from './listed-endpoints.ts';
 import type { Registry, RegistryOptions, ServiceView } from './registry-contract.ts';
 import { createRouteTables, type RouteTables } from './route-tables.ts';
 import type { SavedTable } from './saved-table-format.ts';
@@ -39,6 +40,7 @@ class RegistryState implements Registry {
   readonly #configured: readonly Route[];
   readonly #services = new Map<string, FollowedService>();
   readonly #seen = new Set<string>();
+  readonly #listed = new ListedEndpoints();
   readonly #watches = new Set<Promise<void>>();
   readonly #tables: RouteTables;
   readonly #prober: HeldProber | undefined;
@@ -80,7 +82,8 @@ class RegistryState implements Registry {
     for (const { service, instances } of config.services) {
       if (instances === undefined) continue;
       const fixed = this.#add(service, { kind: 'fixed' });
-      fixed.take(this.#screen, fixedSnapshot(service, instances));
+      const news = fixed.take(this.#screen, fixedSnapshot(service, instances));
+      if (news !== undefined) this.#listed.follow(undefined, news.after);
       this.#seen.add(service);
     }
     this.#tables.swap();
@@ -108,9 +111,7 @@ class RegistryState implements Registry {
   }
 
   listedEndpoints(): ReadonlySet<string> {
-    return new Set(
-      [...this.#services.values()].flatMap((service) => service.snapshot?.instances.map(endpointKey) ?? []),
-    );
+    return this.#listed.keys;
   }
 
   waitingFor(): readonly string[] {
@@ -234,6 +235,7 @@ class RegistryState implements Registry {
     const { service: name, claims, settings } = service;
     const { before, after, held } = news;
     this.#hosts = undefined;
+    this.#listed.follow(before, after);
     const isFirst = before === undefined || before.instances.length === 0;
     if (!sameClaims(claims, claimsBefore)) {
       const invalidBefore = new Set(claimsBefore.invalid.map((row) => row.invalid));
