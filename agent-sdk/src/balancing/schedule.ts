@@ -8,7 +8,7 @@ const maxSlotsPerEndpoint = 16;
 export function roundRobinSchedule(weights: readonly number[]): Int32Array {
   const first = weights[0];
   if (first === undefined) return new Int32Array(0);
-  if (weights.every((weight) => weight === first)) return Int32Array.from(weights.keys());
+  if (weights.every((weight) => weight === first)) return Int32Array.from(weights, (_, index) => index);
   const divisor = weights.reduce(greatestCommonDivisor);
   const sum = weights.reduce((total, weight) => total + weight, 0) / divisor;
   const limit = maxSlotsPerEndpoint * weights.length;

@@ -109,6 +109,7 @@ class KnownElements {
     if (ending > bytes.length || bytes.compare(this.#known.bytes, start, end, at, ending) !== 0)
       return undefined;
     this.#nextAt = index + 1;
+    if (start === at) return element;
     return { start: at, end: ending, print, value };
   }
 }

@@ -121,7 +121,16 @@ describe('createReadingBudget', () => {
       [500, 100],
     ] as const)
       expect([watches, readInStorm(watches, recordsEach) <= 220_000]).toEqual([watches, true]);
-    expect(readInStorm(50, 100)).toBeGreaterThan(150_000);
+    expect(readInStorm(50, 1_000)).toBeGreaterThan(150_000);
+  });
+
+  it('counts a read of little for 100 records when many have news, so that at most 200 a second are read', () => {
+    for (const watches of [50, 500]) {
+      const reads = readInStorm(watches, 1) / 10;
+      expect(reads).toBeLessThan(220);
+      expect(reads).toBeGreaterThan(150);
+    }
+    expect(readInStorm(50, 100) / 100 / 10).toBeLessThan(110);
   });
 
   it('lets a small service read on soon in the storms of others, and whoever is alone at once', () => {
@@ -129,8 +138,9 @@ describe('createReadingBudget', () => {
     const [small, ...large] = Array.from({ length: 50 }, () => ({}));
     expect(budget.take(small!, 10_000, 0)).toBe(0);
     for (const one of large) budget.take(one, 1_000, 10);
-    expect(budget.take(small!, 2, 20)).toBe(5);
-    expect(budget.take(large[0]!, 1_000, 20)).toBe(2_500);
+    expect(budget.take(small!, 2, 20)).toBe(255);
+    expect(budget.take(large[0]!, 1_000, 20)).toBe(2_750);
     expect(budget.take(small!, 10_000, 5_021)).toBe(0);
+    expect(budget.take(large[0]!, 2, 5_022)).toBe(0);
   });
 });

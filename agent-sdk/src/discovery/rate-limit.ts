@@ -46,13 +46,17 @@ export interface ReadingBudget {
 
 /** Records per second, all watches together; a list that is mostly known costs little, but it has to be sent and compared. */
 const sharedRecordsPerSecond = 20_000;
+/** What a read costs besides, in records: little while few services have news, for then nothing waits … */
+const recordsPerReader = 2;
+/** … and at most so much. */
+const maxRecordsPerRead = 100;
 /** Whoever has had news within this time is reckoned with. */
 const activeMs = 5_000;
 
 /**
  * Shares the reading out: when n services have news all the time, each waits for n times what its own list costs. So a storm over hundreds
- * of services is bounded like one of a large service, while a small service never waits long, and the first news after a quiet time are
- * read at once.
+ * of services is bounded like one of a large service, while a small service waits half a second when a hundred have news, and the first
+ * news after a quiet time are read at once.
  */
 export function createReadingBudget(): ReadingBudget {
   /** When they read last, the latest at the end. */
@@ -66,7 +70,10 @@ export function createReadingBudget(): ReadingBudget {
         active.delete(other);
       }
       // Whoever is alone is bounded by its own pace.
-      return active.size === 1 ? 0 : Math.floor((1000 * records * active.size) / sharedRecordsPerSecond);
+      const { size } = active;
+      if (size === 1) return 0;
+      const cost = records + Math.min(maxRecordsPerRead, recordsPerReader * size);
+      return Math.floor((1000 * cost * size) / sharedRecordsPerSecond);
     },
   };
 }

@@ -228,6 +228,8 @@ async function* follow<T, Item>(
 
     if (changed) {
       believed = belief.value;
+      if (records > largeAnswer) await nextTurn();
+      if (ended()) return;
       yield { kind: 'value', value: belief.value };
     } else if (recovered) {
       yield { kind: 'live' };

@@ -70,7 +70,7 @@ export class FollowedService {
     this.upstream = createUpstream(service, { policy: policyOf(this.settings), now, random, onHealth });
   }
 
-  /** Takes a snapshot in, or the last one again after something else has changed. */
+  /** Takes a snapshot in, or the last one again after something else has changed. What is claimed is read by {@link readClaims}. */
   take(screen: AddressScreen, given: Snapshot | undefined = this.#given): ServiceNews | undefined {
     if (given === undefined) return undefined;
     const givenBefore = this.#given;
@@ -85,10 +85,16 @@ export class FollowedService {
     const invalidBefore = this.invalidSettings;
     const settings = this.#follow(after);
     this.upstream.update(after);
-    this.claims = claimsOf(after);
     const known = new Set(invalidBefore.map((row) => row.setting));
     const invalidSettings = this.invalidSettings.filter((row) => !known.has(row.setting));
     return { before, after, held: news, settings, invalidSettings };
+  }
+
+  /** Reads what the instances claim now. Returns what they claimed before. */
+  readClaims(): ServiceClaims {
+    const before = this.claims;
+    if (this.snapshot !== undefined) this.claims = claimsOf(this.snapshot);
+    return before;
   }
 
   /** Lets held instances go; {@link take} makes it so. The instances that were held. */

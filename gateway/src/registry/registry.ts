@@ -1,3 +1,5 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
+
 import type { HealthNews } from '@roundhouse/agent-sdk/balancing';
 import {
   fixedSnapshot,
@@ -82,8 +84,8 @@ class RegistryState implements Registry {
     for (const { service, instances } of config.services) {
       if (instances === undefined) continue;
       const fixed = this.#add(service, { kind: 'fixed' });
-      const news = fixed.take(this.#screen, fixedSnapshot(service, instances));
-      if (news !== undefined) this.#listed.follow(undefined, news.after);
+      this.#take(fixed, fixedSnapshot(service, instances));
+      fixed.readClaims();
       this.#seen.add(service);
     }
     this.#tables.swap();
@@ -209,33 +211,46 @@ class RegistryState implements Registry {
   async #consume(service: FollowedService, signal: AbortSignal, seed: Snapshot | undefined): Promise<void> {
     for await (const event of this.#options.watchService(service.service, signal, seed)) {
       service.watch = this.#note(service.service, service.watch, event);
-      if (event.kind === 'value') this.#onSnapshot(service, event.value);
+      if (event.kind === 'value') {
+        const news = this.#take(service, event.value);
+        // Requests that came meanwhile have their turn before the rest is done. The first list is waited for, and dealt with as a whole.
+        if (isLarge(news)) await nextTurn();
+        if (signal.aborted) return;
+        if (news !== undefined) this.#tell(service, news);
+        this.#leaveIfGone(service);
+      }
       this.#checkSynced();
     }
   }
 
   #onSnapshot(service: FollowedService, snapshot: Snapshot): void {
-    const claims = service.claims;
-    const news = service.take(this.#screen, snapshot);
-    if (snapshot.instances.length > 0) this.#seen.add(service.service);
-    if (news !== undefined) this.#tell(service, news, claims);
+    const news = this.#take(service, snapshot);
+    if (news !== undefined) this.#tell(service, news);
     this.#leaveIfGone(service);
+  }
+
+  /** What balancing and pools go by; everything else follows in {@link RegistryState.#tell}. */
+  #take(service: FollowedService, snapshot?: Snapshot): ServiceNews | undefined {
+    const news = service.take(this.#screen, snapshot);
+    if (snapshot !== undefined && snapshot.instances.length > 0) this.#seen.add(service.service);
+    if (news !== undefined) this.#listed.follow(news.before, news.after);
+    return news;
   }
 
   /** After something else than the snapshot has changed. */
   #retake(service: FollowedService): void {
-    const { claims, snapshot } = service;
-    const news = service.take(this.#screen);
+    const { snapshot } = service;
+    const news = this.#take(service);
     if (news === undefined || (snapshot === news.after && news.settings === 'same')) return;
-    this.#tell(service, news, claims);
+    this.#tell(service, news);
   }
 
-  #tell(service: FollowedService, news: ServiceNews, claimsBefore: FollowedService['claims']): void {
+  #tell(service: FollowedService, news: ServiceNews): void {
     const { onChange } = this.#options;
+    const claimsBefore = service.readClaims();
     const { service: name, claims, settings } = service;
     const { before, after, held } = news;
     this.#hosts = undefined;
-    this.#listed.follow(before, after);
     const isFirst = before === undefined || before.instances.length === 0;
     if (!sameClaims(claims, claimsBefore)) {
       const invalidBefore = new Set(claimsBefore.invalid.map((row) => row.invalid));
@@ -326,6 +341,13 @@ class RegistryState implements Registry {
     this.#tables.settle();
     this.#markSynced();
   }
+}
+
+/** Instances of a list that is dealt with in several turns of the event loop. */
+const largeList = 500;
+
+function isLarge(news: ServiceNews | undefined): boolean {
+  return news?.before !== undefined && news.after.instances.length > largeList;
 }
 
 function deferred(): { readonly promise: Promise<void>; readonly resolve: () => void } {
