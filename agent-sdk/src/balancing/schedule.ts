@@ -8,12 +8,19 @@ const maxSlotsPerEndpoint = 16;
 export function roundRobinSchedule(weights: readonly number[]): Int32Array {
   const first = weights[0];
   if (first === undefined) return new Int32Array(0);
-  if (weights.every((weight) => weight === first)) return Int32Array.from(weights, (_, index) => index);
+  if (weights.every((weight) => weight === first)) return upTo(weights.length);
   const divisor = weights.reduce(greatestCommonDivisor);
   const sum = weights.reduce((total, weight) => total + weight, 0) / divisor;
   const limit = maxSlotsPerEndpoint * weights.length;
   const scale = sum > limit ? limit / sum : 1;
   return spread(weights.map((weight) => Math.max(1, Math.round((weight / divisor) * scale))));
+}
+
+/** 0, 1, 2 …; `Int32Array.from` takes ten times as long. */
+function upTo(length: number): Int32Array {
+  const places = new Int32Array(length);
+  for (let place = 0; place < length; place += 1) places[place] = place;
+  return places;
 }
 
 /** Every index as often as its count says, at the middles of as many equal parts of the cycle; who meets goes by index. */

@@ -35,7 +35,6 @@ export class Tier {
   /** New members, with the standing that each of them has. */
   replace(members: readonly EndpointState[]): void {
     const before = this.#members;
-    for (const member of before) this.#seat(member, -1);
     this.#members = members;
     this.#shut = new Bag(members.length);
     this.trusted = members.length;
@@ -46,8 +45,10 @@ export class Tier {
       if (member.warmingSinceMs !== undefined) this.warming += 1;
       if (member.standing !== 'open') this.restand(place, 'open', member.standing);
     });
+    // Whoever has left still has the place of before.
     for (const member of before)
-      if (this.seatOf(member)?.place === -1) member.seats = member.seats.filter((seat) => seat.tier !== this);
+      if (members[this.seatOf(member)?.place ?? -1] !== member)
+        member.seats = member.seats.filter((seat) => seat.tier !== this);
   }
 
   /** A member's standing has changed. */
