@@ -7,16 +7,16 @@ import type { CatalogItem } from './hold.ts';
 import type { Catalog, Instance, Snapshot } from './instance.ts';
 import { fixedSnapshot } from './snapshot.ts';
 
-/** `a@1` is instance a on port 1; `a!1` is the same in a critical state. */
+/** `a@1` is instance a on port 1; `a!1` is the same in a critical state, `a~1` a draining one. */
 function snapshot(...instances: readonly string[]): Snapshot {
   const list = instances.map((text) => {
-    const [id = '', port = ''] = text.split(/[@!]/u);
+    const [id = '', port = ''] = text.split(/[@!~]/u);
     const instance = fixedSnapshot('api', [{ address: '10.0.0.1', port: Number(port) }]).instances[0]!;
     return {
       ...instance,
       id,
       key: `default/n/${id}`,
-      status: text.includes('!') ? 'critical' : 'passing',
+      status: text.includes('!') ? 'critical' : text.includes('~') ? 'draining' : 'passing',
     } as const;
   });
   return { service: 'api', index: '1', instances: list, quarantined: [], held: [] };
@@ -184,10 +184,17 @@ describe('weighAnswer', () => {
       expect(tell(2, 'none')).toBe(' (0 held)');
     });
 
-    it('never holds what could not serve before', () => {
+    it('never holds what drained before', () => {
       const tell = strict();
-      tell(0, 'none', 'a!1', 'b!2', 'c@3');
+      tell(0, 'none', 'a~1', 'b~2', 'c@3');
       expect(tell(1, 'none', 'c@3')).toBe('c (0 held)');
+    });
+
+    it('holds what was called critical in a mass and then forgotten', () => {
+      const tell = strict();
+      tell(0, 'none', 'a@1', 'b@2', 'c@3');
+      tell(1, 'none', 'a!1', 'b!2', 'c!3');
+      expect(tell(2, 'none')).toBe('a! b! c! (3 held)');
     });
 
     it('measures a further removal by what was still listed', () => {

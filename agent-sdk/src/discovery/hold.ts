@@ -21,8 +21,11 @@ export interface Holdable<T, Item> {
   items(value: T): readonly Item[];
   /** Those of some items that an answer does not list: by none of the names by which they are recognised. */
   missing(items: readonly Item[], answer: T): readonly Item[];
-  /** `counts`: its loss is a measure of trouble. `rides`: it is only kept along with the others. */
-  role(item: Item): 'counts' | 'rides';
+  /**
+   * `counts`: its loss is a measure of trouble. `stands`: it measures only how much is removed at once. `rides`: it is only kept along
+   * with the others.
+   */
+  role(item: Item): 'counts' | 'stands' | 'rides';
   /** The answer with the held items added. Called with at least one. */
   merge(answer: T, held: readonly Item[], because: HoldReason): T;
 }
@@ -88,8 +91,12 @@ function nextHold<T, Item>(kind: Holdable<T, Item>, facts: HoldFacts<T, Item>): 
   const held = new Set(hold?.items);
   const isFree = (item: Item): boolean => !held.has(item);
   const removed = missing.filter(isFree);
-  const measure = hold === undefined ? counted : counted.filter(isFree);
-  if (isMoreThan(facts.maxRemovedRatio, removed.filter(counts).length, measure.length)) {
+  const stands = (item: Item): boolean => kind.role(item) !== 'rides';
+  const takesMuch = [counts, stands].some((measure) => {
+    const before = items.filter((item) => isFree(item) && measure(item)).length;
+    return isMoreThan(facts.maxRemovedRatio, removed.filter(measure).length, before);
+  });
+  if (takesMuch) {
     return { items: [...kept, ...removed], untilMs, because: 'removal' };
   }
   if (expired) return undefined;
@@ -107,14 +114,17 @@ function isMoreThan(ratio: number, lost: number, of: number): boolean {
   return lost > 1 && lost > of * ratio;
 }
 
-/** Instances are known by key or by where they listen; those that could serve count. */
+/**
+ * Instances are known by key or by where they listen. Those that drained have said goodbye. Critical ones still stand for something:
+ * servers that give a node up for dead call all of its instances critical first and then forget them, though only its agent is away.
+ */
 export const holdableSnapshot: Holdable<Snapshot, Instance> = {
   items: (snapshot) => snapshot.instances,
   missing: (items, { instances }) => {
     const { removed } = unmatchedInstances(items, instances);
     return removed.length === 0 ? removed : notMoved(removed, instances);
   },
-  role: ({ status }) => (status === 'passing' || status === 'warning' ? 'counts' : 'rides'),
+  role: ({ status }) => (status === 'draining' ? 'rides' : status === 'critical' ? 'stands' : 'counts'),
   merge: (answer, held, heldBecause) => ({
     ...answer,
     instances: [...answer.instances, ...held].sort((a, b) => (a.key < b.key ? -1 : 1)),
