@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
 
 import { createEmbeddedConsul, type EmbeddedConsul } from '../../gateway/src/embedded-consul/index.ts';
+import { eventually } from '../support/eventually.ts';
 import { calm } from './rig/scale.ts';
 import type { ChaosLoad } from './rig/load.ts';
 import { nothingLost } from './rig/verdict.ts';
@@ -145,8 +146,17 @@ afterAll(async () => {
   await consul.stop();
 });
 
+/** Until every living instance is in the registry: what one lie made it forget comes back with the next heartbeats. */
+async function untilRegistered(): Promise<void> {
+  await eventually(async () => {
+    const services = (await (await fetch(`${world.consul}/v1/agent/services`)).json()) as object;
+    for (const { id } of world.living()) expect(Object.keys(services)).toContain(id);
+  }, 20_000);
+}
+
 it.each(told)('a registry that $title: nothing is lost, and it is followed again', async ({ tell }) => {
-  const load = await world.startLoad();
+  await untilRegistered();
+  await using load = await world.startLoad();
   await load.untilAnswered(calm / 2);
   await tell(consul, world, load);
   // Following again shows in what it does: a new instance gets its share, and all the others still have theirs.

@@ -184,6 +184,21 @@ describe('weighAnswer', () => {
       expect(tell(2, 'none')).toBe(' (0 held)');
     });
 
+    it('takes removals that follow each other closely for one', () => {
+      const facts = {
+        believed: snapshot('a@1'),
+        answer: snapshot(),
+        suspicion: 'none',
+        hold: undefined,
+        nowMs: 6_000,
+        holdMs: 30_000,
+        maxRemovedRatio: 0.5,
+      } as const;
+      const held = (removedMs: number) => weighAnswer(holdableSnapshot, { ...facts, removedMs }).value.held;
+      expect(held(1_000)).toEqual(['default/n/a']);
+      expect(held(999)).toEqual([]);
+    });
+
     it('never holds what drained before', () => {
       const tell = strict();
       tell(0, 'none', 'a~1', 'b~2', 'c@3');

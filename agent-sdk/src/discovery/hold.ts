@@ -40,7 +40,12 @@ export interface HoldFacts<T, Item> {
   readonly holdMs: number;
   /** An answer that takes away more than this share at once is suspicious by that alone; 1: never. */
   readonly maxRemovedRatio: number;
+  /** When an answer last took something away that had not drained; undefined: never. The caller's monotonic ms. */
+  readonly removedMs?: number | undefined;
 }
+
+/** Removals that follow each other within this time are one: somebody who deregisters a fleet does it one by one. */
+const togetherMs = 5_000;
 
 /** What to pass on, and what is held from here on. */
 export interface Belief<T, Item> {
@@ -51,8 +56,8 @@ export interface Belief<T, Item> {
 /**
  * Decides what an answer is worth. "Errors keep, success replaces, and a suspicious success waits": a registry that restarted
  * empty, an election, or an agent that has not caught up answers 200 with a short list (hashicorp/consul#1960). So when an answer
- * that is not beyond doubt has lost at least half of what was believed, or any answer two items and more than `maxRemovedRatio` of
- * it, the lost items stay beside it until they come back, by id or by address, or `holdMs` is over. Everything the answer does list
+ * that is not beyond doubt has lost at least half of what was believed, or any answer two items (within some seconds) and more
+ * than `maxRemovedRatio` of it, the lost items stay beside it until they come back, by id or by address, or `holdMs` is over. Everything the answer does list
  * counts at once, and an item that came back once is held no more, so its later deregistration is prompt. Further trouble and
  * further removals prolong a hold; mere doubt does not, so that a registry which is always doubtful still gets its way in the end.
  */
@@ -92,9 +97,11 @@ function nextHold<T, Item>(kind: Holdable<T, Item>, facts: HoldFacts<T, Item>): 
   const isFree = (item: Item): boolean => !held.has(item);
   const removed = missing.filter(isFree);
   const stands = (item: Item): boolean => kind.role(item) !== 'rides';
+  const company = facts.removedMs !== undefined && nowMs - facts.removedMs <= togetherMs ? 1 : 0;
   const takesMuch = [counts, stands].some((measure) => {
     const before = items.filter((item) => isFree(item) && measure(item)).length;
-    return isMoreThan(facts.maxRemovedRatio, removed.filter(measure).length, before);
+    const lost = removed.filter(measure).length;
+    return lost + company > 1 && lost > before * facts.maxRemovedRatio;
   });
   if (takesMuch) {
     return { items: [...kept, ...removed], untilMs, because: 'removal' };
@@ -107,11 +114,6 @@ function nextHold<T, Item>(kind: Holdable<T, Item>, facts: HoldFacts<T, Item>): 
 /** Whether at least half of so many is lost. */
 function isHalf(lost: number, of: number): boolean {
   return lost > 0 && lost * 2 >= of;
-}
-
-/** Whether more than a share of so many is lost, and more than one: whoever leaves alone has been let go on purpose. */
-function isMoreThan(ratio: number, lost: number, of: number): boolean {
-  return lost > 1 && lost > of * ratio;
 }
 
 /**
@@ -174,3 +176,9 @@ export const holdableCatalog: Holdable<Catalog, CatalogItem> = {
     return { ...answer, services: merged };
   },
 };
+
+/** Whether an answer takes something away that had not drained: the next one may then be part of the same. */
+export function takesAway<T, Item>(kind: Holdable<T, Item>, believed: T | undefined, answer: T): boolean {
+  if (believed === undefined) return false;
+  return kind.missing(kind.items(believed), answer).some((item) => kind.role(item) !== 'rides');
+}

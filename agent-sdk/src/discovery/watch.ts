@@ -6,7 +6,7 @@ import { backoffMs, defaultBackoff, forbiddenBackoff } from './backoff.ts';
 import { stepIndex } from './consul-index.ts';
 import type { IndexStep } from './consul-index.ts';
 import type { Hold, Holdable, Suspicion } from './hold.ts';
-import { holdableCatalog, holdableSnapshot, weighAnswer } from './hold.ts';
+import { holdableCatalog, holdableSnapshot, takesAway, weighAnswer } from './hold.ts';
 import type { Catalog, Snapshot } from './instance.ts';
 import { createWatchPace } from './rate-limit.ts';
 import type { AnswerPace, ReadingBudget } from './rate-limit.ts';
@@ -170,6 +170,7 @@ async function* follow<T, Item>(
   let believed = seed;
   let believedIndex = '0';
   let hold: Hold<Item> | undefined;
+  let removedMs: number | undefined;
   let index = '0';
   let failures = 0;
   let confirmed: 'yes' | 'no' = seed === undefined ? 'yes' : 'no';
@@ -206,8 +207,10 @@ async function* follow<T, Item>(
     const value = source.reuse(believed, result.value);
     const step = stepIndex(asked, answer.index);
     const suspicion = suspect(answer, step, { confirmed, filtered });
-    const facts = { believed, answer: value, suspicion, hold, nowMs: now(), holdMs, maxRemovedRatio };
+    const nowMs = now();
+    const facts = { believed, answer: value, suspicion, hold, nowMs, holdMs, maxRemovedRatio, removedMs };
     const belief = weighAnswer(source.holdable, facts);
+    if (maxRemovedRatio < 1 && takesAway(source.holdable, believed, value)) removedMs = nowMs;
     const changed = believed === undefined || !source.same(believed, belief.value);
     const recovered = confirmed === 'no';
     if (failures > 0) options.bell?.ring();
