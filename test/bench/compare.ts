@@ -84,9 +84,8 @@ export async function runScenario(
   const rows = contenders.map(({ name }): RowResult => {
     const taken = samples.get(name) ?? [];
     const reason = failures.get(name);
-    if (reason !== undefined || taken.length === 0) {
+    if (reason !== undefined || taken.length === 0)
       return { kind: 'failed', row: name, reason: reason ?? 'not measured' };
-    }
     return { kind: 'measured', row: name, summary: summarise(taken), samples: taken };
   });
   const { name, title, method } = scenario;

@@ -9,9 +9,8 @@ export function boundLifetime(limitMs: number): void {
     ['SIGHUP', 1],
     ['SIGINT', 2],
     ['SIGTERM', 15],
-  ] as const) {
+  ] as const)
     process.once(signal, () => process.exit(128 + number));
-  }
   setTimeout(() => {
     console.error(`\nThe benchmark takes longer than ${limitMs / 60_000} minutes; it is ended.`);
     process.exit(1);

@@ -46,9 +46,8 @@ async function bench(args: BenchArguments): Promise<void> {
       folder: backdrop.folder,
       idleConnections,
     }).filter(({ name }) => args.only?.includes(name) ?? true);
-    for (const scenario of scenarios) {
+    for (const scenario of scenarios)
       results.push(await runScenario(scenario, present, { backdrop, cores, progress: showProgress }));
-    }
   } finally {
     endProgress();
     await backdrop.stop();

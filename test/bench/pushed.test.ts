@@ -11,14 +11,16 @@ describe('createPushed', () => {
     pushed.push(2);
     for await (const value of pushed.until(end.signal)) {
       seen.push(value);
-      if (value === 2)
+      if (value === 2) {
         setImmediate(() => {
           pushed.push(3);
         });
-      if (value === 3)
+      }
+      if (value === 3) {
         setImmediate(() => {
           end.abort();
         });
+      }
     }
     expect(seen).toEqual([1, 2, 3]);
   });

@@ -106,7 +106,7 @@ async function startStage(services: number, cores: Cores): Promise<Stage> {
       }),
     });
     const control = { storm: here, elsewhere: there };
-    for (const phase of ['storm', 'elsewhere'] as const)
+    for (const phase of ['storm', 'elsewhere'] as const) {
       await launch(
         [
           'test/bench/peers/storm.mjs',
@@ -118,6 +118,7 @@ async function startStage(services: number, cores: Cores): Promise<Stage> {
           origin,
         ].map(String),
       );
+    }
     await Promise.all(
       Object.values(control).map((one) => untilAnswers(`http://127.0.0.1:${one}/filled`, 60_000)),
     );

@@ -129,10 +129,11 @@ async function passThrough(world: World, illness: Illness): Promise<void> {
   const recover = await illness.begin(sick);
   await load.untilShares((share) => share(sick.id) <= illness.share);
   await load.untilAnswered(calm);
-  if (illness.lasts === 'shown')
+  if (illness.lasts === 'shown') {
     await eventually(() => {
       expect(load.progress().failed).toBeGreaterThan(0);
     }, 10_000);
+  }
   await recover();
   await load.untilShares((share, failed) => share(sick.id) > 0.2 && failed === 0, { deadlineMs: 60_000 });
   const { report, verdict } = await world.finish(load);

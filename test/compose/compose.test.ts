@@ -1,8 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { eventually } from '../support/eventually.ts';
 import { get, startLoad } from '../support/load.ts';
-import { createProject, findEngine } from './compose.ts';
-import type { Project } from './compose.ts';
+import { createProject, findEngine, type Project } from './compose.ts';
 
 /**
  * `ROUNDHOUSE_COMPOSE=required` makes a missing engine a failure. With `CI=true` an engine without base images is one

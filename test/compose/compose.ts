@@ -39,7 +39,9 @@ export async function findEngine(): Promise<Engine> {
         };
       }
       // Never pushed to or pulled from a registry: made on this machine.
-    } else if (inspected.stdout.trim() === '0') images = 'local';
+    } else if (inspected.stdout.trim() === '0') {
+      images = 'local';
+    }
   }
   return { kind: 'ready', images };
 }

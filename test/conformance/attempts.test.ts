@@ -87,9 +87,8 @@ describe.each(engineNames)('the %s engine', (engine) => {
     for (const request of [
       upload,
       message('POST /', ['Transfer-Encoding: chunked'], '5\r\nhello\r\n0\r\n\r\n'),
-    ]) {
+    ])
       expect((await rawExchange(port, request)).status).toBe(200);
-    }
     expect(origin.requests().map(({ body }) => body)).toEqual(['hello', 'hello']);
   });
 

@@ -129,9 +129,9 @@ const cases: readonly Case[] = [
     script: {
       data: (connection) => {
         const received = connection.received();
-        if (received.endsWith(chunk('one'))) {
+        if (received.endsWith(chunk('one')))
           connection.write(`HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n${chunk('one')}`);
-        } else if (received.endsWith(chunk('two'))) connection.write(chunk('two'));
+        else if (received.endsWith(chunk('two'))) connection.write(chunk('two'));
         else if (received.endsWith('0\r\n\r\n')) connection.write('0\r\n\r\n');
       },
     },

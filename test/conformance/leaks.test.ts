@@ -53,9 +53,11 @@ describe.each(engineNames)('the %s engine', (engine) => {
     const origin = await startRecordingOrigin({
       data: (connection) => {
         const path = /^\w+ (\/[\w-]+)/.exec(connection.received().slice(0, 60))?.[1];
-        if (path === '/instance-before-answer') connection.reset();
-        else if (path === '/instance-mid-head') connection.end('HTTP/1.1 200 OK\r\nX-A');
-        else if (path === '/instance-mid-answer') {
+        if (path === '/instance-before-answer') {
+          connection.reset();
+        } else if (path === '/instance-mid-head') {
+          connection.end('HTTP/1.1 200 OK\r\nX-A');
+        } else if (path === '/instance-mid-answer') {
           connection.write('HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n');
           setImmediate(() => {
             connection.reset();
@@ -65,9 +67,11 @@ describe.each(engineNames)('the %s engine', (engine) => {
           setImmediate(() => {
             connection.reset();
           });
-        } else if (path === '/client-mid-answer')
+        } else if (path === '/client-mid-answer') {
           connection.write('HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhello');
-        else if (path === '/ok') connection.write(ok());
+        } else if (path === '/ok') {
+          connection.write(ok());
+        }
       },
     });
     const subject = await startSubject(engine, [origin.port]);
@@ -97,9 +101,8 @@ describe.each(engineNames)('the %s engine', (engine) => {
         client.destroy();
       }
     };
-    for (let index = 0; index < rounds; index += atOnce) {
+    for (let index = 0; index < rounds; index += atOnce)
       await Promise.all(Array.from({ length: atOnce }, (_, offset) => breakOne(index + offset)));
-    }
     await eventually(() => {
       expect(subject.engine.stats()).toEqual({ clientConnections: 0, exchanges: 0, upstreamConnections: 0 });
       expect(origin.open()).toBe(0);
@@ -155,9 +158,8 @@ describe.each(engineNames)('the %s engine', (engine) => {
       // Some are called when they have left, some while they leave.
       for (const ticket of tickets) if (index % 2 === 0) ticket.ready();
     };
-    for (let index = 0; index < rounds; index += atOnce) {
+    for (let index = 0; index < rounds; index += atOnce)
       await Promise.all(Array.from({ length: atOnce }, (_, offset) => one(index + offset)));
-    }
     await eventually(() => {
       expect(subject.engine.stats()).toEqual({ clientConnections: 0, exchanges: 0, upstreamConnections: 0 });
       expect([silent.open(), sound.open(), stranger.open()]).toEqual([0, 0, 0]);

@@ -92,7 +92,7 @@ describe.each(engineNames)('the %s engine', (engine) => {
     expect(begun()).toBeLessThan(requests);
     sender.socket.resume();
     // Too many requests at a time for http-proxy, which cuts such a client.
-    if (engine === 'wire')
+    if (engine === 'wire') {
       await eventually(
         () => {
           expect(sender.received().split('HTTP/1.1 200').length - 1).toBe(requests);
@@ -100,6 +100,7 @@ describe.each(engineNames)('the %s engine', (engine) => {
         10_000,
         50,
       );
+    }
   });
 
   /** It can only tell the end of its response by that of its connection. */
@@ -121,7 +122,7 @@ describe.each(engineNames)('the %s engine', (engine) => {
   });
 
   // For http-proxy it has left (R40).
-  if (engine === 'wire')
+  if (engine === 'wire') {
     it('does not let its impatience with a client that may have left look like the end of a response', async () => {
       const origin = await startOrigin(begins);
       const { port, exchanges } = await start([origin.port]);
@@ -131,6 +132,7 @@ describe.each(engineNames)('the %s engine', (engine) => {
       expect(await sender.closed()).toBe('reset');
       expect(exchanges.log[0]?.end?.kind).toBe('client_closed');
     });
+  }
 
   it('does not time an instance that is silent about a 100 while the client sends', async () => {
     const origin = await startOrigin({

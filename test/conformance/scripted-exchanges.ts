@@ -210,9 +210,8 @@ function withoutConnectionFields(fields: FieldLines): FieldLines {
   const pairs: [string, string][] = [];
   for (let i = 0; i + 1 < fields.length; i += 2) {
     const [name = '', value = ''] = fields.slice(i, i + 2);
-    if (name.toLowerCase() === 'connection') {
+    if (name.toLowerCase() === 'connection')
       for (const option of value.toLowerCase().split(',')) nominated.add(option.trim());
-    }
     pairs.push([name, value]);
   }
   return pairs

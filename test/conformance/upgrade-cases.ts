@@ -57,9 +57,8 @@ const cases: readonly Case[] = [
       }
       const forwarded = origin.requests();
       expect(forwarded.map(({ body }) => body)).toEqual(['', 'hello', 'hello']);
-      for (const name of ['upgrade', 'http2-settings']) {
+      for (const name of ['upgrade', 'http2-settings'])
         expect(forwarded.flatMap((request) => valuesOf(request, name))).toEqual([]);
-      }
     },
   },
   {

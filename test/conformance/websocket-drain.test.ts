@@ -114,11 +114,12 @@ describe.each(engineNames)('the %s engine', (engine) => {
     const clients = await Promise.all(Array.from({ length: 20 }, () => open(subject)));
     const startedAt = performance.now();
     const times: number[] = [];
-    for (const client of clients)
+    for (const client of clients) {
       client.socket.once('data', () => {
         times.push(performance.now() - startedAt);
         client.send(reply);
       });
+    }
     expect(await subject.stop(1_500)).toBe(0);
     expect(times).toHaveLength(clients.length);
     expect(Math.min(...times)).toBeGreaterThan(700);

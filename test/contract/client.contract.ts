@@ -1,9 +1,11 @@
 import { afterEach, beforeEach, expect, it } from 'vitest';
 
-import type { ReadAnswer, RegistryClient, ServiceDefinition } from '../../agent-sdk/src/discovery/index.ts';
 import {
   consulSettings,
   createConsulClient,
+  type ReadAnswer,
+  type RegistryClient,
+  type ServiceDefinition,
   snapshotFromAnswer,
 } from '../../agent-sdk/src/discovery/index.ts';
 import { eventually } from '../support/eventually.ts';

@@ -84,9 +84,8 @@ export async function fuzzWire(options: {
   );
   origin.on('clientError', (error: NodeJS.ErrnoException & { rawPacket?: Buffer }, socket) => {
     // A client that broke off takes the connection with it; that is not a message.
-    if (error.code?.startsWith('HPE_') === true && error.code !== 'HPE_INVALID_EOF_STATE') {
+    if (error.code?.startsWith('HPE_') === true && error.code !== 'HPE_INVALID_EOF_STATE')
       ambiguous.push(`${error.code}: ${JSON.stringify(error.rawPacket?.toString('latin1'))}`);
-    }
     socket.destroy();
   });
   await new Promise<void>((resolve) => origin.listen(0, '127.0.0.1', resolve));
@@ -167,9 +166,11 @@ function judge(journal: ExchangeJournal[], { read, unanswered, ambiguous }: Find
   const running: ExchangeJournal[] = [];
   for (const entry of journal) {
     const { head, ends, responses } = entry;
-    if (ends.length === 0) running.push(entry);
-    else if (ends.length > 1) ambiguous.push(`ended ${String(ends.length)} times: ${JSON.stringify(head)}`);
-    else {
+    if (ends.length === 0) {
+      running.push(entry);
+    } else if (ends.length > 1) {
+      ambiguous.push(`ended ${String(ends.length)} times: ${JSON.stringify(head)}`);
+    } else {
       const id = idOf(
         head.method,
         head.target,

@@ -1,7 +1,6 @@
 import { createServer } from 'node:http';
 
-import { registerService, startService } from '@roundhouse/agent-sdk';
-import type { ServiceEvent, ServiceHandle } from '@roundhouse/agent-sdk';
+import { registerService, type ServiceEvent, type ServiceHandle, startService } from '@roundhouse/agent-sdk';
 import { afterEach, describe, expect, it } from 'vitest';
 
 import { createEmbeddedConsul, type EmbeddedConsul } from '../../gateway/src/embedded-consul/index.ts';
@@ -241,9 +240,7 @@ describe('a service among gateways', () => {
       string,
       { Meta: Record<string, string> }
     >;
-    for (const { id } of [handle, own]) {
-      expect(services[id]?.Meta['roundhouse-identity']).toBe('1');
-    }
+    for (const { id } of [handle, own]) expect(services[id]?.Meta['roundhouse-identity']).toBe('1');
     for (const [at, id] of [
       [url, handle.id],
       [`http://127.0.0.1:${own.port}/`, own.id],

@@ -52,10 +52,11 @@ describe.each(['http-proxy', 'wire'] as const)('limits through the %s engine', (
       answers.push(get(`${fleet.gateway.url}/${turn}`));
       await queued(fleet, turn);
       // The first is not in the queue, so that only its coming tells that it is there.
-      if (turn === 0)
+      if (turn === 0) {
         await eventually(() => {
           expect(paths).toEqual(['/0']);
         });
+      }
     }
     for (let turn = 0; turn < 5; turn += 1) {
       await eventually(() => {

@@ -700,9 +700,8 @@ describe('the blast-radius guard', () => {
 
   it('does not hold up an ordinary stop: drain first, then deregister', async () => {
     const world = await startWorld();
-    for (const id of ['a', 'b', 'c']) {
+    for (const id of ['a', 'b', 'c'])
       await fetch(`${world.consulUrl}/v1/agent/service/maintenance/${id}?enable=true`, { method: 'PUT' });
-    }
     await eventually(() => {
       expect(view(world).snapshot?.instances.map(({ status }) => status)).toEqual([
         'draining',

@@ -1,7 +1,6 @@
 import http from 'node:http';
 
-import { startService } from '@roundhouse/agent-sdk';
-import type { ServiceEvent, ServiceHandle } from '@roundhouse/agent-sdk';
+import { type ServiceEvent, type ServiceHandle, startService } from '@roundhouse/agent-sdk';
 import { afterEach, describe, expect, it } from 'vitest';
 
 import { eventually } from '../support/eventually.ts';
@@ -111,9 +110,7 @@ describe.each(['wire', 'http-proxy'] as const)('a service behind the %s engine',
     const surroundings = { consulUrl: gateway.consulUrl, journal, events };
     const running: ServiceHandle[] = [];
     ends.push(() => Promise.all(running.map((handle) => handle.stop())));
-    for (let i = 0; i < instances; i += 1) {
-      running.push(await startInstance(surroundings, `first-${i}`));
-    }
+    for (let i = 0; i < instances; i += 1) running.push(await startInstance(surroundings, `first-${i}`));
     for (const handle of running) expect((await handle.live).gateways).toHaveLength(1);
 
     const reads = startLoad(`${gateway.url}/api`, readsPerSecond);

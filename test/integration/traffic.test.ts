@@ -268,9 +268,11 @@ function leave(url: string, phase: number): Promise<void> {
     };
     request.on('error', () => undefined);
     request.on('close', resolve);
-    if (phase === 0) request.on('socket', (socket) => socket.once('connect', go));
-    else if (phase === 1) request.once('finish', () => setImmediate(go));
-    else {
+    if (phase === 0) {
+      request.on('socket', (socket) => socket.once('connect', go));
+    } else if (phase === 1) {
+      request.once('finish', () => setImmediate(go));
+    } else {
       request.on('response', (response) => response.once('data', go));
       setTimeout(go, 200);
     }

@@ -40,7 +40,9 @@ export function startLoad(url: string, perSecond: number): Load {
       if (status === 200) {
         const instance = instanceOf(body);
         byInstance.set(instance, (byInstance.get(instance) ?? 0) + 1);
-      } else failures.push(`${status} ${body.slice(0, 300)}`);
+      } else {
+        failures.push(`${status} ${body.slice(0, 300)}`);
+      }
     } catch (error) {
       failures.push(error instanceof Error && 'code' in error ? String(error.code) : String(error));
     }

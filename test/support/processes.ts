@@ -1,5 +1,4 @@
-import { spawn } from 'node:child_process';
-import type { ChildProcess } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, readFileSync, readdirSync } from 'node:fs';
 import { dirname } from 'node:path';
@@ -131,9 +130,8 @@ function follow(child: ChildProcess, title: string): TestProcess {
       const deadline = setTimeout(killGroup, stopDeadlineMs);
       const how = await ended;
       clearTimeout(deadline);
-      if (how.signal === 'SIGKILL' && signal !== 'SIGKILL') {
+      if (how.signal === 'SIGKILL' && signal !== 'SIGKILL')
         throw story(`was killed, because it did not end within ${stopDeadlineMs} ms of ${signal}`);
-      }
       return how;
     },
     group: () => groupState(pid),

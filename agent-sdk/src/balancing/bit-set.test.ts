@@ -13,11 +13,12 @@ describe('BitSet', () => {
         (size, steps, start) => {
           const tested = new BitSet(size);
           const model = new Set(Array(size).keys());
-          if (start === 'none')
+          if (start === 'none') {
             for (const element of [...model]) {
               tested.delete(element);
               model.delete(element);
             }
+          }
           const found: number[] = [];
           for (const [element, adds, from] of steps) {
             if (element < size) {

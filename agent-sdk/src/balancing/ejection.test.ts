@@ -72,19 +72,21 @@ describe('observe', () => {
   });
 
   it('ejects again, for longer, what answers any error in probation', () => {
-    for (const report of ['server_error', 'gateway_error', 'failed', 'connect_failed'] as const)
+    for (const report of ['server_error', 'gateway_error', 'failed', 'connect_failed'] as const) {
       expect(observe(policy, { state: 'probation', ejections: 1 }, event(report, 100))).toEqual({
         state: 'ejected',
         untilMs: 2100,
         ejections: 2,
       });
+    }
   });
 
   it('takes no news from attempts that began before the ejection', () => {
     const ejected = observe(policy, freshHealth(0), refused(0));
-    for (const health of [ejected, probation(ejected), freshHealth(0)])
+    for (const health of [ejected, probation(ejected), freshHealth(0)]) {
       for (const report of ['success', 'failed', 'connect_failed'] as const)
         expect(observe(policy, health, { ...event(report, 5), attempt: 'late' })).toBe(health);
+    }
   });
 });
 

@@ -60,9 +60,10 @@ export class Group {
   }
 
   #choose(request: LeaseRequest, aside: EndpointState[]): EndpointState | 'none' | 'busy' {
-    for (const tier of [this.primaries, this.backups])
+    for (const tier of [this.primaries, this.backups]) {
       if (tier.trusted > 0)
         return this.#sticky(tier, request, aside) ?? this.#turn(tier, request, aside) ?? 'busy';
+    }
     for (const tier of [this.primaries, this.backups])
       if (tier.distrusted > 0) return tier.pickShut() ?? 'busy';
     return 'none';

@@ -11,8 +11,9 @@ describe('Heap', () => {
         const items = Array.from({ length: 16 }, () => ({ value: 0, heapPlace: -1 }));
         for (const [k, value, kind] of steps) {
           const item = items[k]!;
-          if (kind === 'out') heap.delete(item);
-          else {
+          if (kind === 'out') {
+            heap.delete(item);
+          } else {
             item.value = value;
             heap.add(item);
             heap.moved(item);

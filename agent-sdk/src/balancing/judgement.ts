@@ -101,9 +101,10 @@ export class Judgement {
   }
 
   #ejectOutliers(policy: UpstreamPolicy, nowMs: number): void {
-    for (const endpoint of this.#outliers.find(policy.outliers, this.#options.roster.listed, nowMs))
+    for (const endpoint of this.#outliers.find(policy.outliers, this.#options.roster.listed, nowMs)) {
       if (this.#room(policy, endpoint) === 'free')
         this.#set(endpoint, eject(policy.ejection, endpoint.health, nowMs), 'outlier');
+    }
   }
 
   /**

@@ -59,8 +59,9 @@ describe.each(names)('%s', (name) => {
           const open = new Set(weights.keys());
           const wrong: number[] = [];
           for (const toggle of toggles.map((each) => each % weights.length)) {
-            if (open.delete(toggle)) tested.shut(toggle);
-            else {
+            if (open.delete(toggle)) {
+              tested.shut(toggle);
+            } else {
               open.add(toggle);
               tested.admit(toggle);
             }

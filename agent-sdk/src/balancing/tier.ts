@@ -46,9 +46,10 @@ export class Tier {
       if (member.standing !== 'open') this.restand(place, 'open', member.standing);
     });
     // Whoever has left still has the place of before.
-    for (const member of before)
+    for (const member of before) {
       if (members[this.seatOf(member)?.place ?? -1] !== member)
         member.seats = member.seats.filter((seat) => seat.tier !== this);
+    }
   }
 
   /** A member's standing has changed. */

@@ -123,8 +123,9 @@ describe.each<BalanceStrategy>([
             const tried = upstream.endpoints.filter(({ instance: { id } }) => each.tried.includes(id));
             const request = { tag: each.tag, tried, hash: each.hash };
             const lease = upstream.acquire(request);
-            if (typeof lease === 'object') hold(lease, request);
-            else if (lease === 'busy') {
+            if (typeof lease === 'object') {
+              hold(lease, request);
+            } else if (lease === 'busy') {
               const order = orders;
               const plain = each.tag === undefined && tried.length === 0;
               orders += 1;
@@ -156,7 +157,9 @@ describe.each<BalanceStrategy>([
               const { key, address, port } = found.instance;
               upstream.checked(`${key}@${address}:${String(port)}`, each.verdict);
             }
-          } else clock.nowMs += each.ms;
+          } else {
+            clock.nowMs += each.ms;
+          }
 
           if (upstream.queued !== waiting.length) wrong.push('lost in the queue');
           // Whoever waits for any endpoint has none to wait for that is free.

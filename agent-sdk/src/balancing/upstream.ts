@@ -198,9 +198,11 @@ class UpstreamState implements Upstream, LeaseOwner, Chooser {
       this.#place(endpoint);
     }
     if (joining === 'slowly' && this.policy.slowStartMs > 0)
-      // Who is critical serves only because the registry's judgement is in doubt: there is no time to lose.
+    // Who is critical serves only because the registry's judgement is in doubt: there is no time to lose.
+    {
       for (const endpoint of change.joined)
         if (endpoint.instance.status !== 'critical') this.#slowStart.begin(endpoint, this.#options.now());
+    }
     this.#serveLine();
   }
 
@@ -225,7 +227,9 @@ class UpstreamState implements Upstream, LeaseOwner, Chooser {
     if (lease.probe === 'held') {
       endpoint.probes += 1;
       this.#loaded(endpoint);
-    } else if (endpoint.limit > 0 || followsLoad[this.policy.balance]) this.#loaded(endpoint);
+    } else if (endpoint.limit > 0 || followsLoad[this.policy.balance]) {
+      this.#loaded(endpoint);
+    }
     return lease;
   }
 
@@ -279,8 +283,9 @@ class UpstreamState implements Upstream, LeaseOwner, Chooser {
 
   #feedLatency(endpoint: EndpointState, report: EndpointReport, latencyMs: number | undefined): void {
     const nowMs = this.#options.now();
-    if (report !== 'success') endpoint.latency.erred(latencyMs, nowMs);
-    else if (latencyMs !== undefined) {
+    if (report !== 'success') {
+      endpoint.latency.erred(latencyMs, nowMs);
+    } else if (latencyMs !== undefined) {
       endpoint.latency.answered(latencyMs, nowMs);
       this.#typicalMs += (latencyMs - this.#typicalMs) / 16;
     }

@@ -80,9 +80,8 @@ describe('readHostAddress', () => {
       'a-'.repeat(120) + '!',
       '1.'.repeat(120) + '!',
       ':'.repeat(100_000),
-    ]) {
+    ])
       expect(readHostAddress(text)).toBeUndefined();
-    }
     expect(performance.now() - startedMs).toBeLessThan(200);
   });
 });

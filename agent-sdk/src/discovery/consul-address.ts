@@ -28,13 +28,11 @@ export function parseConsulAddress(text: string, tls: 'on' | 'off'): ParsedAddre
   const scheme = (split?.[1] ?? 'http').toLowerCase();
   const rest = split?.[2] ?? text;
   if (scheme === 'unix') return parseUnix(rest, tls);
-  if (scheme !== 'http' && scheme !== 'https') {
+  if (scheme !== 'http' && scheme !== 'https')
     return problem(`the scheme "${printable(scheme)}" is unknown; use http://, https:// or unix://`);
-  }
   const authority = /^[^/?#]*/u.exec(rest)?.[0] ?? '';
-  if (authority.includes('@')) {
+  if (authority.includes('@'))
     return problem('credentials do not belong into the address; put user:password into CONSUL_HTTP_AUTH');
-  }
   const secure = tls === 'on' ? 'https' : scheme;
   const url = parseUrl(`${secure}://${rest}`);
   if (url === undefined || url.hostname === '') {
@@ -42,9 +40,8 @@ export function parseConsulAddress(text: string, tls: 'on' | 'off'): ParsedAddre
       `"${printable(text)}" is not an address; write host:port, http://host:port or unix:///path`,
     );
   }
-  if (url.search !== '' || url.hash !== '') {
+  if (url.search !== '' || url.hash !== '')
     return problem(`"${printable(text)}" holds a query or a fragment; an address ends with its path prefix`);
-  }
   return {
     kind: 'address',
     port: /:\d+$/u.test(authority) ? 'given' : 'implied',

@@ -1,8 +1,6 @@
 import { EventEmitter } from 'node:events';
-import type { IncomingHttpHeaders } from 'node:http';
-import { IncomingMessage } from 'node:http';
-import type { Readable } from 'node:stream';
-import { Writable } from 'node:stream';
+import { type IncomingHttpHeaders, IncomingMessage } from 'node:http';
+import { type Readable, Writable } from 'node:stream';
 
 /** What papi (the HTTP layer inside the `consul` package) is told about one request. */
 interface PapiRequest {

@@ -1,20 +1,26 @@
 import { mkdtemp, rm, utimes, writeFile } from 'node:fs/promises';
-import type { IncomingMessage, RequestListener, Server, ServerResponse } from 'node:http';
-import { createServer } from 'node:http';
-import type { AddressInfo, Socket } from 'node:net';
-import { createServer as createTcpServer } from 'node:net';
+import {
+  createServer,
+  type IncomingMessage,
+  type RequestListener,
+  type Server,
+  type ServerResponse,
+} from 'node:http';
+import { type AddressInfo, createServer as createTcpServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 import { afterEach, describe, expect, it } from 'vitest';
 
 import { eventually } from '../../../test/support/eventually.ts';
-import type { ConsulClientOptions } from './consul-client.ts';
-import { createConsulClient } from './consul-client.ts';
-import type { ConsulOptions } from './environment.ts';
-import { consulSettings } from './environment.ts';
-import type { RegistryClient, RegistryFailure, ServiceDefinition } from './registry-client.ts';
-import { RegistryError } from './registry-client.ts';
+import { type ConsulClientOptions, createConsulClient } from './consul-client.ts';
+import { type ConsulOptions, consulSettings } from './environment.ts';
+import {
+  type RegistryClient,
+  RegistryError,
+  type RegistryFailure,
+  type ServiceDefinition,
+} from './registry-client.ts';
 
 const cleanups: (() => unknown)[] = [];
 afterEach(async () => {
@@ -445,7 +451,9 @@ describe('createConsulClient ending', () => {
         release = () => {
           json(response, []);
         };
-      } else json(response, {});
+      } else {
+        json(response, {});
+      }
     });
     const client = clientOf({ address: agent.address });
     const busy = client.serviceHealth('api', { signal, index: '7' });

@@ -5,10 +5,9 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import Consul from 'consul';
 
 import { formatConsulAddress } from './consul-address.ts';
-import type { ConsulCallResult, PapiClient } from './consul-call.ts';
-import { callConsul, isPapiClient } from './consul-call.ts';
-import type { CallFacts } from './consul-failure.ts';
+import { callConsul, type ConsulCallResult, isPapiClient, type PapiClient } from './consul-call.ts';
 import {
+  type CallFacts,
   connectionFailure,
   cutFailure,
   deadlineFailure,
@@ -19,8 +18,13 @@ import {
 import { readTlsOptions } from './consul-tls.ts';
 import type { ConsulSettings } from './environment.ts';
 import { readList } from './known-list.ts';
-import type { AnswerMemory, ReadAnswer, ReadOptions, RegistryClient } from './registry-client.ts';
-import { RegistryError } from './registry-client.ts';
+import {
+  type AnswerMemory,
+  type ReadAnswer,
+  type ReadOptions,
+  type RegistryClient,
+  RegistryError,
+} from './registry-client.ts';
 import { createTokenSource } from './token-source.ts';
 
 /** Limits of a client; the defaults are right outside tests. */
@@ -91,9 +95,8 @@ export function createConsulClient(
     let result = await attempt();
     // A kept connection that the agent closed in the same moment. Every call here is idempotent; a blocking read is left to
     // its watch, which has to start over with index 0 after any break.
-    if (result.kind === 'broken' && isBrokenKeepAlive(result.code) && call.query?.['index'] === undefined) {
+    if (result.kind === 'broken' && isBrokenKeepAlive(result.code) && call.query?.['index'] === undefined)
       result = await attempt();
-    }
     const secrets = [reading.token ?? '', settings.basicAuth?.value.password ?? ''];
     return answerOf(result, facts, call, secrets);
   }
@@ -150,9 +153,8 @@ export function createConsulClient(
     const answer = await send({ ...call, method: 'put', deadlineMs: callTimeoutMs });
     const contentType = header(answer, 'content-type') ?? '';
     // A login page answers 200 to everything; Consul answers writes with nothing, or JSON.
-    if (/html/iu.test(contentType)) {
+    if (/html/iu.test(contentType))
       throw notConsulFailure({ ...site, ...call.facts }, answer.status, contentType);
-    }
   }
 
   return {
@@ -231,9 +233,8 @@ function createAgent(settings: ConsulSettings): HttpAgent {
 /** `agent.destroy()` would cut calls in flight too. What becomes idle later is closed then. */
 function closeIdle(agent: HttpAgent): void {
   agent.maxFreeSockets = 0;
-  for (const sockets of Object.values(agent.freeSockets)) {
+  for (const sockets of Object.values(agent.freeSockets))
     for (const socket of [...(sockets ?? [])]) socket.destroy();
-  }
 }
 
 /** A name or id that can't stand in a path: Consul would take `..` for another endpoint. */

@@ -112,9 +112,8 @@ export function statusFailure(
     const rule = neededRule[facts.kind](quote(facts.subject));
     return error('forbidden', `${head}${tail}; the token (CONSUL_HTTP_TOKEN) needs ${rule}`);
   }
-  if (status === 404 || (status === 500 && saysUnknownId(facts.kind, text))) {
+  if (status === 404 || (status === 500 && saysUnknownId(facts.kind, text)))
     return error('not_found', `${head}${tail}`);
-  }
   if (status === 429 || status >= 500) return error('unavailable', `${head}${tail}`);
   if (status >= 400) return error('rejected', `${head}${tail}`);
   return error(
@@ -130,9 +129,8 @@ export function statusFailure(
  */
 function saysUnknownId(kind: CallFacts['kind'], text: string): boolean {
   if (kind === 'passCheck') return /does not have associated TTL|Unknown check/iu.test(text);
-  if (kind === 'deregister' || kind === 'maintenance') {
+  if (kind === 'deregister' || kind === 'maintenance')
     return /Unknown service|No service registered with ID/iu.test(text);
-  }
   return false;
 }
 

@@ -8,8 +8,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 import { createConsulClient } from './consul-client.ts';
-import type { ConsulOptions } from './environment.ts';
-import { consulSettings } from './environment.ts';
+import { type ConsulOptions, consulSettings } from './environment.ts';
 
 /** Self-signed for `consul.test`, for tests only, valid until 2120; it is its own CA and also serves as a client certificate. */
 const certificate = `-----BEGIN CERTIFICATE-----

@@ -2,12 +2,10 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 
 import { readHostAddress } from './address.ts';
-import type { KnownRecords } from './decode.ts';
-import { decodeCatalog, decodeHealth } from './decode.ts';
+import { decodeCatalog, decodeHealth, type KnownRecords } from './decode.ts';
 import type { Instance } from './instance.ts';
 import { RegistryError } from './registry-client.ts';
-import type { HealthRecordOptions } from '../../../test/support/health-record.ts';
-import { healthRecord } from '../../../test/support/health-record.ts';
+import { healthRecord, type HealthRecordOptions } from '../../../test/support/health-record.ts';
 
 const context = { service: 'api', cluster: 'default' };
 const decode = (...records: unknown[]): ReturnType<typeof decodeHealth> => decodeHealth(records, context);
@@ -115,9 +113,8 @@ describe('decodeHealth', () => {
   });
 
   it('takes a record without a usable creation index for the youngest', () => {
-    for (const createIndex of [null, -1, 1.5, '7', 2 ** 60]) {
+    for (const createIndex of [null, -1, 1.5, '7', 2 ** 60])
       expect(only({ createIndex }).createIndex).toBe(Number.MAX_SAFE_INTEGER);
-    }
   });
 
   it.each<[HealthRecordOptions, RegExp]>([

@@ -123,9 +123,8 @@ function readRecord(record: unknown, context: DecodeContext): Instance | Refusal
     return new Refusal('the node name is missing, too long or not plain text');
   if (!isText(id, limits.id)) return new Refusal('the id is missing, too long or not plain text');
   const name = service['Service'];
-  if (typeof name !== 'string' || name.toLowerCase() !== context.service.toLowerCase()) {
+  if (typeof name !== 'string' || name.toLowerCase() !== context.service.toLowerCase())
     return new Refusal(`the record belongs to ${show(name)}, not to ${show(context.service)}`);
-  }
   const address = readAddress(service['Address'], node['Address']);
   if (address instanceof Refusal) return address;
   const port = service['Port'];
@@ -183,14 +182,12 @@ function readMeta(value: unknown): Readonly<Record<string, string>> | Refusal {
   const object = asObject(value);
   if (object === undefined) return new Refusal('the meta is not a map');
   const entries = Object.entries(object);
-  if (entries.length > limits.metaPairs) {
+  if (entries.length > limits.metaPairs)
     return new Refusal(`it has ${entries.length} meta pairs, more than ${limits.metaPairs}`);
-  }
   for (const [key, text] of entries) {
     if (typeof text !== 'string') return new Refusal(`meta ${show(key)} is not a text`);
-    if (key.length > limits.metaKey || text.length > limits.metaValue) {
+    if (key.length > limits.metaKey || text.length > limits.metaValue)
       return new Refusal(`meta ${show(key)} is longer than Consul allows`);
-    }
     meta[key] = text;
   }
   return meta;

@@ -1,8 +1,7 @@
 import { describe, expect, it } from 'vitest';
 
 import { formatConsulAddress, isLoopbackAddress } from './consul-address.ts';
-import type { ConsulOptions, ConsulSettings } from './environment.ts';
-import { consulSettings } from './environment.ts';
+import { type ConsulOptions, type ConsulSettings, consulSettings } from './environment.ts';
 
 function settingsOf(env: Record<string, string>, options?: ConsulOptions): ConsulSettings {
   const result = consulSettings(env, options);

@@ -1,5 +1,4 @@
-import type { ConsulAddress } from './consul-address.ts';
-import { isLoopbackAddress, parseConsulAddress } from './consul-address.ts';
+import { type ConsulAddress, isLoopbackAddress, parseConsulAddress } from './consul-address.ts';
 
 /** The variables of HashiCorp's Go client (`api/api.go`), by the name of the option that overrides each. */
 const variables = {
@@ -184,16 +183,13 @@ function warningsOf(settings: ConsulSettings, port: 'given' | 'implied'): readon
       `${secret.origin} is sent unencrypted: ${address.origin} is http:// and not on this machine. Use https://.`,
     );
   }
-  if (port === 'implied' && plain) {
+  if (port === 'implied' && plain)
     warnings.push(`${address.origin} names no port, so 80 is used; Consul itself listens on 8500.`);
-  }
   const unused =
     address.value.kind === 'unix' || plain ? (tls.caFile ?? tls.caPath ?? tls.clientCert) : undefined;
-  if (unused !== undefined) {
+  if (unused !== undefined)
     warnings.push(`${unused.origin} has no effect, because ${address.origin} is not https://.`);
-  }
-  if (tls.verify.value === 'skip' && !plain) {
+  if (tls.verify.value === 'skip' && !plain)
     warnings.push(`${tls.verify.origin} turns certificate verification off: anybody can pose as Consul.`);
-  }
   return warnings;
 }

@@ -1,9 +1,14 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 
-import type { Hold, Suspicion } from './hold.ts';
-import { holdableCatalog, holdableSnapshot, weighAnswer } from './hold.ts';
-import type { CatalogItem } from './hold.ts';
+import {
+  type CatalogItem,
+  type Hold,
+  holdableCatalog,
+  holdableSnapshot,
+  type Suspicion,
+  weighAnswer,
+} from './hold.ts';
 import type { Catalog, Instance, Snapshot } from './instance.ts';
 import { fixedSnapshot } from './snapshot.ts';
 

@@ -66,9 +66,8 @@ export function weighAnswer<T, Item>(kind: Holdable<T, Item>, facts: HoldFacts<T
   const ordinary = facts.suspicion === 'none' && facts.maxRemovedRatio >= 1;
   if (hold === undefined && (ordinary || believed === undefined)) return { value: answer, hold: undefined };
   const next = nextHold(kind, facts);
-  if (next === undefined || next.items.length === 0 || next.untilMs <= nowMs) {
+  if (next === undefined || next.items.length === 0 || next.untilMs <= nowMs)
     return { value: answer, hold: undefined };
-  }
   return { value: kind.merge(answer, next.items, next.because), hold: next };
 }
 
@@ -103,9 +102,7 @@ function nextHold<T, Item>(kind: Holdable<T, Item>, facts: HoldFacts<T, Item>): 
     const lost = removed.filter(measure).length;
     return lost + company > 1 && lost > before * facts.maxRemovedRatio;
   });
-  if (takesMuch) {
-    return { items: [...kept, ...removed], untilMs, because: 'removal' };
-  }
+  if (takesMuch) return { items: [...kept, ...removed], untilMs, because: 'removal' };
   if (expired) return undefined;
   if (hold !== undefined) return { ...hold, items: lostHalf ? missing : kept };
   return lostHalf ? { items: missing, untilMs, because: suspicion } : undefined;

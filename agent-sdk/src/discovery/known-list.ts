@@ -126,12 +126,15 @@ function endOfObject(bytes: Buffer, at: number): { readonly end: number; readonl
   for (let index = at; index < bytes.length; index += 1) {
     const byte = bytes[index] ?? 0;
     print = Math.imul(print ^ byte, 0x01000193);
-    if (inText === 'escaped') inText = 'yes';
-    else if (byte === quote) inText = inText === 'yes' ? 'no' : 'yes';
-    else if (inText === 'yes') {
+    if (inText === 'escaped') {
+      inText = 'yes';
+    } else if (byte === quote) {
+      inText = inText === 'yes' ? 'no' : 'yes';
+    } else if (inText === 'yes') {
       if (byte === backslash) inText = 'escaped';
-    } else if (byte === openMap || byte === openList) depth += 1;
-    else if (byte === closeMap || byte === closeList) {
+    } else if (byte === openMap || byte === openList) {
+      depth += 1;
+    } else if (byte === closeMap || byte === closeList) {
       depth -= 1;
       if (depth === 0) return { end: index + 1, print };
     }

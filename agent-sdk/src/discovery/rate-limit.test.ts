@@ -1,7 +1,6 @@
 import { describe, expect, it } from 'vitest';
 
-import type { AnswerPace } from './rate-limit.ts';
-import { createReadingBudget, createTokenBucket, createWatchPace } from './rate-limit.ts';
+import { type AnswerPace, createReadingBudget, createTokenBucket, createWatchPace } from './rate-limit.ts';
 
 /** How many answers fit into `forMs` when each comes at once and each pause is kept. */
 function answersWithin(forMs: number, pace: (nowMs: number) => number): number {
@@ -77,9 +76,8 @@ describe('createWatchPace', () => {
 
   it('does not slow down for answers that take a second by themselves', () => {
     const pace = createWatchPace();
-    for (let nowMs = 0; nowMs < 100_000; nowMs += 2000) {
+    for (let nowMs = 0; nowMs < 100_000; nowMs += 2000)
       expect(pace.after({ kind: 'early', elapsedMs: 2000 }, nowMs)).toBe(0);
-    }
   });
 
   it('asks for no pause after an uneventful wait', () => {

@@ -86,9 +86,8 @@ export function routeTag(route: RouteInput): string {
   const { prefix, host, strip } = typeof route === 'string' ? splitRoute(route) : route;
   const shown = JSON.stringify(`${host ?? ''}${prefix}`.slice(0, 80));
   for (const [part, value] of Object.entries({ prefix, host, strip })) {
-    if (value !== undefined && /\s/u.test(value)) {
+    if (value !== undefined && /\s/u.test(value))
       throw new RouteTagError(`Route ${shown}: its ${part} holds white space; percent-encode it as %20.`);
-    }
   }
   if (!prefix.startsWith('/')) {
     throw new RouteTagError(
@@ -118,9 +117,8 @@ function readHost(text: string): Reading<string | undefined> {
   if (text === '') return { value: undefined };
   const host = text.toLowerCase();
   if (host.includes(':')) return { problem: `the host "${host}" has a port; routes are for every port` };
-  if (host.length > 253 || !/^(?:\*\.)?(?!-)[a-z0-9_-]{1,63}(?:\.[a-z0-9_-]{1,63})*$/u.test(host)) {
+  if (host.length > 253 || !/^(?:\*\.)?(?!-)[a-z0-9_-]{1,63}(?:\.[a-z0-9_-]{1,63})*$/u.test(host))
     return { problem: `"${host}" is not a host name; write example.org or *.example.org` };
-  }
   return { value: host };
 }
 
@@ -147,9 +145,8 @@ function refusePath(text: string): string | undefined {
   if (text.includes('$')) return 'holds "$"; variables are not expanded';
   if (/%(?:2f|5c)/iu.test(text)) return 'holds an encoded slash, which is no separator';
   if (/%(?![0-9a-f]{2})|%00|%c[01]%[89ab]/iu.test(text)) return 'holds a broken percent-encoding';
-  if (!/^[A-Za-z0-9\-._~!&'()+,;=:@%/]*$/u.test(text)) {
+  if (!/^[A-Za-z0-9\-._~!&'()+,;=:@%/]*$/u.test(text))
     return 'holds a character that has to be percent-encoded';
-  }
   return undefined;
 }
 
@@ -178,8 +175,7 @@ function readStrip(text: string, prefix: string): Reading<string | undefined> {
   const strip = readPath(text);
   if ('problem' in strip) return strip;
   if (strip.value === '/') return { value: undefined };
-  if (prefix !== strip.value && !prefix.startsWith(`${strip.value}/`)) {
+  if (prefix !== strip.value && !prefix.startsWith(`${strip.value}/`))
     return { problem: `strip=${text} is not the beginning of ${prefix}, on a segment boundary` };
-  }
   return strip;
 }

@@ -1,5 +1,4 @@
-import { decodeCatalog, decodeHealth } from './decode.ts';
-import type { DecodeContext, KnownRecords } from './decode.ts';
+import { decodeCatalog, type DecodeContext, decodeHealth, type KnownRecords } from './decode.ts';
 import type { Catalog, Instance, Snapshot } from './instance.ts';
 import type { ReadAnswer } from './registry-client.ts';
 import { unmatchedInstances } from './unmatched.ts';

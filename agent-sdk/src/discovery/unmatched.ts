@@ -26,11 +26,14 @@ export function unmatchedInstances(before: readonly Instance[], after: readonly 
       at += 1;
       old = before[at];
     }
-    if (old === instance) at += 1;
-    else if (old?.key === instance.key) {
+    if (old === instance) {
+      at += 1;
+    } else if (old?.key === instance.key) {
       renewed.push({ before: old, after: instance });
       at += 1;
-    } else added.push(instance);
+    } else {
+      added.push(instance);
+    }
   }
   for (const instance of before.slice(at)) removed.push(instance);
   return removed.length === 0 || added.length === 0

@@ -1,5 +1,4 @@
-import type { Server } from 'node:http';
-import { createServer } from 'node:http';
+import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 
 import { afterEach, describe, expect, it } from 'vitest';
@@ -9,8 +8,13 @@ import { healthRecord } from '../../../test/support/health-record.ts';
 import { createConsulClient } from './consul-client.ts';
 import { consulSettings } from './environment.ts';
 import type { Catalog, Snapshot } from './instance.ts';
-import type { ReadAnswer, ReadOptions, RegistryClient, RegistryFailure } from './registry-client.ts';
-import { RegistryError } from './registry-client.ts';
+import {
+  type ReadAnswer,
+  type ReadOptions,
+  type RegistryClient,
+  RegistryError,
+  type RegistryFailure,
+} from './registry-client.ts';
 import { createRecoveryBell } from './recovery-bell.ts';
 import { snapshotFromAnswer } from './snapshot.ts';
 import { watchCatalog, watchService, type WatchOptions } from './watch.ts';
@@ -97,9 +101,8 @@ async function tell(
   more: Partial<WatchOptions> = {},
 ): Promise<string[]> {
   const lines: string[] = [];
-  for await (const event of watchService(client, 'api', { ...options, ...more })) {
+  for await (const event of watchService(client, 'api', { ...options, ...more }))
     lines.push(`${String(Math.round(now() / 1000))}s ${lineOf(event)}`);
-  }
   return lines;
 }
 
@@ -272,9 +275,8 @@ describe('watchService in trouble', () => {
   it('says when it will try again, and keeps to it', async () => {
     const world = simulation(5000, () => ({ failure: 'timeout' }));
     const retries: number[] = [];
-    for await (const event of watchService(world.client, 'api', world.options)) {
+    for await (const event of watchService(world.client, 'api', world.options))
       if (event.kind === 'stale') retries.push(event.retryInMs);
-    }
     const gaps = world.reads.slice(1).map(({ atMs }, index) => atMs - (world.reads[index]?.atMs ?? 0));
     expect(retries.slice(0, gaps.length)).toEqual(gaps);
     expect(retries[0]).toBe(375);

@@ -3,16 +3,26 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 
 import type { KnownRecords } from './decode.ts';
 import { backoffMs, defaultBackoff, forbiddenBackoff } from './backoff.ts';
-import { stepIndex } from './consul-index.ts';
-import type { IndexStep } from './consul-index.ts';
-import type { Hold, Holdable, Suspicion } from './hold.ts';
-import { holdableCatalog, holdableSnapshot, takesAway, weighAnswer } from './hold.ts';
+import { type IndexStep, stepIndex } from './consul-index.ts';
+import {
+  type Hold,
+  type Holdable,
+  holdableCatalog,
+  holdableSnapshot,
+  type Suspicion,
+  takesAway,
+  weighAnswer,
+} from './hold.ts';
 import type { Catalog, Snapshot } from './instance.ts';
-import { createWatchPace } from './rate-limit.ts';
-import type { AnswerPace, ReadingBudget } from './rate-limit.ts';
+import { type AnswerPace, createWatchPace, type ReadingBudget } from './rate-limit.ts';
 import type { RecoveryBell } from './recovery-bell.ts';
-import type { AnswerMemory, ReadAnswer, ReadOptions, RegistryClient } from './registry-client.ts';
-import { RegistryError } from './registry-client.ts';
+import {
+  type AnswerMemory,
+  type ReadAnswer,
+  type ReadOptions,
+  type RegistryClient,
+  RegistryError,
+} from './registry-client.ts';
 import {
   catalogFromAnswer,
   reuseInstances,
@@ -269,9 +279,8 @@ async function attempt<T, Item>(
 ): Promise<Attempt<T>> {
   try {
     const answer = await source.read(read);
-    if (isOutdated(answer, believedIndex)) {
+    if (isOutdated(answer, believedIndex))
       return { error: new RegistryError('unavailable', outdatedMessage(answer)) };
-    }
     // Reading, decoding and weighing thousands of records take milliseconds each: others may have their turn between.
     const isLarge = Array.isArray(answer.body) && answer.body.length > largeAnswer;
     if (isLarge) await nextTurn();

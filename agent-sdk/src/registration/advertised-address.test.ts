@@ -1,7 +1,12 @@
 import { describe, expect, it } from 'vitest';
 
-import type { AddressFacts, RouteProbe } from './advertised-address.ts';
-import { advertisedAddress, isLoopback, probeRoute } from './advertised-address.ts';
+import {
+  type AddressFacts,
+  advertisedAddress,
+  isLoopback,
+  probeRoute,
+  type RouteProbe,
+} from './advertised-address.ts';
 
 const remote = { kind: 'tcp', host: '10.0.0.1', port: 8500 } as const;
 const local = { kind: 'tcp', host: '127.0.0.1', port: 8500 } as const;
@@ -61,11 +66,9 @@ describe('advertised address', () => {
   });
 
   it('knows loopback in all its spellings', () => {
-    for (const host of ['127.0.0.1', '127.9.9.9', '::1', 'localhost', 'a.localhost', '::ffff:127.0.0.1']) {
+    for (const host of ['127.0.0.1', '127.9.9.9', '::1', 'localhost', 'a.localhost', '::ffff:127.0.0.1'])
       expect(isLoopback(host), host).toBe(true);
-    }
-    for (const host of ['10.0.0.1', '127.example.org', '::2', 'localhost.example.org']) {
+    for (const host of ['10.0.0.1', '127.example.org', '::2', 'localhost.example.org'])
       expect(isLoopback(host), host).toBe(false);
-    }
   });
 });

@@ -28,16 +28,11 @@ export type RouteProbe = (host: string, port: number) => Promise<string>;
  */
 export async function advertisedAddress(facts: AddressFacts, probe: RouteProbe): Promise<string> {
   const { configured, bound, consul } = facts;
-  if (configured !== undefined) {
-    return acceptable(configured.address, configured.from, consul, probe);
-  }
-  if (bound !== undefined && !isUnspecified(bound)) {
+  if (configured !== undefined) return acceptable(configured.address, configured.from, consul, probe);
+  if (bound !== undefined && !isUnspecified(bound))
     return acceptable(bound, 'the host it is bound to', consul, probe);
-  }
   const local = await localAddress(consul, probe);
-  if (isLoopback(local)) {
-    return '127.0.0.1';
-  }
+  if (isLoopback(local)) return '127.0.0.1';
   if (bound === '0.0.0.0' && isIPv6(local)) {
     throw refused(
       `The way to Consul is IPv6 (from ${local}), but the service listens on 0.0.0.0. Set HOST=:: or ADDRESS.`,
@@ -68,9 +63,7 @@ async function acceptable(
 }
 
 async function localAddress(consul: ConsulPlace, probe: RouteProbe): Promise<string> {
-  if (consul.kind === 'unix' || isLoopback(consul.host)) {
-    return '127.0.0.1';
-  }
+  if (consul.kind === 'unix' || isLoopback(consul.host)) return '127.0.0.1';
   try {
     return await probe(consul.host, consul.port);
   } catch (error) {
@@ -108,9 +101,7 @@ export function unmapped(address: string): string {
 /** Whether a host can only be this machine: 127.0.0.0/8, `::1`, `localhost` (RFC 6761 §6.3). */
 export function isLoopback(host: string): boolean {
   const bare = unmapped(host.toLowerCase());
-  if (isIP(bare) === 0) {
-    return bare === 'localhost' || bare.endsWith('.localhost');
-  }
+  if (isIP(bare) === 0) return bare === 'localhost' || bare.endsWith('.localhost');
   return isIPv4(bare) ? bare.startsWith('127.') : bare === '::1';
 }
 

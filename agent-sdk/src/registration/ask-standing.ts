@@ -1,11 +1,8 @@
-import { request } from 'node:http';
-import type { Agent, IncomingMessage } from 'node:http';
+import { type Agent, type IncomingMessage, request } from 'node:http';
 
-import type { InstanceStanding } from '../discovery/standing.ts';
-import { readStanding } from '../discovery/standing.ts';
+import { type InstanceStanding, readStanding } from '../discovery/standing.ts';
 
-import { bounded } from './clock.ts';
-import type { Clock } from './clock.ts';
+import { bounded, type Clock } from './clock.ts';
 import { describeError, systemCode } from './service-error.ts';
 
 /** One question to one gateway. */

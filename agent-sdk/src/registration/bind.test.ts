@@ -1,11 +1,9 @@
-import { createServer } from 'node:http';
-import type { Server } from 'node:http';
+import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 
 import { afterEach, describe, expect, it } from 'vitest';
 
-import { bind } from './bind.ts';
-import type { PortChoice } from './bind.ts';
+import { bind, type PortChoice } from './bind.ts';
 import { createApplication } from './handler.ts';
 
 const open: Server[] = [];

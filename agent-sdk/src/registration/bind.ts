@@ -45,9 +45,7 @@ export async function bind(parts: BindParts): Promise<void> {
     await bindOn(parts, '::');
   } catch (error) {
     const code = error instanceof ServiceError ? systemCode(error.cause) : undefined;
-    if (code === undefined || !noSuchFamily.has(code)) {
-      throw error;
-    }
+    if (code === undefined || !noSuchFamily.has(code)) throw error;
     await bindOn(parts, '0.0.0.0');
   }
 }
@@ -89,9 +87,7 @@ async function bindInRange(
     } catch (error) {
       last = error;
       const code = systemCode(error);
-      if (code !== 'EADDRINUSE' && code !== 'EACCES') {
-        throw unavailable(port, host, parts.origin, error);
-      }
+      if (code !== 'EADDRINUSE' && code !== 'EACCES') throw unavailable(port, host, parts.origin, error);
     }
   }
   throw new ServiceError(

@@ -4,14 +4,11 @@ import { advertisedAddress, probeRoute } from './advertised-address.ts';
 import { bounded, sleep, systemClock } from './clock.ts';
 import { createGateways } from './gateways.ts';
 import type { IdentityAnswer } from './identity-answer.ts';
-import { createLineLog, createReport } from './log.ts';
-import type { Report, ServiceLog } from './log.ts';
-import { createRegistrar } from './registrar.ts';
-import type { RegistrarTiming } from './registrar.ts';
+import { createLineLog, createReport, type Report, type ServiceLog } from './log.ts';
+import { createRegistrar, type RegistrarTiming } from './registrar.ts';
 import { serviceDefinition } from './service-definition.ts';
 import { ServiceError } from './service-error.ts';
-import { createServiceHandle } from './service-handle.ts';
-import type { Closing, ServiceHandle } from './service-handle.ts';
+import { type Closing, createServiceHandle, type ServiceHandle } from './service-handle.ts';
 import { createExitGuard } from './signals.ts';
 import type { CheckedOptions } from './validate-options.ts';
 
@@ -137,8 +134,6 @@ async function refuseBadAddress(address: () => Promise<string>): Promise<void> {
       address,
     );
   } catch (error) {
-    if (error instanceof ServiceError && error.code === 'address_refused') {
-      throw error;
-    }
+    if (error instanceof ServiceError && error.code === 'address_refused') throw error;
   }
 }

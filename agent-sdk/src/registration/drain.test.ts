@@ -1,20 +1,20 @@
-import { Agent, createServer, request } from 'node:http';
-import type {
-  IncomingHttpHeaders,
-  IncomingMessage,
-  RequestListener,
-  Server,
-  ServerResponse,
+import {
+  Agent,
+  createServer,
+  type IncomingHttpHeaders,
+  type IncomingMessage,
+  request,
+  type RequestListener,
+  type Server,
+  type ServerResponse,
 } from 'node:http';
-import { connect } from 'node:net';
-import type { AddressInfo, Socket } from 'node:net';
+import { type AddressInfo, connect, type Socket } from 'node:net';
 
 import { afterEach, describe, expect, it } from 'vitest';
 
 import { eventually } from '../../../test/support/eventually.ts';
 
-import type { Clock } from './clock.ts';
-import { systemClock } from './clock.ts';
+import { type Clock, systemClock } from './clock.ts';
 import { createDrain } from './drain.ts';
 
 const ends: (() => void)[] = [];

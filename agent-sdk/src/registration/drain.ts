@@ -1,9 +1,7 @@
-import { ServerResponse } from 'node:http';
-import type { IncomingMessage, Server } from 'node:http';
+import { type IncomingMessage, type Server, ServerResponse } from 'node:http';
 import { Socket } from 'node:net';
 
-import { sleep } from './clock.ts';
-import type { Clock } from './clock.ts';
+import { type Clock, sleep } from './clock.ts';
 import { interceptEmissions } from './emissions.ts';
 
 /** How the connections ended. */
@@ -67,18 +65,12 @@ export function createDrain(server: Server, clock: Clock): Drain {
     });
   });
   const follow = (response: ServerResponse): void => {
-    if (responses.has(response)) {
-      return;
-    }
+    if (responses.has(response)) return;
     responses.add(response);
-    if (phase !== 'open') {
-      response.shouldKeepAlive = false;
-    }
+    if (phase !== 'open') response.shouldKeepAlive = false;
     response.once('close', () => {
       responses.delete(response);
-      if (response.shouldKeepAlive) {
-        keptAtMs = clock.nowMs();
-      }
+      if (response.shouldKeepAlive) keptAtMs = clock.nowMs();
     });
   };
   interceptEmissions(server, (event, [, subject]) => {
@@ -101,11 +93,7 @@ export function createDrain(server: Server, clock: Clock): Drain {
   const announce = (): void => {
     if (phase === 'open') {
       phase = 'announced';
-      for (const response of responses) {
-        if (!response.headersSent) {
-          response.shouldKeepAlive = false;
-        }
-      }
+      for (const response of responses) if (!response.headersSent) response.shouldKeepAlive = false;
     }
   };
 
@@ -114,9 +102,8 @@ export function createDrain(server: Server, clock: Clock): Drain {
     const busy = new Set([...responses].map((response) => response.socket));
     let moved = false;
     for (const socket of sockets) {
-      if (!busy.has(socket) && !upgraded.has(socket) && readBefore.get(socket) !== socket.bytesRead) {
+      if (!busy.has(socket) && !upgraded.has(socket) && readBefore.get(socket) !== socket.bytesRead)
         moved = true;
-      }
       readBefore.set(socket, socket.bytesRead);
     }
     return !moved;
@@ -154,32 +141,20 @@ export function createDrain(server: Server, clock: Clock): Drain {
         const kept = [...responses].some((response) => response.shouldKeepAlive);
         // The client may have sent its next request before it can know; that one is answered, with Connection: close.
         const settled = quiet() && clock.nowMs() - keptAtMs >= sweepMs;
-        if (settled) {
-          server.closeIdleConnections();
-        }
+        if (settled) server.closeIdleConnections();
         if (farewell === 'due' && ((settled && !kept) || elapsedMs() >= goodbyeLatestMs)) {
           farewell = 'said';
           void goodbye?.().catch(() => undefined);
         }
-        if (elapsedMs() >= silentGraceMs) {
-          destroyAll([...sockets].filter((socket) => socket.bytesRead === 0));
-        }
+        if (elapsedMs() >= silentGraceMs) destroyAll([...sockets].filter((socket) => socket.bytesRead === 0));
         const leftMs = Math.max(1, timeoutMs - elapsedMs());
         const ending = leftMs <= timeoutMs * cutShare;
         const pauseMs = Math.min(ending ? sweepMs * (0.5 + clock.random()) : sweepMs, leftMs);
-        if (ending) {
-          for (const socket of cutSome(pauseMs / leftMs)) {
-            cut.add(socket);
-          }
-        }
+        if (ending) for (const socket of cutSome(pauseMs / leftMs)) cut.add(socket);
         await sleep(clock, pauseMs, closed.signal);
       }
-      if (closed.signal.aborted) {
-        return { cut: cut.size };
-      }
-      for (const socket of sockets) {
-        cut.add(socket);
-      }
+      if (closed.signal.aborted) return { cut: cut.size };
+      for (const socket of sockets) cut.add(socket);
       server.closeAllConnections();
       destroyAll(sockets);
       // A connection from before we looked at this server may be unknown to both; then this does not wait for it.
@@ -200,14 +175,10 @@ function closeListener(server: Server, closed: () => void): void {
     server.close(closed);
   } finally {
     Reflect.deleteProperty(server, 'closeIdleConnections');
-    if (own !== undefined) {
-      Object.defineProperty(server, 'closeIdleConnections', own);
-    }
+    if (own !== undefined) Object.defineProperty(server, 'closeIdleConnections', own);
   }
 }
 
 function destroyAll(sockets: Iterable<Socket>): void {
-  for (const socket of sockets) {
-    socket.destroy();
-  }
+  for (const socket of sockets) socket.destroy();
 }

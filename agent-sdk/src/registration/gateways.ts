@@ -4,12 +4,10 @@ import { Agent } from 'node:http';
 import type { Instance } from '../discovery/instance.ts';
 import type { RegistryClient } from '../discovery/registry-client.ts';
 import { snapshotFromAnswer } from '../discovery/snapshot.ts';
-import type { InstanceStanding } from '../discovery/standing.ts';
-import { standingPath } from '../discovery/standing.ts';
+import { type InstanceStanding, standingPath } from '../discovery/standing.ts';
 
 import { askStanding } from './ask-standing.ts';
-import { bounded, sleep } from './clock.ts';
-import type { Clock } from './clock.ts';
+import { bounded, type Clock, sleep } from './clock.ts';
 import { describeError } from './service-error.ts';
 
 /** What one gateway says of this instance, or that it says nothing. */

@@ -1,5 +1,4 @@
-import { Server, createServer } from 'node:http';
-import type { IncomingMessage, ServerResponse } from 'node:http';
+import { createServer, type IncomingMessage, Server, type ServerResponse } from 'node:http';
 import { Server as SecureServer } from 'node:https';
 
 import type { Listen } from './bind.ts';
@@ -46,15 +45,10 @@ export function createApplication(handler: unknown): Application {
 }
 
 function recognise(handler: unknown): Application {
-  if (isServer(handler)) {
-    return plainApplication(handler);
-  }
-  if (isFastifyLike(handler)) {
-    return fastifyApplication(handler);
-  }
-  if (isRequestHandler(handler)) {
+  if (isServer(handler)) return plainApplication(handler);
+  if (isFastifyLike(handler)) return fastifyApplication(handler);
+  if (isRequestHandler(handler))
     return plainApplication(createServer((request, response) => void handler(request, response)));
-  }
   throw new ServiceError('invalid_options', [
     'handler must be a Fastify instance, an http.Server, an Express app or a function (request, response) => ….',
   ]);
@@ -128,9 +122,8 @@ function isRequestHandler(handler: unknown): handler is RequestHandler {
 
 /** Raises the timeouts where they are lower; 0 means none and stays. */
 function patient(server: Server): void {
-  if (server.keepAliveTimeout !== 0) {
+  if (server.keepAliveTimeout !== 0)
     server.keepAliveTimeout = Math.max(server.keepAliveTimeout, keepAliveTimeoutMs);
-  }
   if (server.headersTimeout !== 0) {
     server.headersTimeout = Math.max(
       server.headersTimeout,

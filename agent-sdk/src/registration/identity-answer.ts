@@ -1,6 +1,5 @@
 import cluster from 'node:cluster';
-import { IncomingMessage, ServerResponse } from 'node:http';
-import type { Server } from 'node:http';
+import { IncomingMessage, type Server, ServerResponse } from 'node:http';
 
 import { identityField, identityPath } from '../discovery/identity.ts';
 
@@ -29,18 +28,15 @@ const none: IdentityAnswer = { state: 'none', release: () => undefined };
 export function claimIdentity(server: Server | undefined, id: string): IdentityAnswer {
   if (server === undefined) return none;
   const known = answers.get(server);
-  if (cluster.isWorker || server.maxRequestsPerSocket === 1 || known?.id !== undefined) {
-    return none;
-  }
+  if (cluster.isWorker || server.maxRequestsPerSocket === 1 || known?.id !== undefined) return none;
   const answer = known ?? { id };
   answer.id = id;
   if (known === undefined) {
     answers.set(server, answer);
     interceptEmissions(server, (event, [request, response]) => {
       if (event !== 'request' || answer.id === undefined) return 'pass';
-      if (!(request instanceof IncomingMessage) || request.url !== identityPath || request.method !== 'GET') {
+      if (!(request instanceof IncomingMessage) || request.url !== identityPath || request.method !== 'GET')
         return 'pass';
-      }
       if (!(response instanceof ServerResponse)) return 'pass';
       response.writeHead(204, { [identityField]: answer.id });
       response.end();

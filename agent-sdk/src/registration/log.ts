@@ -41,9 +41,7 @@ const ranks: Readonly<Record<string, number>> = {
 export function createLineLog(write: (line: string) => void, level: string | undefined): ServiceLog {
   const threshold = ranks[level?.toLowerCase() ?? 'info'] ?? 0;
   return (event) => {
-    if ((ranks[event.level] ?? 0) >= threshold) {
-      write(`${event.service}: ${event.message}\n`);
-    }
+    if ((ranks[event.level] ?? 0) >= threshold) write(`${event.service}: ${event.message}\n`);
   };
 }
 

@@ -1,12 +1,9 @@
-import type { ConsulOptions } from '../discovery/environment.ts';
-import { consulSettings } from '../discovery/environment.ts';
-import type { RouteInput } from '../discovery/route-tags.ts';
-import { RouteTagError, routeTag } from '../discovery/route-tags.ts';
+import { type ConsulOptions, consulSettings } from '../discovery/environment.ts';
+import { type RouteInput, routeTag, RouteTagError } from '../discovery/route-tags.ts';
 
 import { isUnspecified } from './advertised-address.ts';
 import type { PortChoice } from './bind.ts';
-import { createOptionReader } from './option-reader.ts';
-import type { OptionReader } from './option-reader.ts';
+import { createOptionReader, type OptionReader } from './option-reader.ts';
 import { defaults } from './options.ts';
 import { ServiceError } from './service-error.ts';
 import type { CheckedOptions } from './validate-options.ts';
@@ -26,16 +23,11 @@ export function readConsul(
 ): Pick<CheckedOptions, 'consul' | 'warnings'> {
   const texts: Record<string, string> = {};
   for (const [key, value] of Object.entries(read.record('consul') ?? {})) {
-    if (typeof value === 'string') {
-      texts[key] = value;
-    } else if (value !== undefined) {
-      read.problem(`consul.${key}`, 'must be a text');
-    }
+    if (typeof value === 'string') texts[key] = value;
+    else if (value !== undefined) read.problem(`consul.${key}`, 'must be a text');
   }
   const result = consulSettings(env, texts satisfies ConsulOptions);
-  if (result.kind === 'ok') {
-    return { consul: result.settings, warnings: result.warnings };
-  }
+  if (result.kind === 'ok') return { consul: result.settings, warnings: result.warnings };
   read.problems.push(...result.problems);
   return readConsulDefaults();
 }
@@ -43,9 +35,7 @@ export function readConsul(
 /** Something to go on with until all problems are collected; never used to connect. */
 function readConsulDefaults(): Pick<CheckedOptions, 'consul' | 'warnings'> {
   const result = consulSettings({});
-  if (result.kind === 'invalid') {
-    throw new ServiceError('invalid_options', result.problems);
-  }
+  if (result.kind === 'invalid') throw new ServiceError('invalid_options', result.problems);
   return { consul: result.settings, warnings: [] };
 }
 
@@ -61,19 +51,14 @@ export function readPort(
     inner.unknownKeys(['from', 'to']);
     const from = inner.integer('from', within);
     const to = inner.integer('to', within);
-    if (from === undefined || to === undefined || from > to) {
+    if (from === undefined || to === undefined || from > to)
       read.problem('port', 'as a range needs two ports, { from: 20000, to: 29999 }, from not above to');
-    }
     return { port: { kind: 'range', from: from ?? 0, to: to ?? 0 }, origin: 'option port' };
   }
   const option = read.integer('port', { min: 0, max: 65_535 });
-  if (option !== undefined) {
-    return { port: portChoice(option), origin: 'option port' };
-  }
+  if (option !== undefined) return { port: portChoice(option), origin: 'option port' };
   const text = setIn(env, 'PORT');
-  if (text === undefined) {
-    return { port: { kind: 'range', ...defaults.portRange }, origin: 'default' };
-  }
+  if (text === undefined) return { port: { kind: 'range', ...defaults.portRange }, origin: 'default' };
   if (!/^\d{1,5}$/u.test(text) || Number(text) > 65_535) {
     read.problems.push(`PORT is "${text.slice(0, 40)}"; it must be a port from 0 (any) to 65535.`);
     return { port: { kind: 'kernel' }, origin: 'PORT' };
@@ -94,14 +79,11 @@ export function readAddress(read: OptionReader, env: Environment): CheckedOption
   const option = read.text('address', form);
   const address = option ?? setIn(env, 'ADDRESS');
   const from = option === undefined ? 'ADDRESS' : 'option address';
-  if (address === undefined) {
-    return undefined;
-  }
-  if (!form.pattern.test(address)) {
+  if (address === undefined) return undefined;
+  if (!form.pattern.test(address))
     read.problems.push(`${from} is "${address.slice(0, 40)}"; it must be ${form.allowed}.`);
-  } else if (isUnspecified(address)) {
+  else if (isUnspecified(address))
     read.problems.push(`${from} is ${address}, which nobody can connect to; it must be ${form.allowed}.`);
-  }
   return { address, from };
 }
 
@@ -109,9 +91,7 @@ export function readAddress(read: OptionReader, env: Environment): CheckedOption
 export function readRoutes(read: OptionReader): readonly string[] {
   return read.list('routes').flatMap((entry, index) => {
     const place = `routes[${index}]`;
-    if (typeof entry === 'string') {
-      return asTag(entry, place, read);
-    }
+    if (typeof entry === 'string') return asTag(entry, place, read);
     const inner = createOptionReader(entry, `${place}.`, read.problems);
     inner.unknownKeys(['prefix', 'host', 'strip']);
     const anything = { pattern: /^[^]*$/u, allowed: 'a text' };
@@ -132,9 +112,7 @@ function asTag(route: RouteInput, place: string, read: OptionReader): readonly s
   try {
     return [routeTag(route)];
   } catch (error) {
-    if (!(error instanceof RouteTagError)) {
-      throw error;
-    }
+    if (!(error instanceof RouteTagError)) throw error;
     read.problems.push(`${place}: ${error.message}`);
     return [];
   }
@@ -143,9 +121,7 @@ function asTag(route: RouteInput, place: string, read: OptionReader): readonly s
 /** The caller's own tags. */
 export function readTags(read: OptionReader): readonly string[] {
   return read.list('tags').flatMap((tag, index) => {
-    if (typeof tag === 'string' && /^[^\p{Cc}]{1,512}$/u.test(tag)) {
-      return [tag];
-    }
+    if (typeof tag === 'string' && /^[^\p{Cc}]{1,512}$/u.test(tag)) return [tag];
     read.problem(`tags[${index}]`, 'must be a text of 1 to 512 characters without line breaks');
     return [];
   });
@@ -190,15 +166,12 @@ export function readMeta(read: OptionReader): Readonly<Record<string, string>> {
 /** The additional HTTP check. */
 export function readCheck(read: OptionReader): CheckedOptions['httpCheck'] {
   const check = read.record('check');
-  if (check === undefined) {
-    return undefined;
-  }
+  if (check === undefined) return undefined;
   const inner = createOptionReader(check, 'check.', read.problems);
   inner.unknownKeys(['http', 'intervalMs']);
   const path = inner.text('http', { pattern: /^\/[\x21-\x7e]*$/u, allowed: 'a path that begins with /' });
-  if (path === undefined && !inner.has('http')) {
+  if (path === undefined && !inner.has('http'))
     read.problem('check', 'needs a path, for instance { http: "/healthz" }');
-  }
   const intervalMs = inner.integer('intervalMs', { min: 1_000, max: dayMs }) ?? defaults.checkIntervalMs;
   return { path: path ?? '/', intervalMs };
 }

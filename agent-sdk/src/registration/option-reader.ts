@@ -37,57 +37,38 @@ export function createOptionReader(options: unknown, place = '', problems: strin
     isRecord: (key) => isPlainRecord(values[key]),
     unknownKeys(known) {
       for (const key of Object.keys(values)) {
-        if (!known.includes(key)) {
+        if (!known.includes(key))
           problem(key.slice(0, 40), `is no option; there are ${[...known].sort().join(', ')}`);
-        }
       }
     },
     text(key, { pattern, allowed }) {
       const value = values[key];
-      if (value === undefined) {
-        return undefined;
-      }
-      if (typeof value === 'string' && pattern.test(value)) {
-        return value;
-      }
+      if (value === undefined) return undefined;
+      if (typeof value === 'string' && pattern.test(value)) return value;
       wrong(key, allowed);
       return undefined;
     },
     integer(key, { min, max }) {
       const value = values[key];
-      if (value === undefined) {
-        return undefined;
-      }
-      if (typeof value === 'number' && Number.isInteger(value) && value >= min && value <= max) {
-        return value;
-      }
+      if (value === undefined) return undefined;
+      if (typeof value === 'number' && Number.isInteger(value) && value >= min && value <= max) return value;
       wrong(key, `a whole number from ${min} to ${max}`);
       return undefined;
     },
     callback(key) {
-      if (has(key) && typeof values[key] !== 'function') {
-        wrong(key, 'a function');
-      }
+      if (has(key) && typeof values[key] !== 'function') wrong(key, 'a function');
     },
     list(key) {
       const value = values[key];
-      if (value === undefined) {
-        return [];
-      }
-      if (Array.isArray(value)) {
-        return value as readonly unknown[];
-      }
+      if (value === undefined) return [];
+      if (Array.isArray(value)) return value as readonly unknown[];
       wrong(key, 'a list');
       return [];
     },
     record(key) {
       const value = values[key];
-      if (value === undefined) {
-        return undefined;
-      }
-      if (isPlainRecord(value)) {
-        return value;
-      }
+      if (value === undefined) return undefined;
+      if (isPlainRecord(value)) return value;
       wrong(key, 'an object');
       return undefined;
     },
@@ -100,11 +81,7 @@ function isPlainRecord(value: unknown): value is Readonly<Record<string, unknown
 
 /** A value as it may stand in a message: short, on one line. */
 function show(value: unknown): string {
-  if (typeof value === 'string') {
-    return JSON.stringify(value.slice(0, 60));
-  }
-  if (typeof value === 'number' || typeof value === 'boolean') {
-    return String(value);
-  }
+  if (typeof value === 'string') return JSON.stringify(value.slice(0, 60));
+  if (typeof value === 'number' || typeof value === 'boolean') return String(value);
   return Array.isArray(value) ? 'a list' : value === null ? 'null' : `of type ${typeof value}`;
 }

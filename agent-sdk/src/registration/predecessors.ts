@@ -1,5 +1,4 @@
-import { RegistryError } from '../discovery/registry-client.ts';
-import type { RegistryClient, ServiceDefinition } from '../discovery/registry-client.ts';
+import { type RegistryClient, RegistryError, type ServiceDefinition } from '../discovery/registry-client.ts';
 
 import type { Report } from './log.ts';
 import { isLeftStopping, staleInstanceIds } from './service-definition.ts';
@@ -31,9 +30,7 @@ export function createPredecessors({ client, call, report, id: origin }: Predece
   let maintenance: 'possible' | 'settled' = origin === 'given' ? 'possible' : 'settled';
 
   async function removeStale(definition: ServiceDefinition): Promise<void> {
-    if (cleanedAddress === definition.Address) {
-      return;
-    }
+    if (cleanedAddress === definition.Address) return;
     try {
       const services = await call((signal) => client.agentServices({ signal }));
       for (const id of staleInstanceIds(services.body, definition)) {
@@ -45,17 +42,13 @@ export function createPredecessors({ client, call, report, id: origin }: Predece
         );
       }
     } catch (error) {
-      if (isOutage(error)) {
-        throw error;
-      }
+      if (isOutage(error)) throw error;
     }
     cleanedAddress = definition.Address;
   }
 
   async function endMaintenance({ ID: id, Name: name }: ServiceDefinition): Promise<void> {
-    if (maintenance === 'settled') {
-      return;
-    }
+    if (maintenance === 'settled') return;
     try {
       const health = await call((signal) => client.serviceHealth(name, { signal }));
       if (isLeftStopping(health.body, id)) {
@@ -68,9 +61,7 @@ export function createPredecessors({ client, call, report, id: origin }: Predece
       }
       maintenance = 'settled';
     } catch (error) {
-      if (isOutage(error)) {
-        throw error;
-      }
+      if (isOutage(error)) throw error;
     }
   }
 

@@ -2,8 +2,7 @@ import { describe, expect, it } from 'vitest';
 
 import { systemClock } from './clock.ts';
 import type { GatewayReport, GatewayVerdict } from './gateways.ts';
-import { createReport } from './log.ts';
-import type { ServiceEvent } from './log.ts';
+import { createReport, type ServiceEvent } from './log.ts';
 import { confirmLive, drained } from './propagation.ts';
 
 const verdict = (outcome: GatewayVerdict['outcome'], reason = ''): GatewayVerdict => ({

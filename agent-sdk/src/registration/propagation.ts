@@ -1,5 +1,4 @@
-import { sleep } from './clock.ts';
-import type { Clock } from './clock.ts';
+import { type Clock, sleep } from './clock.ts';
 import type { GatewayReport, Gateways, GatewayVerdict } from './gateways.ts';
 import type { Report } from './log.ts';
 

@@ -5,8 +5,7 @@ import { announce, reportFor } from './compose.ts';
 import { claimIdentity } from './identity-answer.ts';
 import { createInstanceId } from './instance-id.ts';
 import type { RegisterOptions } from './options.ts';
-import { stopStep } from './service-handle.ts';
-import type { ServiceHandle } from './service-handle.ts';
+import { type ServiceHandle, stopStep } from './service-handle.ts';
 import { ready } from './start-service.ts';
 import { checkRegisterOptions } from './validate-options.ts';
 
@@ -23,9 +22,7 @@ export async function registerService(options: RegisterOptions): Promise<Service
   const id = checked.id ?? createInstanceId(checked.name);
   const identity = claimIdentity(checked.identity === 'answer' ? options.server : undefined, id);
   try {
-    for (const warning of checked.warnings) {
-      report('warn', 'listening', warning);
-    }
+    for (const warning of checked.warnings) report('warn', 'listening', warning);
     await ready(options.ready);
     return await announce({
       checked,

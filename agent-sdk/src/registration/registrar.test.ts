@@ -1,13 +1,16 @@
 import { describe, expect, it } from 'vitest';
 
 import { healthRecord } from '../../../test/support/health-record.ts';
-import { RegistryError } from '../discovery/registry-client.ts';
-import type { RegistryClient, RegistryFailure, ServiceDefinition } from '../discovery/registry-client.ts';
+import {
+  type RegistryClient,
+  RegistryError,
+  type RegistryFailure,
+  type ServiceDefinition,
+} from '../discovery/registry-client.ts';
 
 import type { Clock } from './clock.ts';
 import { registrarTiming } from './compose.ts';
-import type { ServiceEvent } from './log.ts';
-import { createReport } from './log.ts';
+import { createReport, type ServiceEvent } from './log.ts';
 import { createRegistrar } from './registrar.ts';
 import { serviceDefinition } from './service-definition.ts';
 

@@ -1,10 +1,7 @@
-import type { BackoffBounds } from '../discovery/backoff.ts';
-import { backoffMs } from '../discovery/backoff.ts';
-import { RegistryError } from '../discovery/registry-client.ts';
-import type { RegistryClient, ServiceDefinition } from '../discovery/registry-client.ts';
+import { type BackoffBounds, backoffMs } from '../discovery/backoff.ts';
+import { type RegistryClient, RegistryError, type ServiceDefinition } from '../discovery/registry-client.ts';
 
-import { bounded, sleep } from './clock.ts';
-import type { Clock } from './clock.ts';
+import { bounded, type Clock, sleep } from './clock.ts';
 import type { Report } from './log.ts';
 import { createPredecessors } from './predecessors.ts';
 import { heartbeatNote, stoppingReason, ttlCheckId } from './service-definition.ts';
@@ -109,9 +106,7 @@ export function createRegistrar(parts: RegistrarParts): Registrar {
     const address = await call(resolveAddress);
     const definition = define(address);
     await predecessors.removeStale(definition);
-    if (isLeaving()) {
-      return;
-    }
+    if (isLeaving()) return;
     instanceId = definition.ID;
     await call((signal) => client.registerService(definition, signal));
     await call((signal) => client.passCheck(ttlCheckId(definition.ID), heartbeatNote, signal));
@@ -136,15 +131,11 @@ export function createRegistrar(parts: RegistrarParts): Registrar {
     const reconcileAtMs = clock.nowMs() + timing.reconcileMs;
     for (;;) {
       await sleep(clock, timing.heartbeatMs, leaving.signal);
-      if (isLeaving() || clock.nowMs() >= reconcileAtMs) {
-        return;
-      }
+      if (isLeaving() || clock.nowMs() >= reconcileAtMs) return;
       try {
         await call((signal) => client.passCheck(ttlCheckId(id), heartbeatNote, signal));
       } catch (error) {
-        if (!(error instanceof RegistryError) || error.failure !== 'not_found') {
-          throw error;
-        }
+        if (!(error instanceof RegistryError) || error.failure !== 'not_found') throw error;
         state = { ...state, state: 'registering', lastError: error };
         report('warn', 'registration_lost', `Consul no longer knows ${id}; registering again`);
         return;
@@ -156,9 +147,7 @@ export function createRegistrar(parts: RegistrarParts): Registrar {
     state = { ...state, state: 'registering', lastError: error };
     const kind = error instanceof RegistryError ? error.failure : describeError(error);
     const now = clock.nowMs();
-    if (outage?.kind === kind && now < outage.remindAtMs) {
-      return;
-    }
+    if (outage?.kind === kind && now < outage.remindAtMs) return;
     outage = { kind, remindAtMs: now + timing.remindMs };
     const retry = `retrying in ${(retryInMs / 1000).toFixed(1)} s; the service goes on serving`;
     report('warn', 'registration_failed', `${describeError(error)}; ${retry}`);
@@ -171,14 +160,10 @@ export function createRegistrar(parts: RegistrarParts): Registrar {
         await register();
         failures = 0;
         firstAttemptEnded();
-        if (instanceId !== undefined) {
-          await follow(instanceId);
-        }
+        if (instanceId !== undefined) await follow(instanceId);
       } catch (error) {
         firstAttemptEnded();
-        if (isLeaving()) {
-          return;
-        }
+        if (isLeaving()) return;
         failures += 1;
         const delayMs = backoffMs(failures, clock.random(), timing.backoff);
         noteFailure(error, delayMs);
@@ -196,18 +181,15 @@ export function createRegistrar(parts: RegistrarParts): Registrar {
     await loop;
     cancel();
     const id = instanceId;
-    if (id === undefined) {
-      return 'never_registered';
-    }
+    if (id === undefined) return 'never_registered';
     try {
       await callWhileLeaving((signal) =>
         client.setMaintenance(id, { enable: true, reason: stoppingReason }, signal),
       );
       return 'announced';
     } catch (error) {
-      if (!isNotFound(error)) {
+      if (!isNotFound(error))
         report('warn', 'stop_step_failed', `could not announce the stop: ${describeError(error)}`);
-      }
       return 'unknown';
     }
   }
@@ -219,9 +201,7 @@ export function createRegistrar(parts: RegistrarParts): Registrar {
         await callWhileLeaving((signal) => client.deregisterService(id, signal));
         break;
       } catch (error) {
-        if (isNotFound(error)) {
-          break;
-        }
+        if (isNotFound(error)) break;
         if (attempt === deregisterTries) {
           const rest =
             'Consul removes the instance by itself once its heartbeat has been missing long enough';

@@ -58,9 +58,8 @@ describe('service definition', () => {
   it('finds no stale ids in an answer that is no list of services', () => {
     const own = serviceDefinition(facts, '10.0.0.4');
     const record = { ID: 'api-0', Service: 'api', Address: '10.0.0.4', Port: 4000 };
-    for (const body of [undefined, null, 'x', [], [record], { a: null, b: 3, c: { ...record, ID: 7 } }]) {
+    for (const body of [undefined, null, 'x', [], [record], { a: null, b: 3, c: { ...record, ID: 7 } }])
       expect(staleInstanceIds(body, own)).toEqual([]);
-    }
     expect(staleInstanceIds({ a: record, b: { ...record, ID: 'api-1' } }, own)).toEqual(['api-0']);
   });
 });

@@ -71,9 +71,7 @@ function checks(facts: InstanceFacts, address: string): readonly CheckDefinition
     TTL: `${facts.ttlMs}ms`,
     ...common,
   };
-  if (facts.httpCheck === undefined) {
-    return [ttl];
-  }
+  if (facts.httpCheck === undefined) return [ttl];
   const host = isIPv6(address) ? `[${address}]` : address;
   const http: CheckDefinition = {
     CheckID: `service:${facts.id}:http`,
@@ -92,9 +90,7 @@ function checks(facts: InstanceFacts, address: string): readonly CheckDefinition
  * what does not look like a record is passed over.
  */
 export function staleInstanceIds(agentServices: unknown, own: ServiceDefinition): readonly string[] {
-  if (!isRecord(agentServices)) {
-    return [];
-  }
+  if (!isRecord(agentServices)) return [];
   return Object.values(agentServices).flatMap((entry) =>
     isRecord(entry) &&
     typeof entry['ID'] === 'string' &&

@@ -1,7 +1,6 @@
 import type { RegistryClient } from '../discovery/registry-client.ts';
 
-import { bounded } from './clock.ts';
-import type { Clock } from './clock.ts';
+import { bounded, type Clock } from './clock.ts';
 import type { GatewayReport, Gateways } from './gateways.ts';
 import type { Report } from './log.ts';
 import { confirmLive, drained } from './propagation.ts';
@@ -71,9 +70,7 @@ export function createServiceHandle(parts: HandleParts): ServiceHandle {
     leaving.abort();
     const left = await registrar.leave();
     closing.announce();
-    if (left !== 'never_registered') {
-      await drained(parts, left);
-    }
+    if (left !== 'never_registered') await drained(parts, left);
     await closing.close();
     await registrar.forget();
     parts.client.close();
@@ -87,13 +84,10 @@ export function createServiceHandle(parts: HandleParts): ServiceHandle {
     parts.guard?.add({
       stop,
       announce: (why) => {
-        if (why.kind === 'fatal') {
+        if (why.kind === 'fatal')
           report('error', 'fatal_error', `uncaught error, the process will exit with 1: ${why.message}`);
-        } else if (why.kind === 'disconnect') {
-          reason = 'stopping because the parent process has gone';
-        } else {
-          reason = `stopping because of ${why.signal}; a second signal exits at once`;
-        }
+        else if (why.kind === 'disconnect') reason = 'stopping because the parent process has gone';
+        else reason = `stopping because of ${why.signal}; a second signal exits at once`;
       },
     }) ?? (() => undefined);
 

@@ -1,7 +1,6 @@
 import { describe, expect, it } from 'vitest';
 
-import type { ExitReason, ProcessLike } from './signals.ts';
-import { createExitGuard } from './signals.ts';
+import { createExitGuard, type ExitReason, type ProcessLike } from './signals.ts';
 
 function fakeProcess() {
   const listeners = new Map<string, (value: never) => void>();

@@ -76,9 +76,7 @@ export function createExitGuard(target: ProcessLike): ExitGuard {
     exitCode = 1;
     const reason: ExitReason = { kind: 'fatal', message: stackOf(error) };
     if (stopping !== undefined) {
-      for (const member of members) {
-        member.announce(reason);
-      }
+      for (const member of members) member.announce(reason);
       return;
     }
     stopAll(reason);
@@ -95,9 +93,7 @@ export function createExitGuard(target: ProcessLike): ExitGuard {
       members.add(member);
       if (stopping !== undefined) end(member, stopping);
       return () => {
-        if (stopping !== undefined || !members.delete(member) || members.size > 0) {
-          return;
-        }
+        if (stopping !== undefined || !members.delete(member) || members.size > 0) return;
         target.off('SIGTERM', onSignal);
         target.off('SIGINT', onSignal);
         target.off('uncaughtException', onFatal);

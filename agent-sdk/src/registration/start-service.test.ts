@@ -1,13 +1,11 @@
-import { createServer, request } from 'node:http';
-import type { IncomingMessage, Server } from 'node:http';
+import { createServer, type IncomingMessage, request, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 
 import Fastify from 'fastify';
 import { afterEach, describe, expect, it } from 'vitest';
 
 import { eventually } from '../../../test/support/eventually.ts';
-import { registerService, startService } from '../index.ts';
-import type { ServiceEvent } from '../index.ts';
+import { registerService, type ServiceEvent, startService } from '../index.ts';
 
 const ends: (() => Promise<unknown>)[] = [];
 afterEach(async () => {

@@ -1,5 +1,4 @@
-import { isIPv6 } from 'node:net';
-import type { AddressInfo } from 'node:net';
+import { type AddressInfo, isIPv6 } from 'node:net';
 
 import { createConsulClient } from '../discovery/consul-client.ts';
 
@@ -7,17 +6,14 @@ import { unmapped } from './advertised-address.ts';
 import { bind } from './bind.ts';
 import { systemClock } from './clock.ts';
 import { announce, reportFor } from './compose.ts';
-import { createDrain } from './drain.ts';
-import type { Drain } from './drain.ts';
-import { createApplication } from './handler.ts';
-import type { Application } from './handler.ts';
+import { createDrain, type Drain } from './drain.ts';
+import { type Application, createApplication } from './handler.ts';
 import { claimIdentity } from './identity-answer.ts';
 import { createInstanceId } from './instance-id.ts';
 import type { Report } from './log.ts';
 import type { ServiceOptions } from './options.ts';
 import { ServiceError, describeError } from './service-error.ts';
-import { stopStep } from './service-handle.ts';
-import type { ServiceHandle } from './service-handle.ts';
+import { type ServiceHandle, stopStep } from './service-handle.ts';
 import { checkServiceOptions } from './validate-options.ts';
 
 /** How long the framework's and the caller's own closing hooks may take, each. */
@@ -56,9 +52,7 @@ export async function startService(options: ServiceOptions): Promise<ServiceHand
       'listening',
       `listening on ${isIPv6(bound.address) ? `[${bound.address}]` : bound.address}:${bound.port}`,
     );
-    for (const warning of checked.warnings) {
-      report('warn', 'listening', warning);
-    }
+    for (const warning of checked.warnings) report('warn', 'listening', warning);
     await ready(options.ready);
     const handle = await announce({
       checked,
@@ -78,16 +72,12 @@ export async function startService(options: ServiceOptions): Promise<ServiceHand
     });
     // Somebody may close the server behind our back; then nothing answers here any more, and Consul should know.
     app.server.once('close', () => void handle.stop());
-    if (!isListening(app)) {
-      void handle.stop();
-    }
+    if (!isListening(app)) void handle.stop();
     return handle;
   } catch (error) {
     client.close();
     identity.release();
-    if (ours && isListening(app)) {
-      await finish();
-    }
+    if (ours && isListening(app)) await finish();
     throw error;
   }
 }
@@ -112,12 +102,8 @@ async function finishServing(
     );
   }
   const limits = { clock: systemClock, timeoutMs: hookTimeoutMs, report };
-  if (app.close !== undefined) {
-    await stopStep('closing the application', app.close, limits);
-  }
-  if (close !== undefined) {
-    await stopStep('the close hook', close, limits);
-  }
+  if (app.close !== undefined) await stopStep('closing the application', app.close, limits);
+  if (close !== undefined) await stopStep('the close hook', close, limits);
 }
 
 /** Runs the caller's hook. Rejects with ServiceError `not_ready`. */

@@ -81,9 +81,8 @@ describe('service options', () => {
       'ready',
       'option address',
     );
-    for (const place of places) {
+    for (const place of places)
       expect(found.filter((problem) => problem.startsWith(place)).length, place).toBeGreaterThan(0);
-    }
     expect(found.every((problem) => problem.endsWith('.') && !problem.includes('\n'))).toBe(true);
   });
 
@@ -143,8 +142,7 @@ describe('service options', () => {
       new Date(),
       { name: null },
       { name: 'a', routes: [null, 3, []] },
-    ]) {
+    ])
       expect(problems(options as object).length).toBeGreaterThan(0);
-    }
   });
 });

@@ -4,6 +4,7 @@ import type { PortChoice } from './bind.ts';
 import { isServer } from './handler.ts';
 import {
   dayMs,
+  type Environment,
   readAddress,
   readCheck,
   readConsul,
@@ -13,10 +14,8 @@ import {
   readTags,
   setIn,
 } from './option-fields.ts';
-import type { Environment } from './option-fields.ts';
 import { defaults } from './options.ts';
-import { createOptionReader } from './option-reader.ts';
-import type { OptionReader } from './option-reader.ts';
+import { createOptionReader, type OptionReader } from './option-reader.ts';
 import { ServiceError } from './service-error.ts';
 
 /** Options of both calls, complete and believed. */
@@ -68,12 +67,10 @@ export function checkRegisterOptions(
   read.unknownKeys([...common, 'server']);
   const checked = readCommon(read, env);
   const port = read.integer('port', { min: 1, max: 65_535 });
-  if (read.has('server') && !('server' in options && isServer(options.server))) {
+  if (read.has('server') && !('server' in options && isServer(options.server)))
     read.problem('server', 'must be a server of node:http or node:https');
-  }
-  if (port === undefined && !('port' in options)) {
+  if (port === undefined && !('port' in options))
     read.problem('port', 'is missing: the port the process listens on');
-  }
   throwProblems(read.problems);
   return { ...checked, port: port ?? 0 };
 }
@@ -103,9 +100,8 @@ function readCommon(read: OptionReader, env: Environment): CheckedOptions {
     allowed: 'letters, digits and hyphens, at most 63 (one DNS label)',
   };
   const name = read.text('name', label);
-  if (name === undefined && !read.has('name')) {
+  if (name === undefined && !read.has('name'))
     read.problem('name', 'is missing: the name of the service, for instance api-service');
-  }
   const signals = read.text('signals', { pattern: /^(handle|ignore)$/u, allowed: "'handle' or 'ignore'" });
   const identity = read.text('identity', { pattern: /^(answer|off)$/u, allowed: "'answer' or 'off'" });
   const gateways =
@@ -148,7 +144,5 @@ function readCommon(read: OptionReader, env: Environment): CheckedOptions {
 }
 
 function throwProblems(problems: readonly string[]): void {
-  if (problems.length > 0) {
-    throw new ServiceError('invalid_options', [...new Set(problems)]);
-  }
+  if (problems.length > 0) throw new ServiceError('invalid_options', [...new Set(problems)]);
 }

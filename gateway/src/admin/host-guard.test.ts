@@ -33,9 +33,8 @@ describe('on loopback', () => {
   it('a page from elsewhere is refused, one from here passes', () => {
     const host = 'localhost:8081';
     expect(refusedBy('loopback', { host, origin: 'http://localhost:3000' })).toBeUndefined();
-    for (const origin of ['null', 'https://evil.example', 'http://localhost.evil.example', 'file://', '']) {
+    for (const origin of ['null', 'https://evil.example', 'http://localhost.evil.example', 'file://', ''])
       expect(refusedBy('loopback', { host, origin })).toBeTypeOf('string');
-    }
   });
 });
 

@@ -28,9 +28,8 @@ export function refusedBy(
   headers: { readonly host?: string | undefined; readonly origin?: string | undefined },
 ): string | undefined {
   if (exposure === 'network') return undefined;
-  if (headers.host === undefined || !namesLoopback(headers.host)) {
+  if (headers.host === undefined || !namesLoopback(headers.host))
     return 'This listener is on loopback and answers to localhost, 127.0.0.1 and [::1] only.';
-  }
   const { origin } = headers;
   if (origin === undefined) return undefined;
   const authority = /^https?:\/\/(.+)$/i.exec(origin)?.[1];

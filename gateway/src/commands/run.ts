@@ -18,9 +18,8 @@ export async function run(flags: Flags): Promise<void> {
   const { config, warnings } = configOrFail(flags);
   const { client, warnings: consulWarnings } = consulOrFail({});
   const { log, sink, format } = programLog(config.log);
-  for (const warning of [...runtimeWarnings(process.versions.node), ...warnings, ...consulWarnings]) {
+  for (const warning of [...runtimeWarnings(process.versions.node), ...warnings, ...consulWarnings])
     log.warn(warning);
-  }
   const signals = untilSignal(() => {
     log.warn('SIGHUP: the configuration is read at start only; restart to apply changes.');
   });

@@ -72,11 +72,12 @@ export function crossProblems(
   }
   for (const { paths, message } of settingClashes(config)) problems.push({ place: place(...paths), message });
   for (const { service, instances, settings } of config.services) {
-    if (instances === undefined && Object.keys(settings).length === 0)
+    if (instances === undefined && Object.keys(settings).length === 0) {
       problems.push({
         place: placeInFile(['services', service]),
         message: 'says nothing; needed: instances: [host:port, …], or at least one setting',
       });
+    }
     for (const { paths, message } of settingClashes(serviceSettings(config, settings))) {
       const own = paths.find((path) => said(settings, path.split('.')));
       // A clash of the global settings has been reported above, where it is.
@@ -102,16 +103,18 @@ function settingClashes({
   checks,
 }: ServiceSettings): readonly { readonly paths: readonly string[]; readonly message: string }[] {
   const clashes = [];
-  if (ejection.baseMs > ejection.maxMs)
+  if (ejection.baseMs > ejection.maxMs) {
     clashes.push({
       paths: ['ejection.maxMs', 'ejection.baseMs'],
       message: `got maxMs ${ejection.maxMs}; allowed: at least baseMs, which is ${ejection.baseMs}`,
     });
-  if (checks.timeoutMs > checks.intervalMs)
+  }
+  if (checks.timeoutMs > checks.intervalMs) {
     clashes.push({
       paths: ['checks.timeoutMs', 'checks.intervalMs'],
       message: `got timeoutMs ${checks.timeoutMs}; allowed: at most intervalMs, which is ${checks.intervalMs}`,
     });
+  }
   return clashes;
 }
 

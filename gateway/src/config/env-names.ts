@@ -1,6 +1,5 @@
 import { configOptions, fileOption } from './options.ts';
-import type { ConfigProblem } from './problem.ts';
-import { showValue } from './problem.ts';
+import { type ConfigProblem, showValue } from './problem.ts';
 import { soundsSecret } from './secrets.ts';
 import { suggest } from './suggest.ts';
 

@@ -39,9 +39,13 @@ function knownKeys(path: ConfigPath): readonly string[] {
     if (schema instanceof z.ZodObject) {
       const shape: z.core.$ZodShape = schema.shape;
       at = shape[String(step)];
-    } else if (schema instanceof z.ZodArray) at = schema.element;
-    else if (schema instanceof z.ZodRecord) at = schema.valueType;
-    else return [];
+    } else if (schema instanceof z.ZodArray) {
+      at = schema.element;
+    } else if (schema instanceof z.ZodRecord) {
+      at = schema.valueType;
+    } else {
+      return [];
+    }
   }
   const schema = at === undefined ? undefined : bare(at);
   return schema instanceof z.ZodObject ? Object.keys(schema.shape) : [];

@@ -302,9 +302,8 @@ describe('routes and services', () => {
 describe('exposure', () => {
   it('of the admin listener is allowed, with a warning that names its origin', () => {
     expect(config({ env: { GATEWAY_ADMIN_HOST: '0.0.0.0' } }).warnings[0]).toContain('(GATEWAY_ADMIN_HOST)');
-    for (const host of ['127.0.0.2', 'localhost', '::1', '[::1]']) {
+    for (const host of ['127.0.0.2', 'localhost', '::1', '[::1]'])
       expect(config({ env: { GATEWAY_ADMIN_HOST: host } }).warnings).toEqual([]);
-    }
   });
 
   it('to forged client addresses is warned of', () => {

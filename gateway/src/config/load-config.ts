@@ -64,12 +64,14 @@ export function loadConfig(sources: ConfigSources): LoadedConfig {
   const take = (option: ConfigOption, place: string, text: string): void => {
     const value = readOptionText(option.kind, text);
     const judged = option.schema.safeParse(value);
-    if (judged.success) given.push({ option, place, value });
-    else
+    if (judged.success) {
+      given.push({ option, place, value });
+    } else {
       problems.push({
         place,
         message: refusal(option.path, value, judged.error.issues[0]?.message ?? 'another value'),
       });
+    }
   };
   for (const option of configOptions) {
     const text = env[option.env];
@@ -79,7 +81,9 @@ export function loadConfig(sources: ConfigSources): LoadedConfig {
         `${option.env}=${showValue(text)} looks like a container link to a service called "gateway" and is not read. ` +
           'In Kubernetes, enableServiceLinks: false keeps it away.',
       );
-    } else take(option, option.env, text);
+    } else {
+      take(option, option.env, text);
+    }
   }
   problems.push(...unknownVariables(env));
   for (const option of configOptions) {
@@ -152,9 +156,8 @@ function merge(data: unknown, given: readonly Given[]): unknown {
 
 function originsOf(file: ConfigFile | undefined, given: readonly Given[]): Origins {
   const origins: Record<string, string> = {};
-  for (const path of [...configOptions.map((option) => option.path), 'routes', 'services']) {
+  for (const path of [...configOptions.map((option) => option.path), 'routes', 'services'])
     origins[path] = (file !== undefined && placeInFile(file, path.split('.'))) || 'default';
-  }
   for (const { option, place } of given) origins[option.path] = place;
   return Object.freeze(origins);
 }

@@ -121,13 +121,15 @@ const instances = z
     rows.forEach((row, index) => {
       const key = `${row.address} ${row.port}`;
       const first = seen.get(key);
-      if (first === undefined) seen.set(key, index);
-      else
+      if (first === undefined) {
+        seen.set(key, index);
+      } else {
         context.addIssue({
           code: 'custom',
           path: [index],
           message: `each instance once; instances[${first}] is the same`,
         });
+      }
     });
   });
 

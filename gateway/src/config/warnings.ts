@@ -34,10 +34,11 @@ export function warningsAbout(config: GatewayConfig, origins: Origins): readonly
     );
   }
   for (const { path, tryMs, hedgeAfterMs } of hedges(config)) {
-    if (tryMs > 0 && hedgeAfterMs >= tryMs)
+    if (tryMs > 0 && hedgeAfterMs >= tryMs) {
       warnings.push(
         `${path} (${hedgeAfterMs} ms) never comes: a try ends after ${tryMs} ms, by timeouts.tryMs.`,
       );
+    }
   }
   return warnings;
 }

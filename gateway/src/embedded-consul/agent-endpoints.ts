@@ -1,13 +1,11 @@
 import { decodeCheckRegistration } from './decode-check.ts';
 import { decodeRegistration } from './decode-registration.ts';
-import type { Call, Endpoint, Handler, Reply } from './endpoint.ts';
-import { done, json } from './endpoint.ts';
+import { type Call, done, type Endpoint, type Handler, json, type Reply } from './endpoint.ts';
 import { parseJsonBody, readFields, readString } from './fields.ts';
 import { parseGoBool } from './go-values.ts';
 import { presentAgentService, presentCheck, presentSelf } from './present.ts';
 import type { MaintenanceMode } from './catalog-state.ts';
-import type { CheckStatus } from './records.ts';
-import { isCheckStatus } from './records.ts';
+import { type CheckStatus, isCheckStatus } from './records.ts';
 import { notSupported, Refusal } from './refusal.ts';
 
 /** Consul cuts what a check says (`check_output_max_size`). */
@@ -77,9 +75,7 @@ const listServices: Handler = ({ state }) =>
 const readService: Handler = ({ argument, query, state }) => {
   if ((query.get('hash') ?? '') !== '') throw notSupported('Blocking on ?hash is');
   const record = state.catalog.service(argument);
-  if (record === undefined) {
-    return { kind: 'text', status: 404, text: `unknown service ID: ${argument}` };
-  }
+  if (record === undefined) return { kind: 'text', status: 404, text: `unknown service ID: ${argument}` };
   return json(presentAgentService(record));
 };
 
@@ -99,9 +95,8 @@ const listChecks: Handler = ({ state }) =>
 function setCheck({ argument, state, nowMs }: Call, status: CheckStatus, output: string): Reply {
   const record = state.catalog.check(argument);
   if (record === undefined) throw unknownCheck(argument);
-  if (record.spec.source.kind !== 'ttl') {
+  if (record.spec.source.kind !== 'ttl')
     throw new Refusal(500, `CheckID ${JSON.stringify(argument)} does not have associated TTL`);
-  }
   state.catalog.updateCheck(argument, status, clip(output), nowMs);
   return done;
 }

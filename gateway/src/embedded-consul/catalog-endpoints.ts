@@ -1,5 +1,4 @@
-import type { AgentState, Call, Endpoint, Handler, ReadPlan } from './endpoint.ts';
-import { json } from './endpoint.ts';
+import { type AgentState, type Call, type Endpoint, type Handler, json, type ReadPlan } from './endpoint.ts';
 import { presentCatalogService, presentChecks, presentHealth, presentNode } from './present.ts';
 import { readFlag } from './query-options.ts';
 import type { ServiceRecord } from './records.ts';

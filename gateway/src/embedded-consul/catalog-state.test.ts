@@ -1,10 +1,8 @@
 import { describe, expect, it } from 'vitest';
 
-import type { CatalogLimits, CatalogState } from './catalog-state.ts';
-import { createCatalogState } from './catalog-state.ts';
+import { type CatalogLimits, type CatalogState, createCatalogState } from './catalog-state.ts';
 import { decodeRegistration } from './decode-registration.ts';
-import type { IndexBook, Topic } from './table-index.ts';
-import { createIndexBook } from './table-index.ts';
+import { createIndexBook, type IndexBook, type Topic } from './table-index.ts';
 
 const node = { id: 'n', name: 'node', address: '127.0.0.1', datacenter: 'dc1' };
 const minuteMs = 60_000;

@@ -1,4 +1,3 @@
-import type { UnindexedCheck } from './built-in-records.ts';
 import {
   expiredOutput,
   maintenanceCheck,
@@ -6,9 +5,9 @@ import {
   serfHealth,
   serfHealthId,
   serverService,
+  type UnindexedCheck,
 } from './built-in-records.ts';
-import type { CatalogChange } from './catalog-change.ts';
-import { createCatalogChange } from './catalog-change.ts';
+import { type CatalogChange, createCatalogChange } from './catalog-change.ts';
 import { createCheckTable } from './check-table.ts';
 import type { CheckRegistration } from './decode-check.ts';
 import type { Registration } from './decode-registration.ts';
@@ -102,9 +101,8 @@ export function createCatalogState(
   function makeRoom(serviceId: string, newChecks: number): void {
     const fits = services.get(serviceId) !== undefined || services.size() < limits.services;
     if (!fits) throw new Refusal(500, `The embedded agent holds at most ${limits.services} services`);
-    if (newChecks > 0 && checks.size() + newChecks > limits.checks) {
+    if (newChecks > 0 && checks.size() + newChecks > limits.checks)
       throw new Refusal(500, `The embedded agent holds at most ${limits.checks} checks`);
-    }
   }
 
   const unknownChecks = (specs: readonly CheckSpec[]): number =>
@@ -205,9 +203,8 @@ export function createCatalogState(
       return 'found';
     },
     registerCheck({ check, serviceId }, nowMs) {
-      if (serviceId !== '' && agentService(serviceId) === undefined) {
+      if (serviceId !== '' && agentService(serviceId) === undefined)
         throw new Refusal(500, `ServiceID ${JSON.stringify(serviceId)} does not exist`);
-      }
       makeRoom('consul', unknownChecks([check]));
       change((draft) => {
         addCheck(check, serviceId, nowMs, draft);
@@ -237,9 +234,8 @@ export function createCatalogState(
       return 'found';
     },
     expireTtls(nowMs) {
-      for (const record of checks.expired(nowMs)) {
+      for (const record of checks.expired(nowMs))
         setStatus(record, 'critical', expiredOutput(record.output), nowMs);
-      }
     },
     reapCritical(nowMs) {
       const overdue = [...checks.overdue(nowMs)].flatMap((id) => agentService(id) ?? []);

@@ -2,10 +2,8 @@ import { setImmediate as turn } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
 
 import { eventually } from '../../../test/support/eventually.ts';
-import type { CatalogState } from './catalog-state.ts';
-import { createCatalogState } from './catalog-state.ts';
-import type { CheckRunner } from './check-runner.ts';
-import { createCheckRunner } from './check-runner.ts';
+import { type CatalogState, createCatalogState } from './catalog-state.ts';
+import { type CheckRunner, createCheckRunner } from './check-runner.ts';
 import { decodeRegistration } from './decode-registration.ts';
 import type { ProbeResult } from './http-probe.ts';
 import { createIndexBook } from './table-index.ts';

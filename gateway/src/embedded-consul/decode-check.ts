@@ -1,7 +1,13 @@
-import type { Fields } from './fields.ts';
-import { readBoolean, readDurationMs, readEntries, readFields, readString, says } from './fields.ts';
-import type { CheckSource, CheckSpec, CheckStatus } from './records.ts';
-import { isCheckStatus } from './records.ts';
+import {
+  type Fields,
+  readBoolean,
+  readDurationMs,
+  readEntries,
+  readFields,
+  readString,
+  says,
+} from './fields.ts';
+import { type CheckSource, type CheckSpec, type CheckStatus, isCheckStatus } from './records.ts';
 import { notSupported, Refusal } from './refusal.ts';
 
 /** Check types of Consul that the embedded agent does not run, and thresholds that it does not keep: refused rather than dropped. */
@@ -72,9 +78,7 @@ export function decodeCheck(
 
 function readStatus(text: string): CheckStatus {
   if (text === '') return 'critical';
-  if (!isCheckStatus(text)) {
-    throw new Refusal(400, "Status for checks must 'passing', 'warning', 'critical'");
-  }
+  if (!isCheckStatus(text)) throw new Refusal(400, "Status for checks must 'passing', 'warning', 'critical'");
   return text;
 }
 
@@ -87,12 +91,10 @@ function readSource(fields: Fields): CheckSource {
     if (ttlMs <= 0) throw new Refusal(400, 'Invalid check: TTL must be > 0 for TTL checks');
     return { kind: 'ttl', ttlMs };
   }
-  if (intervalMs > 0 && ttlMs > 0) {
+  if (intervalMs > 0 && ttlMs > 0)
     throw new Refusal(400, 'Invalid check: Interval and TTL cannot both be specified');
-  }
-  if (intervalMs <= 0) {
+  if (intervalMs <= 0)
     throw new Refusal(400, 'Invalid check: Interval must be > 0 for Script, HTTP, or TCP checks');
-  }
   const timeoutMs = readDurationMs(fields, 'Timeout');
   return {
     kind: 'http',

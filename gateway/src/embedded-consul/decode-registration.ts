@@ -110,9 +110,8 @@ function readWeights(value: unknown): ServiceSpec['weights'] {
   const warning = readInteger(fields, 'Warning');
   if (passing < 1) throw new Refusal(400, 'Invalid Weights: Passing must be greater than 0');
   if (warning < 0) throw new Refusal(400, 'Invalid Weights: Warning must be greater or equal than 0');
-  if (passing > maxWeight || warning > maxWeight) {
+  if (passing > maxWeight || warning > maxWeight)
     throw new Refusal(400, 'Invalid Weights: DNS Weight must be between 0 and 65535');
-  }
   return { passing, warning };
 }
 
@@ -136,9 +135,8 @@ function withOwnAddress(given: Readonly<Record<string, TaggedAddress>>, own: Tag
 
 function validateMeta(meta: Readonly<Record<string, string>>): void {
   const pairs = Object.entries(meta);
-  if (pairs.length > 64) {
+  if (pairs.length > 64)
     throw new Refusal(400, 'Invalid Service Meta: Node metadata cannot contain more than 64 key/value pairs');
-  }
   for (const [key, value] of pairs) {
     const problem = metaProblem(key, value);
     if (problem !== undefined) {

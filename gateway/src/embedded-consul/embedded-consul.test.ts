@@ -1,11 +1,9 @@
 import { once } from 'node:events';
-import { connect } from 'node:net';
-import type { Socket } from 'node:net';
+import { connect, type Socket } from 'node:net';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 
 import { eventually } from '../../../test/support/eventually.ts';
-import type { EmbeddedConsul, EmbeddedConsulOptions } from './index.ts';
-import { createEmbeddedConsul } from './index.ts';
+import { createEmbeddedConsul, type EmbeddedConsul, type EmbeddedConsulOptions } from './index.ts';
 
 let consul: EmbeddedConsul;
 let base = '';
@@ -156,9 +154,8 @@ describe('a client of the embedded agent', () => {
       '/../../etc/passwd',
       '/kv/%00?raw',
       '/health/service/__proto__',
-    ]) {
+    ])
       expect((await get(path)).status).toBeLessThan(502);
-    }
     const deep = `{"Name":${'['.repeat(200_000)}${']'.repeat(200_000)}}`;
     expect((await put('/agent/service/register', deep)).status).toBe(400);
     expect((await put('/agent/service/register', '{"__proto__":{"Name":"x"}}')).status).toBe(400);
@@ -181,9 +178,8 @@ describe('a client of the embedded agent', () => {
       ['/kv/a?acquire=x', ''],
       ['/agent/service/register', '{"Name":"x","Connect":{"Native":true}}'],
       ['/agent/service/register', '{"Name":"x","Check":{"TCP":"127.0.0.1:1","Interval":"1s"}}'],
-    ] as const) {
+    ] as const)
       expect((await put(path, body)).status).toBe(501);
-    }
     expect((await get('/health/service/x?filter=Service.Port==1')).status).toBe(501);
   });
 

@@ -3,12 +3,10 @@ import type { AddressInfo } from 'node:net';
 import { once } from 'node:events';
 import type { Server } from 'node:http';
 
-import type { CatalogLimits } from './catalog-state.ts';
-import { createCatalogState } from './catalog-state.ts';
+import { type CatalogLimits, createCatalogState } from './catalog-state.ts';
 import { createCheckRunner } from './check-runner.ts';
 import type { AgentState } from './endpoint.ts';
-import type { Faults } from './faults.ts';
-import { createFaultBook } from './faults.ts';
+import { createFaultBook, type Faults } from './faults.ts';
 import { probeHttp } from './http-probe.ts';
 import { createHttpServer } from './http-server.ts';
 import { createKvState } from './kv-state.ts';

@@ -30,9 +30,8 @@ export function parseJsonBody(body: Buffer): unknown {
 
 /** Takes an object apart. Throws Consul's 400 for anything but an object and for keys that it does not know. */
 export function readFields(value: unknown, known: readonly string[]): Fields {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+  if (typeof value !== 'object' || value === null || Array.isArray(value))
     throw new Refusal(400, 'Request decode failed: json: cannot unmarshal a value that is not an object');
-  }
   const allowed = new Set(known.map(plainKey));
   const fields = new Map<string, unknown>();
   for (const [key, held] of Object.entries(value)) {

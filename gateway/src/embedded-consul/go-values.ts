@@ -23,9 +23,8 @@ export function parseGoDuration(text: string): number | undefined {
   if (magnitude === '0') return 0;
   if (!/^(?:(?:\d+(?:\.\d*)?|\.\d+)(?:ns|us|µs|μs|ms|s|m|h))+$/.test(magnitude)) return undefined;
   let ms = 0;
-  for (const [, amount, unit] of magnitude.matchAll(/([\d.]+)([a-zµμ]+)/g)) {
+  for (const [, amount, unit] of magnitude.matchAll(/([\d.]+)([a-zµμ]+)/g))
     ms += Number(amount) * (unitMs.get(unit ?? '') ?? Number.NaN);
-  }
   if (!Number.isFinite(ms)) return undefined;
   return sign === '-' ? -ms : ms;
 }

@@ -1,15 +1,11 @@
-import type { IncomingMessage, Server, ServerResponse } from 'node:http';
-import { createServer } from 'node:http';
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 
 import { distort, faultOf } from './apply-faults.ts';
-import type { Dispatched } from './dispatch.ts';
-import { dispatch, splitTarget } from './dispatch.ts';
+import { dispatch, type Dispatched, splitTarget } from './dispatch.ts';
 import type { AgentState, ReadPlan } from './endpoint.ts';
 import type { Fault, FaultBook } from './faults.ts';
-import type { Outgoing } from './outgoing.ts';
-import { readHeaders, toOutgoing } from './outgoing.ts';
-import type { QueryOptions } from './query-options.ts';
-import { blockingTimeMs, readQueryOptions } from './query-options.ts';
+import { type Outgoing, readHeaders, toOutgoing } from './outgoing.ts';
+import { blockingTimeMs, type QueryOptions, readQueryOptions } from './query-options.ts';
 import { readBody } from './read-body.ts';
 import { Refusal } from './refusal.ts';
 import type { Waiters } from './waiters.ts';
@@ -69,8 +65,9 @@ async function handle(parts: ServerParts, request: IncomingMessage, response: Se
     return;
   }
   const delayMs = faultOf(faults, 'delay')?.delayMs ?? 0;
-  if (delayMs === 0) serve(parts, { method, target, body }, response, faults);
-  else {
+  if (delayMs === 0) {
+    serve(parts, { method, target, body }, response, faults);
+  } else {
     whileOpen(response, delayMs, () => {
       serve(parts, { method, target, body }, response, faults);
     });
@@ -194,8 +191,11 @@ function send(response: ServerResponse, original: Outgoing, faults: readonly Fau
     response.write(body.subarray(0, Math.ceil(body.length / 2)), () => {
       response.socket?.resetAndDestroy();
     });
-  } else if (dribble !== undefined) drip(response, body, dribble);
-  else response.end(body);
+  } else if (dribble !== undefined) {
+    drip(response, body, dribble);
+  } else {
+    response.end(body);
+  }
 }
 
 function drip(

@@ -1,5 +1,4 @@
-import type { Endpoint, Handler, ReadPlan, Reply } from './endpoint.ts';
-import { json } from './endpoint.ts';
+import { type Endpoint, type Handler, json, type ReadPlan, type Reply } from './endpoint.ts';
 import { parseUint64 } from './go-values.ts';
 import type { KvRecord, KvState } from './kv-state.ts';
 import { presentKv } from './present.ts';
@@ -69,9 +68,8 @@ const readKv: Handler = ({ argument, query, state: { kv } }) => {
     return treePlan(kv, argument, (records) => json(namesUnder(records, argument, separator)));
   }
   if (query.has('recurse')) return treePlan(kv, argument, (records) => json(records.map(presentKv)));
-  if (query.has('raw')) {
+  if (query.has('raw'))
     return keyPlan(kv, argument, (record) => ({ kind: 'raw', status: 200, bytes: record.value }));
-  }
   return keyPlan(kv, argument, (record) => json([presentKv(record)]));
 };
 

@@ -61,9 +61,8 @@ export function createKvState(indexes: IndexBook, onChange: ChangeListener): KvS
     indexOf: (key) => records.get(key)?.modifyIndex ?? indexes.table('kv'),
     indexUnder(prefix) {
       let newest = 0;
-      for (const record of records.values()) {
+      for (const record of records.values())
         if (record.key.startsWith(prefix)) newest = Math.max(newest, record.modifyIndex);
-      }
       return newest === 0 ? indexes.table('kv') : Math.max(newest, lastDeletion);
     },
     put(key, value, flags, cas) {
@@ -72,9 +71,8 @@ export function createKvState(indexes: IndexBook, onChange: ChangeListener): KvS
       if (known?.flags === flags && known.value.equals(value)) return true;
       const draft = { key, value, flags, createIndex: known?.createIndex ?? 0, modifyIndex: 0 };
       const nextBytes = totalBytes - cost(known) + cost(draft);
-      if (nextBytes > maxTotalBytes) {
+      if (nextBytes > maxTotalBytes)
         throw new Refusal(500, `The embedded agent holds at most ${maxTotalBytes} bytes of keys and values`);
-      }
       const index = indexes.next();
       totalBytes = nextBytes;
       records.set(key, { ...draft, createIndex: known?.createIndex ?? index, modifyIndex: index });

@@ -7,9 +7,8 @@ const options = (query: string): ReturnType<typeof readQueryOptions> =>
 
 describe('options of a read', () => {
   it('waits 5 minutes where nothing is said, and for 0 and less', () => {
-    for (const query of ['index=7', 'index=7&wait=0s', 'index=7&wait=-3s', 'index=7&wait=']) {
+    for (const query of ['index=7', 'index=7&wait=0s', 'index=7&wait=-3s', 'index=7&wait='])
       expect(options(query)).toMatchObject({ minIndex: 7, waitMs: 300_000 });
-    }
   });
 
   it('waits 10 minutes at most', () => {
@@ -28,9 +27,8 @@ describe('options of a read', () => {
   });
 
   it('refuses with 501 what would change the answer and is not there, and takes what would not', () => {
-    for (const query of ['filter=x', 'peer=x', 'ns=team', 'partition=p', 'node-meta=a:b']) {
+    for (const query of ['filter=x', 'peer=x', 'ns=team', 'partition=p', 'node-meta=a:b'])
       expect(() => options(query)).toThrow(expect.objectContaining({ status: 501 }) as Error);
-    }
     expect(options('ns=default&partition=&near=_agent&cached&token=x')).toMatchObject({ minIndex: 0 });
   });
 

@@ -18,18 +18,16 @@ export interface QueryOptions {
 export function readQueryOptions(query: URLSearchParams, datacenter: string): QueryOptions {
   const stale = query.has('stale');
   const consistent = query.has('consistent');
-  if (stale && consistent) {
+  if (stale && consistent)
     throw new Refusal(400, 'Cannot specify ?stale with ?consistent, conflicting semantics.');
-  }
   const dc = query.get('dc') ?? '';
   if (dc !== '' && dc !== datacenter) throw new Refusal(500, 'No path to datacenter');
   for (const key of ['ns', 'partition']) {
     const value = query.get(key) ?? '';
     if (value !== '' && value !== 'default') throw notSupported(`?${key}=${value} is`);
   }
-  for (const key of ['filter', 'peer', 'node-meta', 'sg']) {
+  for (const key of ['filter', 'peer', 'node-meta', 'sg'])
     if ((query.get(key) ?? '') !== '') throw notSupported(`?${key} is`);
-  }
   return {
     minIndex: readIndex(query.get('index') ?? ''),
     waitMs: readWait(query.get('wait') ?? ''),

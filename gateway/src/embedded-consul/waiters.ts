@@ -44,9 +44,8 @@ export function createWaiters(limit: number): Waiters {
       const waiting = byTopic.get(topic);
       if (waiting === undefined) return;
       // A copy: whoever is answered leaves the set.
-      for (const { interest, onChange } of [...waiting]) {
+      for (const { interest, onChange } of [...waiting])
         if (key === undefined || interest.concerns?.(key) !== false) onChange();
-      }
     },
   };
 }

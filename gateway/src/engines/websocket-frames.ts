@@ -40,7 +40,9 @@ export class FrameBoundary {
       if (this.#header === this.#headerBytes && this.#left === 0) {
         this.#frameEnded();
         boundary = at;
-      } else this.at = 'inside';
+      } else {
+        this.at = 'inside';
+      }
     }
     return boundary;
   }
@@ -48,8 +50,9 @@ export class FrameBoundary {
   #readHeader(byte: number): void {
     const index = this.#header;
     this.#header += 1;
-    if (index === 0) this.#opcode = byte & 0x0f;
-    else if (index === 1) {
+    if (index === 0) {
+      this.#opcode = byte & 0x0f;
+    } else if (index === 1) {
       const length = byte & 0x7f;
       this.#extended = length === 126 ? 2 : length === 127 ? 8 : 0;
       this.#left = this.#extended === 0 ? length : 0;

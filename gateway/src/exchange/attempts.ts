@@ -126,7 +126,9 @@ export function judgeHead(lease: Lease, status: number, latencyMs: number | unde
   if (status >= 500) {
     const counts = probe || (status >= 502 && status <= 504);
     lease.report(counts ? 'gateway_error' : 'server_error', latencyMs);
-  } else if (probe) lease.report('success', latencyMs);
+  } else if (probe) {
+    lease.report('success', latencyMs);
+  }
 }
 
 /** A body up to this size comes with its head, as a rule. */

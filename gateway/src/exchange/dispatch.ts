@@ -117,7 +117,9 @@ export class Dispatch {
       // A pooled connection that the instance had closed says little about the instance: it may be tried at once on a fresh one.
       const others = tried.filter((other) => other !== endpoint);
       step = this.#lease(plan, { tried: others, affinity: this.#of.affinity }, nowMs);
-    } else if (step === 'none' && tried.every((other) => other === endpoint)) step = this.#pause(plan, nowMs);
+    } else if (step === 'none' && tried.every((other) => other === endpoint)) {
+      step = this.#pause(plan, nowMs);
+    }
     if (typeof step !== 'string') return step;
     counted?.refund();
     return code;

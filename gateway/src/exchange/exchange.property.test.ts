@@ -78,10 +78,11 @@ class Client {
         return;
       case 'leaves':
         if (this.#state === 'over') return;
-        if (this.#state !== 'relaying' && this.#state !== 'answered')
+        if (this.#state !== 'relaying' && this.#state !== 'answered') {
           expect(this.#exchange.failed({ code: 'client_closed', sent, connection: 'fresh' }, of).kind).toBe(
             'finish',
           );
+        }
         this.#end('client_closed');
         return;
       case 'is cut':
@@ -109,11 +110,12 @@ class Client {
       case 'wait':
         expect(this.#running).toEqual([]);
         this.#state = 'waiting';
-        if (step.ticket !== undefined)
+        if (step.ticket !== undefined) {
           step.ticket.ready = () => {
             expect(this.#state).toBe('waiting');
             this.#state = 'ready';
           };
+        }
         return;
       case 'pending':
         expect(this.#running).toHaveLength(1);

@@ -72,9 +72,8 @@ export function judgeRequest(head: RequestHead): RequestVerdict {
     head.version === '1.1' &&
     gathered.expect !== undefined &&
     gathered.expect.toLowerCase() !== '100-continue'
-  ) {
+  )
     return refused('expectation_failed');
-  }
   const target = parseRequestTarget(head.target);
   if (target === undefined || target.kind === 'authority') return refused('bad_target'); // R21–R24
   if (gathered.hosts > 1 || (gathered.hosts === 0 && head.version === '1.1')) return refused('bad_host'); // R20

@@ -49,8 +49,6 @@ function withoutNominated(lines: string[], nominated: readonly string[]): string
 
 /** The first value of a field, or undefined. For the few that the gateway itself reads. */
 export function fieldValue(fields: FieldLines, name: string): string | undefined {
-  for (let i = 0; i + 1 < fields.length; i += 2) {
-    if (fields[i]?.toLowerCase() === name) return fields[i + 1];
-  }
+  for (let i = 0; i + 1 < fields.length; i += 2) if (fields[i]?.toLowerCase() === name) return fields[i + 1];
   return undefined;
 }

@@ -187,8 +187,9 @@ class HealthState implements Health {
     else this.#seen.set(service, after);
     for (const instance of changes.gone) this.#reachability.gone(instance);
     if (before !== undefined) for (const instance of changes.appeared) this.#reachability.appeared(instance);
-    if (view === undefined || after === undefined) this.#checks.forget(service);
-    else {
+    if (view === undefined || after === undefined) {
+      this.#checks.forget(service);
+    } else {
       const { upstream, settings } = view;
       this.#checks.follow(
         { service, upstream, instances: after.instances, checks: settings.checks },

@@ -170,11 +170,13 @@ class Probing {
     clearTimeout(this.#timer);
     this.#signal.removeEventListener('abort', this.#onAbort);
     this.#socket.destroy();
-    if (this.#socket.closed) this.#resolve(result);
-    else
+    if (this.#socket.closed) {
+      this.#resolve(result);
+    } else {
       this.#socket.once('close', () => {
         this.#resolve(result);
       });
+    }
   }
 }
 

@@ -18,12 +18,13 @@ export function createSlots(limit: number, startsPerTurn = Infinity): Slots {
 
   const start = (task: () => Promise<void>): void => {
     begun += 1;
-    if (startsPerTurn !== Infinity)
+    if (startsPerTurn !== Infinity) {
       turn ??= setImmediate(() => {
         turn = undefined;
         begun = 0;
         proceed();
       });
+    }
     const run = task().finally(() => {
       running.delete(run);
       proceed();

@@ -90,14 +90,12 @@ export function createAddressPolicy(facts: AddressFacts): AddressPolicy {
     const own = loop(ip, ports);
     if (own !== undefined || source === 'config') return own;
     const { consul } = facts;
-    if (consul !== undefined && ports.includes(consul.port) && reaches(consul.host, ip)) {
+    if (consul !== undefined && ports.includes(consul.port) && reaches(consul.host, ip))
       return "it is Consul's own API";
-    }
     const refused = refusedRanges.find(([, ranges]) => isIn(ip, ranges))?.[0];
     if (refused !== undefined) return `${ip.toString()} is ${refused}`;
-    if (isIn(ip, loopback) && !loopbackIsBelieved) {
+    if (isIn(ip, loopback) && !loopbackIsBelieved)
       return `${ip.toString()} is a loopback address, and Consul is on another machine (addresses.loopback)`;
-    }
     if (isIn(ip, deny)) return `${ip.toString()} is in addresses.deny`;
     if (allow.length > 0 && !isIn(ip, allow)) return `${ip.toString()} is not in addresses.allow`;
     return undefined;

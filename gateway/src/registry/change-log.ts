@@ -44,14 +44,12 @@ export function createChangeLog(log: Log, tableLog: TableLog): (change: Registry
         tableLog.routes(change.before, change.after);
         break;
       case 'rejected':
-        for (const { service, reason, ...route } of change.claims) {
+        for (const { service, reason, ...route } of change.claims)
           log.warn(`${service} claims ${routeName(route)} and does not get it: ${reason}`);
-        }
         break;
       case 'invalid':
-        for (const { invalid, reason } of change.tags) {
+        for (const { invalid, reason } of change.tags)
           log.warn(`${change.service} has the tag "${invalid}", which can't be followed: ${reason}`);
-        }
         break;
       case 'held':
         log.warn(
@@ -72,9 +70,8 @@ export function createChangeLog(log: Log, tableLog: TableLog): (change: Registry
         log.info(`${change.service} changed its settings.`, { service: change.service });
         break;
       case 'invalid_settings':
-        for (const { setting, allowed } of change.settings) {
+        for (const { setting, allowed } of change.settings)
           log.warn(`${change.service} asks for "${setting}", which can't be followed; allowed: ${allowed}`);
-        }
         break;
       case 'adopted':
         log.warn(
@@ -117,8 +114,9 @@ const causes: Readonly<Record<Extract<HealthNews, { kind: 'ejected' }>['because'
 function tellHealth(log: Log, service: string, news: HealthNews): void {
   const { id, address, port } = news.instance;
   const fields = { service, instance: id, address, port };
-  if (news.kind === 'recovered') log.info(`${service}: ${id} is used again.`, fields);
-  else {
+  if (news.kind === 'recovered') {
+    log.info(`${service}: ${id} is used again.`, fields);
+  } else {
     const seconds = Math.round(news.lengthMs / 100) / 10;
     log.warn(`${service}: ${id} is left out for ${seconds} s: ${causes[news.because]}.`, fields);
   }

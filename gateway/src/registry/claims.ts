@@ -34,14 +34,16 @@ export function claimsOf(snapshot: Snapshot): ServiceClaims {
       }
       const reading = parseRouteTag(tag);
       if (reading === undefined) continue;
-      if (isInvalidRouteTag(reading)) invalid.set(tag, reading);
-      else if (claims.size < maxClaimsPerService)
+      if (isInvalidRouteTag(reading)) {
+        invalid.set(tag, reading);
+      } else if (claims.size < maxClaimsPerService) {
         claims.set(tag, { claim: reading, serving: serves, since: instance.createIndex });
-      else
+      } else {
         invalid.set(tag, {
           invalid: tag,
           reason: `the service claims more than ${maxClaimsPerService} routes`,
         });
+      }
     }
   }
   return {

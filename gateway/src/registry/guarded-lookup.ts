@@ -37,13 +37,16 @@ export function createGuardedLookup({
       }));
       const good = judged.filter(({ refusal }) => refusal === undefined);
       const [first] = good;
-      if (first === undefined) done(refused(hostname, judged[0]?.refusal), '');
-      else if (options.all === true)
+      if (first === undefined) {
+        done(refused(hostname, judged[0]?.refusal), '');
+      } else if (options.all === true) {
         done(
           null,
           good.map(({ address, family }) => ({ address, family })),
         );
-      else done(null, first.address, first.family);
+      } else {
+        done(null, first.address, first.family);
+      }
     });
   };
 }

@@ -18,11 +18,13 @@ function channel<T>(signal: AbortSignal) {
   async function* iterate(): AsyncGenerator<T> {
     while (!signal.aborted) {
       const next = queue.shift();
-      if (next !== undefined) yield next;
-      else
+      if (next !== undefined) {
+        yield next;
+      } else {
         await new Promise<void>((resolve) => {
           wake = resolve;
         });
+      }
     }
   }
   return {

@@ -75,12 +75,14 @@ class RouteTablesState implements RouteTables {
   request(): void {
     if (this.#timer !== undefined) return;
     const waitMs = this.#notBeforeMs - this.#options.now();
-    if (waitMs <= 0) this.#rebuild();
-    else
+    if (waitMs <= 0) {
+      this.#rebuild();
+    } else {
       this.#timer = setTimeout(() => {
         this.#timer = undefined;
         this.#rebuild();
       }, waitMs);
+    }
   }
 
   flush(): void {

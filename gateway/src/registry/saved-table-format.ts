@@ -66,9 +66,8 @@ export function readSavedTable(text: string): SavedTableReading {
     return { kind: 'invalid', problem: `it is not a table of version ${version}` };
   const savedAtMs = file['savedAtMs'];
   const { routes, services } = file;
-  if (typeof savedAtMs !== 'number' || !Array.isArray(routes) || !Array.isArray(services)) {
+  if (typeof savedAtMs !== 'number' || !Array.isArray(routes) || !Array.isArray(services))
     return { kind: 'invalid', problem: 'a part of it is missing' };
-  }
   const catalog = readCatalog(file['catalog']);
   if (catalog === undefined) return { kind: 'invalid', problem: 'its catalog makes no sense' };
   const snapshots = services.map(readService);

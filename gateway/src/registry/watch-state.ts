@@ -25,9 +25,8 @@ export function nextWatchState(
   event: WatchEvent<unknown>,
   nowMs: number,
 ): { readonly state: WatchState; readonly news: WatchNews | undefined } {
-  if (event.kind !== 'stale') {
+  if (event.kind !== 'stale')
     return { state: { kind: 'live' }, news: before.kind === 'stale' ? { kind: 'live', of } : undefined };
-  }
   const { attempt, failure, message } = event;
   const sinceMs = before.kind === 'stale' ? before.sinceMs : nowMs;
   return {

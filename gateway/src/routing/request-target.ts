@@ -22,9 +22,8 @@ export function parseRequestTarget(target: string): RequestTarget | undefined {
   if (target.startsWith('/')) return originForm(target, undefined);
   if (target === '*') return { kind: 'asterisk' };
   const [, authority, rest] = absoluteForm.exec(target) ?? [];
-  if (authority !== undefined && rest !== undefined) {
+  if (authority !== undefined && rest !== undefined)
     return originForm(rest.startsWith('/') ? rest : `/${rest}`, authority);
-  }
   return /^[A-Za-z0-9.\-[\]:]+:\d{1,5}$/.test(target) ? { kind: 'authority' } : undefined;
 }
 

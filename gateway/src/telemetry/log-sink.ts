@@ -54,8 +54,9 @@ export function createLogSink({ output, maxQueued = 4 * 1024 * 1024, dropNote }:
       answered = true;
       // What is being written counts against the limit until it is out.
       queued -= size;
-      if (result === 'failed') dropped += lines;
-      else if (dropped > told) {
+      if (result === 'failed') {
+        dropped += lines;
+      } else if (dropped > told) {
         push(dropNote(dropped - told));
         told = dropped;
       }

@@ -103,9 +103,8 @@ export function createRequestSeries(): RequestSeries {
         if (services.size === 0) routes.delete(route);
       }
       const names = new Set(live.values());
-      for (const group of [upstream, retries]) {
+      for (const group of [upstream, retries])
         for (const service of group.keys()) if (!names.has(service)) group.delete(service);
-      }
     },
     size: () => size,
     methods: function* () {

@@ -1,5 +1,4 @@
-import { LogController, fastify } from 'fastify';
-import type { FastifyInstance } from 'fastify';
+import { fastify, type FastifyInstance, LogController } from 'fastify';
 import type { IdentitySource } from './identity.ts';
 import { closingSignal } from './lifetime.ts';
 import { bytesRoute, slowRoute, statusRoute } from './routes/answers.ts';

@@ -1,5 +1,4 @@
-import { LogController, fastify } from 'fastify';
-import type { FastifyInstance } from 'fastify';
+import { fastify, type FastifyInstance, LogController } from 'fastify';
 import type { IdentitySource } from './identity.ts';
 import { readPageSources } from './page-files.ts';
 import { assemblePage } from './page.ts';

@@ -31,9 +31,8 @@ export function assemblePage({ html, css, scripts }: PageSources): Page {
   for (const [text, end] of [
     [css, '</style'],
     [script, '</script'],
-  ] as const) {
+  ] as const)
     if (text.toLowerCase().includes(end)) throw new Error(`${end}> must not appear inside its own element`);
-  }
   const whole = put(
     put(html, styleTag, `<style>${css}</style>`),
     scriptTag,

@@ -44,7 +44,9 @@ export function openIdle(port: number, path: string, count: number): Promise<Idl
       if (started < count) {
         started += 1;
         opening.add(openConnection(port, events));
-      } else if (opening.size === 0) finish();
+      } else if (opening.size === 0) {
+        finish();
+      }
     };
     const events: ConnectionEvents = {
       onOpen: (connection) => {

@@ -29,9 +29,8 @@ function nodePeer(
 
 function findDependency(name: string): Found {
   const manifest = join(repositoryRoot, 'node_modules', name, 'package.json');
-  if (!existsSync(manifest)) {
+  if (!existsSync(manifest))
     return { kind: 'missing', reason: `${name} is not installed: npm install --no-save ${name}` };
-  }
   const { version } = JSON.parse(readFileSync(manifest, 'utf8')) as { readonly version: string };
   return { kind: 'found', version: `${name} ${version}` };
 }

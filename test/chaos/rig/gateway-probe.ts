@@ -82,9 +82,8 @@ export async function untilBaseline(
     async () => {
       const now = await holdings(process);
       for (const what of ['sockets', 'timers', 'heapBytes'] as const) {
-        if (now[what] > Math.max(baseline[what] * 1.05, baseline[what] + slack[what])) {
+        if (now[what] > Math.max(baseline[what] * 1.05, baseline[what] + slack[what]))
           throw new Error(`${what} leak: ${JSON.stringify({ baseline, now })}`);
-        }
       }
       return now;
     },

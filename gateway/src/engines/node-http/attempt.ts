@@ -205,8 +205,9 @@ export function startAttempt(
     interims += 1;
     const { statusCode: status, statusMessage: reason, rawHeaders: fields } = information;
     const interim: ResponseHead = { status, reason, fields };
-    if (interims > interimHeads || !isSound(interim)) fail('upstream_protocol');
-    else {
+    if (interims > interimHeads || !isSound(interim)) {
+      fail('upstream_protocol');
+    } else {
       listener.interim(interim);
       if (status === 100 && phase === 'sending') awaitUpload();
     }

@@ -111,13 +111,18 @@ class Connection implements ClientConnection {
   }
 
   broken(code: ErrorCode | 'gone'): void {
-    if (code === 'gone') this.#socket.destroy();
-    else if (this.#phase !== 'open') return;
-    else if (this.#run !== undefined && this.#request?.complete === false) {
+    if (code === 'gone') {
+      this.#socket.destroy();
+    } else if (this.#phase !== 'open') {
+      return;
+    } else if (this.#run !== undefined && this.#request?.complete === false) {
       this.#phase = 'last';
       this.#run.bodyBroken(code);
-    } else if (code === 'request_timeout' && this.#socket.bytesRead === 0) this.#socket.destroy();
-    else this.#take({ refusal: code });
+    } else if (code === 'request_timeout' && this.#socket.bytesRead === 0) {
+      this.#socket.destroy();
+    } else {
+      this.#take({ refusal: code });
+    }
   }
 
   state(): 'unused' | 'idle' | 'busy' {

@@ -232,9 +232,8 @@ class EndpointPool extends Agent implements EndpointAgent {
   }
 
   closeIdle(): void {
-    for (const sockets of Object.values(this.freeSockets)) {
+    for (const sockets of Object.values(this.freeSockets))
       for (const socket of sockets ?? []) socket.destroy();
-    }
   }
 
   /** Closes idle connections now and busy ones after their exchange. */

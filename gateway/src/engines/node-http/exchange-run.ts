@@ -141,9 +141,11 @@ class Run implements ExchangeRun {
     if (this.#phase === 'over') return;
     try {
       const state = this.#client.state();
-      if (state === 'gone') this.#cut('client_closed');
-      else if (state === 'answered' || this.#phase === 'tunnelling') this.#cut('shutdown');
-      else {
+      if (state === 'gone') {
+        this.#cut('client_closed');
+      } else if (state === 'answered' || this.#phase === 'tunnelling') {
+        this.#cut('shutdown');
+      } else {
         this.#search?.end();
         this.#answer(this.#context.exchanges.refuse('internal', this.#message.head.client));
       }
@@ -259,8 +261,9 @@ class Run implements ExchangeRun {
     if (this.#phase === 'over') return;
     this.#search?.end();
     this.#relayed?.cancel();
-    if (this.#tunnel !== undefined) this.#tunnel.cut(kind);
-    else {
+    if (this.#tunnel !== undefined) {
+      this.#tunnel.cut(kind);
+    } else {
       this.#client.cut(this.#cutBy);
       this.#end(kind);
     }

@@ -63,10 +63,13 @@ export function relayLines(
   version: RequestHead['version'],
 ): string[] {
   const lines = stepLines(fields, undefined);
-  if (framing.kind === 'length') lines.push('Content-Length', String(framing.bytes));
-  else if (framing.kind === 'none') {
+  if (framing.kind === 'length') {
+    lines.push('Content-Length', String(framing.bytes));
+  } else if (framing.kind === 'none') {
     if (framing.statedBytes !== undefined) lines.push('Content-Length', String(framing.statedBytes));
-  } else if (version === '1.1') lines.push('Transfer-Encoding', 'chunked');
+  } else if (version === '1.1') {
+    lines.push('Transfer-Encoding', 'chunked');
+  }
   return lines;
 }
 

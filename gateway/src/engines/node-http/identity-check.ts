@@ -1,7 +1,6 @@
 import type { Socket } from 'node:net';
 
-import { identityQuestion, readIdentityAnswer } from '@roundhouse/agent-sdk/discovery';
-import type { Instance } from '@roundhouse/agent-sdk/discovery';
+import { identityQuestion, type Instance, readIdentityAnswer } from '@roundhouse/agent-sdk/discovery';
 
 /** Somebody else, or nobody who says who it is, has taken a connection. */
 export class WrongInstanceError extends Error {

@@ -60,12 +60,14 @@ export function writeInterim(
   interim: { readonly status: number; readonly reason: string; readonly fields: FieldLines },
 ): void {
   // Through node:http, which otherwise believes the client still waits and closes the connection.
-  if (interim.status === 100) response.writeContinue();
-  else
+  if (interim.status === 100) {
+    response.writeContinue();
+  } else {
     socket.write(
       headText(`HTTP/1.1 ${interim.status} ${interim.reason}`, stepLines(interim.fields, undefined)),
       'latin1',
     );
+  }
 }
 
 /** Writes the 101 of an agreed upgrade; the connection belongs to the new protocol after it. */

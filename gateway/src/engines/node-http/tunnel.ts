@@ -84,8 +84,9 @@ export function openTunnel(client: Socket, upstream: Socket, options: TunnelOpti
   const left = (): boolean => clientWay.state === 'closed';
   const awaitReply = (): void => {
     if (!left()) return;
-    if (instanceWay.closeSeen === 'yes') part();
-    else if (replying === 'no') {
+    if (instanceWay.closeSeen === 'yes') {
+      part();
+    } else if (replying === 'no') {
       replying = 'yes';
       reply.set(replyMs);
     }
@@ -112,7 +113,9 @@ export function openTunnel(client: Socket, upstream: Socket, options: TunnelOpti
     if (endedDirections < 2) {
       other.resetAndDestroy();
       finish(kind);
-    } else if (closedConnections === 2) finish('complete');
+    } else if (closedConnections === 2) {
+      finish('complete');
+    }
   };
   client.on('error', () => undefined);
   client.on('close', () => {

@@ -60,8 +60,9 @@ export class Attempt implements Stage, UpstreamUser {
   upstreamConnected(): void {
     const { upstream, step } = this;
     if (upstream === undefined) return;
-    if (step.identity === undefined) this.#send(upstream);
-    else {
+    if (step.identity === undefined) {
+      this.#send(upstream);
+    } else {
       this.#phase = 'asking';
       upstream.socket.write(identityQuestion(step.endpoint.instance), 'latin1');
     }
@@ -128,10 +129,13 @@ export class Attempt implements Stage, UpstreamUser {
     // It has not waited for the 100 any longer: from here it is the client that is waited for.
     if (this.#run.awaitsContinue) this.upstream?.disarm();
     const end = upload.carry(bytes, from, to);
-    if (upload.fault !== undefined) this.#fail(upload.fault);
+    if (upload.fault !== undefined) {
+      this.#fail(upload.fault);
+    }
     // All that it has sent has been taken by now.
-    else if (upload.state === 'more' && client.input === 'ended') client.destroy('plain');
-    else if (upload.state === 'done' && end > from) {
+    else if (upload.state === 'more' && client.input === 'ended') {
+      client.destroy('plain');
+    } else if (upload.state === 'done' && end > from) {
       this.upstream?.arm(this.step.timeouts.responseHeadMs);
       if (client.input === 'ended') context.wheel.arm(client.timeout, halfClosedMs);
     }
@@ -206,8 +210,9 @@ export class Attempt implements Stage, UpstreamUser {
     if (upstream === undefined || step.identity === undefined) return;
     this.#identity += text;
     const answer = readIdentityAnswer(this.#identity, step.identity);
-    if (answer === 'mismatch') this.#fail('wrong_instance');
-    else if (answer === 'match') {
+    if (answer === 'mismatch') {
+      this.#fail('wrong_instance');
+    } else if (answer === 'match') {
       this.#identity = '';
       upstream.identity = step.identity;
       this.#send(upstream);
@@ -216,14 +221,16 @@ export class Attempt implements Stage, UpstreamUser {
 
   #setLimits(): void {
     const { hedgeAfterMs, timeouts } = this.step;
-    if (timeouts.tryMs > 0)
+    if (timeouts.tryMs > 0) {
       this.#tryLimit = this.#run.alarm(timeouts.tryMs, () => {
         this.#fail('try_timeout');
       });
-    if (hedgeAfterMs > 0)
+    }
+    if (hedgeAfterMs > 0) {
       this.#hedgeDelay = this.#run.alarm(hedgeAfterMs, () => {
         this.#run.hedge(this);
       });
+    }
   }
 
   #clearLimits(): void {

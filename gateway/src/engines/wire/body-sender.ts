@@ -37,9 +37,8 @@ export function sendBody(target: Socket, piece: BodyPiece, bytes: Buffer, inlet:
 export function pieceBytes({ reader, before, after }: BodyPiece): number {
   const { spans } = reader;
   let total = before.length + after.length;
-  for (let i = 0; i < spans.length; i += 2) {
+  for (let i = 0; i < spans.length; i += 2)
     total += reader.prefix(i >> 1).length + (spans[i + 1] ?? 0) - (spans[i] ?? 0);
-  }
   return total;
 }
 
@@ -47,9 +46,8 @@ export function pieceBytes({ reader, before, after }: BodyPiece): number {
 export function bodyText({ reader, before, after }: BodyPiece, bytes: Buffer): string {
   const { spans } = reader;
   let text = before;
-  for (let i = 0; i < spans.length; i += 2) {
+  for (let i = 0; i < spans.length; i += 2)
     text += reader.prefix(i >> 1) + bytes.toString('latin1', spans[i] ?? 0, spans[i + 1] ?? 0);
-  }
   return text + after;
 }
 

@@ -75,9 +75,8 @@ describe('ChunkedReader', () => {
   it('gives the same for every single split as for the whole', () => {
     const wire = Buffer.from('5\r\nhello\r\n00C;a=b\r\n, wide world\r\n1\r\n!\r\n0;x\r\n\r\n');
     for (let a = 0; a <= wire.length; a += 1) {
-      for (let b = a; b <= wire.length; b += 1) {
+      for (let b = a; b <= wire.length; b += 1)
         expect(content(passed(wire, [a, b], 'framed').text)).toBe('hello, wide world!');
-      }
     }
   });
 

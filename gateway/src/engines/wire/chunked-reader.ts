@@ -124,12 +124,16 @@ export class ChunkedReader {
       this.#size = this.#size * 16 + value;
       this.#digits += 1;
       if (this.#digits > maxSizeDigits) this.#fail();
-    } else if (this.#digits === 0) this.#fail();
-    else if (byte === 0x0d) this.#state = 'size-lf';
-    else if (byte === 0x3b) {
+    } else if (this.#digits === 0) {
+      this.#fail();
+    } else if (byte === 0x0d) {
+      this.#state = 'size-lf';
+    } else if (byte === 0x3b) {
       this.#state = 'extension';
       this.#form = 'other';
-    } else this.#fail();
+    } else {
+      this.#fail();
+    }
   }
 
   #extensionByte(byte: number): void {
@@ -167,11 +171,13 @@ export class ChunkedReader {
   #trailerByte(byte: number): void {
     this.#trailerText += String.fromCharCode(byte);
     const text = this.#trailerText;
-    if (text.length > maxTrailerBytes) this.#fail();
-    else if (byte === 0x0a && (text === '\r\n' || text.endsWith('\r\n\r\n'))) {
+    if (text.length > maxTrailerBytes) {
+      this.#fail();
+    } else if (byte === 0x0a && (text === '\r\n' || text.endsWith('\r\n\r\n'))) {
       const section = scanFields(sourceOf(text), 0, maxTrailerLines);
-      if (typeof section === 'string') this.#fail();
-      else {
+      if (typeof section === 'string') {
+        this.#fail();
+      } else {
         this.trailers = section.lines;
         const framing = section.contentLength !== -1 || section.transferCoding !== 'absent';
         this.trailerFraming = framing ? 'present' : 'none';

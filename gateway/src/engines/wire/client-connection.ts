@@ -192,7 +192,9 @@ export class ClientConnection implements TimeoutOwner {
     if (this.phase === 'full') {
       this.phase = 'head';
       this.#goOn();
-    } else this.#run?.clientDrained();
+    } else {
+      this.#run?.clientDrained();
+    }
   }
 
   /** Between two exchanges: the next head, from what is there already or from what comes. */
@@ -234,13 +236,15 @@ export class ClientConnection implements TimeoutOwner {
       const fresh = bytes.subarray(0, length);
       const all = Buffer.concat([held, fresh]);
       // Without the end of a line there is nothing new to understand.
-      if (!fresh.includes(lineFeed) && all.length < this.#context.limits.headBytes) this.#held = all;
-      else {
+      if (!fresh.includes(lineFeed) && all.length < this.#context.limits.headBytes) {
+        this.#held = all;
+      } else {
         this.#held = undefined;
         this.#readHeads(all, all.length);
       }
-    } else if (this.phase === 'full') this.#hold(bytes, 0, length);
-    else if (this.phase === 'exchange' && this.#run !== undefined) {
+    } else if (this.phase === 'full') {
+      this.#hold(bytes, 0, length);
+    } else if (this.phase === 'exchange' && this.#run !== undefined) {
       const taken = this.#held === undefined ? this.#run.clientBytes(bytes, 0, length) : 0;
       this.#keep(bytes, taken, length);
     } else {
@@ -317,8 +321,9 @@ export class ClientConnection implements TimeoutOwner {
   }
 
   #faulted(fault: unknown): void {
-    if (this.#run !== undefined) this.#run.faulted(fault);
-    else {
+    if (this.#run !== undefined) {
+      this.#run.faulted(fault);
+    } else {
       this.#context.onFault(fault);
       this.destroy('plain');
     }

@@ -108,7 +108,9 @@ export class ExchangeRun {
     if (body.kind === 'length' && body.bytes <= smallBodyBytes && body.bytes <= to - from) {
       at = from + body.bytes;
       this.smallBody = bytes.toString('latin1', from, at);
-    } else if (body.kind !== 'none') this.upload = new Upload(this.client, body, this.context);
+    } else if (body.kind !== 'none') {
+      this.upload = new Upload(this.client, body, this.context);
+    }
     this.#act(this.#ask({ kind: 'begin' }));
     return at < to ? this.clientBytes(bytes, at, to) : at;
   }
@@ -186,8 +188,9 @@ export class ExchangeRun {
     const sent = this.replay === 'lost' ? 'body' : 'head';
     const step = this.#ask({ kind: 'responded', response, of: attempt.step, sent });
     this.#underway.remove(attempt);
-    if (step.kind === 'relay') this.#relay({ step, response }, attempt, upstream);
-    else {
+    if (step.kind === 'relay') {
+      this.#relay({ step, response }, attempt, upstream);
+    } else {
       attempt.abandon();
       this.#act(step);
     }

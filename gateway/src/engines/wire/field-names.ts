@@ -49,11 +49,12 @@ const usual = `Accept Accept-CH Accept-Encoding Accept-Language Accept-Ranges Ac
 
 const bucketCount = 512;
 const buckets: readonly UsualName[][] = Array.from({ length: bucketCount }, () => []);
-for (const name of usual.split(/\s+/))
+for (const name of usual.split(/\s+/)) {
   for (const text of [name, name.toLowerCase()]) {
     const { bytes } = sourceOf(text);
     buckets[bucketOf(bytes, 0, bytes.length)]?.push({ text, role: roleOf(text), bytes });
   }
+}
 
 /** Looks at four characters: enough to tell nearly all usual names apart. */
 function bucketOf(bytes: Uint8Array, from: number, to: number): number {
@@ -70,11 +71,12 @@ function bucketOf(bytes: Uint8Array, from: number, to: number): number {
 export function fieldName({ text, bytes, offset }: HeadSource, from: number, to: number): FieldName {
   const at = offset + from;
   const bucket = to - from < 2 ? undefined : buckets[bucketOf(bytes, at, offset + to)];
-  if (bucket !== undefined)
+  if (bucket !== undefined) {
     for (let i = 0; i < bucket.length; i += 1) {
       const name = bucket[i];
       if (name?.bytes.length === to - from && standsAt(name.bytes, bytes, at)) return name;
     }
+  }
   const rare = text.substring(from, to);
   return { text: rare, role: roleOf(rare) };
 }

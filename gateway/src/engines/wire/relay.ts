@@ -58,9 +58,11 @@ export class Relay implements Stage, UpstreamUser {
     const download = this.#download;
     const fullness = download.push(upstream, bytes, from, to);
     const { client, context, uploading } = this.#run;
-    if (download.state === 'done') this.#complete(to - download.end);
-    else if (download.state === 'faulty') this.#cut('response_incomplete');
-    else if (fullness === 'full') {
+    if (download.state === 'done') {
+      this.#complete(to - download.end);
+    } else if (download.state === 'faulty') {
+      this.#cut('response_incomplete');
+    } else if (fullness === 'full') {
       upstream.socket.pause();
       upstream.disarm();
       context.wheel.arm(client.timeout, this.#idleMs);

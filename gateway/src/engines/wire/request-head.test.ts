@@ -37,9 +37,8 @@ describe('parseRequestHead', () => {
     fc.assert(
       fc.property(token, fieldLines, (method, lines) => {
         const text = `${method} * HTTP/1.1\r\n${fieldText(lines)}\r\n`;
-        for (let end = 0; end < text.length; end += 1) {
+        for (let end = 0; end < text.length; end += 1)
           expect(parseRequestHead(sourceOf(text.slice(0, end)), limits, client)).toBe('incomplete');
-        }
       }),
     );
   });

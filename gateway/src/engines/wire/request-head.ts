@@ -37,9 +37,8 @@ export function parseRequestHead(
   const start = text.charCodeAt(0) === 0x0d && text.charCodeAt(1) === 0x0a ? 2 : 0;
   const methodEnd = scanToken(text, start);
   if (methodEnd === text.length) return text.length < limits.headBytes ? 'incomplete' : 'bad_request';
-  if (methodEnd === start || text.charCodeAt(methodEnd) !== 0x20) {
+  if (methodEnd === start || text.charCodeAt(methodEnd) !== 0x20)
     return start === 0 && text === '\r' ? 'incomplete' : 'bad_request';
-  }
   const targetEnd = scanTarget(text, methodEnd + 1);
   if (targetEnd === text.length) return unfinished(text, limits);
   if (targetEnd === methodEnd + 1) return 'bad_request';
@@ -99,9 +98,8 @@ function parseVersion(text: string, from: number): '1.0' | '1.1' | ErrorCode | '
   if (
     rest.length < 10 &&
     /^(?:H|HT|HTT|HTTP|HTTP\/|HTTP\/\d|HTTP\/\d\.|HTTP\/\d\.\d|HTTP\/\d\.\d\r)?$/.test(rest)
-  ) {
+  )
     return 'incomplete';
-  }
   return /^HTTP\/\d\.\d\r\n$/.test(rest) && !/^HTTP\/(?:0\.9|1\.[01])/.test(rest)
     ? 'unsupported_version'
     : 'bad_request';

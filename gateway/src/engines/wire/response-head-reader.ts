@@ -48,7 +48,9 @@ export class ResponseHeadReader {
       this.at = 0;
       this.end = this.bytes.length;
       this.partial = this.end > 0 ? 'yes' : 'no';
-    } else if (head !== 'malformed') this.at += head.end;
+    } else if (head !== 'malformed') {
+      this.at += head.end;
+    }
     return head;
   }
 

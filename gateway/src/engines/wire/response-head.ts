@@ -102,13 +102,11 @@ function responseBody(
 ): ResponseFraming | 'malformed' {
   const { contentLength, transferCoding } = section;
   if (contentLength === -2) return 'malformed';
-  if (transferCoding !== 'absent') {
+  if (transferCoding !== 'absent')
     if (transferCoding !== 'chunked' || contentLength !== -1 || version === '1.0') return 'malformed';
-  }
   if (status < 200 || status === 204) return withoutBody;
-  if (method === 'HEAD' || status === 304) {
+  if (method === 'HEAD' || status === 304)
     return contentLength === -1 ? withoutBody : { kind: 'none', statedBytes: contentLength };
-  }
   if (transferCoding === 'chunked') return chunkedBody;
   return contentLength === -1 ? untilClose : { kind: 'length', bytes: contentLength };
 }

@@ -24,7 +24,9 @@ export class Skipping implements Stage {
     if (this.#upload.state === 'done') {
       context.wheel.disarm(client.timeout);
       client.exchangeOver('keep');
-    } else if (client.input === 'ended') client.close();
+    } else if (client.input === 'ended') {
+      client.close();
+    }
     return end;
   }
 

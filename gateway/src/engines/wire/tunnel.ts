@@ -100,8 +100,9 @@ export class Tunnel implements Stage, UpstreamUser {
   }
 
   clientEnded(): void {
-    if (this.#left) this.#finish();
-    else {
+    if (this.#left) {
+      this.#finish();
+    } else {
       this.#upstream.socket.end();
       this.#wayEnded();
     }
@@ -109,8 +110,9 @@ export class Tunnel implements Stage, UpstreamUser {
 
   upstreamEnded(): void {
     if (this.#left) return;
-    if (this.#excused() === 'yes') this.#awaitReply();
-    else {
+    if (this.#excused() === 'yes') {
+      this.#awaitReply();
+    } else {
       this.#run.client.socket.end();
       this.#wayEnded();
     }
@@ -120,8 +122,9 @@ export class Tunnel implements Stage, UpstreamUser {
     // A client that has been told is given the time to say so.
     if (this.#left) return;
     this.#upstream.destroy();
-    if (this.#excused() === 'yes') this.#awaitReply();
-    else {
+    if (this.#excused() === 'yes') {
+      this.#awaitReply();
+    } else {
       this.#clear();
       this.#run.cut('response_incomplete', 'reset');
     }
@@ -172,11 +175,13 @@ export class Tunnel implements Stage, UpstreamUser {
 
   #awaitReply(): void {
     if (!this.#left || this.#reply !== undefined) return;
-    if (this.#toInstance.closeSeen === 'yes') this.#finish();
-    else
+    if (this.#toInstance.closeSeen === 'yes') {
+      this.#finish();
+    } else {
       this.#reply = this.#run.alarm(replyMs, () => {
         this.#finish();
       });
+    }
   }
 
   #wayEnded(): void {

@@ -25,8 +25,9 @@ export class Underway {
 
   /** An attempt is over; the other one, if there is one, is the stage now. */
   remove(attempt: Attempt): void {
-    if (attempt === this.#second) this.#second = undefined;
-    else if (attempt === this.stage) {
+    if (attempt === this.#second) {
+      this.#second = undefined;
+    } else if (attempt === this.stage) {
       this.stage = this.#second;
       this.#second = undefined;
     }

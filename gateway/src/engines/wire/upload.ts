@@ -77,8 +77,9 @@ export class Upload {
     if (done) {
       inlet.settle();
       this.#context.wheel.disarm(timeout);
-    } else if (state === 'full') this.#awaitInstance(upstream);
-    else {
+    } else if (state === 'full') {
+      this.#awaitInstance(upstream);
+    } else {
       if (reader.expectsLarge) inlet.expectLarge();
       this.#context.wheel.arm(timeout, this.#idleMs);
     }

@@ -140,8 +140,9 @@ export class UpstreamConnection implements TimeoutOwner {
   /** R37: whatever happens on a connection that nobody uses, it ends with it. */
   #tell(what: 'upstreamConnected' | 'upstreamEnded' | 'upstreamDrained' | 'upstreamTimedOut'): void {
     const { user } = this;
-    if (user === undefined) this.destroy();
-    else {
+    if (user === undefined) {
+      this.destroy();
+    } else {
       try {
         user[what]();
       } catch (fault) {
@@ -152,8 +153,9 @@ export class UpstreamConnection implements TimeoutOwner {
 
   #read(length: number, bytes: Uint8Array): boolean {
     // R37: nothing may be said on a connection that nobody asked anything.
-    if (this.user === undefined) this.destroy();
-    else {
+    if (this.user === undefined) {
+      this.destroy();
+    } else {
       const { user } = this;
       try {
         if (Buffer.isBuffer(bytes)) user.upstreamBytes(bytes, 0, length);
@@ -170,8 +172,9 @@ export class UpstreamConnection implements TimeoutOwner {
     this.user = undefined;
     this.phase = 'closed';
     if (user === undefined) return;
-    if (connecting) user.upstreamLost(connectFailure(error.code), 'nothing');
-    else {
+    if (connecting) {
+      user.upstreamLost(connectFailure(error.code), 'nothing');
+    } else {
       // A first write that the kernel itself refused: the connection had been closed before, and nothing has left.
       const refused = error.syscall === 'write' && this.writes <= 1;
       user.upstreamLost('upstream_reset', refused ? 'nothing' : 'something');

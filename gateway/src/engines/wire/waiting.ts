@@ -17,10 +17,11 @@ export class Waiting implements Stage {
     this.#alarm = run.alarm(timeoutMs, () => {
       this.#over('timeout');
     });
-    if (ticket !== undefined)
+    if (ticket !== undefined) {
       ticket.ready = () => {
         this.#granted();
       };
+    }
   }
 
   clientBytes(_bytes: Buffer, from: number): number {

@@ -1,8 +1,7 @@
 import { Readable } from 'node:stream';
 import type { FastifyInstance } from 'fastify';
 import { answerSignal, pause } from '../lifetime.ts';
-import { readInteger, refusal } from './integer-parameter.ts';
-import type { IntegerParameter } from './integer-parameter.ts';
+import { type IntegerParameter, readInteger, refusal } from './integer-parameter.ts';
 
 const slowMs: IntegerParameter = { name: 'ms', min: 0, max: 60_000, fallback: 1000 };
 const statusCode: IntegerParameter = { name: 'code', min: 200, max: 599, fallback: 200 };
@@ -50,7 +49,6 @@ export function bytesRoute(app: FastifyInstance): void {
 }
 
 function* bytes(count: number): Generator<Buffer> {
-  for (let left = count; left > 0; left -= pattern.length) {
+  for (let left = count; left > 0; left -= pattern.length)
     yield left < pattern.length ? pattern.subarray(0, left) : pattern;
-  }
 }

@@ -27,9 +27,8 @@ export function headersRoute(app: FastifyInstance): void {
   app.get('/api/headers', (request, reply) => {
     const { method, url, httpVersion, rawHeaders, socket } = request.raw;
     const fields: [name: string, value: string][] = [];
-    for (let i = 0; i + 1 < rawHeaders.length; i += 2) {
+    for (let i = 0; i + 1 < rawHeaders.length; i += 2)
       fields.push([rawHeaders[i] ?? '', rawHeaders[i + 1] ?? '']);
-    }
     return reply.header('cache-control', 'no-store').send({
       method,
       target: url,

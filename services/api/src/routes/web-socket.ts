@@ -1,5 +1,4 @@
-import websocket from '@fastify/websocket';
-import type { WebSocket } from '@fastify/websocket';
+import websocket, { type WebSocket } from '@fastify/websocket';
 import type { FastifyInstance } from 'fastify';
 
 const maxMessageBytes = 2 ** 20;
