@@ -16,7 +16,7 @@ const pureFiles = [
 const rims = {
   consul: ['agent-sdk/src/discovery/consul-client.ts'],
   portfinder: ['agent-sdk/src/registration/bind.ts'],
-  'http-proxy': ['gateway/src/engines/node-http/**'],
+  'http-proxy': ['gateway/src/node-http/**'],
   'prom-client': ['gateway/src/telemetry/metrics.ts'],
   pino: ['gateway/src/telemetry/log.ts'],
   'pino-pretty': ['gateway/src/telemetry/log.ts'],

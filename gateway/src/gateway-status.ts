@@ -11,7 +11,7 @@ import type {
 } from './admin/status.ts';
 import type { ServiceSettings } from './config/gateway-config.ts';
 import { formatHashSource } from './config/hash-source.ts';
-import type { Engine } from './engines/engine.ts';
+import type { Engine } from './listeners/engine.ts';
 import type { CheckOpinion } from './health/checks.ts';
 import type { Health } from './health/health.ts';
 import type { HeldInstance } from './registry/held-instances.ts';

@@ -5,9 +5,9 @@ import type { ConsulOptions, RegistryClient } from '@roundhouse/agent-sdk/discov
 
 import { createAdmin } from './admin/admin.ts';
 import type { GatewayConfig } from './config/gateway-config.ts';
-import type { BoundAddress, Engine, EngineOptions } from './engines/engine.ts';
-import { createNodeHttpEngine } from './engines/node-http/node-http-engine.ts';
-import { createWireEngine } from './engines/wire/wire-engine.ts';
+import type { BoundAddress, Engine, EngineOptions } from './listeners/engine.ts';
+import { createNodeHttpEngine } from './node-http/node-http-engine.ts';
+import { createWireEngine } from './listeners/wire-engine.ts';
 import { createExchanges } from './exchange/exchange.ts';
 import type { ExchangeObserver } from './exchange/record.ts';
 import { createTrust } from './exchange/trusted-proxies.ts';

@@ -2,9 +2,9 @@ import { lookup } from 'node:dns';
 
 import type { Endpoint } from '@roundhouse/agent-sdk/balancing';
 
-import type { Engine, EngineOptions, ListenerLimits } from '../../gateway/src/engines/engine.ts';
-import { createNodeHttpEngine } from '../../gateway/src/engines/node-http/node-http-engine.ts';
-import { createWireEngine } from '../../gateway/src/engines/wire/wire-engine.ts';
+import type { Engine, EngineOptions, ListenerLimits } from '../../gateway/src/listeners/engine.ts';
+import { createNodeHttpEngine } from '../../gateway/src/node-http/node-http-engine.ts';
+import { createWireEngine } from '../../gateway/src/listeners/wire-engine.ts';
 import type { AttemptTimeouts } from '../../gateway/src/exchange/seam.ts';
 import {
   createScriptedExchanges,

@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, it } from 'vitest';
 
-import { closeFrame, goingAway, serviceRestart } from '../../gateway/src/engines/websocket-frames.ts';
+import { closeFrame, goingAway, serviceRestart } from '../../gateway/src/proxy/websocket-frames.ts';
 import { eventually } from '../support/eventually.ts';
 import { openRawClient, type RawClient } from '../support/raw-client.ts';
 import {

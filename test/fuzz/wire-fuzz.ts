@@ -3,11 +3,11 @@ import { createServer, METHODS, type IncomingMessage } from 'node:http';
 import { connect, type AddressInfo } from 'node:net';
 import { finished } from 'node:stream/promises';
 
-import { createWireEngine } from '../../gateway/src/engines/wire/wire-engine.ts';
+import { createWireEngine } from '../../gateway/src/listeners/wire-engine.ts';
 import {
   createScriptedExchanges,
   type ExchangeJournal,
-} from '../../gateway/src/engines/wire/testing/scripted-exchanges.ts';
+} from '../../gateway/src/http1/testing/scripted-exchanges.ts';
 import type { AnswerStep, RequestHead } from '../../gateway/src/exchange/seam.ts';
 import { createRandom, mutant, type Random } from './mutation.ts';
 

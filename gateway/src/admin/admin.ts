@@ -1,4 +1,4 @@
-import type { BoundAddress } from '../engines/engine.ts';
+import type { BoundAddress } from '../listeners/engine.ts';
 import { buildAdminApp, type AdminOptions } from './app.ts';
 import { exposureOf } from './host-guard.ts';
 

@@ -1,6 +1,6 @@
 import type { EjectionPolicy, OutlierPolicy, BalanceStrategy } from '@roundhouse/agent-sdk/balancing';
 
-import type { ListenerLimits } from '../engines/engine.ts';
+import type { ListenerLimits } from '../listeners/engine.ts';
 import type { HashSource, RetryRules } from '../exchange/destination.ts';
 import type { AttemptTimeouts } from '../exchange/seam.ts';
 

@@ -1,5 +1,5 @@
 import type { GatewayStatus, ServiceStatus } from '../admin/status.ts';
-import type { EngineStats } from '../engines/engine.ts';
+import type { EngineStats } from '../listeners/engine.ts';
 import type { Family } from './exposition.ts';
 
 /** What is read when the metrics are asked for, and at no other time. */

@@ -1,0 +1,213 @@
+import type { FieldLines } from '../exchange/seam.ts';
+import { scanFields } from './field-section.ts';
+import { sourceOf } from './head-source.ts';
+import { valueChar } from './grammar.ts';
+
+/** Hexadecimal digits of a chunk size, leading zeros included: 13 hold every safe integer. */
+const maxSizeDigits = 13;
+/** Of one chunk's extensions, and of all of them in a body: they are dropped, and must not be a way to keep us busy (R16). */
+const maxExtensionBytes = 256;
+const maxExtensionsBytes = 16_384;
+/** The trailer section, its final empty line included. */
+const maxTrailerBytes = 8_192;
+const maxTrailerLines = 64;
+
+/** `framed`: chunks stay chunks. `content`: only what is in them, for a peer that knows no chunks (HTTP/1.0). */
+export type ChunkOutput = 'framed' | 'content';
+
+type State =
+  'size' | 'extension' | 'size-lf' | 'content' | 'content-cr' | 'content-lf' | 'trailer' | 'done' | 'faulty';
+
+/**
+ * Reads a chunked body (RFC 9112 §7.1) from buffers as they come, split anywhere. What it lets through is named by spans of
+ * the buffer it was given, so that chunks that are in canonical form pass as they are, in one piece; a size line that is not
+ * (extensions, leading zeros, split over two buffers) is replaced. The last chunk and the trailers are never let through: the
+ * caller writes them. Nothing is let through before it has been understood.
+ */
+export class ChunkedReader {
+  /** After `read`: from, to, from, to … of the bytes to pass on. */
+  readonly spans: number[] = [];
+  /** After `read`: what to write before each span; empty where the buffer itself holds the size line. */
+  readonly prefixes: string[] = [];
+  /** Content bytes read so far, without framing. */
+  contentBytes = 0;
+  /** The trailer section, once `done`. */
+  trailers: FieldLines = [];
+  /** Whether a trailer claims to say how the message is framed. */
+  trailerFraming: 'none' | 'present' = 'none';
+
+  #state: State = 'size';
+  /** Of the present chunk: its size, then what is left of it. */
+  #size = 0;
+  #digits = 0;
+  /** Whether the size line can stand as it is. */
+  #form: 'canonical' | 'other' = 'canonical';
+  #extensionBytes = 0;
+  #extensionsBytes = 0;
+  /** Where the present span began; −1 when none is open. */
+  #spanFrom = -1;
+  #prefix = '';
+  /** Where the present size line began. */
+  #sizeLineAt = 0;
+  #trailerText = '';
+  readonly #output: ChunkOutput;
+
+  constructor(output: ChunkOutput) {
+    this.#output = output;
+  }
+
+  get state(): 'more' | 'done' | 'faulty' {
+    return this.#state === 'done' || this.#state === 'faulty' ? this.#state : 'more';
+  }
+
+  /** Reads from `from` up to `to` or the end of the body, and returns the index after what it took. */
+  read(bytes: Uint8Array, from: number, to: number): number {
+    this.spans.length = 0;
+    this.prefixes.length = 0;
+    let at = from;
+    if (this.#digits > 0) this.#form = 'other';
+    if (this.#output === 'framed' && isContent(this.#state)) this.#spanFrom = at;
+    while (at < to && this.state === 'more') {
+      if (this.#state === 'content') {
+        const taken = Math.min(this.#size, to - at);
+        if (this.#spanFrom === -1) this.#spanFrom = at;
+        this.#size -= taken;
+        this.contentBytes += taken;
+        at += taken;
+        if (this.#size === 0) {
+          this.#state = 'content-cr';
+          if (this.#output === 'content') this.#closeSpan(at);
+        }
+      } else {
+        this.#step(bytes[at] ?? 0, at);
+        at += 1;
+      }
+    }
+    // A size line that has not ended is held back until it has.
+    if (this.#spanFrom !== -1) this.#closeSpan(this.#digits > 0 ? this.#sizeLineAt : at);
+    return at;
+  }
+
+  /** One byte outside the content. */
+  #step(byte: number, at: number): void {
+    switch (this.#state) {
+      case 'size':
+        this.#sizeByte(byte, at);
+        return;
+      case 'extension':
+        this.#extensionByte(byte);
+        return;
+      case 'size-lf':
+        if (byte === 0x0a) this.#sizeLineEnds(at);
+        else this.#fail();
+        return;
+      case 'content-cr':
+        if (byte === 0x0d) this.#state = 'content-lf';
+        else this.#fail();
+        return;
+      case 'content-lf':
+        if (byte === 0x0a) this.#chunkEnds();
+        else this.#fail();
+        return;
+      case 'trailer':
+        this.#trailerByte(byte);
+        return;
+      default:
+    }
+  }
+
+  #sizeByte(byte: number, at: number): void {
+    const value = hexValue(byte);
+    if (value !== -1) {
+      if (this.#digits === 0) this.#sizeLineAt = at;
+      else if (this.#size === 0) this.#form = 'other';
+      this.#size = this.#size * 16 + value;
+      this.#digits += 1;
+      if (this.#digits > maxSizeDigits) this.#fail();
+    } else if (this.#digits === 0) {
+      this.#fail();
+    } else if (byte === 0x0d) {
+      this.#state = 'size-lf';
+    } else if (byte === 0x3b) {
+      this.#state = 'extension';
+      this.#form = 'other';
+    } else {
+      this.#fail();
+    }
+  }
+
+  #extensionByte(byte: number): void {
+    this.#extensionBytes += 1;
+    this.#extensionsBytes += 1;
+    if (byte === 0x0d) this.#state = 'size-lf';
+    else if (valueChar[byte] !== 1) this.#fail();
+    if (this.#extensionBytes > maxExtensionBytes || this.#extensionsBytes > maxExtensionsBytes) this.#fail();
+  }
+
+  #sizeLineEnds(at: number): void {
+    this.#extensionBytes = 0;
+    this.#digits = 0;
+    if (this.#size === 0) {
+      this.#state = 'trailer';
+      if (this.#spanFrom !== -1) this.#closeSpan(this.#sizeLineAt);
+      return;
+    }
+    this.#state = 'content';
+    if (this.#output === 'content') return;
+    if (this.#form === 'canonical') {
+      if (this.#spanFrom === -1) this.#spanFrom = this.#sizeLineAt;
+      return;
+    }
+    if (this.#spanFrom !== -1) this.#closeSpan(this.#sizeLineAt);
+    this.#prefix = `${this.#size.toString(16)}\r\n`;
+    this.#spanFrom = at + 1;
+  }
+
+  #chunkEnds(): void {
+    this.#state = 'size';
+    this.#form = 'canonical';
+  }
+
+  #trailerByte(byte: number): void {
+    this.#trailerText += String.fromCharCode(byte);
+    const text = this.#trailerText;
+    if (text.length > maxTrailerBytes) {
+      this.#fail();
+    } else if (byte === 0x0a && (text === '\r\n' || text.endsWith('\r\n\r\n'))) {
+      const section = scanFields(sourceOf(text), 0, maxTrailerLines);
+      if (typeof section === 'string') {
+        this.#fail();
+      } else {
+        this.trailers = section.lines;
+        const framing = section.contentLength !== -1 || section.transferCoding !== 'absent';
+        this.trailerFraming = framing ? 'present' : 'none';
+        this.#state = 'done';
+      }
+    }
+  }
+
+  /** An empty span is none: its prefix waits for the bytes of the next read. */
+  #closeSpan(to: number): void {
+    if (to > this.#spanFrom) {
+      this.spans.push(this.#spanFrom, to);
+      this.prefixes.push(this.#prefix);
+      this.#prefix = '';
+    }
+    this.#spanFrom = -1;
+  }
+
+  #fail(): void {
+    this.#state = 'faulty';
+    this.#spanFrom = -1;
+  }
+}
+
+function isContent(state: State): boolean {
+  return state === 'content' || state === 'content-cr' || state === 'content-lf';
+}
+
+function hexValue(byte: number): number {
+  if (byte >= 0x30 && byte <= 0x39) return byte - 0x30;
+  const letter = byte | 0x20;
+  return letter >= 0x61 && letter <= 0x66 ? letter - 0x57 : -1;
+}

@@ -1,0 +1,144 @@
+import type { AnswerStep, AttemptStep, FieldLines } from '../exchange/seam.ts';
+import type { ParsedRequest } from './request-head.ts';
+
+/** Ends every chunked body. */
+export const lastChunk = '0\r\n\r\n';
+
+/** Reason phrases of the statuses the gateway itself answers with; empty is just as valid (RFC 9112 §4). */
+const reasons: Readonly<Record<number, string>> = {
+  200: 'OK',
+  204: 'No Content',
+  301: 'Moved Permanently',
+  302: 'Found',
+  307: 'Temporary Redirect',
+  308: 'Permanent Redirect',
+  400: 'Bad Request',
+  404: 'Not Found',
+  405: 'Method Not Allowed',
+  408: 'Request Timeout',
+  413: 'Content Too Large',
+  414: 'URI Too Long',
+  417: 'Expectation Failed',
+  421: 'Misdirected Request',
+  429: 'Too Many Requests',
+  431: 'Request Header Fields Too Large',
+  500: 'Internal Server Error',
+  501: 'Not Implemented',
+  502: 'Bad Gateway',
+  503: 'Service Unavailable',
+  504: 'Gateway Timeout',
+  505: 'HTTP Version Not Supported',
+  508: 'Loop Detected',
+};
+
+/** Header lines, each with its CRLF. */
+export function fieldText(fields: FieldLines): string {
+  let text = '';
+  // Concatenation, not a template: V8 need not ask each part whether it is a string.
+  for (let i = 0; i + 1 < fields.length; i += 2)
+    text += (fields[i] ?? '') + ': ' + (fields[i + 1] ?? '') + '\r\n';
+  return text;
+}
+
+/**
+ * The head of a request to an instance: the exchange's fields, then exactly one form of framing (R13) and what concerns the
+ * connection. Trailers are asked for when the client wants them.
+ */
+export function requestText(
+  step: AttemptStep,
+  { body, version, expectation, trailers }: ParsedRequest,
+): string {
+  // RFC 9110 §10.1.1: the expectation of an HTTP/1.0 client is ignored, as it could not take the 100.
+  const fields = expectation === 'continue' && version === '1.0' ? withoutExpect(step.fields) : step.fields;
+  let text = `${step.method} ${step.target} HTTP/1.1\r\n${fieldText(fields)}`;
+  if (body.kind === 'length') text += `Content-Length: ${String(body.bytes)}\r\n`;
+  else if (body.kind === 'chunked') text += 'Transfer-Encoding: chunked\r\n';
+  if (step.upgrade !== undefined) text += `Connection: Upgrade\r\nUpgrade: ${step.upgrade}\r\n`;
+  else if (trailers === 'wanted') text += 'Connection: TE\r\nTE: trailers\r\n';
+  return `${text}\r\n`;
+}
+
+function withoutExpect(fields: FieldLines): FieldLines {
+  return fields.filter((_, i) => fields[i - (i % 2)]?.toLowerCase() !== 'expect');
+}
+
+/** How a response to the client is framed. `length` with `bytes` also says what a HEAD or 304 would have had. */
+export type SentFraming =
+  | { readonly kind: 'none' }
+  | { readonly kind: 'length'; readonly bytes: number }
+  | { readonly kind: 'chunked' }
+  | { readonly kind: 'close' };
+
+/** The status line and header lines of a response to the client, the empty line included. */
+export function responseText(
+  start: { readonly status: number; readonly reason: string; readonly fields: FieldLines },
+  framing: SentFraming,
+  connection: 'keep' | 'close' | { readonly upgrade: string },
+): string {
+  let text = `HTTP/1.1 ${String(start.status)} ${start.reason}\r\n${fieldText(start.fields)}`;
+  if (framing.kind === 'length') text += `Content-Length: ${String(framing.bytes)}\r\n`;
+  else if (framing.kind === 'chunked') text += 'Transfer-Encoding: chunked\r\n';
+  if (connection === 'close') text += 'Connection: close\r\n';
+  else if (connection !== 'keep') text += `Connection: Upgrade\r\nUpgrade: ${connection.upgrade}\r\n`;
+  return `${text}\r\n`;
+}
+
+/** A whole answer of the gateway's own, latin1: its body is already encoded as UTF-8. */
+export function answerText(
+  step: AnswerStep,
+  method: string,
+  { date, connection }: { readonly date: string; readonly connection: 'keep' | 'close' },
+): string {
+  const plain = Buffer.byteLength(step.body) === step.body.length;
+  const body = plain ? step.body : Buffer.from(step.body).toString('latin1');
+  const bodiless = step.status === 204 || step.status === 304;
+  const reason = reasons[step.status] ?? '';
+  const fields = ['Date', date, ...step.fields];
+  const framing: SentFraming = bodiless ? { kind: 'none' } : { kind: 'length', bytes: body.length };
+  const head = responseText({ status: step.status, reason, fields }, framing, connection);
+  return bodiless || method === 'HEAD' ? head : head + body;
+}
+
+/** Trailer fields that must not be merged or believed: framing, routing, authentication, cookies (RFC 9110 §6.5.1). */
+const forbiddenTrailers = new Set([
+  'authorization',
+  'cache-control',
+  'connection',
+  'content-encoding',
+  'content-length',
+  'content-range',
+  'content-type',
+  'cookie',
+  'expect',
+  'forwarded',
+  'host',
+  'keep-alive',
+  'location',
+  'max-forwards',
+  'pragma',
+  'proxy-authenticate',
+  'proxy-authorization',
+  'proxy-connection',
+  'range',
+  'retry-after',
+  'set-cookie',
+  'te',
+  'trailer',
+  'transfer-encoding',
+  'upgrade',
+  'vary',
+  'via',
+  'www-authenticate',
+]);
+
+/** The end of a chunked body with those of its trailers that may be passed on. */
+export function chunkedEnd(trailers: FieldLines): string {
+  const kept: string[] = [];
+  for (let i = 0; i + 1 < trailers.length; i += 2) {
+    const name = trailers[i] ?? '';
+    const lower = name.toLowerCase();
+    const managed = lower.startsWith('x-forwarded-') || lower.startsWith('if-') || lower.includes('_');
+    if (!forbiddenTrailers.has(lower) && !managed) kept.push(name, trailers[i + 1] ?? '');
+  }
+  return kept.length === 0 ? lastChunk : `0\r\n${fieldText(kept)}\r\n`;
+}

@@ -1,0 +1,39 @@
+import type { ErrorCode } from '../exchange/errors.ts';
+
+/** The only reader of Node's and the parser's `error.code`s in this engine. Messages are never matched. */
+
+/** The `code` of a system or parser error; empty when it has none. */
+export function codeOf(error: unknown): string {
+  if (!(error instanceof Error) || !('code' in error)) return '';
+  return typeof error.code === 'string' ? error.code : '';
+}
+
+/** What an error means before a connection to the instance stands. */
+export function connectFailure(error: unknown): ErrorCode {
+  const code = codeOf(error);
+  if (code === 'ECONNREFUSED') return 'connect_refused';
+  if (code === 'ERR_WRONG_INSTANCE') return 'wrong_instance';
+  return code === 'ETIMEDOUT' ? 'connect_timeout' : 'connect_failed';
+}
+
+/** What an error on a standing connection means before the response head is in. */
+export function responseFailure(error: unknown): ErrorCode {
+  return codeOf(error).startsWith('HPE_') ? 'upstream_protocol' : 'upstream_reset';
+}
+
+const parseFailures: Readonly<Partial<Record<string, ErrorCode>>> = {
+  ERR_HTTP_REQUEST_TIMEOUT: 'request_timeout',
+  HPE_CHUNK_EXTENSIONS_OVERFLOW: 'content_too_large',
+  HPE_HEADER_OVERFLOW: 'fields_too_large',
+  HPE_INVALID_CHUNK_SIZE: 'bad_framing',
+  HPE_INVALID_CONTENT_LENGTH: 'bad_framing',
+  HPE_INVALID_TRANSFER_ENCODING: 'bad_framing',
+  HPE_UNEXPECTED_CONTENT_LENGTH: 'bad_framing',
+};
+
+/** What an error on a client connection means: the answer it deserves, or that the client has gone. */
+export function clientFailure(error: unknown): ErrorCode | 'gone' {
+  const code = codeOf(error);
+  if (code === 'HPE_INVALID_EOF_STATE') return 'gone';
+  return parseFailures[code] ?? (code.startsWith('HPE_') ? 'bad_request' : 'gone');
+}

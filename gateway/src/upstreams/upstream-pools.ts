@@ -1,0 +1,144 @@
+import type { LookupFunction } from 'node:net';
+
+import { endpointKey, type Endpoint } from '@roundhouse/agent-sdk/balancing';
+
+import type { ReadBuffers } from '../proxy/read-buffer.ts';
+import type { TimeoutWheel } from '../proxy/timeout-wheel.ts';
+import { UpstreamConnection, type UpstreamContext, type UpstreamUser } from './upstream-connection.ts';
+
+export interface UpstreamPoolsOptions {
+  readonly wheel: TimeoutWheel;
+  readonly buffers: ReadBuffers;
+  /** How long an unused connection is kept. */
+  readonly idleMs: number;
+  readonly lookup: LookupFunction;
+}
+
+/** Keep at least this much ahead of the moment at which an instance says it will close an idle connection (I8). */
+const keepAliveMarginMs = 1_000;
+
+/**
+ * All connections to instances: per endpoint a stack of idle ones, last in first out, so that those that are not needed age
+ * out. An endpoint is the same object as long as id, address and port stay the same, so no connection outlives its instance's
+ * place. Ended by `close`.
+ */
+export class UpstreamPools {
+  readonly #idle = new Map<Endpoint, UpstreamConnection[]>();
+  readonly #all = new Set<UpstreamConnection>();
+  readonly #idleMs: number;
+  readonly #context: UpstreamContext;
+  #state: 'open' | 'closed' = 'open';
+  #whenEmpty: (() => void) | undefined;
+
+  constructor({ wheel, buffers, idleMs, lookup }: UpstreamPoolsOptions) {
+    this.#idleMs = idleMs;
+    this.#context = {
+      wheel,
+      buffers,
+      lookup,
+      closed: (connection) => {
+        this.#forget(connection);
+      },
+    };
+  }
+
+  /** Connections open or being opened. */
+  get size(): number {
+    return this.#all.size;
+  }
+
+  /**
+   * An idle connection to this endpoint, given to `user`; undefined when there is none. `identity`: who must have answered on it,
+   * undefined for anybody.
+   */
+  take(endpoint: Endpoint, identity: string | undefined, user: UpstreamUser): UpstreamConnection | undefined {
+    const stack = this.#idle.get(endpoint);
+    if (stack === undefined) return undefined;
+    for (let connection = stack.pop(); connection !== undefined; connection = stack.pop()) {
+      if (connection.phase !== 'open') continue;
+      if (identity !== undefined && connection.identity !== identity) {
+        connection.destroy();
+        continue;
+      }
+      connection.user = user;
+      return connection;
+    }
+    return undefined;
+  }
+
+  /**
+   * Opens a connection for `user`, which hears when it is usable, or why not. Undefined when there can't be one: the registry's
+   * address or port is impossible, or the pools are closed.
+   */
+  open(endpoint: Endpoint, user: UpstreamUser): UpstreamConnection | undefined {
+    if (this.#state === 'closed') return undefined;
+    try {
+      const connection = new UpstreamConnection(endpoint, user, this.#context);
+      this.#all.add(connection);
+      return connection;
+    } catch {
+      return undefined;
+    }
+  }
+
+  /**
+   * Takes back a connection on which both messages are complete. `keepAliveSeconds`: what the instance said it will wait; −1
+   * when it said nothing.
+   */
+  giveBack(connection: UpstreamConnection, keepAliveSeconds: number): void {
+    const hintMs = keepAliveSeconds === -1 ? this.#idleMs : keepAliveSeconds * 1000 - keepAliveMarginMs;
+    const idleMs = Math.min(this.#idleMs, hintMs);
+    const { endpoint } = connection;
+    connection.settle();
+    if (
+      connection.reuse === 'never' ||
+      this.#state === 'closed' ||
+      idleMs <= 0 ||
+      endpoint.phase === 'draining' ||
+      connection.phase !== 'open'
+    ) {
+      connection.destroy();
+      return;
+    }
+    connection.arm(idleMs);
+    const stack = this.#idle.get(endpoint);
+    if (stack === undefined) this.#idle.set(endpoint, [connection]);
+    else stack.push(connection);
+  }
+
+  /** Closes the idle connections to an endpoint: one of them has just turned out to be dead, and the others are as old. */
+  dropIdle(endpoint: Endpoint): void {
+    const stack = this.#idle.get(endpoint) ?? [];
+    this.#idle.delete(endpoint);
+    for (const connection of stack) connection.destroy();
+  }
+
+  /** Closes the idle connections of endpoints that are not in `live`; those in use are closed when they are given back. */
+  retain(live: ReadonlySet<string>): void {
+    for (const connection of this.#all) {
+      if (live.has(endpointKey(connection.endpoint.instance))) continue;
+      connection.reuse = 'never';
+      if (connection.user === undefined) connection.destroy();
+    }
+  }
+
+  /** Closes every connection, used or not; resolves when no socket is left. */
+  close(): Promise<void> {
+    this.#state = 'closed';
+    this.#idle.clear();
+    for (const connection of this.#all) connection.destroy();
+    if (this.#all.size === 0) return Promise.resolve();
+    return new Promise((resolve) => {
+      this.#whenEmpty = resolve;
+    });
+  }
+
+  #forget(connection: UpstreamConnection): void {
+    this.#all.delete(connection);
+    const stack = this.#idle.get(connection.endpoint);
+    const at = stack?.indexOf(connection) ?? -1;
+    if (at !== -1) stack?.splice(at, 1);
+    if (stack?.length === 0) this.#idle.delete(connection.endpoint);
+    if (this.#all.size === 0) this.#whenEmpty?.();
+  }
+}
