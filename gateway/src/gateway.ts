@@ -114,7 +114,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const engine = engines[config.engine]({
     exchanges: createExchanges({
       resolve: (host, path) => registry.resolve(host, path),
-      standing: (service, id) => health.standing(service, id),
+      routingStatus: (service, id) => health.routingStatus(service, id),
       pseudonym: config.pseudonym,
       trusts: createTrust(config.trustedProxies),
       forwardedFields: config.forwardedFields,

@@ -1,7 +1,7 @@
 import http from 'node:http';
 import type { AddressInfo } from 'node:net';
 
-import { standingPath } from '@roundhouse/agent-sdk/discovery';
+import { routingStatusPath } from '@roundhouse/agent-sdk/discovery';
 import { afterEach, describe, expect, it } from 'vitest';
 
 import { defaults } from '../../gateway/src/config/defaults.ts';
@@ -48,13 +48,14 @@ async function gatewayOf(ports: Readonly<Record<string, number>>, config: TestCo
   });
   for (const [id, port] of Object.entries(ports)) await gateway.register('api-service', id, port);
   await eventually(async () => {
-    for (const id of Object.keys(ports)) expect(await standing(gateway, id)).toMatchObject({ state: 'live' });
+    for (const id of Object.keys(ports))
+      expect(await routingStatus(gateway, id)).toMatchObject({ state: 'live' });
   });
   return gateway;
 }
 
-async function standing(gateway: TestGateway, id: string): Promise<unknown> {
-  return (await fetch(`${gateway.url}${standingPath('api-service', id)}`)).json();
+async function routingStatus(gateway: TestGateway, id: string): Promise<unknown> {
+  return (await fetch(`${gateway.url}${routingStatusPath('api-service', id)}`)).json();
 }
 
 /** The log line of a response's request. */

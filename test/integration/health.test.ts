@@ -5,8 +5,8 @@ import { startService } from '@roundhouse/agent-sdk';
 import {
   identityMetaKey,
   identityMetaValue,
-  readStanding,
-  standingPath,
+  readRoutingStatus,
+  routingStatusPath,
 } from '@roundhouse/agent-sdk/discovery';
 import { describe, expect, it } from 'vitest';
 
@@ -90,8 +90,10 @@ describe('the gateway checks instances itself', () => {
 
 describe('an instance that asks how it stands', () => {
   const ask = async (gateway: TestGateway, service: string, id: string): Promise<string> => {
-    const standing = readStanding(await (await fetch(`${gateway.url}${standingPath(service, id)}`)).text());
-    return standing === undefined ? 'no answer' : `${standing.state}: ${standing.reason}`;
+    const status = readRoutingStatus(
+      await (await fetch(`${gateway.url}${routingStatusPath(service, id)}`)).text(),
+    );
+    return status === undefined ? 'no answer' : `${status.state}: ${status.reason}`;
   };
 
   it('hears that it is live, that a stranger answers at its address, or that nobody knows it', async () => {

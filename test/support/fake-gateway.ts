@@ -1,10 +1,10 @@
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 
-import { parseStandingPath, type InstanceStanding } from '@roundhouse/agent-sdk/discovery';
+import { parseRoutingStatusPath, type RoutingStatus } from '@roundhouse/agent-sdk/discovery';
 
-/** How a fake gateway answers: with a standing, with a bare status, or never. */
-export type FakeAnswer = InstanceStanding['state'] | { readonly out: string } | number | 'hang';
+/** How a fake gateway answers: with a routing status, with a bare status, or never. */
+export type FakeAnswer = RoutingStatus['state'] | { readonly out: string } | number | 'hang';
 
 /** Somebody who answers for instances on a port of 127.0.0.1, as a gateway does. */
 export interface FakeGateway extends AsyncDisposable {
@@ -19,7 +19,7 @@ export async function startFakeGateway(): Promise<FakeGateway> {
   const asked: string[] = [];
   let how: FakeAnswer = 'live';
   const server = createServer((request, response) => {
-    asked.push(parseStandingPath(request.url ?? '')?.id ?? '?');
+    asked.push(parseRoutingStatusPath(request.url ?? '')?.id ?? '?');
     if (how === 'hang') return;
     if (typeof how === 'number') {
       response.writeHead(how).end('{}');

@@ -52,8 +52,8 @@ export {
   sameSnapshot,
   snapshotFromAnswer,
 } from './snapshot.ts';
-export type { InstanceStanding } from './standing.ts';
-export { parseStandingPath, readStanding, standingPath } from './standing.ts';
+export type { RoutingStatus } from './routing-status.ts';
+export { parseRoutingStatusPath, readRoutingStatus, routingStatusPath } from './routing-status.ts';
 export { unmatchedInstances } from './unmatched.ts';
 export type { WatchOptions } from './watch.ts';
 export { watchCatalog, watchService } from './watch.ts';

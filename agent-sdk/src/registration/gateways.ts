@@ -4,9 +4,9 @@ import { Agent } from 'node:http';
 import type { Instance } from '../discovery/instance.ts';
 import type { RegistryClient } from '../discovery/registry-client.ts';
 import { snapshotFromAnswer } from '../discovery/snapshot.ts';
-import { type InstanceStanding, standingPath } from '../discovery/standing.ts';
+import { type RoutingStatus, routingStatusPath } from '../discovery/routing-status.ts';
 
-import { askStanding } from './ask-standing.ts';
+import { fetchRoutingStatus } from './fetch-routing-status.ts';
 import { bounded, type Clock, sleep } from './clock.ts';
 import { describeError } from './service-error.ts';
 
@@ -69,7 +69,7 @@ const failuresOfTheDead = 3;
 /** Nothing happens before `confirm`. */
 export function createGateways(parts: GatewaysParts): Gateways {
   const { client, clock, service, id } = parts;
-  const path = standingPath(service, id);
+  const path = routingStatusPath(service, id);
 
   async function listed(name: string, signal: AbortSignal): Promise<readonly Instance[]> {
     const timeoutError = (): Error => new Error(`Consul did not answer within ${lookupTimeoutMs / 1000} s`);
@@ -91,9 +91,9 @@ export function createGateways(parts: GatewaysParts): Gateways {
     const over = (): boolean => signal.aborted;
     for (let pauseMs = firstPauseMs; !over(); pauseMs = Math.min(maxPauseMs, pauseMs * 1.5)) {
       const question = { address, port, path, timeoutMs: questionTimeoutMs, agent, clock, signal };
-      const answer = await askStanding(question);
-      if (answer.kind === 'standing') {
-        last = { ...facts, ...judge(answer.standing, wanted) };
+      const answer = await fetchRoutingStatus(question);
+      if (answer.kind === 'answered') {
+        last = { ...facts, ...judge(answer.routingStatus, wanted) };
         if (last.outcome === 'confirmed') return last;
         failures = 0;
       } else if (!over()) {
@@ -161,7 +161,7 @@ export function createGateways(parts: GatewaysParts): Gateways {
 
 /** `unknown` is as good as drained: a gateway that has no such instance sends it nothing. */
 function judge(
-  { state, reason }: InstanceStanding,
+  { state, reason }: RoutingStatus,
   wanted: 'live' | 'drained',
 ): Pick<GatewayVerdict, 'outcome' | 'reason'> {
   const good = wanted === 'live' ? state === 'live' : state === 'draining' || state === 'unknown';

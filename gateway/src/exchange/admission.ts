@@ -66,7 +66,7 @@ function direct(
   if (upgrade === 'with_body') return refused('bad_request'); // R29
   if (isWellKnown(facts.path)) {
     const { method } = head;
-    const answer = wellKnownAnswer({ method, path: facts.path }, requestId, context.standing);
+    const answer = wellKnownAnswer({ method, path: facts.path }, requestId, context.routingStatus);
     return answer === undefined ? refused('no_route') : answered(answer);
   }
   const destination = context.resolve(facts.host, facts.path);

@@ -1,4 +1,4 @@
-import type { InstanceStanding } from '@roundhouse/agent-sdk/discovery';
+import type { RoutingStatus } from '@roundhouse/agent-sdk/discovery';
 
 import type { Destination } from './destination.ts';
 import type { ExchangeObserver } from './record.ts';
@@ -9,7 +9,7 @@ export interface ExchangeContext {
   /** The route for a host and a normalised path, or undefined when nobody ever claimed it. */
   readonly resolve: (host: string, path: string) => Destination | undefined;
   /** How an instance stands at this gateway, for the instance that asks (`/.well-known/roundhouse/instances/…`). */
-  readonly standing: (service: string, id: string) => InstanceStanding;
+  readonly routingStatus: (service: string, id: string) => RoutingStatus;
   readonly pseudonym: string;
   readonly trusts: TrustsPeer;
   readonly forwardedFields: 'x-forwarded' | 'forwarded' | 'both';

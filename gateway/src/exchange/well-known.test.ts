@@ -1,4 +1,4 @@
-import { identityMetaKey, identityPath, standingPath } from '@roundhouse/agent-sdk/discovery';
+import { identityMetaKey, identityPath, routingStatusPath } from '@roundhouse/agent-sdk/discovery';
 import { describe, expect, it } from 'vitest';
 
 import { answer, attempt, codeOf, field, head, instance, route, setUp } from './testing/drive.ts';
@@ -7,14 +7,19 @@ const root = () =>
   setUp({
     routes: [route({ prefix: '/' }), route({ prefix: '/strip', strip: '/strip' })],
     context: {
-      standing: (service, id) => ({ gateway: 'gw', state: 'out', reason: `${service} ${id}`, inFlight: 3 }),
+      routingStatus: (service, id) => ({
+        gateway: 'gw',
+        state: 'out',
+        reason: `${service} ${id}`,
+        inFlight: 3,
+      }),
     },
   });
 
 describe('/.well-known/roundhouse/', () => {
   it('says how an instance stands, and no cache may keep it', () => {
     const { open, records } = root();
-    const exchange = open(head({ target: `${standingPath('my api', 'i-1')}?x` }));
+    const exchange = open(head({ target: `${routingStatusPath('my api', 'i-1')}?x` }));
     const step = answer(exchange.first);
     expect(step).toMatchObject({ status: 200, connection: 'keep' });
     expect(JSON.parse(step.body)).toEqual({ gateway: 'gw', state: 'out', reason: 'my api i-1', inFlight: 3 });
@@ -23,7 +28,9 @@ describe('/.well-known/roundhouse/', () => {
     expect(field(step.fields, 'x-request-id')).toEqual(['id-1']);
     exchange.ended();
     expect(records[0]).toMatchObject({ status: 200, service: undefined, route: undefined, error: undefined });
-    expect(answer(open(head({ method: 'HEAD', target: standingPath('a', 'b') })).first).status).toBe(200);
+    expect(answer(open(head({ method: 'HEAD', target: routingStatusPath('a', 'b') })).first).status).toBe(
+      200,
+    );
   });
 
   it.each([
@@ -33,7 +40,7 @@ describe('/.well-known/roundhouse/', () => {
     ['GET', '/.well%2Dknown/roundhouse/instance'],
     ['GET', '/strip/.well-known/roundhouse/instance'],
     ['GET', '/.well-known/roundhouse/instances/a/b/c'],
-    ['POST', standingPath('a', 'b')],
+    ['POST', routingStatusPath('a', 'b')],
   ])('never reaches an instance: %s %s', (method, target) => {
     expect(codeOf(root().open(head({ method, target })).first)).toBe('no_route');
   });

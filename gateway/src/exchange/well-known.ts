@@ -1,4 +1,4 @@
-import { parseStandingPath, type InstanceStanding } from '@roundhouse/agent-sdk/discovery';
+import { parseRoutingStatusPath, type RoutingStatus } from '@roundhouse/agent-sdk/discovery';
 
 import type { AnswerStep } from './seam.ts';
 
@@ -16,16 +16,16 @@ export function isWellKnown(path: string): boolean {
 export function wellKnownAnswer(
   { method, path }: { readonly method: string; readonly path: string },
   requestId: string,
-  standing: (service: string, id: string) => InstanceStanding,
+  routingStatus: (service: string, id: string) => RoutingStatus,
 ): AnswerStep | undefined {
   if (method !== 'GET' && method !== 'HEAD') return undefined;
-  const asked = parseStandingPath(path);
+  const asked = parseRoutingStatusPath(path);
   if (asked === undefined) return undefined;
   return {
     kind: 'answer',
     status: 200,
     fields: ['Content-Type', 'application/json', 'Cache-Control', 'no-store', 'X-Request-Id', requestId],
-    body: `${JSON.stringify(standing(asked.service, asked.id))}\n`,
+    body: `${JSON.stringify(routingStatus(asked.service, asked.id))}\n`,
     connection: 'keep',
   };
 }

@@ -91,8 +91,8 @@ function setUp(first: readonly Instance[], checks: Partial<CheckSettings> = {}) 
   };
 }
 
-const standing = (health: Health, id = 'i1') => {
-  const { state, reason } = health.standing('api', id);
+const routingStatus = (health: Health, id = 'i1') => {
+  const { state, reason } = health.routingStatus('api', id);
   return `${state}: ${reason}`;
 };
 
@@ -102,13 +102,13 @@ describe('a new instance', () => {
   it('is told that it is live once it has been reached, without asking first', async () => {
     const instance = await fake(answers);
     const { health, change } = setUp([]);
-    expect(standing(health)).toBe('unknown: ');
+    expect(routingStatus(health)).toBe('unknown: ');
     change([record(instance.port, { asked: true })]);
     await eventually(() => {
       expect(instance.accepted()).toBe(1);
     });
     await eventually(() => {
-      expect(health.standing('api', 'i1')).toEqual({
+      expect(health.routingStatus('api', 'i1')).toEqual({
         gateway: 'gw-1',
         state: 'live',
         reason: '',
@@ -117,11 +117,11 @@ describe('a new instance', () => {
     });
     expect(instance.accepted()).toBe(1);
     change([record(instance.port, { asked: true, status: 'draining' })]);
-    expect(standing(health)).toBe('draining: ');
+    expect(routingStatus(health)).toBe('draining: ');
     change([]);
-    expect(standing(health)).toBe('unknown: ');
+    expect(routingStatus(health)).toBe('unknown: ');
     change(undefined);
-    expect(standing(health)).toBe('unknown: ');
+    expect(routingStatus(health)).toBe('unknown: ');
   });
 
   it('is told why it cannot be reached, and that it can be, later', async () => {
@@ -129,7 +129,7 @@ describe('a new instance', () => {
     const { health, change, lines } = setUp([]);
     change([record(instance.port, { asked: true, id: 'i2' })]);
     await eventually(() => {
-      expect(standing(health, 'i2')).toBe('out: wrong instance: somebody else answers at its address');
+      expect(routingStatus(health, 'i2')).toBe('out: wrong instance: somebody else answers at its address');
     });
     await eventually(() => {
       expect(lines).toEqual([
@@ -138,7 +138,7 @@ describe('a new instance', () => {
     });
     change([record(instance.port, { asked: true })]);
     await eventually(() => {
-      expect(standing(health)).toBe('live: ');
+      expect(routingStatus(health)).toBe('live: ');
     });
   });
 });
@@ -148,20 +148,20 @@ describe('what a gateway finds at its start', () => {
     const [asks, quiet] = [await fake(), await fake()];
     const known = [record(asks.port), record(quiet.port, { id: 'i2' })];
     const { health, change } = setUp(known);
-    expect(standing(health)).toBe('out: not checked yet');
+    expect(routingStatus(health)).toBe('out: not checked yet');
     await eventually(() => {
-      expect(standing(health)).toBe('live: ');
+      expect(routingStatus(health)).toBe('live: ');
     });
     change([...known, record(asks.port, { id: 'i3' })]);
     await eventually(() => {
-      expect(standing(health, 'i3')).toBe('live: ');
+      expect(routingStatus(health, 'i3')).toBe('live: ');
     });
     expect(quiet.accepted()).toBe(0);
   });
 });
 
 describe('the checks of the gateway', () => {
-  it('take an instance out and bring it back, say so, and are part of its standing', async () => {
+  it('take an instance out and bring it back, say so, and are part of its routing status', async () => {
     let status = 200;
     const instance = await fake((socket) => socket.end(`HTTP/1.1 ${status} X\r\n\r\n`));
     const { health, lines, told } = setUp([record(instance.port)], {
@@ -177,7 +177,7 @@ describe('the checks of the gateway', () => {
       expect(told).toEqual(['up', 'down']);
     });
     expect(health.check('api', record(instance.port))).toEqual({ verdict: 'down', reason: 'answered 503' });
-    expect(standing(health)).toBe('out: fails the checks of this gateway: answered 503');
+    expect(routingStatus(health)).toBe('out: fails the checks of this gateway: answered 503');
     status = 302;
     await eventually(() => {
       expect(told).toEqual(['up', 'down', 'up']);
@@ -200,7 +200,7 @@ describe('the checks of the gateway', () => {
     });
     health.changed('api');
     const accepted = mute.accepted();
-    expect(standing(health)).toBe('out: not checked yet');
+    expect(routingStatus(health)).toBe('out: not checked yet');
     expect(mute.accepted()).toBe(accepted);
   });
 });

@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import type { LookupFunction } from 'node:net';
 
 import { endpointKey, type Endpoint, type Upstream } from '@roundhouse/agent-sdk/balancing';
-import type { Instance, InstanceStanding, Snapshot } from '@roundhouse/agent-sdk/discovery';
+import type { Instance, RoutingStatus, Snapshot } from '@roundhouse/agent-sdk/discovery';
 
 import type { CheckSettings } from '../config/gateway-config.ts';
 import type { Log } from '../telemetry/log.ts';
@@ -12,7 +12,7 @@ import { watchEventLoop, type EventLoopWatch } from './event-loop-watch.ts';
 import { createProber } from './prober.ts';
 import { createReachability, type Reachability } from './reachability.ts';
 import { createSlots, type Slots } from './slots.ts';
-import { endpointsById, stateOf, stateWithoutEndpoint } from './standing.ts';
+import { endpointsById, stateOf, stateWithoutEndpoint } from './routing-status.ts';
 
 /** A service as health needs it: the registry's view of now. */
 export interface HealthService {
@@ -51,7 +51,7 @@ export interface Health {
   /** Whether an instance lives, for whoever has doubts: a connection, with the question who answers. Works before `run`, too. */
   probe(instance: Instance, signal: AbortSignal): Promise<'alive' | { readonly dead: string }>;
   /** What an instance is told when it asks how it stands here. */
-  standing(service: string, id: string): InstanceStanding;
+  routingStatus(service: string, id: string): RoutingStatus;
   /** What the checks say of an endpoint, for the admin API. */
   check(service: string, instance: Instance): CheckOpinion;
   readonly loop: EventLoopWatch;
@@ -136,7 +136,7 @@ class HealthState implements Health {
     return result.kind === 'dead' ? { dead: result.reason } : 'alive';
   }
 
-  standing(service: string, id: string): InstanceStanding {
+  routingStatus(service: string, id: string): RoutingStatus {
     const { services, gateway, now } = this.#options;
     const view = services.get(service);
     const endpoint = view === undefined ? undefined : this.#endpoint(view, id);

@@ -126,7 +126,7 @@ export function setUp(options: SetUp = {}): Bench {
         ...options.destination,
       };
     },
-    standing: () => ({ gateway: 'gw', state: 'unknown', reason: '', inFlight: 0 }),
+    routingStatus: () => ({ gateway: 'gw', state: 'unknown', reason: '', inFlight: 0 }),
     pseudonym: 'roundhouse',
     trusts: (address) => address === '10.9.9.9',
     forwardedFields: 'x-forwarded',

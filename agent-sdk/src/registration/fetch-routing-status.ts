@@ -1,15 +1,15 @@
 import { type Agent, type IncomingMessage, request } from 'node:http';
 
-import { type InstanceStanding, readStanding } from '../discovery/standing.ts';
+import { type RoutingStatus, readRoutingStatus } from '../discovery/routing-status.ts';
 
 import { bounded, type Clock } from './clock.ts';
 import { describeError, systemCode } from './service-error.ts';
 
 /** One question to one gateway. */
-export interface StandingQuestion {
+export interface RoutingStatusQuestion {
   readonly address: string;
   readonly port: number;
-  /** From `standingPath`. */
+  /** From `routingStatusPath`. */
   readonly path: string;
   readonly timeoutMs: number;
   readonly agent: Agent;
@@ -21,23 +21,23 @@ export interface StandingQuestion {
  * What came back. `silent`: nothing in time, or an answer that says "not now" (5xx). `failed`: nobody answers there, or somebody
  * who does not know the question. The reason is for a person.
  */
-export type StandingAnswer =
-  | { readonly kind: 'standing'; readonly standing: InstanceStanding }
+export type RoutingStatusAnswer =
+  | { readonly kind: 'answered'; readonly routingStatus: RoutingStatus }
   | { readonly kind: 'silent' | 'failed'; readonly reason: string };
 
-/** A standing is a few hundred bytes; what is longer is none. */
+/** A routing status takes a few hundred bytes; a longer body is not one. */
 const maxBodyBytes = 16_384;
 
-/** Asks a gateway how an instance stands there. Never rejects; ends by its time or the signal (then `silent`). */
-export async function askStanding(question: StandingQuestion): Promise<StandingAnswer> {
+/** Asks a gateway for the routing status of an instance. Never rejects; ends by its time or the signal (then `silent`). */
+export async function fetchRoutingStatus(question: RoutingStatusQuestion): Promise<RoutingStatusAnswer> {
   const { clock, timeoutMs, signal } = question;
   const late = new Error(`no answer within ${timeoutMs / 1000} s`);
   try {
     const { status, body } = await bounded({ clock, timeoutMs, timeoutError: () => late, signal }, (ending) =>
       fetchText(question, ending),
     );
-    const standing = status === 200 ? readStanding(body) : undefined;
-    if (standing !== undefined) return { kind: 'standing', standing };
+    const routingStatus = status === 200 ? readRoutingStatus(body) : undefined;
+    if (routingStatus !== undefined) return { kind: 'answered', routingStatus };
     const reason = status === 200 ? "its answer is not a gateway's" : `it answered with status ${status}`;
     return { kind: status >= 500 ? 'silent' : 'failed', reason };
   } catch (error) {
@@ -47,7 +47,7 @@ export async function askStanding(question: StandingQuestion): Promise<StandingA
 }
 
 function fetchText(
-  { address, port, path, agent }: StandingQuestion,
+  { address, port, path, agent }: RoutingStatusQuestion,
   signal: AbortSignal,
 ): Promise<{ readonly status: number; readonly body: string }> {
   return new Promise((resolve, reject) => {

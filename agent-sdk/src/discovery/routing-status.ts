@@ -1,9 +1,9 @@
 /**
- * How an instance stands at one gateway, as the gateway tells the instance itself when asked: the means by which a drain is
- * acknowledged and a start confirmed. Asked on the gateway's traffic listener, which instances can find in Consul; whoever asks must
- * know the instance's random id (docs/decisions/0008-acknowledged-drain.md).
+ * Whether one gateway routes requests to an instance. The gateway tells it to the instance on request: this acknowledges a drain and
+ * confirms a start. It is served on the gateway's traffic listener, which instances find in Consul; a request has to name the instance's
+ * random id (docs/decisions/0008-acknowledged-drain.md).
  */
-export interface InstanceStanding {
+export interface RoutingStatus {
   /** The gateway's own instance id in Consul, or its pseudonym when it is not announced. */
   readonly gateway: string;
   /**
@@ -20,12 +20,12 @@ export interface InstanceStanding {
 const prefix = '/.well-known/roundhouse/instances/';
 
 /** Where a gateway answers for an instance. */
-export function standingPath(service: string, id: string): string {
+export function routingStatusPath(service: string, id: string): string {
   return `${prefix}${encodeURIComponent(service)}/${encodeURIComponent(id)}`;
 }
 
 /** The instance that a path asks for, or undefined for any other path. */
-export function parseStandingPath(
+export function parseRoutingStatusPath(
   path: string,
 ): { readonly service: string; readonly id: string } | undefined {
   if (!path.startsWith(prefix)) return undefined;
@@ -43,7 +43,7 @@ function decoded(text: string): string | undefined {
 }
 
 /** Reads a gateway's answer; undefined for a body that is none. What a peer sends is not believed further than its form. */
-export function readStanding(body: string): InstanceStanding | undefined {
+export function readRoutingStatus(body: string): RoutingStatus | undefined {
   let value: unknown;
   try {
     value = JSON.parse(body);

@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 
 import type { CheckOpinion } from './checks.ts';
 import type { Reach } from './reachability.ts';
-import { endpointsById, stateOf, stateWithoutEndpoint } from './standing.ts';
+import { endpointsById, stateOf, stateWithoutEndpoint } from './routing-status.ts';
 import { record } from './testing/fake-instance.ts';
 
 const healthy: EndpointHealth = { state: 'healthy', failures: 0, ejections: 0, sinceMs: 0 };

@@ -1,5 +1,5 @@
 import type { Endpoint } from '@roundhouse/agent-sdk/balancing';
-import type { InstanceStanding, Snapshot } from '@roundhouse/agent-sdk/discovery';
+import type { RoutingStatus, Snapshot } from '@roundhouse/agent-sdk/discovery';
 
 import type { CheckOpinion } from './checks.ts';
 import type { Reach } from './reachability.ts';
@@ -11,7 +11,7 @@ export interface EndpointFacts {
   readonly check: CheckOpinion;
 }
 
-type State = Omit<InstanceStanding, 'gateway' | 'inFlight'>;
+type State = Omit<RoutingStatus, 'gateway' | 'inFlight'>;
 
 const out = (reason: string): State => ({ state: 'out', reason });
 
