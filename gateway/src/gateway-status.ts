@@ -1,4 +1,4 @@
-import type { Endpoint } from '@roundhouse/agent-sdk/balancing';
+import type { Endpoint } from '@roundhouse/agent-sdk/internal';
 
 import type {
   EffectiveSettings,

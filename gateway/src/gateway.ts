@@ -1,7 +1,7 @@
 import { networkInterfaces } from 'node:os';
 
 import { registerService, type ServiceHandle } from '@roundhouse/agent-sdk';
-import type { ConsulOptions, RegistryClient } from '@roundhouse/agent-sdk/discovery';
+import type { ConsulOptions, RegistryClient } from '@roundhouse/agent-sdk/internal';
 
 import { createAdmin } from './admin/admin.ts';
 import type { GatewayConfig } from './config/gateway-config.ts';

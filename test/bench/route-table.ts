@@ -4,7 +4,7 @@
  */
 import { setImmediate } from 'node:timers/promises';
 
-import type { Catalog, Instance, Snapshot, WatchEvent } from '@roundhouse/agent-sdk/discovery';
+import type { Catalog, Instance, Snapshot, WatchEvent } from '@roundhouse/agent-sdk/internal';
 
 import { defaults } from '../../gateway/src/config/defaults.ts';
 import { createAddressPolicy } from '../../gateway/src/registry/address-policy.ts';

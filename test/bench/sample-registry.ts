@@ -1,4 +1,4 @@
-import type { Instance, Snapshot } from '@roundhouse/agent-sdk/discovery';
+import type { Instance, Snapshot } from '@roundhouse/agent-sdk/internal';
 
 import type { Route } from '../../gateway/src/routing/route.ts';
 

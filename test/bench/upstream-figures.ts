@@ -1,11 +1,11 @@
 import {
+  type BalanceStrategy,
   createUpstream,
   defaultUpstreamPolicy,
   endpointKey,
-  type BalanceStrategy,
+  type Instance,
   type Upstream,
-} from '@roundhouse/agent-sdk/balancing';
-import type { Instance } from '@roundhouse/agent-sdk/discovery';
+} from '@roundhouse/agent-sdk/internal';
 
 import { time, type Figure } from './figures.ts';
 import { instance, snapshot } from './sample-registry.ts';

@@ -1,4 +1,4 @@
-import { identityAnswer } from '@roundhouse/agent-sdk/discovery';
+import { identityAnswer } from '@roundhouse/agent-sdk/internal';
 import { describe, expect, it } from 'vitest';
 
 import type { WaitTicket } from '../../gateway/src/exchange/seam.ts';

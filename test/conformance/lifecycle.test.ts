@@ -1,6 +1,6 @@
 import { lookup } from 'node:dns';
 
-import { endpointKey } from '@roundhouse/agent-sdk/balancing';
+import { endpointKey } from '@roundhouse/agent-sdk/internal';
 import { afterEach, describe, expect, it } from 'vitest';
 
 import { eventually } from '../support/eventually.ts';

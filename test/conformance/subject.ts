@@ -1,6 +1,6 @@
 import { lookup } from 'node:dns';
 
-import type { Endpoint } from '@roundhouse/agent-sdk/balancing';
+import type { Endpoint } from '@roundhouse/agent-sdk/internal';
 
 import type { Engine, EngineOptions, ListenerLimits } from '../../gateway/src/listeners/engine.ts';
 import { createNodeHttpEngine } from '../../gateway/src/node-http/node-http-engine.ts';

@@ -1,5 +1,4 @@
-import { endpointKey } from '@roundhouse/agent-sdk/balancing';
-import { identityAnswer, identityPath } from '@roundhouse/agent-sdk/discovery';
+import { endpointKey, identityAnswer, identityPath } from '@roundhouse/agent-sdk/internal';
 import { afterEach, describe, expect, it } from 'vitest';
 
 import { eventually } from '../support/eventually.ts';

@@ -7,7 +7,7 @@ import {
   type RegistryClient,
   type ServiceDefinition,
   snapshotFromAnswer,
-} from '../../agent-sdk/src/discovery/index.ts';
+} from '../../agent-sdk/src/internal.ts';
 import { eventually } from '../support/eventually.ts';
 import type { ContractSubject } from './registry.contract.ts';
 

@@ -1,7 +1,7 @@
 import http from 'node:http';
 import type { AddressInfo } from 'node:net';
 
-import { routingStatusPath } from '@roundhouse/agent-sdk/discovery';
+import { routingStatusPath } from '@roundhouse/agent-sdk/internal';
 import { afterEach, describe, expect, it } from 'vitest';
 
 import { defaults } from '../../gateway/src/config/defaults.ts';

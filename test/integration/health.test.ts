@@ -7,7 +7,7 @@ import {
   identityMetaValue,
   readRoutingStatus,
   routingStatusPath,
-} from '@roundhouse/agent-sdk/discovery';
+} from '@roundhouse/agent-sdk/internal';
 import { describe, expect, it } from 'vitest';
 
 import { defaults } from '../../gateway/src/config/defaults.ts';

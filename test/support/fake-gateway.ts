@@ -1,7 +1,7 @@
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 
-import { parseRoutingStatusPath, type RoutingStatus } from '@roundhouse/agent-sdk/discovery';
+import { parseRoutingStatusPath, type RoutingStatus } from '@roundhouse/agent-sdk/internal';
 
 /** How a fake gateway answers: with a routing status, with a bare status, or never. */
 export type FakeAnswer = RoutingStatus['state'] | { readonly out: string } | number | 'hang';

@@ -1,9 +1,9 @@
 import {
-  createConsulClient,
-  consulSettings,
   type ConsulClientOptions,
   type ConsulOptions,
-} from '@roundhouse/agent-sdk/discovery';
+  consulSettings,
+  createConsulClient,
+} from '@roundhouse/agent-sdk/internal';
 
 import { defaults } from '../../gateway/src/config/defaults.ts';
 import type { GatewayConfig } from '../../gateway/src/config/gateway-config.ts';

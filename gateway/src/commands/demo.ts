@@ -2,7 +2,7 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 
-import type { Instance } from '@roundhouse/agent-sdk/discovery';
+import type { Instance } from '@roundhouse/agent-sdk/internal';
 import pc from 'picocolors';
 
 import { createEmbeddedConsul } from '../embedded-consul/index.ts';

@@ -1,11 +1,11 @@
 import { readFileSync } from 'node:fs';
 
 import {
+  type ConsulOptions,
   consulSettings,
   createConsulClient,
-  type ConsulOptions,
   type RegistryClient,
-} from '@roundhouse/agent-sdk/discovery';
+} from '@roundhouse/agent-sdk/internal';
 
 import { readConfigFile } from '../config/config-file.ts';
 import type { GatewayConfig } from '../config/gateway-config.ts';

@@ -1,4 +1,4 @@
-import { defaultUpstreamPolicy } from '@roundhouse/agent-sdk/balancing';
+import { defaultUpstreamPolicy } from '@roundhouse/agent-sdk/internal';
 
 import { deepFreeze } from './deep-freeze.ts';
 import type { GatewayConfig } from './gateway-config.ts';

@@ -1,4 +1,4 @@
-import type { EjectionPolicy, OutlierPolicy, BalanceStrategy } from '@roundhouse/agent-sdk/balancing';
+import type { BalanceStrategy, EjectionPolicy, OutlierPolicy } from '@roundhouse/agent-sdk/internal';
 
 import type { ListenerLimits } from '../listeners/engine.ts';
 import type { HashSource, RetryRules } from '../exchange/destination.ts';

@@ -1,4 +1,4 @@
-import type { Endpoint } from '@roundhouse/agent-sdk/balancing';
+import type { Endpoint } from '@roundhouse/agent-sdk/internal';
 
 import { cookieValue } from './cookies.ts';
 import type { Destination } from './destination.ts';

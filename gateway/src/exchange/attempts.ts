@@ -1,4 +1,4 @@
-import type { Endpoint, Lease } from '@roundhouse/agent-sdk/balancing';
+import type { Endpoint, Lease } from '@roundhouse/agent-sdk/internal';
 
 import { errorTable, type ErrorCode, type ErrorRule } from './errors.ts';
 import type { AttemptKind, AttemptRecord } from './record.ts';

@@ -1,4 +1,4 @@
-import type { RoutingStatus } from '@roundhouse/agent-sdk/discovery';
+import type { RoutingStatus } from '@roundhouse/agent-sdk/internal';
 
 import type { Destination } from './destination.ts';
 import type { ExchangeObserver } from './record.ts';

@@ -1,4 +1,4 @@
-import type { Upstream } from '@roundhouse/agent-sdk/balancing';
+import type { Upstream } from '@roundhouse/agent-sdk/internal';
 
 import type { Route } from '../routing/route.ts';
 import type { RetryBudget } from './retry-budget.ts';

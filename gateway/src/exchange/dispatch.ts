@@ -1,5 +1,9 @@
-import type { Lease, LeaseRefusal, LeaseRequest } from '@roundhouse/agent-sdk/balancing';
-import { expectedIdentity } from '@roundhouse/agent-sdk/discovery';
+import {
+  expectedIdentity,
+  type Lease,
+  type LeaseRefusal,
+  type LeaseRequest,
+} from '@roundhouse/agent-sdk/internal';
 
 import type { Passage } from './admission.ts';
 import type { Affinity } from './affinity.ts';

@@ -1,4 +1,4 @@
-import type { Endpoint, Upstream } from '@roundhouse/agent-sdk/balancing';
+import type { Endpoint, Upstream } from '@roundhouse/agent-sdk/internal';
 
 import type { Route } from '../routing/route.ts';
 

@@ -1,4 +1,4 @@
-import type { Lease, LeaseRequest, QueueTicket, Upstream } from '@roundhouse/agent-sdk/balancing';
+import type { Lease, LeaseRequest, QueueTicket, Upstream } from '@roundhouse/agent-sdk/internal';
 
 import type { Plan } from './attempts.ts';
 import type { WaitTicket } from './seam.ts';

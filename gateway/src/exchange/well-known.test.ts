@@ -1,4 +1,4 @@
-import { identityMetaKey, identityPath, routingStatusPath } from '@roundhouse/agent-sdk/discovery';
+import { identityMetaKey, identityPath, routingStatusPath } from '@roundhouse/agent-sdk/internal';
 import { describe, expect, it } from 'vitest';
 
 import { answer, attempt, codeOf, field, head, instance, route, setUp } from './testing/drive.ts';

@@ -1,4 +1,4 @@
-import { parseRoutingStatusPath, type RoutingStatus } from '@roundhouse/agent-sdk/discovery';
+import { parseRoutingStatusPath, type RoutingStatus } from '@roundhouse/agent-sdk/internal';
 
 import type { AnswerStep } from './seam.ts';
 

@@ -1,4 +1,4 @@
-import type { Instance } from '@roundhouse/agent-sdk/discovery';
+import type { Instance } from '@roundhouse/agent-sdk/internal';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 
 import { defaults } from '../config/defaults.ts';

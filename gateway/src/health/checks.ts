@@ -1,5 +1,4 @@
-import { endpointKey, type Upstream } from '@roundhouse/agent-sdk/balancing';
-import type { Instance } from '@roundhouse/agent-sdk/discovery';
+import { endpointKey, type Instance, type Upstream } from '@roundhouse/agent-sdk/internal';
 
 import type { CheckSettings } from '../config/gateway-config.ts';
 import {

@@ -1,4 +1,4 @@
-import type { Instance, Snapshot } from '@roundhouse/agent-sdk/discovery';
+import type { Instance, Snapshot } from '@roundhouse/agent-sdk/internal';
 import { describe, expect, it } from 'vitest';
 
 import { endpointChanges } from './endpoint-changes.ts';

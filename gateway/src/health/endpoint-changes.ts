@@ -1,5 +1,4 @@
-import { endpointKey } from '@roundhouse/agent-sdk/balancing';
-import { diffSnapshots, type Instance, type Snapshot } from '@roundhouse/agent-sdk/discovery';
+import { diffSnapshots, endpointKey, type Instance, type Snapshot } from '@roundhouse/agent-sdk/internal';
 
 /** How the endpoints that are to be probed changed from one snapshot of a service to the next. Those that drain are not. */
 export interface EndpointChanges {

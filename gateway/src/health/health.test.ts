@@ -1,7 +1,12 @@
 import type { LookupFunction } from 'node:net';
 
-import type { Endpoint, Upstream } from '@roundhouse/agent-sdk/balancing';
-import { identityAnswer, type Instance, type Snapshot } from '@roundhouse/agent-sdk/discovery';
+import {
+  type Endpoint,
+  identityAnswer,
+  type Instance,
+  type Snapshot,
+  type Upstream,
+} from '@roundhouse/agent-sdk/internal';
 import { afterEach, describe, expect, it } from 'vitest';
 
 import { eventually } from '../../../test/support/eventually.ts';

@@ -1,8 +1,14 @@
 import { once } from 'node:events';
 import type { LookupFunction } from 'node:net';
 
-import { endpointKey, type Endpoint, type Upstream } from '@roundhouse/agent-sdk/balancing';
-import type { Instance, RoutingStatus, Snapshot } from '@roundhouse/agent-sdk/discovery';
+import {
+  type Endpoint,
+  endpointKey,
+  type Instance,
+  type RoutingStatus,
+  type Snapshot,
+  type Upstream,
+} from '@roundhouse/agent-sdk/internal';
 
 import type { CheckSettings } from '../config/gateway-config.ts';
 import type { Log } from '../telemetry/log.ts';

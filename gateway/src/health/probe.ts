@@ -1,5 +1,5 @@
 import type { CheckSettings } from '../config/gateway-config.ts';
-import type { Instance } from '@roundhouse/agent-sdk/discovery';
+import type { Instance } from '@roundhouse/agent-sdk/internal';
 
 /** What to ask an instance. */
 export interface ProbeQuestion {

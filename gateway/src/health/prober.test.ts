@@ -6,7 +6,7 @@ import {
   identityPath,
   identityQuestion,
   type Instance,
-} from '@roundhouse/agent-sdk/discovery';
+} from '@roundhouse/agent-sdk/internal';
 import { afterEach, describe, expect, it } from 'vitest';
 
 import { eventually } from '../../../test/support/eventually.ts';

@@ -3,9 +3,9 @@ import { connect, type LookupFunction, type Socket } from 'node:net';
 import {
   expectedIdentity,
   identityQuestion,
-  readIdentityAnswer,
   type Instance,
-} from '@roundhouse/agent-sdk/discovery';
+  readIdentityAnswer,
+} from '@roundhouse/agent-sdk/internal';
 
 import { readCheckAnswer } from './check-answer.ts';
 import type { EventLoopWatch } from './event-loop-watch.ts';

@@ -1,7 +1,6 @@
 import { setMaxListeners } from 'node:events';
 
-import { endpointKey } from '@roundhouse/agent-sdk/balancing';
-import type { Instance } from '@roundhouse/agent-sdk/discovery';
+import { endpointKey, type Instance } from '@roundhouse/agent-sdk/internal';
 
 import type { Probe, ProbeQuestion, ProbeResult } from './probe.ts';
 import type { Slots } from './slots.ts';

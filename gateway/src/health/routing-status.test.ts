@@ -1,5 +1,4 @@
-import type { Endpoint, EndpointHealth } from '@roundhouse/agent-sdk/balancing';
-import type { Instance } from '@roundhouse/agent-sdk/discovery';
+import type { Endpoint, EndpointHealth, Instance } from '@roundhouse/agent-sdk/internal';
 import { describe, expect, it } from 'vitest';
 
 import type { CheckOpinion } from './checks.ts';

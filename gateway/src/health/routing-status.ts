@@ -1,5 +1,4 @@
-import type { Endpoint } from '@roundhouse/agent-sdk/balancing';
-import type { RoutingStatus, Snapshot } from '@roundhouse/agent-sdk/discovery';
+import type { Endpoint, RoutingStatus, Snapshot } from '@roundhouse/agent-sdk/internal';
 
 import type { CheckOpinion } from './checks.ts';
 import type { Reach } from './reachability.ts';

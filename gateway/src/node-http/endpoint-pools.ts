@@ -2,7 +2,7 @@ import { Agent, type ClientRequest, type ClientRequestArgs, type IncomingMessage
 import { createConnection, Socket, type LookupFunction } from 'node:net';
 import type { Duplex } from 'node:stream';
 
-import { endpointKey, type Endpoint } from '@roundhouse/agent-sdk/balancing';
+import { type Endpoint, endpointKey } from '@roundhouse/agent-sdk/internal';
 
 import type { AttemptStep } from '../exchange/seam.ts';
 import type { Dial } from './dial.ts';

@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net';
 
-import { identityQuestion, type Instance, readIdentityAnswer } from '@roundhouse/agent-sdk/discovery';
+import { identityQuestion, type Instance, readIdentityAnswer } from '@roundhouse/agent-sdk/internal';
 
 /** Somebody else, or nobody who says who it is, has taken a connection. */
 export class WrongInstanceError extends Error {

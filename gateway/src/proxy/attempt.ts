@@ -1,4 +1,4 @@
-import { identityQuestion, readIdentityAnswer } from '@roundhouse/agent-sdk/discovery';
+import { identityQuestion, readIdentityAnswer } from '@roundhouse/agent-sdk/internal';
 
 import type { ErrorCode } from '../exchange/errors.ts';
 import type { AttemptFailure, AttemptStep } from '../exchange/seam.ts';

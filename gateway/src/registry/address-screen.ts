@@ -1,9 +1,9 @@
 import {
-  unmatchedInstances,
   type Instance,
   type QuarantinedRecord,
   type Snapshot,
-} from '@roundhouse/agent-sdk/discovery';
+  unmatchedInstances,
+} from '@roundhouse/agent-sdk/internal';
 
 import type { AddressPolicy, AddressSource } from './address-policy.ts';
 

@@ -1,5 +1,4 @@
-import type { HealthNews } from '@roundhouse/agent-sdk/balancing';
-import type { HoldReason, Instance, RegistryFailure } from '@roundhouse/agent-sdk/discovery';
+import type { HealthNews, HoldReason, Instance, RegistryFailure } from '@roundhouse/agent-sdk/internal';
 
 import type { RegistryChange } from './registry.ts';
 import { routeName } from '../routing/route.ts';

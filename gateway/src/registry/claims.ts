@@ -1,10 +1,10 @@
 import {
+  type InvalidRouteTag,
   isInvalidRouteTag,
   parseRouteTag,
-  type InvalidRouteTag,
   type RouteClaim,
   type Snapshot,
-} from '@roundhouse/agent-sdk/discovery';
+} from '@roundhouse/agent-sdk/internal';
 
 import type { ServiceClaim } from '../routing/ownership.ts';
 

@@ -1,10 +1,10 @@
 import {
   createReadingBudget,
   createRecoveryBell,
+  type RegistryClient,
   watchCatalog,
   watchService,
-  type RegistryClient,
-} from '@roundhouse/agent-sdk/discovery';
+} from '@roundhouse/agent-sdk/internal';
 
 import type { GatewayConfig } from '../config/gateway-config.ts';
 import type { RegistryOptions } from './registry.ts';

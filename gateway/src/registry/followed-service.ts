@@ -1,5 +1,10 @@
-import { createUpstream, type HealthNews, type Upstream } from '@roundhouse/agent-sdk/balancing';
-import type { Instance, Snapshot } from '@roundhouse/agent-sdk/discovery';
+import {
+  createUpstream,
+  type HealthNews,
+  type Instance,
+  type Snapshot,
+  type Upstream,
+} from '@roundhouse/agent-sdk/internal';
 
 import type { GatewayConfig, ServiceOverrides, ServiceSettings } from '../config/gateway-config.ts';
 import { serviceSettings } from '../config/service-settings.ts';

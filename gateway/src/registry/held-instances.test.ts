@@ -1,4 +1,4 @@
-import { fixedSnapshot, type Snapshot } from '@roundhouse/agent-sdk/discovery';
+import { fixedSnapshot, type Snapshot } from '@roundhouse/agent-sdk/internal';
 import { describe, expect, it } from 'vitest';
 
 import {

@@ -1,4 +1,4 @@
-import type { HoldReason, Instance, Snapshot } from '@roundhouse/agent-sdk/discovery';
+import type { HoldReason, Instance, Snapshot } from '@roundhouse/agent-sdk/internal';
 
 /** What asking a held instance brought. */
 export type ProbeResult = 'alive' | { readonly dead: string };

@@ -1,4 +1,4 @@
-import { fixedSnapshot, type Instance } from '@roundhouse/agent-sdk/discovery';
+import { fixedSnapshot, type Instance } from '@roundhouse/agent-sdk/internal';
 import { describe, expect, it } from 'vitest';
 
 import { eventually } from '../../../test/support/eventually.ts';

@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 
-import type { Instance } from '@roundhouse/agent-sdk/discovery';
+import type { Instance } from '@roundhouse/agent-sdk/internal';
 
 import { afterProbe, type HeldInstance, type ProbeResult, type ProbeState } from './held-instances.ts';
 

@@ -1,5 +1,9 @@
-import { endpointKey } from '@roundhouse/agent-sdk/balancing';
-import { unmatchedInstances, type Instance, type Snapshot } from '@roundhouse/agent-sdk/discovery';
+import {
+  endpointKey,
+  type Instance,
+  type Snapshot,
+  unmatchedInstances,
+} from '@roundhouse/agent-sdk/internal';
 
 /** The keys of all endpoints that some service lists now; kept up with the changes, because gathering thousands anew takes long. */
 export class ListedEndpoints {

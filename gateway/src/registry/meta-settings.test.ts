@@ -1,4 +1,4 @@
-import { fixedSnapshot, type Instance, type Snapshot } from '@roundhouse/agent-sdk/discovery';
+import { fixedSnapshot, type Instance, type Snapshot } from '@roundhouse/agent-sdk/internal';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 

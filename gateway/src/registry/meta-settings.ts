@@ -1,4 +1,4 @@
-import type { Snapshot } from '@roundhouse/agent-sdk/discovery';
+import type { Snapshot } from '@roundhouse/agent-sdk/internal';
 
 import type { CheckSettings, ServiceOverrides } from '../config/gateway-config.ts';
 import { parseHashSource } from '../config/hash-source.ts';

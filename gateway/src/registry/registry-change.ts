@@ -1,5 +1,10 @@
-import type { HealthNews } from '@roundhouse/agent-sdk/balancing';
-import type { HoldReason, Instance, InvalidRouteTag, Snapshot } from '@roundhouse/agent-sdk/discovery';
+import type {
+  HealthNews,
+  HoldReason,
+  Instance,
+  InvalidRouteTag,
+  Snapshot,
+} from '@roundhouse/agent-sdk/internal';
 
 import type { ServiceSettings } from '../config/gateway-config.ts';
 import type { RejectedClaim } from '../routing/ownership.ts';

@@ -1,5 +1,10 @@
-import type { Upstream } from '@roundhouse/agent-sdk/balancing';
-import type { Catalog, InvalidRouteTag, Snapshot, WatchEvent } from '@roundhouse/agent-sdk/discovery';
+import type {
+  Catalog,
+  InvalidRouteTag,
+  Snapshot,
+  Upstream,
+  WatchEvent,
+} from '@roundhouse/agent-sdk/internal';
 
 import type { GatewayConfig, ServiceSettings } from '../config/gateway-config.ts';
 import type { Destination } from '../exchange/destination.ts';

@@ -1,4 +1,4 @@
-import type { Catalog, Instance, Snapshot, WatchEvent } from '@roundhouse/agent-sdk/discovery';
+import type { Catalog, Instance, Snapshot, WatchEvent } from '@roundhouse/agent-sdk/internal';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 
 import { eventually } from '../../../test/support/eventually.ts';

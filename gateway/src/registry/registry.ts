@@ -1,14 +1,14 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 
-import type { HealthNews } from '@roundhouse/agent-sdk/balancing';
 import {
-  fixedSnapshot,
-  parseRouteTag,
   type Catalog,
+  fixedSnapshot,
+  type HealthNews,
   type Instance,
+  parseRouteTag,
   type Snapshot,
   type WatchEvent,
-} from '@roundhouse/agent-sdk/discovery';
+} from '@roundhouse/agent-sdk/internal';
 
 import type { Destination } from '../exchange/destination.ts';
 import type { RejectedClaim } from '../routing/ownership.ts';

@@ -1,13 +1,13 @@
 import {
+  type Catalog,
   catalogFromAnswer,
+  type Instance,
   isInvalidRouteTag,
   parseRouteTag,
-  snapshotFromAnswer,
-  type Catalog,
-  type Instance,
   type ReadAnswer,
   type Snapshot,
-} from '@roundhouse/agent-sdk/discovery';
+  snapshotFromAnswer,
+} from '@roundhouse/agent-sdk/internal';
 
 import type { Route } from '../routing/route.ts';
 

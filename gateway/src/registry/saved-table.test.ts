@@ -2,7 +2,7 @@ import { chmod, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promis
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-import { fixedSnapshot, type Instance, type Snapshot } from '@roundhouse/agent-sdk/discovery';
+import { fixedSnapshot, type Instance, type Snapshot } from '@roundhouse/agent-sdk/internal';
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 

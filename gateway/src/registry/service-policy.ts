@@ -1,4 +1,4 @@
-import type { UpstreamPolicy } from '@roundhouse/agent-sdk/balancing';
+import type { UpstreamPolicy } from '@roundhouse/agent-sdk/internal';
 
 import type { ServiceSettings } from '../config/gateway-config.ts';
 

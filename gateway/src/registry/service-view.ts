@@ -1,4 +1,4 @@
-import type { Snapshot } from '@roundhouse/agent-sdk/discovery';
+import type { Snapshot } from '@roundhouse/agent-sdk/internal';
 
 import type { FollowedService } from './followed-service.ts';
 import type { ServiceView } from './registry-contract.ts';

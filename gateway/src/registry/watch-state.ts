@@ -1,4 +1,4 @@
-import type { RegistryFailure, WatchEvent } from '@roundhouse/agent-sdk/discovery';
+import type { RegistryFailure, WatchEvent } from '@roundhouse/agent-sdk/internal';
 
 /** How a watch stands: `syncing` before its first answer, then following or not. */
 export type WatchState =

@@ -1,4 +1,4 @@
-import type { RouteClaim } from '@roundhouse/agent-sdk/discovery';
+import type { RouteClaim } from '@roundhouse/agent-sdk/internal';
 
 import { routeName, type Route } from './route.ts';
 

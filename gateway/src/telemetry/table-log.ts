@@ -1,4 +1,4 @@
-import { diffSnapshots, type Instance, type Snapshot } from '@roundhouse/agent-sdk/discovery';
+import { diffSnapshots, type Instance, type Snapshot } from '@roundhouse/agent-sdk/internal';
 
 import { routeName } from '../routing/route.ts';
 import type { Log } from './log.ts';

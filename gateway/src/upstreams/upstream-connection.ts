@@ -1,6 +1,6 @@
 import { connect, type LookupFunction, type Socket } from 'node:net';
 
-import type { Endpoint } from '@roundhouse/agent-sdk/balancing';
+import type { Endpoint } from '@roundhouse/agent-sdk/internal';
 
 import type { ErrorCode } from '../exchange/errors.ts';
 import { Timeout, type TimeoutOwner, type TimeoutWheel } from '../proxy/timeout-wheel.ts';

@@ -1,6 +1,6 @@
 import type { LookupFunction } from 'node:net';
 
-import { endpointKey, type Endpoint } from '@roundhouse/agent-sdk/balancing';
+import { type Endpoint, endpointKey } from '@roundhouse/agent-sdk/internal';
 
 import type { ReadBuffers } from '../proxy/read-buffer.ts';
 import type { TimeoutWheel } from '../proxy/timeout-wheel.ts';

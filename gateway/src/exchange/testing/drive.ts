@@ -1,10 +1,10 @@
 import {
   createUpstream,
   defaultUpstreamPolicy,
+  type Instance,
   type Upstream,
   type UpstreamPolicy,
-} from '@roundhouse/agent-sdk/balancing';
-import type { Instance } from '@roundhouse/agent-sdk/discovery';
+} from '@roundhouse/agent-sdk/internal';
 
 import type { Route } from '../../routing/route.ts';
 import { createRouteTable } from '../../routing/route-table.ts';

@@ -9,7 +9,7 @@ import {
   type QueueTicket,
   type Upstream,
   type UpstreamPolicy,
-} from '@roundhouse/agent-sdk/balancing';
+} from '@roundhouse/agent-sdk/internal';
 
 import { instance } from './drive.ts';
 

@@ -1,6 +1,6 @@
 import { createServer, type AddressInfo, type Server, type Socket } from 'node:net';
 
-import { identityMetaKey, identityMetaValue, type Instance } from '@roundhouse/agent-sdk/discovery';
+import { identityMetaKey, identityMetaValue, type Instance } from '@roundhouse/agent-sdk/internal';
 
 /** A TCP server that stands for an instance, with what it has been sent. Ends by `stop`. */
 export interface FakeInstance {
