@@ -103,8 +103,13 @@ export class Attempts {
     const one = this.#one;
     const two = this.#two;
     const dropped: AttemptEnd = { end: 'dropped', error: undefined, status: undefined, nowMs };
-    if (one !== undefined && one !== kept) this.end(one, dropped);
-    if (two !== undefined && two !== kept) this.end(two, dropped);
+    if (one !== undefined && one !== kept) this.#drop(one, dropped);
+    if (two !== undefined && two !== kept) this.#drop(two, dropped);
+  }
+
+  #drop(underway: Underway, how: AttemptEnd): void {
+    this.end(underway, how);
+    underway.step.driver?.abandon();
   }
 }
 

@@ -257,6 +257,8 @@ export class Dispatch {
       connection: plan.connection,
       identity: context.identity === 'verify' ? expectedIdentity(endpoint.instance) : undefined,
       hedgeAfterMs: hedgeAfterMs > 0 && plan.kind !== 'hedge' && mayHedge(this.#of) ? hedgeAfterMs : 0,
+      transform: undefined,
+      driver: undefined,
     };
     this.attempts.start({ step, lease, plan, startedMs: nowMs });
     return step;

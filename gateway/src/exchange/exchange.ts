@@ -173,6 +173,8 @@ class ExchangeState implements Exchange {
       reason: head.reason,
       fields: session.length === 0 ? fields : [...fields, ...session],
       connection: 'keep',
+      transform: undefined,
+      trailers: undefined,
     };
   }
 

@@ -46,6 +46,29 @@ describe('hedging', () => {
     expect(one.endpoint.instance.id).toBe('a');
   });
 
+  it('tells the run which attempt is given up, and only that one', () => {
+    const { open } = hedged();
+    const exchange = open();
+    const abandoned: string[] = [];
+    const one = attempt(exchange.first);
+    const two = attempt(exchange.hedge());
+    one.driver = { abandon: () => abandoned.push('one') };
+    two.driver = { abandon: () => abandoned.push('two') };
+    relay(exchange.responded({}, two));
+    exchange.ended();
+    expect(abandoned).toEqual(['one']);
+  });
+
+  it('tells the run to give up both when the client has left', () => {
+    const { open } = hedged();
+    const exchange = open();
+    const abandoned: string[] = [];
+    attempt(exchange.first).driver = { abandon: () => abandoned.push('one') };
+    attempt(exchange.hedge()).driver = { abandon: () => abandoned.push('two') };
+    exchange.failed({ code: 'client_closed', sent: 'head', connection: 'fresh' });
+    expect(abandoned).toEqual(['one', 'two']);
+  });
+
   it('waits for the other when one fails, and retries when both have', () => {
     const { open, upstream } = hedged();
     const exchange = open();

@@ -63,6 +63,28 @@ export interface AttemptTimeouts {
   readonly totalMs: number;
 }
 
+/**
+ * Sees or changes the content of one body while it passes. Framing is taken off before and written anew after it. Synchronous; a
+ * throw is a mistake of the gateway and ends the exchange. Off the fast path: a body without one is never cut into buffers for it.
+ */
+export interface BodyTransform {
+  /**
+   * `same`: as many bytes come out as go in, so that an announced length stands. `changed`: the length is not known beforehand; the
+   * body is sent in chunks, or up to the end of the connection to an HTTP/1.0 client.
+   */
+  readonly length: 'same' | 'changed';
+  /** Content bytes in their order, valid during the call only. Returns what goes on instead; an empty buffer when nothing does yet. */
+  push(bytes: Buffer): Buffer;
+  /** The body has ended as announced: what is still to go on. Called once, after the last `push`; never for a body that was cut. */
+  end(): Buffer;
+}
+
+/** The run's side of a running attempt. */
+export interface AttemptDriver {
+  /** The exchange gives the attempt up: its connection is reset. Must not call the exchange. */
+  abandon(): void;
+}
+
 /** Try this endpoint. */
 export interface AttemptStep {
   readonly kind: 'attempt';
@@ -84,6 +106,17 @@ export interface AttemptStep {
   readonly identity: string | undefined;
   /** When no final head has come so long after the start: ask {@link Exchange.hedge} once. 0: never. */
   readonly hedgeAfterMs: number;
+  /**
+   * For the request body; undefined: it passes as it is. The same object in every attempt of an exchange: each byte of the client goes
+   * through it once, and what is kept to be sent again is what came out of it.
+   */
+  readonly transform?: BodyTransform | undefined;
+  /**
+   * May be set by the run when it starts the attempt, so that it need not keep a list of its own: the exchange calls `abandon` when
+   * it gives the attempt up (another one was faster, the client has left, the exchange is over). Never after the run has reported
+   * the attempt as failed, or has been told to relay its response.
+   */
+  driver?: AttemptDriver | undefined;
 }
 
 /**
@@ -129,6 +162,13 @@ export interface RelayStep {
   /** Everything to send but framing and `Connection`. */
   readonly fields: FieldLines;
   readonly connection: 'keep' | 'close';
+  /** For the response body (not for a tunnel); undefined: it passes as it is. */
+  readonly transform?: BodyTransform | undefined;
+  /**
+   * Called with the trailers of the response once its body has ended (empty when there are none); returns those that go on, to a
+   * client that takes trailers. Undefined: they pass as they are. Forbidden ones (RFC 9110 §6.5.1) are left out in any case.
+   */
+  readonly trailers?: ((fields: FieldLines) => FieldLines) | undefined;
 }
 
 /** Nothing is left to say to the client: it has gone. */
