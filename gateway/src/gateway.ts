@@ -80,7 +80,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     config,
     ...followConsul(client, config.guard),
     addresses: policy,
-    probe: (instance, signal) => health.probe(instance, signal),
+    probe: (instance, question, signal) => health.probe(instance, question, signal),
     onChange: (change) => {
       changeLog(change);
       if (change.kind === 'instances') pools.schedule();

@@ -6,7 +6,7 @@ import type { CheckSettings } from '../config/gateway-config.ts';
 import { createChecks, type CheckNews } from './checks.ts';
 import type { EndpointChanges } from './endpoint-changes.ts';
 import type { ProbeQuestion, ProbeResult } from './probe.ts';
-import { createSlots } from './slots.ts';
+import { createConcurrencyLimit } from './concurrency-limit.ts';
 import { record } from './testing/fake-instance.ts';
 
 beforeEach(() => {
@@ -26,7 +26,7 @@ const settings: CheckSettings = {
 const none: EndpointChanges = { appeared: [], gone: [], renewed: [] };
 const a = record(1, { id: 'a' });
 const b = record(2, { id: 'b' });
-const alive: ProbeResult = { kind: 'alive', tookMs: 1 };
+const alive: ProbeResult = { kind: 'alive' };
 const dead: ProbeResult = { kind: 'dead', reason: 'connection refused' };
 
 /** Checks over scripted answers: `answers` by instance id, alive where nothing is said. */
@@ -40,7 +40,7 @@ function setUp(slots = 64) {
       asked.push({ id, question, signal });
       return Promise.resolve(answers.get(id) ?? alive);
     },
-    slots: createSlots(slots),
+    limit: createConcurrencyLimit(slots),
     onNews: (row) => news.push(row),
     random: () => 0.5,
   });
@@ -104,7 +104,7 @@ describe('checks', () => {
 
   it('count nothing when a probe says nothing', async () => {
     const { answers, told, follow, pass } = setUp();
-    answers.set('a', { kind: 'unsure', reason: 'the gateway stalled' });
+    answers.set('a', { kind: 'inconclusive', reason: 'the gateway stalled' });
     follow([a]);
     await pass(20_000);
     expect(told).toEqual([]);

@@ -9,9 +9,9 @@ import {
   type CheckState,
   type CheckVerdict,
 } from './check-judge.ts';
+import type { ConcurrencyLimit } from './concurrency-limit.ts';
 import type { EndpointChanges } from './endpoint-changes.ts';
 import type { Probe } from './probe.ts';
-import type { Slots } from './slots.ts';
 
 /** A service as the checks need it: a view of now. */
 export interface CheckedService {
@@ -40,7 +40,7 @@ export interface CheckOpinion {
 export interface ChecksOptions {
   readonly probe: Probe;
   /** Bounds the checks that run at a time; the caller ends it after the checks. */
-  readonly slots: Slots;
+  readonly limit: ConcurrencyLimit;
   readonly onNews: (news: CheckNews) => void;
   readonly random: () => number;
 }
@@ -169,7 +169,7 @@ class Watched {
     clearTimeout(this.#timer);
     this.#timer = setTimeout(() => {
       this.#timer = undefined;
-      this.#options.slots.take(() => this.#check());
+      void this.#options.limit.run(() => this.#check());
     }, inMs).unref();
   }
 

@@ -12,6 +12,7 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { eventually } from '../../../test/support/eventually.ts';
 import { defaults } from '../config/defaults.ts';
 import type { CheckSettings } from '../config/gateway-config.ts';
+import { connectProbe } from './probe.ts';
 import { createHealth, type Health, type HealthService } from './health.ts';
 import { fakeInstance, record, type Behaviour, type FakeInstance } from './testing/fake-instance.ts';
 
@@ -210,15 +211,18 @@ describe('the checks of the gateway', () => {
   });
 });
 
-it('answers for an instance in doubt: alive, dead, or alive when nothing can be said', async () => {
+it('probes an instance for other parts of the gateway', async () => {
   const instance = await fake(answers);
   const { health } = setUp([]);
   const { signal } = new AbortController();
-  expect(await health.probe(record(instance.port, { asked: true }), signal)).toBe('alive');
-  expect(await health.probe(record(instance.port, { asked: true, id: 'i2' }), signal)).toEqual({
-    dead: 'wrong instance: somebody else answers at its address',
+  const right = record(instance.port, { asked: true });
+  const wrong = record(instance.port, { asked: true, id: 'i2' });
+  expect(await health.probe(right, connectProbe, signal)).toEqual({ kind: 'alive' });
+  expect(await health.probe(wrong, connectProbe, signal)).toEqual({
+    kind: 'dead',
+    reason: 'wrong instance: somebody else answers at its address',
   });
-  expect(await health.probe(record(instance.port, { asked: true, id: 'i2' }), AbortSignal.abort())).toBe(
-    'alive',
-  );
+  expect(await health.probe(wrong, connectProbe, AbortSignal.abort())).toMatchObject({
+    kind: 'inconclusive',
+  });
 });

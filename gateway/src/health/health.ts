@@ -13,11 +13,12 @@ import {
 import type { CheckSettings } from '../config/gateway-config.ts';
 import type { Log } from '../telemetry/log.ts';
 import { createChecks, type CheckNews, type CheckOpinion, type Checks } from './checks.ts';
+import { createConcurrencyLimit, type ConcurrencyLimit } from './concurrency-limit.ts';
 import { endpointChanges } from './endpoint-changes.ts';
 import { watchEventLoop, type EventLoopWatch } from './event-loop-watch.ts';
+import type { Probe } from './probe.ts';
 import { createProber } from './prober.ts';
 import { createReachability, type Reachability } from './reachability.ts';
-import { createSlots, type Slots } from './slots.ts';
 import { endpointsById, stateOf, stateWithoutEndpoint } from './routing-status.ts';
 
 /** A service as health needs it: the registry's view of now. */
@@ -54,8 +55,8 @@ export interface Health {
   run(signal: AbortSignal): Promise<void>;
   /** To be called after every change of a service's instances or settings: takes note, and does the work a little later. */
   changed(service: string): void;
-  /** Whether an instance lives, for whoever has doubts: a connection, with the question who answers. Works before `run`, too. */
-  probe(instance: Instance, signal: AbortSignal): Promise<'alive' | { readonly dead: string }>;
+  /** For other parts of the gateway that have to know whether an instance is alive. Works before `run`, too. */
+  readonly probe: Probe;
   /** What an instance is told when it asks how it stands here. */
   routingStatus(service: string, id: string): RoutingStatus;
   /** What the checks say of an endpoint, for the admin API. */
@@ -73,9 +74,6 @@ const checksAtATime = 64;
 const firstProbesAtATime = 32;
 /** Opening and closing a connection takes a good tenth of a millisecond: hundreds of new instances are not to hold requests up. */
 const firstProbesPerTurn = 4;
-/** For a probe in doubt. */
-const doubtTimeoutMs = 1_000;
-
 /** The loop watch runs from here on, until {@link Health.run} has ended. */
 export function createHealth(options: HealthOptions): Health {
   return new HealthState(options);
@@ -83,8 +81,8 @@ export function createHealth(options: HealthOptions): Health {
 
 class HealthState implements Health {
   readonly #options: HealthOptions;
-  readonly #probe: ReturnType<typeof createProber>;
-  readonly #slots: readonly Slots[];
+  readonly probe: Probe;
+  readonly #limits: readonly ConcurrencyLimit[];
   readonly #checks: Checks;
   readonly #reachability: Reachability;
   readonly #dirty = new Set<string>();
@@ -101,15 +99,15 @@ class HealthState implements Health {
     const { identity, lookup, now, random } = options;
     this.#options = options;
     this.loop = watchEventLoop({ now });
-    const probe = createProber({ identity, lookup, now, loop: this.loop });
+    const probe = createProber({ identity, lookup, loop: this.loop });
     const [forChecks, forFirst] = [
-      createSlots(checksAtATime),
-      createSlots(firstProbesAtATime, firstProbesPerTurn),
+      createConcurrencyLimit(checksAtATime),
+      createConcurrencyLimit(firstProbesAtATime, firstProbesPerTurn),
     ];
-    this.#probe = probe;
-    this.#slots = [forChecks, forFirst];
-    this.#checks = createChecks({ probe, slots: forChecks, onNews: this.#onCheck, random });
-    this.#reachability = createReachability({ probe, slots: forFirst, onDead: this.#onUnreachable, now });
+    this.probe = probe;
+    this.#limits = [forChecks, forFirst];
+    this.#checks = createChecks({ probe, limit: forChecks, onNews: this.#onCheck, random });
+    this.#reachability = createReachability({ probe, limit: forFirst, onDead: this.#onUnreachable, now });
   }
 
   async run(signal: AbortSignal): Promise<void> {
@@ -121,7 +119,7 @@ class HealthState implements Health {
     clearTimeout(this.#timer);
     this.#checks.stop();
     this.#reachability.stop();
-    await Promise.all(this.#slots.map((slots) => slots.stop()));
+    await Promise.all(this.#limits.map((limit) => limit.stop()));
     this.loop.stop();
   }
 
@@ -134,12 +132,6 @@ class HealthState implements Health {
     this.#timer = setTimeout(() => {
       this.#settle();
     }, waitMs).unref();
-  }
-
-  async probe(instance: Instance, signal: AbortSignal): Promise<'alive' | { readonly dead: string }> {
-    const result = await this.#probe(instance, { kind: 'tcp', path: '/', timeoutMs: doubtTimeoutMs }, signal);
-    // In doubt for the instance: a probe that says nothing must not cost a living one its place.
-    return result.kind === 'dead' ? { dead: result.reason } : 'alive';
   }
 
   routingStatus(service: string, id: string): RoutingStatus {

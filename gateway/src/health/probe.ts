@@ -3,21 +3,24 @@ import type { Instance } from '@roundhouse/agent-sdk/internal';
 
 /** What to ask an instance. */
 export interface ProbeQuestion {
-  /** `tcp`: connect, and ask who answers where that can be asked. `http`: then GET `path`, too. */
+  /** `tcp`: connect, and verify the identity where the instance supports it. `http`: then GET `path`, too. */
   readonly kind: Exclude<CheckSettings['kind'], 'off'>;
   readonly path: string;
-  /** For all of it, name resolution and connecting included. */
+  /** For the whole probe, name resolution and connecting included. */
   readonly timeoutMs: number;
 }
 
-/** What came of a probe. `reason` is for a person: "connection refused". */
-export type ProbeResult =
-  | { readonly kind: 'alive'; readonly tookMs: number }
-  | { readonly kind: 'dead'; readonly reason: string }
-  /** It says nothing about the instance: the probe was given up, or the gateway itself stalled meanwhile. */
-  | { readonly kind: 'unsure'; readonly reason: string };
+/** Whether an instance accepts connections at all, without a request. */
+export const connectProbe: ProbeQuestion = { kind: 'tcp', path: '/', timeoutMs: 1_000 };
 
-/** Probes an instance once. Ends by the question's time or by `signal`, with its socket closed; never rejects. */
+/**
+ * What a probe found. `inconclusive` says nothing about the instance: the probe was cancelled, or the gateway itself stalled or had no
+ * descriptor or port left. `reason` is for a person: "connection refused".
+ */
+export type ProbeResult =
+  { readonly kind: 'alive' } | { readonly kind: 'dead' | 'inconclusive'; readonly reason: string };
+
+/** Probes an instance once. Ends by the question's timeout or by `signal`, with its socket closed; never rejects. */
 export type Probe = (
   instance: Instance,
   question: ProbeQuestion,

@@ -40,7 +40,6 @@ function probe(
     identity: 'verify',
     lookup: resolves,
     loop: { lostMs: () => 0 },
-    now: () => performance.now(),
     ...options,
   });
   return prober(instance, { kind: 'tcp', path: '/', timeoutMs: 2_000, ...question }, signal);
@@ -194,7 +193,7 @@ describe('a probe that says nothing', () => {
   it('was given up: before it began, or in the middle, and leaves no socket', async () => {
     const instance = await fake();
     const listed = record(instance.port, { asked: true });
-    const givenUp = { kind: 'unsure', reason: 'given up' };
+    const givenUp = { kind: 'inconclusive', reason: 'cancelled' };
     expect(await probe(listed, {}, {}, AbortSignal.abort())).toEqual(givenUp);
     const ending = new AbortController();
     const result = probe(listed, {}, {}, ending.signal);
@@ -215,7 +214,7 @@ describe('a probe that says nothing', () => {
       lostMs: () => (lost += 16),
     };
     expect(await probe(record(instance.port, { asked: true }), { timeoutMs: 30 }, { loop })).toEqual({
-      kind: 'unsure',
+      kind: 'inconclusive',
       reason: 'the gateway stalled for 16 ms',
     });
   });
@@ -225,7 +224,7 @@ describe('a probe that says nothing', () => {
       done(Object.assign(new Error('too many'), { code: 'EMFILE' }), '');
     };
     expect(await probe(record(1, { address: 'a.example' }), {}, { lookup: lacks })).toMatchObject({
-      kind: 'unsure',
+      kind: 'inconclusive',
     });
   });
 });

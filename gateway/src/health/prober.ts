@@ -18,17 +18,15 @@ export interface ProberOptions {
   /** Resolves host names and refuses addresses that must not be reached; the same as the engines'. */
   readonly lookup: LookupFunction;
   readonly loop: Pick<EventLoopWatch, 'lostMs'>;
-  /** Monotonic milliseconds. */
-  readonly now: () => number;
 }
 
 /** Probes over fresh connections, one each, closed when the answer is known. */
 export function createProber(options: ProberOptions): Probe {
   return (instance, question, signal) =>
-    signal.aborted ? Promise.resolve(givenUp) : new Probing(options, instance, question, signal).result;
+    signal.aborted ? Promise.resolve(cancelled) : new Probing(options, instance, question, signal).result;
 }
 
-const givenUp: ProbeResult = { kind: 'unsure', reason: 'given up' };
+const cancelled: ProbeResult = { kind: 'inconclusive', reason: 'cancelled' };
 
 /** How far a probe has got. */
 type Stage = 'connecting' | 'asking who answers' | 'asking for the path' | 'settled';
@@ -55,7 +53,6 @@ class Probing {
   readonly #signal: AbortSignal;
   readonly #socket: Socket;
   readonly #timer: NodeJS.Timeout;
-  readonly #startedMs: number;
   readonly #lostMs: number;
   #resolve: (result: ProbeResult) => void = () => undefined;
   #stage: Stage = 'connecting';
@@ -67,7 +64,6 @@ class Probing {
     this.#question = question;
     this.#signal = signal;
     this.#identity = options.identity === 'verify' ? expectedIdentity(instance) : undefined;
-    this.#startedMs = options.now();
     this.#lostMs = options.loop.lostMs();
     this.result = new Promise((resolve) => {
       this.#resolve = resolve;
@@ -135,7 +131,7 @@ class Probing {
     const wrong = this.#stage === 'asking who answers' ? 'wrong instance: ' : '';
     // What the gateway itself has run out of is nobody's fault but its own.
     if (code === 'EMFILE' || code === 'ENFILE' || code === 'EADDRNOTAVAIL')
-      this.#settle({ kind: 'unsure', reason });
+      this.#settle({ kind: 'inconclusive', reason });
     else this.#dead(`${wrong}${reason}`);
   };
 
@@ -148,16 +144,16 @@ class Probing {
     const { timeoutMs } = this.#question;
     const lostMs = this.#options.loop.lostMs() - this.#lostMs;
     if (lostMs > timeoutMs / 2)
-      this.#settle({ kind: 'unsure', reason: `the gateway stalled for ${Math.round(lostMs)} ms` });
+      this.#settle({ kind: 'inconclusive', reason: `the gateway stalled for ${Math.round(lostMs)} ms` });
     else this.#dead(`${timeoutReasons[this.#stage]} within ${timeoutMs} ms`);
   };
 
   readonly #onAbort = (): void => {
-    this.#settle(givenUp);
+    this.#settle(cancelled);
   };
 
   #alive(): void {
-    this.#settle({ kind: 'alive', tookMs: this.#options.now() - this.#startedMs });
+    this.#settle({ kind: 'alive' });
   }
 
   #dead(reason: string): void {

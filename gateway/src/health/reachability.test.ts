@@ -2,11 +2,11 @@ import { expect, it } from 'vitest';
 
 import type { ProbeResult } from './probe.ts';
 import { createReachability } from './reachability.ts';
-import { createSlots } from './slots.ts';
+import { createConcurrencyLimit } from './concurrency-limit.ts';
 import { record } from './testing/fake-instance.ts';
 
 const a = record(1, { id: 'a' });
-const alive: ProbeResult = { kind: 'alive', tookMs: 3 };
+const alive: ProbeResult = { kind: 'alive' };
 const dead: ProbeResult = { kind: 'dead', reason: 'connection refused' };
 
 /** Reachability whose probes are answered by the test, in the order in which they were asked. */
@@ -20,7 +20,7 @@ function setUp() {
       signal = given;
       return new Promise((resolve) => open.push(resolve));
     },
-    slots: createSlots(8),
+    limit: createConcurrencyLimit(8),
     onDead: ({ id }, reason) => told.push(`${id} ${reason}`),
     now: () => nowMs,
   });
@@ -103,7 +103,7 @@ it('forgets an instance that is gone, also when its answer comes later', async (
 it('keeps what it knew when a probe says nothing', async () => {
   const { reachability, answer, pass, asked } = setUp();
   reachability.of(a);
-  await answer(0, { kind: 'unsure', reason: 'the gateway stalled' });
+  await answer(0, { kind: 'inconclusive', reason: 'the gateway stalled' });
   expect(reachability.of(a)).toBeUndefined();
   pass(250);
   reachability.of(a);

@@ -2,17 +2,17 @@ import { setMaxListeners } from 'node:events';
 
 import { endpointKey, type Instance } from '@roundhouse/agent-sdk/internal';
 
-import type { Probe, ProbeQuestion, ProbeResult } from './probe.ts';
-import type { Slots } from './slots.ts';
+import type { ConcurrencyLimit } from './concurrency-limit.ts';
+import { connectProbe, type Probe, type ProbeResult } from './probe.ts';
 
 /** What is known about reaching an endpoint from here; undefined: nothing yet, it is being found out. */
-export type Reach = Exclude<ProbeResult, { readonly kind: 'unsure' }> | undefined;
+export type Reach = Exclude<ProbeResult, { readonly kind: 'inconclusive' }> | undefined;
 
 /** What reachability needs from outside. */
 export interface ReachabilityOptions {
   readonly probe: Probe;
   /** Bounds the probes that run at a time; the caller ends it afterwards. */
-  readonly slots: Slots;
+  readonly limit: ConcurrencyLimit;
   /** An instance that has just appeared can't be reached. Called once for each. */
   readonly onDead: (instance: Instance, reason: string) => void;
   /** Monotonic milliseconds. */
@@ -36,8 +36,6 @@ export interface Reachability {
 /** A bad word is asked for again after so long, when somebody wants to know. */
 const badWordMs = 250;
 
-const question: ProbeQuestion = { kind: 'tcp', path: '/', timeoutMs: 1_000 };
-
 interface Known {
   readonly reach: Reach;
   readonly atMs: number;
@@ -45,7 +43,7 @@ interface Known {
 }
 
 export function createReachability(options: ReachabilityOptions): Reachability {
-  const { probe, slots, onDead, now } = options;
+  const { probe, limit, onDead, now } = options;
   const known = new Map<string, Known>();
   /** New ones about which a bad word is still news. */
   const fresh = new Set<string>();
@@ -61,12 +59,12 @@ export function createReachability(options: ReachabilityOptions): Reachability {
   const ask = (instance: Instance, key: string, last: Reach): void => {
     const asking: Known = { reach: last, atMs: now(), state: 'asking' };
     known.set(key, asking);
-    slots.take(async () => {
+    void limit.run(async () => {
       if (known.get(key) !== asking) return;
-      const result = await probe(instance, question, ending.signal);
+      const result = await probe(instance, connectProbe, ending.signal);
       // Gone meanwhile.
       if (known.get(key) !== asking) return;
-      known.set(key, { reach: result.kind === 'unsure' ? last : result, atMs: now(), state: 'known' });
+      known.set(key, { reach: result.kind === 'inconclusive' ? last : result, atMs: now(), state: 'known' });
       tell(instance, key);
     });
   };

@@ -19,7 +19,7 @@ function endpoint(changes: Partial<Endpoint> = {}, instance: Partial<Instance> =
   };
 }
 
-const alive: Reach = { kind: 'alive', tookMs: 1 };
+const alive: Reach = { kind: 'alive' };
 
 function state(of: Endpoint, reach: Reach = alive, check: Partial<CheckOpinion> = {}) {
   const { state: name, reason } = stateOf(

@@ -83,18 +83,19 @@ describe('afterProbe', () => {
   const unknown: ProbeState = { kind: 'unknown' };
 
   it('lets go after two bad answers in a row', () => {
-    const first = afterProbe(unknown, { dead: 'refused' });
+    const first = afterProbe(unknown, { kind: 'dead', reason: 'refused' });
     expect(first).toEqual({
       state: { kind: 'failing', failures: 1, reason: 'refused' },
       next: { againInMs: 200 },
     });
-    expect(afterProbe(first.state, { dead: 'refused' }).next).toBe('let_go');
+    expect(afterProbe(first.state, { kind: 'dead', reason: 'refused' }).next).toBe('let_go');
   });
 
   it('forgives one bad answer, and goes on asking the living', () => {
-    const { state } = afterProbe(unknown, { dead: 'timeout' });
-    const alive = afterProbe(state, 'alive');
+    const { state } = afterProbe(unknown, { kind: 'dead', reason: 'timeout' });
+    const alive = afterProbe(state, { kind: 'alive' });
     expect(alive).toEqual({ state: { kind: 'alive' }, next: { againInMs: 1_000 } });
-    expect(afterProbe(alive.state, { dead: 'refused' }).next).toEqual({ againInMs: 200 });
+    expect(afterProbe(state, { kind: 'inconclusive', reason: 'cancelled' }).state).toEqual({ kind: 'alive' });
+    expect(afterProbe(alive.state, { kind: 'dead', reason: 'refused' }).next).toEqual({ againInMs: 200 });
   });
 });

@@ -1,7 +1,6 @@
 import type { HoldReason, Instance, Snapshot } from '@roundhouse/agent-sdk/internal';
 
-/** What asking a held instance brought. */
-export type ProbeResult = 'alive' | { readonly dead: string };
+import type { ProbeResult } from '../health/probe.ts';
 
 /** What is known of a held instance by asking it. `failures` in a row. */
 export type ProbeState =
@@ -69,14 +68,17 @@ export function believeHeld(
   return { held: { rows, letGo }, snapshot: believed, news };
 }
 
-/** What a probe means: let it go, or ask again later. The dead go after two bad answers in a row, so that one lost packet costs nobody. */
+/**
+ * What a probe result means: let the instance go, or probe again later. It goes after two failures in a row, so that one lost packet costs
+ * nothing. An inconclusive probe counts as alive.
+ */
 export function afterProbe(
   state: ProbeState,
   result: ProbeResult,
 ): { readonly state: ProbeState; readonly next: 'let_go' | { readonly againInMs: number } } {
-  if (result === 'alive') return { state: { kind: 'alive' }, next: { againInMs: probeAgainMs.alive } };
+  if (result.kind !== 'dead') return { state: { kind: 'alive' }, next: { againInMs: probeAgainMs.alive } };
   const failures = (state.kind === 'failing' ? state.failures : 0) + 1;
-  const failing: ProbeState = { kind: 'failing', failures, reason: result.dead };
+  const failing: ProbeState = { kind: 'failing', failures, reason: result.reason };
   return {
     state: failing,
     next: failures >= deadAfter ? 'let_go' : { againInMs: probeAgainMs.failing },

@@ -2,7 +2,8 @@ import { fixedSnapshot, type Instance } from '@roundhouse/agent-sdk/internal';
 import { describe, expect, it } from 'vitest';
 
 import { eventually } from '../../../test/support/eventually.ts';
-import type { HeldInstance, ProbeResult } from './held-instances.ts';
+import type { Probe } from '../health/probe.ts';
+import type { HeldInstance } from './held-instances.ts';
 import { createHeldProber } from './held-prober.ts';
 
 const instances = (count: number): readonly Instance[] =>
@@ -19,7 +20,7 @@ const rows = (list: readonly Instance[]): ReadonlyMap<string, HeldInstance> =>
     ]),
   );
 
-function setUp(probe: (instance: Instance, signal: AbortSignal) => Promise<ProbeResult>) {
+function setUp(probe: Probe) {
   const dead: string[] = [];
   const states: string[] = [];
   const prober = createHeldProber({
@@ -34,7 +35,9 @@ describe('createHeldProber', () => {
   it('reports the dead after two bad answers and leaves the living alone', async () => {
     const [a, b] = instances(2);
     const { prober, dead, states } = setUp((instance) =>
-      Promise.resolve(instance.port === 1 ? { dead: 'connection refused' } : 'alive'),
+      Promise.resolve(
+        instance.port === 1 ? { kind: 'dead', reason: 'connection refused' } : { kind: 'alive' },
+      ),
     );
     prober.follow('api', rows([a!, b!]));
     await eventually(() => {
@@ -49,11 +52,11 @@ describe('createHeldProber', () => {
     const [a] = instances(1);
     let signalOfProbe: AbortSignal | undefined;
     const { prober, dead } = setUp(
-      (_instance, signal) =>
+      (_instance, _question, signal) =>
         new Promise((resolve) => {
           signalOfProbe = signal;
           signal.addEventListener('abort', () => {
-            resolve({ dead: 'given up' });
+            resolve({ kind: 'dead', reason: 'given up' });
           });
         }),
     );
@@ -77,7 +80,7 @@ describe('createHeldProber', () => {
       most = Math.max(most, underWay);
       await new Promise((resolve) => setImmediate(resolve));
       underWay -= 1;
-      return 'alive';
+      return { kind: 'alive' };
     });
     prober.follow('api', rows(instances(500)));
     await eventually(() => {
@@ -91,10 +94,10 @@ describe('createHeldProber', () => {
 
   it('stops with probes waiting for their turn', async () => {
     const { prober, dead } = setUp(
-      (_instance, signal) =>
+      (_instance, _question, signal) =>
         new Promise((resolve) => {
           signal.addEventListener('abort', () => {
-            resolve('alive');
+            resolve({ kind: 'alive' });
           });
         }),
     );

@@ -1,11 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises';
 
-import type { Instance } from '@roundhouse/agent-sdk/internal';
-
-import { afterProbe, type HeldInstance, type ProbeResult, type ProbeState } from './held-instances.ts';
-
-/** Connects to an instance, and asks who it is where that can be asked. Ends with the signal; never rejects otherwise. */
-export type Probe = (instance: Instance, signal: AbortSignal) => Promise<ProbeResult>;
+import { createConcurrencyLimit } from '../health/concurrency-limit.ts';
+import { connectProbe, type Probe } from '../health/probe.ts';
+import { afterProbe, type HeldInstance, type ProbeState } from './held-instances.ts';
 
 /** What a prober needs, and whom it tells. The callbacks must not throw. */
 export interface HeldProberOptions {
@@ -28,13 +25,13 @@ const maxConcurrent = 64;
 export function createHeldProber(options: HeldProberOptions): HeldProber {
   const asking = new Map<string, Map<string, AbortController>>();
   const loops = new Set<Promise<void>>();
-  const turns = createTurns(maxConcurrent);
+  const limit = createConcurrencyLimit(maxConcurrent);
 
   async function ask(service: string, { instance }: HeldInstance, signal: AbortSignal): Promise<void> {
     let state: ProbeState = { kind: 'unknown' };
     while (!signal.aborted) {
-      const result = await turns.run(() => (isOver(signal) ? notAsked : options.probe(instance, signal)));
-      if (isOver(signal)) return;
+      const result = await limit.run(() => options.probe(instance, connectProbe, signal));
+      if (result === undefined || isOver(signal)) return;
       const after = afterProbe(state, result);
       state = after.state;
       options.onProbe(service, instance.key, state);
@@ -71,33 +68,13 @@ export function createHeldProber(options: HeldProberOptions): HeldProber {
     async stop() {
       for (const ends of asking.values()) for (const end of ends.values()) end.abort();
       asking.clear();
+      await limit.stop();
       await Promise.all(loops);
     },
   };
 }
 
-const notAsked: Promise<ProbeResult> = Promise.resolve('alive');
-
 /** An await may have lasted; the checker doesn't know that the signal can have changed meanwhile. */
 function isOver(signal: AbortSignal): boolean {
   return signal.aborted;
-}
-
-/** Lets so many run at a time, first come, first served. */
-function createTurns(limit: number): { run<T>(task: () => Promise<T>): Promise<T> } {
-  let running = 0;
-  const waiting: (() => void)[] = [];
-  return {
-    async run(task) {
-      if (running >= limit) await new Promise<void>((resolve) => waiting.push(resolve));
-      else running += 1;
-      try {
-        return await task();
-      } finally {
-        const next = waiting.shift();
-        if (next === undefined) running -= 1;
-        else next();
-      }
-    },
-  };
 }

@@ -12,7 +12,7 @@ import type { RejectedClaim } from '../routing/ownership.ts';
 import type { RouteTable } from '../routing/route-table.ts';
 import type { AddressPolicy } from './address-policy.ts';
 import type { HeldInstance } from './held-instances.ts';
-import type { Probe } from './held-prober.ts';
+import type { Probe } from '../health/probe.ts';
 import type { HostFacts } from './host-facts.ts';
 import type { InvalidSetting } from './meta-settings.ts';
 import type { RegistryChange } from './registry-change.ts';

@@ -362,7 +362,8 @@ describe('createRegistry', () => {
 
     it('asks them, lets the dead go, and tells so', async () => {
       const { registry, feeds, changes } = setUp(defaults.routes, [], {
-        probe: ({ id }) => Promise.resolve(id === 'dead' ? { dead: 'connection refused' } : 'alive'),
+        probe: ({ id }) =>
+          Promise.resolve(id === 'dead' ? { kind: 'dead', reason: 'connection refused' } : { kind: 'alive' }),
       });
       await turn();
       feeds

@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
 
 import { eventually } from '../../../test/support/eventually.ts';
-import { createSlots } from './slots.ts';
+import { createConcurrencyLimit } from './concurrency-limit.ts';
 
 /** Tasks that end when they are told to. */
 function tasks() {
@@ -18,9 +18,9 @@ function tasks() {
 }
 
 it('runs so many at a time, the rest in order', async () => {
-  const slots = createSlots(2);
+  const limit = createConcurrencyLimit(2);
   const { begun, task, end } = tasks();
-  for (const id of [1, 2, 3, 4]) slots.take(task(id));
+  for (const id of [1, 2, 3, 4]) void limit.run(task(id));
   expect(begun).toEqual([1, 2]);
   end(2);
   await eventually(() => {
@@ -33,15 +33,15 @@ it('runs so many at a time, the rest in order', async () => {
 });
 
 it('stops: what waits is dropped, what runs is waited for, nothing begins', async () => {
-  const slots = createSlots(1);
+  const limit = createConcurrencyLimit(1);
   const { begun, task, end } = tasks();
-  slots.take(task(1));
-  slots.take(task(2));
+  void limit.run(task(1));
+  void limit.run(task(2));
   let phase = 'stopping';
-  const stopped = slots.stop().then(() => {
+  const stopped = limit.stop().then(() => {
     phase = 'stopped';
   });
-  slots.take(task(3));
+  void limit.run(task(3));
   await Promise.resolve();
   expect(phase).toBe('stopping');
   end(1);
@@ -50,12 +50,26 @@ it('stops: what waits is dropped, what runs is waited for, nothing begins', asyn
 });
 
 it('begins no more than so many in a turn of the event loop, and goes on in the next', async () => {
-  const slots = createSlots(10, 2);
+  const limit = createConcurrencyLimit(10, 2);
   const { begun, task } = tasks();
-  for (const id of [1, 2, 3, 4, 5]) slots.take(task(id));
+  for (const id of [1, 2, 3, 4, 5]) void limit.run(task(id));
   expect(begun).toEqual([1, 2]);
   await new Promise((resolve) => setImmediate(resolve));
   expect(begun).toEqual([1, 2, 3, 4]);
   await new Promise((resolve) => setImmediate(resolve));
   expect(begun).toEqual([1, 2, 3, 4, 5]);
+});
+
+it('settles as its task does, and with undefined for a task that never began', async () => {
+  const limit = createConcurrencyLimit(1);
+  expect(await limit.run(() => Promise.resolve(7))).toBe(7);
+  await expect(limit.run(() => Promise.reject(new Error('failed')))).rejects.toThrow('failed');
+  const { task, end } = tasks();
+  const running = limit.run(task(1));
+  const dropped = limit.run(() => Promise.resolve(7));
+  const stopped = limit.stop();
+  expect(await dropped).toBeUndefined();
+  expect(await limit.run(() => Promise.resolve(7))).toBeUndefined();
+  end(1);
+  await Promise.all([running, stopped]);
 });
