@@ -5,7 +5,6 @@ import type {
   AnswerStep,
   AttemptFailure,
   AttemptStep,
-  AttemptTimeouts,
   Exchange,
   ExchangeEnd,
   Exchanges,
@@ -14,6 +13,7 @@ import type {
   ResponseHead,
   Step,
 } from '../../gateway/src/exchange/seam.ts';
+import type { AttemptTimeouts } from '../../gateway/src/routing/policy.ts';
 
 /** What an exchange went through, for assertions. */
 export interface ExchangeLog {

@@ -5,7 +5,7 @@ import type { Endpoint } from '@roundhouse/agent-sdk/internal';
 import type { Engine, EngineOptions, ListenerLimits } from '../../gateway/src/listeners/engine.ts';
 import { createNodeHttpEngine } from '../../gateway/src/node-http/node-http-engine.ts';
 import { createWireEngine } from '../../gateway/src/listeners/wire-engine.ts';
-import type { AttemptTimeouts } from '../../gateway/src/exchange/seam.ts';
+import type { AttemptTimeouts } from '../../gateway/src/routing/policy.ts';
 import {
   createScriptedExchanges,
   type ExchangeScript,

@@ -1,4 +1,4 @@
-import type { AttemptTimeouts } from '../exchange/seam.ts';
+import type { AttemptTimeouts } from '../routing/policy.ts';
 import { isLoopback, isWildcard } from './address.ts';
 import type { ConfigFile, ConfigPath } from './config-file.ts';
 import type { GatewayConfig, ServiceSettings } from './gateway-config.ts';

@@ -1,4 +1,4 @@
-import type { HashSource } from '../exchange/destination.ts';
+import type { HashSource } from '../routing/policy.ts';
 import type { RouteConfig, ServiceConfig } from './gateway-config.ts';
 import { formatHashSource } from './hash-source.ts';
 import type { LoadedConfig } from './load-config.ts';

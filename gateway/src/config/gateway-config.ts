@@ -1,8 +1,7 @@
 import type { BalanceStrategy, EjectionPolicy, OutlierPolicy } from '@roundhouse/agent-sdk/internal';
 
 import type { ListenerLimits } from '../listeners/engine.ts';
-import type { HashSource, RetryRules } from '../exchange/destination.ts';
-import type { AttemptTimeouts } from '../exchange/seam.ts';
+import type { AttemptTimeouts, HashSource, RetryRules } from '../routing/policy.ts';
 
 /** A static route: path prefix (and optional host) → service. */
 export interface RouteConfig {

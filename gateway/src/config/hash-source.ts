@@ -1,4 +1,4 @@
-import type { HashSource } from '../exchange/destination.ts';
+import type { HashSource } from '../routing/policy.ts';
 import type { Parsed } from './address.ts';
 
 /** A token of RFC 9110 §5.6.2: the name of a header field or a cookie. */

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 
-import type { HashSource } from './destination.ts';
+import type { HashSource } from '../routing/policy.ts';
 import { hash32 } from './hash.ts';
 import type { FieldLines, RequestHead } from './seam.ts';
 import { attempt, field, head, refused, relay, route, setUp, trustedClient } from './testing/drive.ts';

@@ -1,4 +1,5 @@
-import type { AttemptTimeouts, FieldLines } from './seam.ts';
+import type { AttemptTimeouts } from '../routing/policy.ts';
+import type { FieldLines } from './seam.ts';
 
 /**
  * When an exchange has to be over, all attempts and waits included. The route's own time, or less where a trusted peer says that

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 
-import type { RetryRules } from './destination.ts';
+import type { RetryRules } from '../routing/policy.ts';
 import type { ErrorCode } from './errors.ts';
 import { createRetryBudget } from './retry-budget.ts';
 import { answerVerdict, mayBePassedOver, mayRetry, sameInstancePauseMs } from './retry.ts';

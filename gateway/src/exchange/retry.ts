@@ -1,4 +1,4 @@
-import type { RetryRules } from './destination.ts';
+import type { RetryRules } from '../routing/policy.ts';
 import { errorTable, type ErrorRule } from './errors.ts';
 import { fieldValue } from './response-fields.ts';
 import type { AttemptFailure, ResponseHead } from './seam.ts';

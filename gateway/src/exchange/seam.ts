@@ -1,5 +1,6 @@
 import type { Endpoint } from '@roundhouse/agent-sdk/internal';
 
+import type { AttemptTimeouts } from '../routing/policy.ts';
 import type { ErrorCode } from './errors.ts';
 
 /**
@@ -44,23 +45,6 @@ export interface ResponseHead {
   readonly status: number;
   readonly reason: string;
   readonly fields: FieldLines;
-}
-
-/** Limits on the waits of an exchange. In a step they are what is left of them for this attempt. */
-export interface AttemptTimeouts {
-  /** From the start of connecting to a usable connection, the identity check included. */
-  readonly connectMs: number;
-  /** From the whole request sent to the end of the response head. */
-  readonly responseHeadMs: number;
-  /** Between two reads or writes of a body or tunnel. */
-  readonly idleMs: number;
-  /** From the start of the attempt to the end of the response head; `try_timeout` after it. 0: no limit. */
-  readonly tryMs: number;
-  /**
-   * From the request head to the end of the response, all attempts included; `deadline_exceeded` before a response head, a cut
-   * (`ExchangeEnd` `deadline`) after it. Does not end a tunnel. 0: no limit.
-   */
-  readonly totalMs: number;
 }
 
 /**

@@ -1,5 +1,4 @@
-import type { RetryRules } from '../exchange/destination.ts';
-import type { AttemptTimeouts } from '../exchange/seam.ts';
+import type { AttemptTimeouts, RetryRules } from './policy.ts';
 
 /** Path prefix (and optional host) → service rule, in use. */
 export interface Route {

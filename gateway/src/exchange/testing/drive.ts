@@ -6,6 +6,7 @@ import {
   type UpstreamPolicy,
 } from '@roundhouse/agent-sdk/internal';
 
+import type { AttemptTimeouts } from '../../routing/policy.ts';
 import type { Route } from '../../routing/route.ts';
 import { createRouteTable } from '../../routing/route-table.ts';
 import type { ExchangeContext } from '../context.ts';
@@ -17,7 +18,6 @@ import type {
   AnswerStep,
   AttemptFailure,
   AttemptStep,
-  AttemptTimeouts,
   ExchangeEnd,
   Exchanges,
   FieldLines,

@@ -4,7 +4,6 @@ import { errorTable, type ErrorCode } from '../../exchange/errors.ts';
 import type {
   AnswerStep,
   AttemptFailure,
-  AttemptTimeouts,
   Exchange,
   ExchangeEnd,
   Exchanges,
@@ -12,6 +11,7 @@ import type {
   ResponseHead,
   Step,
 } from '../../exchange/seam.ts';
+import type { AttemptTimeouts } from '../../routing/policy.ts';
 
 /** What the engine has said to one exchange. */
 export interface ExchangeJournal {
