@@ -9,8 +9,7 @@ import type {
   RouteStatus,
   ServiceStatus,
 } from './admin/status.ts';
-import type { ServiceSettings } from './config/gateway-config.ts';
-import { formatHashSource } from './config/hash-source.ts';
+import { formatHashSource, type ServiceSettings } from './config/gateway-config.ts';
 import type { Engine } from './listeners/engine.ts';
 import type { CheckOpinion } from './health/checks.ts';
 import type { Health } from './health/health.ts';

@@ -10,7 +10,7 @@ import {
 import { readConfigFile } from '../config/config-file.ts';
 import type { GatewayConfig } from '../config/gateway-config.ts';
 import { loadConfig, type LoadedConfig } from '../config/load-config.ts';
-import { formatProblems } from '../config/problem.ts';
+import { formatProblems } from '../config/problems.ts';
 import { createLog, logFormat, type Log, type LogFormat } from '../telemetry/log.ts';
 import { createStdoutSink } from '../telemetry/stdout-sink.ts';
 import type { LogSink } from '../telemetry/log-sink.ts';

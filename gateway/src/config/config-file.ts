@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 
 import { isMap, isPair, isScalar, isSeq, LineCounter, parseDocument, type Node } from 'yaml';
 
-import type { ConfigProblem } from './problem.ts';
+import { showPath, type ConfigPath, type ConfigProblem } from './problems.ts';
 
 /** What came of reading a file. A missing file is no failure by itself: the default path may be absent. */
 export type FileRead =
@@ -20,9 +20,6 @@ export function readConfigFile(path: string): FileRead {
   }
 }
 
-/** Keys and indexes from the root of the file to a value. */
-export type ConfigPath = readonly (string | number)[];
-
 /** A parsed YAML file that remembers where everything stands. */
 export interface ConfigFile {
   /** Plain data, `{}` for an empty file. */
@@ -31,14 +28,6 @@ export interface ConfigFile {
   readonly line: (path: ConfigPath) => number;
   /** `gateway.yaml:12:5 routes[0].prefix`; the nearest enclosing value where the path itself is not there. */
   readonly place: (path: ConfigPath) => string;
-}
-
-/** `['routes', 0, 'prefix']` as `routes[0].prefix`. */
-export function showPath(path: ConfigPath): string {
-  return path.reduce<string>(
-    (out, step) => (typeof step === 'number' ? `${out}[${step}]` : out === '' ? step : `${out}.${step}`),
-    '',
-  );
 }
 
 /** The node to point at for a path: the key in a mapping, the item in a list. */

@@ -1,19 +1,16 @@
 import type { AttemptTimeouts } from '../routing/policy.ts';
 import { isLoopback, isWildcard } from './address.ts';
-import type { ConfigFile, ConfigPath } from './config-file.ts';
-import type { GatewayConfig, ServiceSettings } from './gateway-config.ts';
-import type { ConfigProblem } from './problem.ts';
+import type { ConfigFile } from './config-file.ts';
+import { serviceSettings, type GatewayConfig, type ServiceSettings } from './gateway-config.ts';
+import { valueAt, type ConfigPath, type ConfigProblem } from './problems.ts';
 import { routeSchema } from './route-schema.ts';
-import { serviceSettings } from './service-settings.ts';
 
 /** What each setting's value came from: its place, or `default`. Keyed by the path in the file. */
 export type Origins = Readonly<Record<string, string>>;
 
 /** Routes of the file that claim the same host and prefix. Entries that are wrong by themselves are left to the schema. */
 export function duplicateRoutes(file: ConfigFile): readonly ConfigProblem[] {
-  const { data } = file;
-  const rows: unknown =
-    typeof data === 'object' && data !== null && 'routes' in data ? data.routes : undefined;
+  const rows = valueAt(file.data, ['routes']);
   if (!Array.isArray(rows)) return [];
   const first = new Map<string, number>();
   return rows.flatMap((row: unknown, index) => {
@@ -45,7 +42,7 @@ function overlap(a: string, b: string): boolean {
   );
 }
 
-/** The first of `paths` that somebody set, as the place to point at. */
+/** The first of `paths` that was set, as the place to point at. */
 function placeOf(origins: Origins): (...paths: readonly string[]) => string {
   return (...paths) => {
     const said = paths.find((path) => origins[path] !== 'default');
@@ -79,7 +76,7 @@ export function crossProblems(
       });
     }
     for (const { paths, message } of settingClashes(serviceSettings(config, settings))) {
-      const own = paths.find((path) => said(settings, path.split('.')));
+      const own = paths.find((path) => valueAt(settings, path.split('.')) !== undefined);
       // A clash of the global settings has been reported above, where it is.
       if (own !== undefined)
         problems.push({ place: placeInFile(['services', service, ...own.split('.')]), message });
@@ -124,12 +121,64 @@ function timeoutClash({ tryMs, totalMs }: AttemptTimeouts): string | undefined {
     : undefined;
 }
 
-/** Whether a mapping of overrides has a value at `path`. */
-function said(overrides: object, path: readonly string[]): boolean {
-  let at: unknown = overrides;
-  for (const key of path) {
-    if (typeof at !== 'object' || at === null || !Object.hasOwn(at, key)) return false;
-    at = (at as Readonly<Record<string, unknown>>)[key];
+/** What is allowed but should be known. */
+export function warningsAbout(config: GatewayConfig, origins: Origins): readonly string[] {
+  const warnings: string[] = [];
+  if (!isLoopback(config.admin.host)) {
+    warnings.push(
+      `The admin listener is open on ${config.admin.host}:${config.admin.port} (${origins['admin.host'] ?? 'default'}): ` +
+        'whoever reaches it can read routes, instances and metrics. Keep it inside a trusted network.',
+    );
   }
-  return true;
+  if (config.trustedProxies.some((range) => range.endsWith('/0'))) {
+    warnings.push(
+      `trustedProxies (${origins['trustedProxies'] ?? 'default'}) holds a /0 range: every client can forge its address.`,
+    );
+  }
+  const routed = new Set(config.routes.map((route) => route.service));
+  for (const { service, instances } of config.services) {
+    if (instances !== undefined && !routed.has(service))
+      warnings.push(`services.${service} has a fixed list, but no route leads to it.`);
+  }
+  const stickies = [
+    ...(config.sticky === 'cookie' ? ['sticky'] : []),
+    ...config.services
+      .filter((s) => s.settings.sticky === 'cookie')
+      .map((s) => `services.${s.service}.sticky`),
+  ];
+  if (stickies.length > 0 && config.stickySecret === 'random') {
+    warnings.push(
+      `${stickies.join(', ')}: the cookies are signed with a secret drawn at the start, so that clients lose their instance with a ` +
+        'restart and at every other gateway. Give all gateways the same GATEWAY_STICKY_SECRET.',
+    );
+  }
+  for (const { path, tryMs, hedgeAfterMs } of hedges(config)) {
+    if (tryMs > 0 && hedgeAfterMs >= tryMs) {
+      warnings.push(
+        `${path} (${hedgeAfterMs} ms) never comes: a try ends after ${tryMs} ms, by timeouts.tryMs.`,
+      );
+    }
+  }
+  return warnings;
+}
+
+/** What `hedgeAfterMs` meets, globally and in each route that overrides one of the two. */
+function hedges(
+  config: GatewayConfig,
+): readonly { readonly path: string; readonly tryMs: number; readonly hedgeAfterMs: number }[] {
+  const { timeouts, hedgeAfterMs } = config;
+  return [
+    { path: 'hedgeAfterMs', tryMs: timeouts.tryMs, hedgeAfterMs },
+    ...config.routes.flatMap((route, index) =>
+      route.hedgeAfterMs === undefined
+        ? []
+        : [
+            {
+              path: `routes[${index}].hedgeAfterMs`,
+              tryMs: route.timeouts.tryMs ?? timeouts.tryMs,
+              hedgeAfterMs: route.hedgeAfterMs,
+            },
+          ],
+    ),
+  ];
 }

@@ -1,6 +1,5 @@
 import { defaultUpstreamPolicy } from '@roundhouse/agent-sdk/internal';
 
-import { deepFreeze } from './deep-freeze.ts';
 import type { GatewayConfig } from './gateway-config.ts';
 
 /**
@@ -74,3 +73,12 @@ export const defaults: GatewayConfig = deepFreeze<GatewayConfig>({
   drain: { noticeMs: 500, timeoutMs: 20_000 },
   log: { level: 'info', access: 'on' },
 });
+
+/** Freezes plain data all the way down, and returns it. */
+export function deepFreeze<T>(value: T): T {
+  if (typeof value === 'object' && value !== null && !Object.isFrozen(value)) {
+    Object.freeze(value);
+    Object.values(value).forEach(deepFreeze);
+  }
+  return value;
+}

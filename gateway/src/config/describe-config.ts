@@ -1,9 +1,8 @@
 import type { HashSource } from '../routing/policy.ts';
-import type { RouteConfig, ServiceConfig } from './gateway-config.ts';
-import { formatHashSource } from './hash-source.ts';
+import { formatHashSource, type RouteConfig, type ServiceConfig } from './gateway-config.ts';
 import type { LoadedConfig } from './load-config.ts';
 import { configOptions } from './options.ts';
-import { isSecret } from './secrets.ts';
+import { isSecret, valueAt } from './problems.ts';
 
 /** One line of the effective configuration. */
 export interface ConfigRow {
@@ -18,13 +17,6 @@ const isGroup = (value: unknown): value is Readonly<Record<string, unknown>> =>
   typeof value === 'object' && value !== null && !Array.isArray(value);
 
 const isHash = (value: unknown): value is HashSource => isGroup(value) && typeof value['kind'] === 'string';
-
-function at(value: unknown, path: readonly string[]): unknown {
-  return path.reduce<unknown>(
-    (group, key) => (isGroup(group) ? Object.entries(group).find(([name]) => name === key)?.[1] : undefined),
-    value,
-  );
-}
 
 function show(path: string, value: unknown): string {
   if (isSecret(path)) return value === 'random' || value === 'off' ? value : '(set)';
@@ -42,7 +34,7 @@ export function describeConfig(loaded: Extract<LoadedConfig, { kind: 'config' }>
   return [
     ...configOptions.map(({ path }) => ({
       path,
-      value: show(path, at(config, path.split('.'))),
+      value: show(path, valueAt(config, path.split('.'))),
       origin: origin(path),
     })),
     ...rows('routes', config.routes.flatMap(routeCells)),

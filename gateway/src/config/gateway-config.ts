@@ -2,6 +2,7 @@ import type { BalanceStrategy, EjectionPolicy, OutlierPolicy } from '@roundhouse
 
 import type { ListenerLimits } from '../listeners/engine.ts';
 import type { AttemptTimeouts, HashSource, RetryRules } from '../routing/policy.ts';
+import type { Parsed } from './address.ts';
 
 /** A static route: path prefix (and optional host) → service. */
 export interface RouteConfig {
@@ -138,4 +139,50 @@ export interface GatewayConfig extends ServiceSettings {
     readonly level: 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'silent';
     readonly access: 'on' | 'off';
   };
+}
+
+/** The settings of one service: `base` with `overrides` laid over it, groups key by key. Further overrides win over earlier ones. */
+export function serviceSettings(
+  base: ServiceSettings,
+  ...overrides: readonly ServiceOverrides[]
+): ServiceSettings {
+  // The empty one picks the settings out of a base that holds more, such as the whole configuration.
+  return [{}, ...overrides].reduce<ServiceSettings>(
+    (settings, over: ServiceOverrides) => ({
+      balance: over.balance ?? settings.balance,
+      hash: over.hash ?? settings.hash,
+      sticky: over.sticky ?? settings.sticky,
+      slowStartMs: over.slowStartMs ?? settings.slowStartMs,
+      maxConnections: over.maxConnections ?? settings.maxConnections,
+      queue: { ...settings.queue, ...over.queue },
+      maxRequests: over.maxRequests ?? settings.maxRequests,
+      maxRetries: over.maxRetries ?? settings.maxRetries,
+      panicRatio: over.panicRatio ?? settings.panicRatio,
+      ejection: { ...settings.ejection, ...over.ejection },
+      outliers: { ...settings.outliers, ...over.outliers },
+      checks: { ...settings.checks, ...over.checks },
+    }),
+    base,
+  );
+}
+
+/** A token of RFC 9110 §5.6.2: the name of a header field or a cookie. */
+const token = /^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,128}$/;
+
+/** Reads `client-ip`, `path`, `header:NAME` or `cookie:NAME`. Names of fields are brought to lower case, those of cookies are not. */
+export function parseHashSource(text: string): Parsed<HashSource> {
+  if (text === 'client-ip' || text === 'path') return { value: { kind: text } };
+  const colon = text.indexOf(':');
+  const kind = text.slice(0, Math.max(0, colon));
+  const name = text.slice(colon + 1);
+  if (token.test(name)) {
+    if (kind === 'header') return { value: { kind, name: name.toLowerCase() } };
+    if (kind === 'cookie') return { value: { kind, name } };
+  }
+  return { problem: 'client-ip, path, header:NAME or cookie:NAME' };
+}
+
+/** The text that {@link parseHashSource} reads. */
+export function formatHashSource(source: HashSource): string {
+  return 'name' in source ? `${source.kind}:${source.name}` : source.kind;
 }

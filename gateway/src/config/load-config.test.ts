@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest';
 
 import { defaults } from './defaults.ts';
-import type { Environment } from './env-names.ts';
+import type { Environment } from './options.ts';
 import { loadConfig, type LoadedConfig } from './load-config.ts';
-import { formatProblems } from './problem.ts';
+import { formatProblems } from './problems.ts';
 
 interface Given {
   file?: string;

@@ -1,14 +1,18 @@
-import { parseConfigFile, showPath, type ConfigFile, type FileRead } from './config-file.ts';
-import { crossProblems, duplicateRoutes, type Origins } from './cross-checks.ts';
-import { deepFreeze } from './deep-freeze.ts';
-import { defaults } from './defaults.ts';
-import { isServiceLink, unknownVariables, type Environment } from './env-names.ts';
+import { parseConfigFile, type ConfigFile, type FileRead } from './config-file.ts';
+import { crossProblems, duplicateRoutes, warningsAbout, type Origins } from './cross-checks.ts';
+import { deepFreeze, defaults } from './defaults.ts';
 import type { GatewayConfig } from './gateway-config.ts';
-import { fileProblems, refusal } from './issues.ts';
-import { configOptions, fileOption, readOptionText, type ConfigOption } from './options.ts';
-import { showValue, type ConfigProblem } from './problem.ts';
+import {
+  configOptions,
+  fileOption,
+  isServiceLink,
+  readOptionText,
+  unknownVariables,
+  type ConfigOption,
+  type Environment,
+} from './options.ts';
+import { fileProblems, refusal, showPath, showValue, valueAt, type ConfigProblem } from './problems.ts';
 import { configSchema } from './schema.ts';
-import { warningsAbout } from './warnings.ts';
 
 /** Where configuration comes from. Nothing else is read. */
 export interface ConfigSources {
@@ -157,16 +161,11 @@ function merge(data: unknown, given: readonly Given[]): unknown {
 function originsOf(file: ConfigFile | undefined, given: readonly Given[]): Origins {
   const origins: Record<string, string> = {};
   for (const path of [...configOptions.map((option) => option.path), 'routes', 'services'])
-    origins[path] = (file !== undefined && placeInFile(file, path.split('.'))) || 'default';
+    origins[path] = placeInFile(file, path.split('.')) ?? 'default';
   for (const { option, place } of given) origins[option.path] = place;
   return Object.freeze(origins);
 }
 
-function placeInFile(file: ConfigFile, path: readonly string[]): string | undefined {
-  let at = file.data;
-  for (const key of path) {
-    if (typeof at !== 'object' || at === null || !Object.hasOwn(at, key)) return undefined;
-    at = (at as Readonly<Record<string, unknown>>)[key];
-  }
-  return file.place(path);
+function placeInFile(file: ConfigFile | undefined, path: readonly string[]): string | undefined {
+  return file === undefined || valueAt(file.data, path) === undefined ? undefined : file.place(path);
 }

@@ -1,6 +1,8 @@
 import { z } from 'zod';
 
+import { showValue, type ConfigProblem } from './problems.ts';
 import { configSchema } from './schema.ts';
+import { suggest } from './suggest.ts';
 
 /** How text from the environment or a flag becomes a value. */
 export type OptionKind = 'number' | 'list' | 'numbers' | 'choice' | 'text';
@@ -89,4 +91,37 @@ export function readOptionText(kind: OptionKind, text: string): unknown {
     case 'text':
       return trimmed;
   }
+}
+
+/** The environment as a plain record; `process.env` has this shape. */
+export type Environment = Readonly<Record<string, string | undefined>>;
+
+const knownVariables = [...configOptions.map((option) => option.env), fileOption.env];
+
+/**
+ * Variables that Kubernetes (service links) and Docker (links) put into every container for a service that is itself called
+ * `gateway` or `gateway-…`; no operator wrote them. `GATEWAY_PORT=tcp://10.0.0.1:80` is the best known.
+ */
+const linkName = /_SERVICE_(HOST|PORT(_.*)?)$|_PORT_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?$/;
+const linkValue = /^(tcp|udp|sctp):\/\//;
+
+/** Whether a variable was injected by a service link. */
+export function isServiceLink(name: string, value: string): boolean {
+  return linkName.test(name) || linkValue.test(value);
+}
+
+/** A variable that nothing reads may be a misspelt secret: its value is not shown. */
+const soundsSecret = /SEC|TOKEN|PASS|KEY|CRED/i;
+
+/** `GATEWAY_*` variables that nothing reads: a misspelt setting is a problem, never silence. Empty ones count as not set. */
+export function unknownVariables(env: Environment): readonly ConfigProblem[] {
+  return Object.entries(env).flatMap(([name, value]) => {
+    if (!name.startsWith('GATEWAY_') || knownVariables.includes(name)) return [];
+    if (value === undefined || value.trim() === '' || isServiceLink(name, value)) return [];
+    const meant = suggest(name, knownVariables);
+    const hint =
+      meant === undefined ? 'docs/configuration.md lists the known ones' : `did you mean ${meant}?`;
+    const shown = soundsSecret.test(name) ? 'a value that is not shown' : `value ${showValue(value)}`;
+    return [{ place: name, message: `unknown variable (with ${shown}); ${hint}` }];
+  });
 }

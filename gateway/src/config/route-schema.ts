@@ -1,9 +1,18 @@
 import { z } from 'zod';
 
 import { defaults } from './defaults.ts';
-import { field, mapping, overrides } from './fields.ts';
 import { parsePrefix, parseRouteHost, takes } from './prefix.ts';
-import { choice, milliseconds, numbers, read, serviceName, whole } from './rules.ts';
+import {
+  choice,
+  field,
+  mapping,
+  milliseconds,
+  numbers,
+  overrides,
+  read,
+  serviceName,
+  whole,
+} from './rules.ts';
 
 const prefix = read((raw) => {
   const parsed = parsePrefix(raw);

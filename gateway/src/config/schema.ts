@@ -2,9 +2,8 @@ import { z } from 'zod';
 
 import { parseCidr, parseHost } from './address.ts';
 import { defaults } from './defaults.ts';
-import { field, mapping } from './fields.ts';
 import { hedgeField, retryFields, routeSchema, timeoutFields } from './route-schema.ts';
-import { choice, milliseconds, read, share, serviceName, text, whole } from './rules.ts';
+import { choice, field, mapping, milliseconds, read, serviceName, share, text, whole } from './rules.ts';
 import { serviceFields, serviceSchema } from './service-schema.ts';
 
 /**

@@ -1,12 +1,10 @@
 import { describe, expect, it } from 'vitest';
 
 import { defaults } from './defaults.ts';
-import type { Environment } from './env-names.ts';
-import type { GatewayConfig } from './gateway-config.ts';
-import { formatHashSource, parseHashSource } from './hash-source.ts';
+import type { Environment } from './options.ts';
+import { formatHashSource, parseHashSource, serviceSettings, type GatewayConfig } from './gateway-config.ts';
 import { loadConfig, type LoadedConfig } from './load-config.ts';
-import { formatProblems } from './problem.ts';
-import { serviceSettings } from './service-settings.ts';
+import { formatProblems } from './problems.ts';
 
 function load(file: string, env: Environment = {}): LoadedConfig {
   return loadConfig({ env, flags: {}, readFile: () => ({ kind: 'text', text: file }) });

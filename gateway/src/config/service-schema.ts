@@ -2,9 +2,8 @@ import { z } from 'zod';
 
 import { parseAuthority } from './address.ts';
 import { defaults } from './defaults.ts';
-import { field, mapping, overrides } from './fields.ts';
-import { parseHashSource } from './hash-source.ts';
-import { checkPath, choice, milliseconds, read, share, whole } from './rules.ts';
+import { parseHashSource } from './gateway-config.ts';
+import { checkPath, choice, field, mapping, milliseconds, overrides, read, share, whole } from './rules.ts';
 
 /** The settings that hold for every service and can be set for one of them, with their defaults and meanings. */
 export const serviceFields = {

@@ -6,8 +6,12 @@ import {
   type Upstream,
 } from '@roundhouse/agent-sdk/internal';
 
-import type { GatewayConfig, ServiceOverrides, ServiceSettings } from '../config/gateway-config.ts';
-import { serviceSettings } from '../config/service-settings.ts';
+import {
+  serviceSettings,
+  type GatewayConfig,
+  type ServiceOverrides,
+  type ServiceSettings,
+} from '../config/gateway-config.ts';
 import { createRetryBudget, type RetryBudget } from '../exchange/retry-budget.ts';
 import type { AddressScreen } from './address-screen.ts';
 import { claimsOf, noClaims, type ServiceClaims } from './claims.ts';

@@ -1,7 +1,6 @@
 import type { Snapshot } from '@roundhouse/agent-sdk/internal';
 
-import type { CheckSettings, ServiceOverrides } from '../config/gateway-config.ts';
-import { parseHashSource } from '../config/hash-source.ts';
+import { parseHashSource, type CheckSettings, type ServiceOverrides } from '../config/gateway-config.ts';
 
 /** A setting that an instance asks for and that can't be followed. */
 export interface InvalidSetting {
