@@ -19,7 +19,11 @@ export default defineConfig({
     projects: [
       project(
         'unit',
-        ['{agent-sdk,gateway,services/*}/src/**/*.test.ts', 'test/*.test.ts', 'test/bench/**/*.test.ts'],
+        [
+          '{agent-sdk,gateway,services/*}/src/**/*.test.ts',
+          'test/*.test.ts',
+          'test/{kit,bench}/**/*.test.ts',
+        ],
         10_000,
         true,
       ),

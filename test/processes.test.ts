@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { startProcess } from './support/processes.ts';
+import { startProcess } from './kit/processes.ts';
 
 const node = (script: string, env: Record<string, string> = {}) =>
   startProcess({ args: ['-e', script], env });

@@ -2,10 +2,10 @@ import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-import { eventually } from '../support/eventually.ts';
-import { get } from '../support/load.ts';
-import { startProcess, type TestProcess } from '../support/processes.ts';
-import { freePorts } from './ports.ts';
+import { eventually } from '../kit/eventually.ts';
+import { get } from '../kit/load.ts';
+import { startProcess, type TestProcess } from '../kit/processes.ts';
+import { freePorts } from '../kit/ports.ts';
 import { benchService, type Start } from './proxies/contender.ts';
 import { findNginx, nginxOrigins } from './proxies/nginx.ts';
 

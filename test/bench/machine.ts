@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import { cpus, loadavg, release, totalmem, type as systemName } from 'node:os';
 
-import { repositoryRoot } from '../support/processes.ts';
+import { repositoryRoot } from '../kit/processes.ts';
 
 /** Where and with what something was measured. */
 export interface Machine {

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 
 import { format } from 'prettier';
 
-import { repositoryRoot } from '../support/processes.ts';
+import { repositoryRoot } from '../kit/processes.ts';
 import { markdownTable, plainTable, type TextTable } from './text-table.ts';
 
 /** A part of a report: a heading, remarks, a table. */

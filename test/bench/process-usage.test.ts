@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 
-import { startProcess } from '../support/processes.ts';
+import { startProcess } from '../kit/processes.ts';
 import { parseStat, parseStatusBytes, usageOf } from './process-usage.ts';
 
 describe('parseStat', () => {

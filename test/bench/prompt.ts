@@ -2,14 +2,14 @@
  * `npm run bench:prompt`: how soon the gateway follows a real Consul, and how soon it is back after `kill -9`. Everything but Consul and
  * the gateway runs in this process: the client, the origins and so one clock.
  */
-import { findConsul, startRealConsul } from '../support/real-consul.ts';
-import { startProcess, type TestProcess } from '../support/processes.ts';
+import { findConsul, startRealConsul } from '../kit/real-consul.ts';
+import { startProcess, type TestProcess } from '../kit/processes.ts';
 import { readArguments, type BenchArguments } from './arguments.ts';
 import { untilAnswers } from './backdrop.ts';
 import { boundLifetime, endProgress, showProgress } from './lifetime.ts';
 import { describeMachine, machineLine } from './machine.ts';
 import { publish, type Section } from './output.ts';
-import { freePorts } from './ports.ts';
+import { freePorts } from '../kit/ports.ts';
 import { startPoller } from './poller.ts';
 import { createPromptOrigin, type PromptOrigin } from './prompt-origin.ts';
 import { percentile } from './statistics.ts';

@@ -1,7 +1,7 @@
-import { startProcess, type TestProcess } from '../support/processes.ts';
+import { startProcess, type TestProcess } from '../kit/processes.ts';
 import { untilAnswers, type Backdrop, type OriginKind } from './backdrop.ts';
 import type { Cores } from './cores.ts';
-import { freePorts } from './ports.ts';
+import { freePorts } from '../kit/ports.ts';
 import { resetPeak, usageOf, type Usage } from './process-usage.ts';
 import type { Contender } from './proxies/contender.ts';
 

@@ -3,9 +3,9 @@
  * meanwhile. Quiet phases and storms take turns, and so does a third kind: the same storm in another agent, with another reader. What that one adds is
  * the machine's doing; what the storm adds beyond it is the gateway's.
  */
-import { get } from '../support/load.ts';
-import { eventually } from '../support/eventually.ts';
-import { startProcess, type TestProcess } from '../support/processes.ts';
+import { get } from '../kit/load.ts';
+import { eventually } from '../kit/eventually.ts';
+import { startProcess, type TestProcess } from '../kit/processes.ts';
 import { readArguments, type BenchArguments } from './arguments.ts';
 import { untilAnswers } from './backdrop.ts';
 import { planCores, type Cores } from './cores.ts';
@@ -13,7 +13,7 @@ import { boundLifetime, endProgress, showProgress } from './lifetime.ts';
 import { paced } from './load/paced.ts';
 import { describeMachine, machineLine } from './machine.ts';
 import { publish, type Section } from './output.ts';
-import { freePorts } from './ports.ts';
+import { freePorts } from '../kit/ports.ts';
 import { usageOf } from './process-usage.ts';
 import { median } from './statistics.ts';
 

@@ -2,8 +2,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 
 import { describe, expect, it } from 'vitest';
 
-import { eventually } from '../support/eventually.ts';
-import { consulOrSkip } from '../support/real-consul.ts';
+import { eventually } from '../kit/eventually.ts';
+import { consulOrSkip } from '../kit/real-consul.ts';
 import { namespaceObstacle, startConsulCluster, type ConsulCluster } from './rig/consul-cluster.ts';
 import type { ChaosLoad } from './rig/load.ts';
 import { calm, scale } from './rig/scale.ts';

@@ -5,10 +5,10 @@ import { join } from 'node:path';
 
 import { expect, it } from 'vitest';
 
-import { eventually } from '../support/eventually.ts';
-import { get } from '../support/load.ts';
-import { consulOrSkip, startRealConsul } from '../support/real-consul.ts';
-import { startGatewayProcess } from '../support/system.ts';
+import { eventually } from '../kit/eventually.ts';
+import { get } from '../kit/load.ts';
+import { consulOrSkip, startRealConsul } from '../kit/real-consul.ts';
+import { startGatewayProcess } from '../kit/system.ts';
 import { faultsIn, nothingLost } from './rig/verdict.ts';
 import { calm, scale } from './rig/scale.ts';
 import { startWorld } from './rig/world.ts';

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 
-import type { RealConsul } from '../support/consul-agent.ts';
+import type { RealConsul } from '../kit/consul-agent.ts';
 import type { ChaosLoad } from './rig/load.ts';
 import type { Origin, OriginOptions } from './rig/origins.ts';
 

@@ -4,11 +4,11 @@ import http from 'node:http';
 import { expect, it } from 'vitest';
 import WebSocket from 'ws';
 
-import { eventually } from '../support/eventually.ts';
-import { get } from '../support/load.ts';
-import { startProcess, type TestProcess } from '../support/processes.ts';
-import { consulOrSkip, startRealConsul } from '../support/real-consul.ts';
-import { startGatewayProcess, untilPassing, type GatewayProcess } from '../support/system.ts';
+import { eventually } from '../kit/eventually.ts';
+import { get } from '../kit/load.ts';
+import { startProcess, type TestProcess } from '../kit/processes.ts';
+import { consulOrSkip, startRealConsul } from '../kit/real-consul.ts';
+import { startGatewayProcess, untilPassing, type GatewayProcess } from '../kit/system.ts';
 import { chaosProgram } from './rig/program.ts';
 import { calm } from './rig/scale.ts';
 import { faultsIn, nothingLost } from './rig/verdict.ts';

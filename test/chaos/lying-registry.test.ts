@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
 
 import { createEmbeddedConsul, type EmbeddedConsul } from '../../gateway/src/embedded-consul/index.ts';
-import { eventually } from '../support/eventually.ts';
+import { eventually } from '../kit/eventually.ts';
 import { calm } from './rig/scale.ts';
 import type { ChaosLoad } from './rig/load.ts';
 import { nothingLost } from './rig/verdict.ts';

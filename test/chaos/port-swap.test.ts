@@ -1,8 +1,8 @@
 import { expect, it } from 'vitest';
 
 import { createEmbeddedConsul } from '../../gateway/src/embedded-consul/index.ts';
-import { eventually } from '../support/eventually.ts';
-import { get } from '../support/load.ts';
+import { eventually } from '../kit/eventually.ts';
+import { get } from '../kit/load.ts';
 import { scale } from './rig/scale.ts';
 import { nothingLost, unexcused } from './rig/verdict.ts';
 import { startWorld } from './rig/world.ts';

@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 
-import { consulOrSkip, startRealConsul } from '../support/real-consul.ts';
+import { consulOrSkip, startRealConsul } from '../kit/real-consul.ts';
 import { calm, scale } from './rig/scale.ts';
 import { nothingLost, unexcused } from './rig/verdict.ts';
 import { startWorld } from './rig/world.ts';

@@ -1,9 +1,9 @@
 import { expect, it } from 'vitest';
 
-import { eventually } from '../support/eventually.ts';
-import { get } from '../support/load.ts';
-import { consulOrSkip, startRealConsul } from '../support/real-consul.ts';
-import { blackHoleObstacle, openBlackHole } from './rig/black-hole.ts';
+import { eventually } from '../kit/eventually.ts';
+import { get } from '../kit/load.ts';
+import { consulOrSkip, startRealConsul } from '../kit/real-consul.ts';
+import { blackHoleObstacle, openBlackHole } from '../kit/black-hole.ts';
 import type { Origin, OriginMode } from './rig/origins.ts';
 import { calm, scale } from './rig/scale.ts';
 import { nothingLost, unexcused } from './rig/verdict.ts';

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { eventually } from '../support/eventually.ts';
-import { get, startLoad } from '../support/load.ts';
+import { eventually } from '../kit/eventually.ts';
+import { get, startLoad } from '../kit/load.ts';
 import { createProject, findEngine, type Project } from './compose.ts';
 
 /**

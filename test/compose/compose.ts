@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
 import { createServer } from 'node:net';
 import { once } from 'node:events';
-import { repositoryRoot } from '../support/processes.ts';
+import { repositoryRoot } from '../kit/processes.ts';
 
 /** How a command ended, with what it wrote to either stream. */
 interface Finished {

@@ -3,15 +3,15 @@ import { once } from 'node:events';
 
 import { afterEach, describe, expect, it } from 'vitest';
 
-import { eventually } from '../support/eventually.ts';
-import { openRawClient, rawExchange, type RawClient } from '../support/raw-client.ts';
-import { valuesOf } from '../support/raw-message.ts';
+import { eventually } from '../kit/eventually.ts';
+import { openRawClient, rawExchange, type RawClient } from '../kit/raw-client.ts';
+import { valuesOf } from '../kit/raw-message.ts';
 import {
   ok,
   startRecordingOrigin,
   type OriginScript,
   type RecordingOrigin,
-} from '../support/recording-origin.ts';
+} from '../kit/recording-origin.ts';
 import { startBareProxy } from './bare-proxy.ts';
 import { startSubject, type Subject, type SubjectOptions } from './subject.ts';
 

@@ -1,8 +1,8 @@
 import { expect } from 'vitest';
 
-import { eventually } from '../support/eventually.ts';
-import { valuesOf } from '../support/raw-message.ts';
-import { ok } from '../support/recording-origin.ts';
+import { eventually } from '../kit/eventually.ts';
+import { valuesOf } from '../kit/raw-message.ts';
+import { ok } from '../kit/recording-origin.ts';
 import { chunk, message, type Case } from './trial.ts';
 
 const expecting = message('POST /', ['Expect: 100-continue', 'Content-Length: 5', 'X-A: \xe9']);

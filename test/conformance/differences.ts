@@ -1,6 +1,6 @@
 import { expect } from 'vitest';
 
-import { eventually } from '../support/eventually.ts';
+import { eventually } from '../kit/eventually.ts';
 import type { EngineName } from './subject.ts';
 import { message, type Case } from './trial.ts';
 

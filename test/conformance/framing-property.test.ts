@@ -1,10 +1,10 @@
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
-import { eventually } from '../support/eventually.ts';
-import { openRawClient } from '../support/raw-client.ts';
-import { takeRequests } from '../support/raw-message.ts';
-import { ok, startRecordingOrigin, type RecordingOrigin } from '../support/recording-origin.ts';
+import { eventually } from '../kit/eventually.ts';
+import { openRawClient } from '../kit/raw-client.ts';
+import { takeRequests } from '../kit/raw-message.ts';
+import { ok, startRecordingOrigin, type RecordingOrigin } from '../kit/recording-origin.ts';
 import { engineNames, startSubject, type Subject } from './subject.ts';
 
 /**

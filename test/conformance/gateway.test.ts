@@ -2,10 +2,10 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 import type { RouteConfig } from '../../gateway/src/config/gateway-config.ts';
 import { errorTable } from '../../gateway/src/exchange/errors.ts';
-import { openRawClient } from '../support/raw-client.ts';
-import { valuesOf, type RawRequest, type RawResponse } from '../support/raw-message.ts';
-import { ok, startRecordingOrigin, type RecordingOrigin } from '../support/recording-origin.ts';
-import { startTestGateway, type TestGateway } from '../support/start-gateway.ts';
+import { openRawClient } from '../kit/raw-client.ts';
+import { valuesOf, type RawRequest, type RawResponse } from '../kit/raw-message.ts';
+import { ok, startRecordingOrigin, type RecordingOrigin } from '../kit/recording-origin.ts';
+import { startTestGateway, type TestGateway } from '../kit/start-gateway.ts';
 import { engineNames } from './subject.ts';
 
 /** The whole gateway between a raw client and a recording origin: what the exchange decides, as bytes on both sides. */

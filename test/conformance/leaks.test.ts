@@ -2,9 +2,9 @@ import { identityAnswer } from '@roundhouse/agent-sdk/internal';
 import { describe, expect, it } from 'vitest';
 
 import type { WaitTicket } from '../../gateway/src/exchange/seam.ts';
-import { eventually } from '../support/eventually.ts';
-import { openRawClient } from '../support/raw-client.ts';
-import { ok, startRecordingOrigin } from '../support/recording-origin.ts';
+import { eventually } from '../kit/eventually.ts';
+import { openRawClient } from '../kit/raw-client.ts';
+import { ok, startRecordingOrigin } from '../kit/recording-origin.ts';
 import { engineNames, startSubject, usualTimeouts, type Subject } from './subject.ts';
 import { message } from './trial.ts';
 

@@ -1,14 +1,14 @@
 import { afterEach, describe, expect, it } from 'vitest';
 
 import type { WaitTicket } from '../../gateway/src/exchange/seam.ts';
-import { eventually } from '../support/eventually.ts';
-import { openRawClient, rawExchange, type RawClient } from '../support/raw-client.ts';
+import { eventually } from '../kit/eventually.ts';
+import { openRawClient, rawExchange, type RawClient } from '../kit/raw-client.ts';
 import {
   ok,
   startRecordingOrigin,
   type OriginScript,
   type RecordingOrigin,
-} from '../support/recording-origin.ts';
+} from '../kit/recording-origin.ts';
 import { engineNames, startSubject, type Subject, type SubjectOptions } from './subject.ts';
 import { message } from './trial.ts';
 

@@ -3,14 +3,14 @@ import { setImmediate as turn } from 'node:timers/promises';
 import fc from 'fast-check';
 import { afterEach, describe, expect, it } from 'vitest';
 
-import { openRawClient } from '../support/raw-client.ts';
+import { openRawClient } from '../kit/raw-client.ts';
 import {
   ok,
   startRecordingOrigin,
   type OriginConnection,
   type OriginScript,
   type RecordingOrigin,
-} from '../support/recording-origin.ts';
+} from '../kit/recording-origin.ts';
 import { engineNames, startSubject } from './subject.ts';
 import { chunk, message } from './trial.ts';
 

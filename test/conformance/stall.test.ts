@@ -1,8 +1,8 @@
 import { afterEach, describe, expect, it } from 'vitest';
 
-import { eventually } from '../support/eventually.ts';
-import { rawExchange } from '../support/raw-client.ts';
-import { ok, startRecordingOrigin, type OriginConnection } from '../support/recording-origin.ts';
+import { eventually } from '../kit/eventually.ts';
+import { rawExchange } from '../kit/raw-client.ts';
+import { ok, startRecordingOrigin, type OriginConnection } from '../kit/recording-origin.ts';
 import { engineNames, startSubject } from './subject.ts';
 import { message } from './trial.ts';
 

@@ -1,13 +1,9 @@
 import { expect } from 'vitest';
 
-import { eventually } from '../support/eventually.ts';
-import { openRawClient, type RawClient } from '../support/raw-client.ts';
-import type { RawResponse } from '../support/raw-message.ts';
-import {
-  startRecordingOrigin,
-  type OriginScript,
-  type RecordingOrigin,
-} from '../support/recording-origin.ts';
+import { eventually } from '../kit/eventually.ts';
+import { openRawClient, type RawClient } from '../kit/raw-client.ts';
+import type { RawResponse } from '../kit/raw-message.ts';
+import { startRecordingOrigin, type OriginScript, type RecordingOrigin } from '../kit/recording-origin.ts';
 import { startSubject, type EngineName, type Subject, type SubjectOptions } from './subject.ts';
 
 /** What a case works with. Everything is closed after it. */

@@ -1,8 +1,8 @@
 import { expect } from 'vitest';
 
-import { eventually } from '../support/eventually.ts';
-import { valuesOf } from '../support/raw-message.ts';
-import { ok, type OriginScript } from '../support/recording-origin.ts';
+import { eventually } from '../kit/eventually.ts';
+import { valuesOf } from '../kit/raw-message.ts';
+import { ok, type OriginScript } from '../kit/recording-origin.ts';
 import { message, type Case } from './trial.ts';
 
 const webSocket = [

@@ -1,13 +1,13 @@
 import { afterEach, describe, expect, it } from 'vitest';
 
 import { closeFrame, goingAway, serviceRestart } from '../../gateway/src/proxy/websocket-frames.ts';
-import { eventually } from '../support/eventually.ts';
-import { openRawClient, type RawClient } from '../support/raw-client.ts';
+import { eventually } from '../kit/eventually.ts';
+import { openRawClient, type RawClient } from '../kit/raw-client.ts';
 import {
   startRecordingOrigin,
   type OriginConnection,
   type RecordingOrigin,
-} from '../support/recording-origin.ts';
+} from '../kit/recording-origin.ts';
 import { engineNames, startSubject, type Subject, type SubjectOptions } from './subject.ts';
 import { message } from './trial.ts';
 

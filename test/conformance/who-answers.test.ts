@@ -1,15 +1,15 @@
 import { endpointKey, identityAnswer, identityPath } from '@roundhouse/agent-sdk/internal';
 import { afterEach, describe, expect, it } from 'vitest';
 
-import { eventually } from '../support/eventually.ts';
-import { rawExchange } from '../support/raw-client.ts';
+import { eventually } from '../kit/eventually.ts';
+import { rawExchange } from '../kit/raw-client.ts';
 import {
   ok,
   startRecordingOrigin,
   type OriginConnection,
   type OriginScript,
   type RecordingOrigin,
-} from '../support/recording-origin.ts';
+} from '../kit/recording-origin.ts';
 import { engineNames, startSubject, type Subject, type SubjectOptions } from './subject.ts';
 import { message } from './trial.ts';
 

@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { createServer } from 'node:http';
 import { expect, it } from 'vitest';
 
-import { eventually } from '../support/eventually.ts';
+import { eventually } from '../kit/eventually.ts';
 import type { ContractSubject } from './registry.contract.ts';
 
 interface Check {

@@ -8,7 +8,7 @@ import {
   type ServiceDefinition,
   snapshotFromAnswer,
 } from '../../agent-sdk/src/internal.ts';
-import { eventually } from '../support/eventually.ts';
+import { eventually } from '../kit/eventually.ts';
 import type { ContractSubject } from './registry.contract.ts';
 
 export function clientContract({ address, http, name }: ContractSubject): void {

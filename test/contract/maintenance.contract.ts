@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 
-import { eventually } from '../support/eventually.ts';
+import { eventually } from '../kit/eventually.ts';
 import type { ContractSubject } from './registry.contract.ts';
 
 export function maintenanceContract({ http, name }: ContractSubject): void {

@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 
-import { consulOrSkip, findConsul, startRealConsul } from '../support/real-consul.ts';
+import { consulOrSkip, findConsul, startRealConsul } from '../kit/real-consul.ts';
 import { httpCall } from './http-call.ts';
 import { registryContract } from './registry.contract.ts';
 

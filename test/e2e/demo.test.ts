@@ -1,8 +1,8 @@
 import { expect, it } from 'vitest';
 
-import { eventually } from '../support/eventually.ts';
-import { get } from '../support/load.ts';
-import { startProcess } from '../support/processes.ts';
+import { eventually } from '../kit/eventually.ts';
+import { get } from '../kit/load.ts';
+import { startProcess } from '../kit/processes.ts';
 
 const demo = (args: string[] = []) =>
   startProcess({

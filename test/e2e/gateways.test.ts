@@ -4,11 +4,11 @@ import { join } from 'node:path';
 
 import { expect, it } from 'vitest';
 
-import { eventually } from '../support/eventually.ts';
-import { get, startLoad } from '../support/load.ts';
-import { startProcess, type TestProcess } from '../support/processes.ts';
-import { consulOrSkip, startRealConsul } from '../support/real-consul.ts';
-import { startGatewayProcess, startServiceProcess, untilPassing } from '../support/system.ts';
+import { eventually } from '../kit/eventually.ts';
+import { get, startLoad } from '../kit/load.ts';
+import { startProcess, type TestProcess } from '../kit/processes.ts';
+import { consulOrSkip, startRealConsul } from '../kit/real-consul.ts';
+import { startGatewayProcess, startServiceProcess, untilPassing } from '../kit/system.ts';
 
 /** Instances of a service that Consul calls passing, with their meta. */
 async function passingInConsul(consul: string, service: string, count: number) {

@@ -2,10 +2,10 @@ import { setTimeout as sleep } from 'node:timers/promises';
 
 import { expect, it } from 'vitest';
 
-import { eventually } from '../support/eventually.ts';
-import { get, startLoad, type Load, type LoadReport } from '../support/load.ts';
-import { consulOrSkip, startRealConsul } from '../support/real-consul.ts';
-import { startGatewayProcess, startServiceProcess, untilPassing } from '../support/system.ts';
+import { eventually } from '../kit/eventually.ts';
+import { get, startLoad, type Load, type LoadReport } from '../kit/load.ts';
+import { consulOrSkip, startRealConsul } from '../kit/real-consul.ts';
+import { startGatewayProcess, startServiceProcess, untilPassing } from '../kit/system.ts';
 
 /** Requests per second of the loads below. */
 const rate = 300;

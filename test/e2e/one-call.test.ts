@@ -1,10 +1,10 @@
 import { expect, it } from 'vitest';
 
-import { eventually } from '../support/eventually.ts';
-import { get } from '../support/load.ts';
-import { startProcess } from '../support/processes.ts';
-import { consulOrSkip, startRealConsul } from '../support/real-consul.ts';
-import { startGatewayProcess } from '../support/system.ts';
+import { eventually } from '../kit/eventually.ts';
+import { get } from '../kit/load.ts';
+import { startProcess } from '../kit/processes.ts';
+import { consulOrSkip, startRealConsul } from '../kit/real-consul.ts';
+import { startGatewayProcess } from '../kit/system.ts';
 
 consulOrSkip('one SDK call', (path) => {
   it.each([

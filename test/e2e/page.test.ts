@@ -3,8 +3,8 @@ import { accessSync, constants } from 'node:fs';
 import { chromium } from 'playwright-core';
 import { describe, expect, it } from 'vitest';
 
-import { startProcess } from '../support/processes.ts';
-import { startServiceProcess } from '../support/system.ts';
+import { startProcess } from '../kit/processes.ts';
+import { startServiceProcess } from '../kit/system.ts';
 
 /** Debian's Chromium, or the one that CHROMIUM_BIN names. */
 const browserPath = process.env['CHROMIUM_BIN'] ?? '/usr/bin/chromium';

@@ -4,9 +4,9 @@ import { registerService, type ServiceEvent, type ServiceHandle, startService } 
 import { afterEach, describe, expect, it } from 'vitest';
 
 import { createEmbeddedConsul, type EmbeddedConsul } from '../../gateway/src/embedded-consul/index.ts';
-import { eventually } from '../support/eventually.ts';
-import { startFakeGateway, type FakeGateway } from '../support/fake-gateway.ts';
-import { get } from '../support/load.ts';
+import { eventually } from '../kit/eventually.ts';
+import { startFakeGateway, type FakeGateway } from '../kit/fake-gateway.ts';
+import { get } from '../kit/load.ts';
 
 const ends: (() => PromiseLike<void>)[] = [];
 afterEach(async () => {

@@ -2,10 +2,10 @@ import { afterEach, describe, expect, it } from 'vitest';
 
 import { defaults } from '../../gateway/src/config/defaults.ts';
 import type { ServiceOverrides } from '../../gateway/src/config/gateway-config.ts';
-import { eventually } from '../support/eventually.ts';
-import { holding, startFleet, tally, type Fleet, type Registration } from '../support/fleet.ts';
-import { get, startLoad } from '../support/load.ts';
-import type { TestConfig } from '../support/start-gateway.ts';
+import { eventually } from '../kit/eventually.ts';
+import { holding, startFleet, tally, type Fleet, type Registration } from '../kit/fleet.ts';
+import { get, startLoad } from '../kit/load.ts';
+import type { TestConfig } from '../kit/start-gateway.ts';
 
 const cleanups: (() => PromiseLike<void>)[] = [];
 afterEach(async () => {

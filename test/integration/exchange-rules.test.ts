@@ -5,8 +5,8 @@ import { routingStatusPath } from '@roundhouse/agent-sdk/internal';
 import { afterEach, describe, expect, it } from 'vitest';
 
 import { defaults } from '../../gateway/src/config/defaults.ts';
-import { eventually } from '../support/eventually.ts';
-import { startTestGateway, type TestConfig, type TestGateway } from '../support/start-gateway.ts';
+import { eventually } from '../kit/eventually.ts';
+import { startTestGateway, type TestConfig, type TestGateway } from '../kit/start-gateway.ts';
 
 const cleanups: (() => Promise<void>)[] = [];
 afterEach(async () => {

@@ -11,8 +11,8 @@ import {
 import { describe, expect, it } from 'vitest';
 
 import { defaults } from '../../gateway/src/config/defaults.ts';
-import { eventually } from '../support/eventually.ts';
-import { startTestGateway, type TestGateway } from '../support/start-gateway.ts';
+import { eventually } from '../kit/eventually.ts';
+import { startTestGateway, type TestGateway } from '../kit/start-gateway.ts';
 
 /** An instance whose requests say its name, and whose `/healthz` answers what it is told to. Ends by disposal. */
 async function startInstance(name: string) {

@@ -1,10 +1,10 @@
 import { afterEach, describe, expect, it } from 'vitest';
 
 import { defaults } from '../../gateway/src/config/defaults.ts';
-import { eventually } from '../support/eventually.ts';
-import { startFleet, tally, type Fleet } from '../support/fleet.ts';
-import { get } from '../support/load.ts';
-import type { TestConfig } from '../support/start-gateway.ts';
+import { eventually } from '../kit/eventually.ts';
+import { startFleet, tally, type Fleet } from '../kit/fleet.ts';
+import { get } from '../kit/load.ts';
+import type { TestConfig } from '../kit/start-gateway.ts';
 
 const cleanups: (() => PromiseLike<void>)[] = [];
 afterEach(async () => {

@@ -9,14 +9,9 @@ import { afterEach, describe, expect, it } from 'vitest';
 import type { EmbeddedConsul } from '../../gateway/src/embedded-consul/index.ts';
 import type { ServiceView } from '../../gateway/src/registry/registry.ts';
 import { loadSavedTable } from '../../gateway/src/registry/saved-table.ts';
-import { eventually } from '../support/eventually.ts';
-import { get } from '../support/load.ts';
-import {
-  startTestGateway,
-  type TestConfig,
-  type TestGateway,
-  type TestStart,
-} from '../support/start-gateway.ts';
+import { eventually } from '../kit/eventually.ts';
+import { get } from '../kit/load.ts';
+import { startTestGateway, type TestConfig, type TestGateway, type TestStart } from '../kit/start-gateway.ts';
 
 /**
  * What a registry can do wrong, by the numbers of docs/reliability.md, through a whole gateway: requests go on all the while, each with a

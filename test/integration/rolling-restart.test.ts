@@ -3,9 +3,9 @@ import http from 'node:http';
 import { type ServiceEvent, type ServiceHandle, startService } from '@roundhouse/agent-sdk';
 import { afterEach, describe, expect, it } from 'vitest';
 
-import { eventually } from '../support/eventually.ts';
-import { startLoad } from '../support/load.ts';
-import { startTestGateway } from '../support/start-gateway.ts';
+import { eventually } from '../kit/eventually.ts';
+import { startLoad } from '../kit/load.ts';
+import { startTestGateway } from '../kit/start-gateway.ts';
 
 const ends: (() => PromiseLike<unknown>)[] = [];
 afterEach(async () => {

@@ -1,8 +1,8 @@
 import { afterEach, describe, expect, it } from 'vitest';
 
-import { holding, startFleet, type Fleet } from '../support/fleet.ts';
-import { eventually } from '../support/eventually.ts';
-import { startTestGateway, type TestConfig } from '../support/start-gateway.ts';
+import { holding, startFleet, type Fleet } from '../kit/fleet.ts';
+import { eventually } from '../kit/eventually.ts';
+import { startTestGateway, type TestConfig } from '../kit/start-gateway.ts';
 
 const cleanups: (() => PromiseLike<void>)[] = [];
 afterEach(async () => {

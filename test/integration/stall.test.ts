@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
 
-import { eventually } from '../support/eventually.ts';
-import { ok, startRecordingOrigin, type OriginConnection } from '../support/recording-origin.ts';
-import { startTestGateway } from '../support/start-gateway.ts';
+import { eventually } from '../kit/eventually.ts';
+import { ok, startRecordingOrigin, type OriginConnection } from '../kit/recording-origin.ts';
+import { startTestGateway } from '../kit/start-gateway.ts';
 
 const atOnce = 20;
 const stallMs = 2_000;

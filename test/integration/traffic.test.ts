@@ -4,9 +4,9 @@ import type { AddressInfo } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
 import { WebSocket, WebSocketServer } from 'ws';
 
-import { eventually } from '../support/eventually.ts';
-import { get } from '../support/load.ts';
-import { startTestGateway, type TestConfig, type TestGateway } from '../support/start-gateway.ts';
+import { eventually } from '../kit/eventually.ts';
+import { get } from '../kit/load.ts';
+import { startTestGateway, type TestConfig, type TestGateway } from '../kit/start-gateway.ts';
 
 const cleanups: (() => Promise<void>)[] = [];
 afterEach(async () => {

@@ -12,7 +12,7 @@ import { join } from 'node:path';
 
 import { afterEach, describe, expect, it } from 'vitest';
 
-import { eventually } from '../../../test/support/eventually.ts';
+import { eventually } from '../../../test/kit/eventually.ts';
 import { type ConsulClientOptions, createConsulClient } from './consul-client.ts';
 import { type ConsulOptions, consulSettings } from './environment.ts';
 import {

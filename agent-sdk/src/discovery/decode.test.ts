@@ -5,7 +5,7 @@ import { readHostAddress } from './address.ts';
 import { decodeCatalog, decodeHealth, type KnownRecords } from './decode.ts';
 import type { Instance } from './instance.ts';
 import { RegistryError } from './registry-client.ts';
-import { healthRecord, type HealthRecordOptions } from '../../../test/support/health-record.ts';
+import { healthRecord, type HealthRecordOptions } from '../../../test/kit/health-record.ts';
 
 const context = { service: 'api', cluster: 'default' };
 const decode = (...records: unknown[]): ReturnType<typeof decodeHealth> => decodeHealth(records, context);

@@ -10,7 +10,7 @@ import {
   sameSnapshot,
   snapshotFromAnswer,
 } from './snapshot.ts';
-import { healthRecord, type HealthRecordOptions } from '../../../test/support/health-record.ts';
+import { healthRecord, type HealthRecordOptions } from '../../../test/kit/health-record.ts';
 
 const context = { service: 'api', cluster: 'default' };
 

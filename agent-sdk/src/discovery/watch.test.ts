@@ -3,8 +3,8 @@ import type { AddressInfo } from 'node:net';
 
 import { afterEach, describe, expect, it } from 'vitest';
 
-import { eventually } from '../../../test/support/eventually.ts';
-import { healthRecord } from '../../../test/support/health-record.ts';
+import { eventually } from '../../../test/kit/eventually.ts';
+import { healthRecord } from '../../../test/kit/health-record.ts';
 import { createConsulClient } from './consul-client.ts';
 import { consulSettings } from './environment.ts';
 import type { Catalog, Snapshot } from './instance.ts';

@@ -12,7 +12,7 @@ import { type AddressInfo, connect, type Socket } from 'node:net';
 
 import { afterEach, describe, expect, it } from 'vitest';
 
-import { eventually } from '../../../test/support/eventually.ts';
+import { eventually } from '../../../test/kit/eventually.ts';
 
 import { type Clock, systemClock } from './clock.ts';
 import { createDrain } from './drain.ts';

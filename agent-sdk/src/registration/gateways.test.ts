@@ -3,9 +3,9 @@ import { type AddressInfo, createServer, type Socket } from 'node:net';
 
 import { afterEach, describe, expect, it } from 'vitest';
 
-import { eventually } from '../../../test/support/eventually.ts';
-import { startFakeGateway } from '../../../test/support/fake-gateway.ts';
-import { healthRecord } from '../../../test/support/health-record.ts';
+import { eventually } from '../../../test/kit/eventually.ts';
+import { startFakeGateway } from '../../../test/kit/fake-gateway.ts';
+import { healthRecord } from '../../../test/kit/health-record.ts';
 import type { RegistryClient } from '../discovery/registry-client.ts';
 
 import { systemClock } from './clock.ts';

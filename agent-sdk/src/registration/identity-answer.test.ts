@@ -4,8 +4,8 @@ import type { AddressInfo } from 'node:net';
 import { fastify } from 'fastify';
 import { afterEach, describe, expect, it } from 'vitest';
 
-import { eventually } from '../../../test/support/eventually.ts';
-import { openRawClient } from '../../../test/support/raw-client.ts';
+import { eventually } from '../../../test/kit/eventually.ts';
+import { openRawClient } from '../../../test/kit/raw-client.ts';
 import { identityPath, readIdentityAnswer } from '../discovery/identity.ts';
 
 import { systemClock } from './clock.ts';

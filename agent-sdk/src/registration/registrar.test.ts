@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 
-import { healthRecord } from '../../../test/support/health-record.ts';
+import { healthRecord } from '../../../test/kit/health-record.ts';
 import {
   type RegistryClient,
   RegistryError,

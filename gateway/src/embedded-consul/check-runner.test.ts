@@ -1,7 +1,7 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
 
-import { eventually } from '../../../test/support/eventually.ts';
+import { eventually } from '../../../test/kit/eventually.ts';
 import { type CatalogState, createCatalogState } from './catalog-state.ts';
 import { type CheckRunner, createCheckRunner } from './check-runner.ts';
 import { decodeRegistration } from './decode-registration.ts';

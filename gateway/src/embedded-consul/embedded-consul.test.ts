@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 
-import { eventually } from '../../../test/support/eventually.ts';
+import { eventually } from '../../../test/kit/eventually.ts';
 import { createEmbeddedConsul, type EmbeddedConsul, type EmbeddedConsulOptions } from './index.ts';
 
 let consul: EmbeddedConsul;

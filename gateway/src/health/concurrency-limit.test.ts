@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 
-import { eventually } from '../../../test/support/eventually.ts';
+import { eventually } from '../../../test/kit/eventually.ts';
 import { createConcurrencyLimit } from './concurrency-limit.ts';
 
 /** Tasks that end when they are told to. */

@@ -9,7 +9,7 @@ import {
 } from '@roundhouse/agent-sdk/internal';
 import { afterEach, describe, expect, it } from 'vitest';
 
-import { eventually } from '../../../test/support/eventually.ts';
+import { eventually } from '../../../test/kit/eventually.ts';
 import { defaults } from '../config/defaults.ts';
 import type { CheckSettings } from '../config/gateway-config.ts';
 import { connectProbe } from './probe.ts';

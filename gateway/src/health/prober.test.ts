@@ -9,7 +9,7 @@ import {
 } from '@roundhouse/agent-sdk/internal';
 import { afterEach, describe, expect, it } from 'vitest';
 
-import { eventually } from '../../../test/support/eventually.ts';
+import { eventually } from '../../../test/kit/eventually.ts';
 import type { ProbeQuestion, ProbeResult } from './probe.ts';
 import { createProber, type ProberOptions } from './prober.ts';
 import { fakeInstance, record, type Behaviour, type FakeInstance } from './testing/fake-instance.ts';

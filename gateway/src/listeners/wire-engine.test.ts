@@ -2,7 +2,7 @@ import { lookup } from 'node:dns';
 
 import { afterEach, describe, expect, it, vi } from 'vitest';
 
-import { eventually } from '../../../test/support/eventually.ts';
+import { eventually } from '../../../test/kit/eventually.ts';
 import type { Engine, ListenerLimits } from './engine.ts';
 import { TimeoutWheel } from '../proxy/timeout-wheel.ts';
 import {

@@ -1,7 +1,7 @@
 import { fixedSnapshot, type Instance } from '@roundhouse/agent-sdk/internal';
 import { describe, expect, it } from 'vitest';
 
-import { eventually } from '../../../test/support/eventually.ts';
+import { eventually } from '../../../test/kit/eventually.ts';
 import type { Probe } from '../health/probe.ts';
 import type { HeldInstance } from './held-instances.ts';
 import { createHeldProber } from './held-prober.ts';

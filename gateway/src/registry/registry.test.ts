@@ -1,7 +1,7 @@
 import type { Catalog, Instance, Snapshot, WatchEvent } from '@roundhouse/agent-sdk/internal';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 
-import { eventually } from '../../../test/support/eventually.ts';
+import { eventually } from '../../../test/kit/eventually.ts';
 import { defaults } from '../config/defaults.ts';
 import type { RouteConfig, ServiceConfig } from '../config/gateway-config.ts';
 import { createAddressPolicy } from './address-policy.ts';

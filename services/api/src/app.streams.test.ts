@@ -3,7 +3,7 @@ import { type ClientRequest, type IncomingMessage, request, type RequestOptions 
 import type { AddressInfo } from 'node:net';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { WebSocket } from 'ws';
-import { eventually } from '../../../test/support/eventually.ts';
+import { eventually } from '../../../test/kit/eventually.ts';
 import { createApiApp } from './app.ts';
 
 let app: ReturnType<typeof createApiApp>;

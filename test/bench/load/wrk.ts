@@ -2,7 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
-import { startProcess } from '../../support/processes.ts';
+import { startProcess } from '../../kit/processes.ts';
 import type { LoadRequest, LoadResult } from './load.ts';
 
 /** The version of wrk on the PATH, or undefined. */

@@ -1,6 +1,6 @@
 import { spawnSync } from 'node:child_process';
 
-import { repositoryRoot } from '../../support/processes.ts';
+import { repositoryRoot } from '../../kit/processes.ts';
 import type { Contender, Found } from './contender.ts';
 
 const cli = 'gateway/dist/cli.js';

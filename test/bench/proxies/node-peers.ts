@@ -1,7 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 
-import { repositoryRoot } from '../../support/processes.ts';
+import { repositoryRoot } from '../../kit/processes.ts';
 import { benchService, type Contender, type Found, type Site } from './contender.ts';
 
 function nodePeer(

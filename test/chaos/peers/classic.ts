@@ -1,5 +1,5 @@
 import { classicLoadBalancer } from '../../bench/proxies/node-peers.ts';
-import { startProcess } from '../../support/processes.ts';
+import { startProcess } from '../../kit/processes.ts';
 import { peerService, type Peer } from './peer.ts';
 
 /** The 40 lines that one writes first. */

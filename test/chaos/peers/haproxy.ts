@@ -2,7 +2,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 import { haproxy as found } from '../../bench/proxies/haproxy.ts';
-import { startProcess } from '../../support/processes.ts';
+import { startProcess } from '../../kit/processes.ts';
 import { answerTimeoutMs, peerService, type Peer } from './peer.ts';
 
 /**

@@ -2,8 +2,8 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 import { findNginx } from '../../bench/proxies/nginx.ts';
-import { eventually } from '../../support/eventually.ts';
-import { startProcess } from '../../support/processes.ts';
+import { eventually } from '../../kit/eventually.ts';
+import { startProcess } from '../../kit/processes.ts';
 import { followConsul, type Address } from './follow-consul.ts';
 import { answerTimeoutMs, peerService, type Peer } from './peer.ts';
 

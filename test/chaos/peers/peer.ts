@@ -1,5 +1,5 @@
-import { eventually } from '../../support/eventually.ts';
-import { get } from '../../support/load.ts';
+import { eventually } from '../../kit/eventually.ts';
+import { get } from '../../kit/load.ts';
 import type { Found } from '../../bench/proxies/contender.ts';
 
 /** Where a peer listens and what it follows. */

@@ -1,4 +1,4 @@
-import { startGatewayProcess } from '../../support/system.ts';
+import { startGatewayProcess } from '../../kit/system.ts';
 import { answerTimeoutMs, type Peer } from './peer.ts';
 
 /** As it comes, but for the times that all peers share. */

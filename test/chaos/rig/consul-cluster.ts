@@ -3,10 +3,10 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-import { eventually } from '../../support/eventually.ts';
-import { get } from '../../support/load.ts';
-import { startProcess, type TestProcess } from '../../support/processes.ts';
-import { createDisposal } from './disposal.ts';
+import { eventually } from '../../kit/eventually.ts';
+import { get } from '../../kit/load.ts';
+import { startProcess, type TestProcess } from '../../kit/processes.ts';
+import { createDisposal } from '../../kit/disposal.ts';
 
 /** Three real Consul servers, each in a network namespace of its own, on one bridge: they can be killed and cut off one by one. */
 export interface ConsulCluster extends AsyncDisposable {

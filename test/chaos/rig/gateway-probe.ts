@@ -2,8 +2,8 @@ import { readdirSync, readlinkSync } from 'node:fs';
 
 import WebSocket from 'ws';
 
-import { eventually } from '../../support/eventually.ts';
-import type { TestProcess } from '../../support/processes.ts';
+import { eventually } from '../../kit/eventually.ts';
+import type { TestProcess } from '../../kit/processes.ts';
 
 /** What a process holds, after its garbage has been collected. */
 export interface Holdings {

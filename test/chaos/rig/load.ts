@@ -1,5 +1,5 @@
-import { eventually } from '../../support/eventually.ts';
-import { startProcess, type TestProcess } from '../../support/processes.ts';
+import { eventually } from '../../kit/eventually.ts';
+import { startProcess, type TestProcess } from '../../kit/processes.ts';
 import { chaosProgram } from './program.ts';
 
 /** What is sent, and by whom it has to be answered. */

@@ -2,8 +2,8 @@ import { mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-import { get } from '../../support/load.ts';
-import { startProcess, type TestProcess } from '../../support/processes.ts';
+import { get } from '../../kit/load.ts';
+import { startProcess, type TestProcess } from '../../kit/processes.ts';
 import { chaosProgram } from './program.ts';
 
 /** How an origin can be told to misbehave: what each does is in `origin.ts`. */

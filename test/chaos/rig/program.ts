@@ -3,7 +3,7 @@ import { join } from 'node:path';
 
 import ts from 'typescript';
 
-import { repositoryRoot } from '../../support/processes.ts';
+import { repositoryRoot } from '../../kit/processes.ts';
 
 /** Inside the repository, so that the programs find their packages; ignored by git. */
 const folder = join(repositoryRoot, '.tmp', 'chaos');

@@ -1,4 +1,4 @@
-import type { TestProcess } from '../../support/processes.ts';
+import type { TestProcess } from '../../kit/processes.ts';
 import type { LoadReport } from './load.ts';
 import type { Journal } from './origins.ts';
 

@@ -1,8 +1,8 @@
 import { expect } from 'vitest';
 
-import type { TestProcess } from '../../support/processes.ts';
-import { startGatewayProcess, untilPassing, type GatewayProcess } from '../../support/system.ts';
-import { createDisposal } from './disposal.ts';
+import type { TestProcess } from '../../kit/processes.ts';
+import { startGatewayProcess, untilPassing, type GatewayProcess } from '../../kit/system.ts';
+import { createDisposal } from '../../kit/disposal.ts';
 import { holdings, inspectable, untilBaseline, type Holdings } from './gateway-probe.ts';
 import { startChaosLoad, type ChaosLoad, type LoadOptions, type LoadReport } from './load.ts';
 import { createJournal, startOrigin, type Journal, type Origin, type OriginOptions } from './origins.ts';

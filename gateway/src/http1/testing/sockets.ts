@@ -1,6 +1,6 @@
 import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
 
-import { eventually } from '../../../../test/support/eventually.ts';
+import { eventually } from '../../../../test/kit/eventually.ts';
 
 /** A peer on a raw socket that remembers every byte it got. */
 export interface RawPeer {

@@ -1,11 +1,11 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { accessSync, closeSync, constants, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 
 import { eventually } from './eventually.ts';
+import { freePorts } from './ports.ts';
 
 /** Where a Consul binary is, or why there is none and how to get one. */
 export type ConsulSearch = { readonly path: string; readonly version: string } | { readonly missing: string };
@@ -203,23 +203,4 @@ function logOf(folder: string): string {
   } catch {
     return 'it left no log';
   }
-}
-
-/** Ports that are free now, all held at once so that they differ. */
-async function freePorts(count: number): Promise<readonly number[]> {
-  const servers = await Promise.all(
-    Array.from({ length: count }, async () => {
-      const server = createServer().listen(0, '127.0.0.1');
-      await once(server, 'listening');
-      return server;
-    }),
-  );
-  return Promise.all(
-    servers.map(async (server) => {
-      const address = server.address();
-      server.close();
-      await once(server, 'close');
-      return typeof address === 'object' && address !== null ? address.port : 0;
-    }),
-  );
 }

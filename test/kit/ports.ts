@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { createServer } from 'node:net';
 
-/** Ports of 127.0.0.1 that are free now, all different. Somebody else may still take one before it is used. */
+/** Ports of 127.0.0.1 that are free now, all different. Another process may still take one before it is used. */
 export async function freePorts(count: number): Promise<readonly number[]> {
   const servers = await Promise.all(
     Array.from({ length: count }, async () => {
