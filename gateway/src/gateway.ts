@@ -11,7 +11,7 @@ import { createWireEngine } from './listeners/wire-engine.ts';
 import { createExchanges } from './exchange/exchange.ts';
 import type { ExchangeObserver } from './exchange/record.ts';
 import { createTrust } from './exchange/trusted-proxies.ts';
-import { gatewayStatus } from './gateway-status.ts';
+import { readStatus } from './status/read-status.ts';
 import { createHealth } from './health/health.ts';
 import { createHttpDate, createRequestIds, monotonicNow, sleep } from './lifecycle/clock.ts';
 import { createSessionTokens } from './lifecycle/session-tokens.ts';
@@ -135,7 +135,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     },
   });
   const pools = poolKeeper(engine, registry);
-  const status = gatewayStatus({
+  const status = readStatus({
     registry,
     engine,
     health,
@@ -148,7 +148,6 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const metrics = createMetrics({
     scope: 'process',
     status,
-    engine: () => engine.stats(),
     stalls: { lostMs: () => health.loop.lostMs(), takeLongestMs: () => health.loop.takeLongestMs() },
     droppedLogLines: () => options.accessLog.sink.dropped(),
   });

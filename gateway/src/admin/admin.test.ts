@@ -2,18 +2,14 @@ import { connect } from 'node:net';
 
 import { describe, expect, it } from 'vitest';
 
+import { fakeStatus } from '../status/testing/fake-status.ts';
 import { createAdmin } from './admin.ts';
 
 const quiet = (): void => undefined;
 
 function admin() {
   return createAdmin({
-    status: {
-      routes: () => [],
-      services: () => [],
-      readiness: () => ({ ready: true, detail: '' }),
-      summary: () => ({}),
-    },
+    status: fakeStatus(),
     actions: { release: () => undefined },
     token: undefined,
     metrics: { text: () => Promise.resolve(''), contentType: 'text/plain' },

@@ -2,9 +2,10 @@ import { describe, expect, it } from 'vitest';
 
 import { defaults } from '../config/defaults.ts';
 import type { Log } from '../telemetry/log.ts';
-import { buildAdminApp } from './app.ts';
+import { buildAdminApp, type GatewayActions } from './app.ts';
 import type { Exposure } from './host-guard.ts';
-import type { GatewayActions, GatewayStatus, Readiness, ServiceStatus } from './status.ts';
+import type { Readiness, ServiceStatus } from '../status/status.ts';
+import { fakeStatus, idleSummary } from '../status/testing/fake-status.ts';
 
 const hostile = '<img src=x onerror=alert(1)>\u001b[2J';
 
@@ -81,7 +82,7 @@ function app(options: { exposure?: Exposure; readiness?: Readiness; broken?: boo
       return ['x7k2'];
     },
   };
-  const status: GatewayStatus = {
+  const status = fakeStatus({
     routes: () => {
       if (options.broken === true) throw new Error('secret detail');
       return [
@@ -107,8 +108,8 @@ function app(options: { exposure?: Exposure; readiness?: Readiness; broken?: boo
     },
     services: () => [service],
     readiness: () => options.readiness ?? { ready: true, detail: 'following the registry' },
-    summary: () => ({ name: 'roundhouse', engine: 'http-proxy' }),
-  };
+    summary: () => ({ ...idleSummary, engine: 'http-proxy', routes: 2, instances: 2 }),
+  });
   const quiet = (): void => undefined;
   const log: Log = {
     trace: quiet,

@@ -3,9 +3,18 @@ import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest }
 import type { Log } from '../telemetry/log.ts';
 import { refusedBy, type Exposure } from './host-guard.ts';
 import { indexHtml, indexText } from './index-page.ts';
-import type { GatewayActions, GatewayStatus } from './status.ts';
+import type { GatewayStatus } from '../status/status.ts';
 import { routesText, servicesText } from './text-tables.ts';
 import { mayNotChange } from './token-guard.ts';
+
+/** What the admin listener can change. */
+export interface GatewayActions {
+  /**
+   * Drops the held instances of a service, which the registry no longer lists. Returns their ids, or undefined for a service
+   * that is not routed. An instance comes back when the registry lists it again.
+   */
+  release(service: string): readonly string[] | undefined;
+}
 
 /** What the admin listener shows. */
 export interface AdminOptions {
@@ -118,16 +127,7 @@ export function buildAdminApp(options: AdminOptions, exposure: Exposure): Fastif
     return reply.code(ready ? 200 : 503).send({ status: ready ? 'ready' : 'not ready', detail });
   });
   app.get('/metrics', async (_request, reply) => reply.type(metrics.contentType).send(await metrics.text()));
-  app.get('/api/summary', (_request, reply) => {
-    const services = status.services();
-    return reply.send({
-      ...status.summary(),
-      ready: status.readiness(),
-      routes: status.routes().length,
-      services: services.length,
-      instances: services.reduce((sum, service) => sum + service.instances.length, 0),
-    });
-  });
+  app.get('/api/summary', (_request, reply) => reply.send(status.summary()));
   app.get('/api/routes', (request, reply) =>
     answer(
       request,

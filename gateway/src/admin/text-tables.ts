@@ -1,6 +1,6 @@
 import { routeName } from '../routing/route.ts';
 import { printable } from '../telemetry/printable.ts';
-import type { InstanceStatusRow, RouteStatus, ServiceStatus } from './status.ts';
+import type { InstanceStatusRow, RouteStatus, ServiceStatus } from '../status/status.ts';
 
 /** The same facts as the JSON, for `curl` and eyes. Names come from the registry: what a terminal would obey is escaped. */
 

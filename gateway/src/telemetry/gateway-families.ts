@@ -1,11 +1,9 @@
-import type { GatewayStatus, ServiceStatus } from '../admin/status.ts';
-import type { EngineStats } from '../listeners/engine.ts';
+import type { GatewayStatus, ServiceStatus } from '../status/status.ts';
 import type { Family } from './exposition.ts';
 
 /** What is read when the metrics are asked for, and at no other time. */
 export interface GaugeSources {
   readonly status: GatewayStatus;
-  readonly engine: () => EngineStats;
   readonly droppedLogLines: () => number;
   /** How long the process itself did not run: in all, and at most since the last call. */
   readonly stalls: { readonly lostMs: () => number; readonly takeLongestMs: () => number };
@@ -33,14 +31,9 @@ function ofInstances(services: readonly ServiceStatus[]): Family {
 }
 
 /** The state of the gateway as families of samples. */
-export function gatewayFamilies({
-  status,
-  engine,
-  droppedLogLines,
-  stalls,
-}: GaugeSources): readonly Family[] {
+export function gatewayFamilies({ status, droppedLogLines, stalls }: GaugeSources): readonly Family[] {
   const services = status.services();
-  const stats = engine();
+  const stats = status.summary();
   const followed = services.every((s) => s.registry === 'live' || s.registry === 'fixed');
   return [
     gauge('gateway_open_connections', 'Open connections, to clients and to instances.', [

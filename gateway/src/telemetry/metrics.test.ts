@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest';
 
 import { defaults } from '../config/defaults.ts';
-import type { GatewayStatus, RouteStatus, ServiceStatus } from '../admin/status.ts';
+import type { RouteStatus, ServiceStatus } from '../status/status.ts';
+import { fakeStatus, idleSummary } from '../status/testing/fake-status.ts';
 import type { AttemptRecord, ExchangeRecord } from '../exchange/record.ts';
 import { createMetrics, type Metrics } from './metrics.ts';
 
@@ -55,18 +56,16 @@ function world(scope: 'gateway' | 'process' = 'gateway'): World {
     services: [] as ServiceStatus[],
   };
   let sweeps = 0;
-  const status: GatewayStatus = {
+  const status = fakeStatus({
     routes: () => {
       sweeps += 1;
       return state.routes;
     },
     services: () => state.services,
-    readiness: () => ({ ready: true, detail: 'ready' }),
-    summary: () => ({}),
-  };
+    summary: () => ({ ...idleSummary, clientConnections: 3, exchanges: 2, upstreamConnections: 1 }),
+  });
   const metrics = createMetrics({
     status,
-    engine: () => ({ clientConnections: 3, exchanges: 2, upstreamConnections: 1 }),
     droppedLogLines: () => 4,
     stalls: { lostMs: () => 1_500, takeLongestMs: () => 250 },
     scope,

@@ -1,56 +1,62 @@
 import type { Endpoint } from '@roundhouse/agent-sdk/internal';
 
+import { formatHashSource, type ServiceSettings } from '../config/gateway-config.ts';
+import type { CheckOpinion } from '../health/checks.ts';
+import type { Health } from '../health/health.ts';
+import type { Engine } from '../listeners/engine.ts';
+import type { HeldInstance } from '../registry/held-instances.ts';
+import type { Registry, ServiceView } from '../registry/registry.ts';
 import type {
   EffectiveSettings,
   GatewayStatus,
+  GatewaySummary,
   HeldStatus,
   InstanceStatusRow,
   Readiness,
   RouteStatus,
   ServiceStatus,
-} from './admin/status.ts';
-import { formatHashSource, type ServiceSettings } from './config/gateway-config.ts';
-import type { Engine } from './listeners/engine.ts';
-import type { CheckOpinion } from './health/checks.ts';
-import type { Health } from './health/health.ts';
-import type { HeldInstance } from './registry/held-instances.ts';
-import type { Registry, ServiceView } from './registry/registry.ts';
+} from './status.ts';
 
 /** What the status is read from. */
 export interface StatusSources {
   readonly registry: Registry;
-  readonly engine: Engine;
+  readonly engine: Pick<Engine, 'name' | 'stats'>;
   readonly health: Pick<Health, 'check'>;
-  readonly phase: () => 'starting' | 'serving' | 'draining';
+  readonly phase: () => GatewaySummary['phase'];
   /** Monotonic milliseconds. */
   readonly now: () => number;
   readonly startedMs: number;
   readonly version: string;
-  /** The Consul agent that is followed, for a person. */
+  /** The Consul agent that is followed, in words. */
   readonly consul: string;
 }
 
-/** The gateway's state in the admin API's terms, read afresh at each call. */
-export function gatewayStatus(sources: StatusSources): GatewayStatus {
-  const { registry, engine } = sources;
+/** See {@link GatewayStatus}. Holds nothing; nothing has to be stopped. */
+export function readStatus(sources: StatusSources): GatewayStatus {
+  const { registry } = sources;
   return {
     routes: () => routeRows(registry),
     services: () => registry.services.map((view) => serviceRow(view, sources)),
     readiness: () => readiness(sources),
-    summary: () => {
-      const stats = engine.stats();
-      return {
-        name: 'roundhouse',
-        version: sources.version,
-        engine: engine.name,
-        consul: sources.consul,
-        phase: sources.phase(),
-        uptimeSeconds: Math.round((sources.now() - sources.startedMs) / 1000),
-        routes: registry.table.routes.length,
-        services: registry.services.length,
-        ...stats,
-      };
-    },
+    summary: () => summary(sources),
+  };
+}
+
+function summary(sources: StatusSources): GatewaySummary {
+  const { registry, engine, version, consul, phase, now, startedMs } = sources;
+  const { services } = registry;
+  return {
+    name: 'roundhouse',
+    version,
+    engine: engine.name,
+    consul,
+    phase: phase(),
+    uptimeSeconds: Math.round((now() - startedMs) / 1000),
+    routes: routeRows(registry).length,
+    services: services.length,
+    ...engine.stats(),
+    ready: readiness(sources),
+    instances: services.reduce((sum, { upstream }) => sum + upstream.endpoints.length, 0),
   };
 }
 
@@ -62,14 +68,8 @@ function routeRows(registry: Registry): readonly RouteStatus[] {
     ...registry.rejected.map((claim) => ({ ...claim, source: 'registry', state: 'conflict' }) as const),
     ...registry.services.flatMap(({ service, invalidTags }) =>
       invalidTags.map(({ invalid, reason }) => {
-        const row = {
-          host: undefined,
-          prefix: invalid,
-          service,
-          strip: undefined,
-          source: 'registry',
-        } as const;
-        return { ...row, state: 'invalid', reason } as const;
+        const row = { host: undefined, prefix: invalid, service, strip: undefined } as const;
+        return { ...row, source: 'registry', state: 'invalid', reason } as const;
       }),
     ),
   ];
@@ -89,10 +89,11 @@ function serviceRow(view: ServiceView, { health, now }: StatusSources): ServiceS
     panic: upstream.panic,
     queued: upstream.queued,
     instances: upstream.endpoints.map((endpoint) =>
-      instanceRow(endpoint, {
-        held: heldStatus(held.get(endpoint.instance.key), now()),
-        check: health.check(service, endpoint.instance),
-      }),
+      instanceRow(
+        endpoint,
+        heldStatus(held.get(endpoint.instance.key), now()),
+        health.check(service, endpoint.instance),
+      ),
     ),
     quarantined: snapshot?.quarantined ?? [],
   };
@@ -119,26 +120,19 @@ function heldStatus(row: HeldInstance | undefined, nowMs: number): HeldStatus | 
 
 function instanceRow(
   { instance, health, phase, inFlight, total }: Endpoint,
-  { held, check }: { readonly held: HeldStatus | undefined; readonly check: CheckOpinion },
+  held: HeldStatus | undefined,
+  check: CheckOpinion,
 ): InstanceStatusRow {
   const { id, key, address, port, status, weight, tags, meta } = instance;
   return {
-    id,
-    key,
-    address,
-    port,
-    status,
+    ...{ id, key, address, port, status },
     health: health.state,
     check: check.verdict,
     checkReason: check.reason,
     phase,
     listing: held === undefined ? 'listed' : 'held',
     held,
-    weight,
-    tags,
-    meta,
-    inFlight,
-    total,
+    ...{ weight, tags, meta, inFlight, total },
   };
 }
 

@@ -1,6 +1,7 @@
+import type { EngineStats } from '../listeners/engine.ts';
 import type { CheckSettings, ServiceSettings } from '../config/gateway-config.ts';
 
-/** What the admin API shows: plain values, read afresh for each request. */
+/** What the gateway is doing now, as plain values: the admin API, the metrics and the commands read it. */
 
 /** One line of the route table. */
 export interface RouteStatus {
@@ -14,21 +15,22 @@ export interface RouteStatus {
   readonly reason: string | undefined;
 }
 
+/** One instance of a service. */
 export interface InstanceStatusRow {
   readonly id: string;
   readonly key: string;
   readonly address: string;
   readonly port: number;
-  /** Consul's word, or `draining`. */
+  /** Consul's status, or `draining`. */
   readonly status: 'passing' | 'warning' | 'critical' | 'draining';
-  /** The gateway's own word. */
+  /** Whether the gateway has ejected it. */
   readonly health: 'healthy' | 'ejected' | 'probation';
-  /** What the gateway's own checks say; `unchecked` without any, or before the first. */
+  /** Result of the gateway's own checks; `unchecked` without any, or before the first. */
   readonly check: 'up' | 'down' | 'unchecked';
-  /** Why `check` is `down`; else empty. */
+  /** Why `check` is `down`; otherwise empty. */
   readonly checkReason: string;
   readonly phase: 'serving' | 'draining';
-  /** `held`: the registry no longer lists it, but took too much away at once to be believed yet. */
+  /** `held`: the registry no longer lists it, and the gateway keeps it because the removal is suspicious. */
   readonly listing: 'listed' | 'held';
   /** How it is held; undefined while it is listed. */
   readonly held: HeldStatus | undefined;
@@ -39,27 +41,25 @@ export interface InstanceStatusRow {
   readonly total: number;
 }
 
-/** An instance that the registry no longer lists, and that is kept for now. */
+/** How an instance is held that the registry no longer lists. */
 export interface HeldStatus {
-  /** `removal`: too many were taken away at once; `after_failure`, `no_leader`, `index`, `filtered`: the answer was in doubt. */
+  /** `removal`: too many were removed at once; `after_failure`, `no_leader`, `index`, `filtered`: the answer was in doubt. */
   readonly because: 'after_failure' | 'no_leader' | 'index' | 'filtered' | 'removal';
   readonly forMs: number;
-  /** When it goes if nothing else happens; further trouble prolongs it. */
+  /** Time until it is dropped; further suspicious answers prolong it. */
   readonly leftMs: number;
-  /** What asking it brought: `unknown` before the first answer, `alive`, or how often it failed in a row, and why. */
+  /** Result of probing it: `unknown` before the first probe, `alive`, or how often it failed in a row, and why. */
   readonly probe: string;
 }
 
-/**
- * The settings that a service is served by, beside `balance`: the defaults, what it says itself, and what the configuration says of
- * it.
- */
+/** The settings in force for a service, beside `balance`: the defaults, the service's own, and those of the configuration. */
 export interface EffectiveSettings extends Omit<ServiceSettings, 'balance' | 'hash' | 'checks'> {
-  /** What `consistent-hash` goes by, as it is written in the configuration; undefined for the other strategies. */
+  /** The hash source of `consistent-hash`, as it is written in the configuration; undefined for the other strategies. */
   readonly hash: string | undefined;
   readonly checks: 'off' | CheckSettings;
 }
 
+/** One service. */
 export interface ServiceStatus {
   readonly service: string;
   /** `live`: following the registry. `stale`: serving the last good snapshot. `syncing`: no snapshot yet. `fixed`: from the config. */
@@ -70,9 +70,9 @@ export interface ServiceStatus {
   /** How requests are shared over the instances: `round-robin`, `least-requests` … */
   readonly balance: string;
   readonly settings: EffectiveSettings;
-  /** What the service asks for in its meta and can't have. */
+  /** Settings in the service's meta that are not allowed, and are ignored. */
   readonly invalidSettings: readonly { readonly setting: string; readonly allowed: string }[];
-  /** `panic`: so few instances are healthy that Consul's judgement is in doubt and critical ones are used too. */
+  /** `panic`: so few instances are healthy that critical ones are used too. */
   readonly panic: 'calm' | 'panic';
   /** Requests waiting for an instance to become free. */
   readonly queued: number;
@@ -83,23 +83,30 @@ export interface ServiceStatus {
 /** `/readyz`: ready when the first snapshot of every routed service is in and the gateway isn't draining. */
 export interface Readiness {
   readonly ready: boolean;
-  /** For a person: what it still waits for, or "draining", or a staleness note. */
+  /** In words: what it still waits for, or "draining", or a staleness note. */
   readonly detail: string;
 }
 
+/** The gateway in a few figures. */
+export interface GatewaySummary extends EngineStats {
+  readonly name: string;
+  readonly version: string;
+  readonly engine: string;
+  /** The Consul agent that is followed, in words. */
+  readonly consul: string;
+  readonly phase: 'starting' | 'serving' | 'draining';
+  readonly uptimeSeconds: number;
+  /** Lines of {@link GatewayStatus.routes}, those that are not active included. */
+  readonly routes: number;
+  readonly services: number;
+  readonly ready: Readiness;
+  readonly instances: number;
+}
+
+/** Reads the status; each call reads it afresh. */
 export interface GatewayStatus {
   routes(): readonly RouteStatus[];
   services(): readonly ServiceStatus[];
   readiness(): Readiness;
-  /** name, version, engine, uptime, open connections. */
-  summary(): Readonly<Record<string, string | number>>;
-}
-
-/** What the admin listener can change. */
-export interface GatewayActions {
-  /**
-   * Lets instances go that are held although the registry no longer lists them; their ids, or undefined for a service that is not
-   * routed. They come back when they are listed again.
-   */
-  release(service: string): readonly string[] | undefined;
+  summary(): GatewaySummary;
 }
