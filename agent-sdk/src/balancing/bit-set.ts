@@ -1,12 +1,12 @@
 /**
- * A set of integers below a fixed size that finds its next element at once: words of 32 bits, and above them words that say which words
- * below are not empty. Every operation takes one step per level: two for a thousand, three for thirty thousand.
+ * A set of integers below a fixed size that finds the next element quickly: words of 32 bits, and levels above them whose bits tell which
+ * words below are not empty. Every operation takes one step per level: two for a thousand elements, three for thirty thousand.
  */
 export class BitSet {
   readonly #levels: readonly Uint32Array[];
   readonly #size: number;
 
-  /** With every integer below `size` in it. */
+  /** Contains every integer below `size`. */
   constructor(size: number) {
     const levels: Uint32Array[] = [];
     let bits = size;
@@ -43,7 +43,7 @@ export class BitSet {
     }
   }
 
-  /** The first element that is not below `from`, or, past the end, the first of all; -1 when the set is empty. */
+  /** The first element at or after `from`, or else the first of all; -1 when the set is empty. */
   nextFrom(from: number): number {
     const found = from < this.#size ? this.#next(from) : -1;
     return found === -1 && from > 0 ? this.#next(0) : found;
@@ -69,7 +69,7 @@ export class BitSet {
   }
 }
 
-/** Place of the lowest bit that is set; the word is not 0. */
+/** The position of the lowest bit that is set; the word is not 0. */
 function lowestBit(word: number): number {
   return 31 - Math.clz32(word & -word);
 }

@@ -1,14 +1,14 @@
-import { createRing, emptyRing, mix, pointAt } from './ring.ts';
-import { Slots } from './slots.ts';
+import { createHashRing, emptyHashRing, mix, pointAt } from './hash-ring.ts';
 import type { Member, Strategy } from './strategy.ts';
+import { TurnRing } from './turn-ring.ts';
 
 /** How much more than its share of the requests in flight a member may have; Vimeo's and HAProxy's usual number. */
 const loadFactor = 1.25;
 
 /**
- * Places a request on a ring of points and takes the member of the next point that is admitted and within its bound: no more than 1.25
- * times its share of what is in flight ("Consistent Hashing with Bounded Loads", Mirrokni et al. 2016). O(log n), and at the bound a
- * constant number of steps on average. Without a hash: a random point.
+ * Places a request on a hash ring and picks the member of the next point that is enabled and within its bound: at most 1.25 times its share
+ * of the requests in flight ("Consistent Hashing with Bounded Loads", Mirrokni et al. 2016). O(log n), and at the bound a constant number of
+ * steps on average. Without a hash: a random point.
  */
 export function createConsistentHash(random: () => number): Strategy {
   return new ConsistentHash(random);
@@ -17,12 +17,13 @@ export function createConsistentHash(random: () => number): Strategy {
 class ConsistentHash implements Strategy {
   readonly #random: () => number;
   #members: readonly Member[] = [];
-  #ring = emptyRing;
-  #slots = new Slots(new Int32Array(0), 0);
+  #ring = emptyHashRing;
+  #turns = new TurnRing(new Int32Array(0), 0);
   /** Requests in flight of each member, as counted in `#load`. */
   #loads = new Float64Array(0);
-  /** Of the admitted members together. */
+  /** Requests in flight of all enabled members. */
   #load = 0;
+  /** Weight of all enabled members. */
   #weight = 0;
 
   constructor(random: () => number) {
@@ -31,49 +32,49 @@ class ConsistentHash implements Strategy {
 
   replace(members: readonly Member[]): void {
     this.#members = members;
-    this.#ring = createRing(members, this.#ring);
-    this.#slots = new Slots(this.#ring.places, members.length);
-    this.#loads = Float64Array.from(members, (member) => member.inFlight);
+    this.#ring = createHashRing(members, this.#ring);
+    this.#turns = new TurnRing(this.#ring.owners, members.length);
+    this.#loads = Float64Array.from(members, ({ inFlight }) => inFlight);
     this.#load = this.#loads.reduce((sum, load) => sum + load, 0);
     this.#weight = members.reduce((sum, { weight }) => sum + weight, 0);
   }
 
-  admit(place: number): void {
-    this.#slots.admit(place);
-    const { inFlight, weight } = this.#members[place] ?? { inFlight: 0, weight: 0 };
-    this.#loads[place] = inFlight;
+  enable(index: number): void {
+    this.#turns.enable(index);
+    const { inFlight, weight } = this.#members[index] ?? { inFlight: 0, weight: 0 };
+    this.#loads[index] = inFlight;
     this.#load += inFlight;
     this.#weight += weight;
   }
 
-  shut(place: number): void {
-    this.#slots.shut(place);
-    this.#load -= this.#loads[place] ?? 0;
-    this.#weight -= this.#members[place]?.weight ?? 0;
+  disable(index: number): void {
+    this.#turns.disable(index);
+    this.#load -= this.#loads[index] ?? 0;
+    this.#weight -= this.#members[index]?.weight ?? 0;
   }
 
   pick(hash: number | undefined): number {
-    const slots = this.#slots;
+    const turns = this.#turns;
     const position = hash === undefined ? Math.floor(this.#random() * 2 ** 32) : mix(hash);
-    const first = slots.nextFrom(pointAt(this.#ring.points, position));
+    const first = turns.nextFrom(pointAt(this.#ring.points, position));
     if (first === -1) return -1;
-    let slot = first;
+    let turn = first;
     do {
-      const place = slots.places[slot] ?? -1;
-      if (this.#isWithinBound(place)) return place;
-      slot = slots.nextFrom(slot + 1 < slots.size ? slot + 1 : 0);
-    } while (slot !== first);
-    return slots.places[first] ?? -1;
+      const index = turns.owners[turn] ?? -1;
+      if (this.#isWithinBound(index)) return index;
+      turn = turns.nextFrom(turn + 1 < turns.size ? turn + 1 : 0);
+    } while (turn !== first);
+    return turns.owners[first] ?? -1;
   }
 
-  readonly loaded = (place: number): void => {
-    const inFlight = this.#members[place]?.inFlight ?? 0;
-    this.#load += inFlight - (this.#loads[place] ?? 0);
-    this.#loads[place] = inFlight;
+  readonly loadChanged = (index: number): void => {
+    const inFlight = this.#members[index]?.inFlight ?? 0;
+    this.#load += inFlight - (this.#loads[index] ?? 0);
+    this.#loads[index] = inFlight;
   };
 
-  #isWithinBound(place: number): boolean {
-    const member = this.#members[place];
+  #isWithinBound(index: number): boolean {
+    const member = this.#members[index];
     if (member === undefined) return false;
     return member.inFlight < Math.ceil((loadFactor * (this.#load + 1) * member.weight) / this.#weight);
   }

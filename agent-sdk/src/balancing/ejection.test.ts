@@ -12,9 +12,9 @@ import {
 const policy: EjectionPolicy = { consecutiveFailures: 3, baseMs: 1000, maxMs: 8000, maxRatio: 0.5 };
 const event = (report: HealthEvent['report'], nowMs: number): HealthEvent => ({
   report,
-  attempt: 'current',
+  isLate: false,
   nowMs,
-  room: 'free',
+  mayEject: true,
 });
 const failed = (nowMs: number) => event('failed', nowMs);
 const refused = (nowMs: number) => event('connect_failed', nowMs);
@@ -54,7 +54,7 @@ describe('observe', () => {
   });
 
   it('ejects nobody while the upstream has no room, but still counts', () => {
-    const health = observe(policy, freshHealth(0), { ...refused(1), room: 'full' });
+    const health = observe(policy, freshHealth(0), { ...refused(1), mayEject: false });
     expect(health).toMatchObject({ state: 'healthy', failures: 1 });
   });
 
@@ -85,7 +85,7 @@ describe('observe', () => {
     const ejected = observe(policy, freshHealth(0), refused(0));
     for (const health of [ejected, probation(ejected), freshHealth(0)]) {
       for (const report of ['success', 'failed', 'connect_failed'] as const)
-        expect(observe(policy, health, { ...event(report, 5), attempt: 'late' })).toBe(health);
+        expect(observe(policy, health, { ...event(report, 5), isLate: true })).toBe(health);
     }
   });
 });

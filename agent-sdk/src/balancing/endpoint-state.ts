@@ -1,11 +1,10 @@
 import type { Instance } from '../discovery/instance.ts';
 import { freshHealth } from './ejection.ts';
-import type { Endpoint, EndpointHealth } from './endpoint.ts';
+import type { CheckVerdict, Endpoint, EndpointHealth } from './endpoint.ts';
 import type { HeapItem } from './heap.ts';
 import { Latency } from './latency.ts';
 import { AnswerCounts } from './outliers.ts';
 import type { Member } from './strategy.ts';
-import type { Tier } from './tier.ts';
 
 /** Identity of an endpoint: the same record at another address or port is another endpoint (its connections must not be reused). */
 export function endpointKey(instance: Instance): string {
@@ -13,87 +12,116 @@ export function endpointKey(instance: Instance): string {
 }
 
 /**
- * What an endpoint can take at this moment. `open`: its turn counts. `busy`: it would, but is at its limit. `shut` and `shut_busy`: our own
- * judgement is against it, so only the last resort looks at it. `out`: it gets nothing (draining, critical, gone).
+ * What an endpoint can take now. `available`: requests. `saturated`: none until one of its leases ends. `ejected`, `ejected_saturated`:
+ * the same for an endpoint that failed its checks or its requests; it is the last resort. `excluded`: nothing, by the registry
+ * (draining, critical or no longer listed).
  */
-export type Standing = 'open' | 'busy' | 'shut' | 'shut_busy' | 'out';
+export type Availability = 'available' | 'saturated' | 'ejected' | 'ejected_saturated' | 'excluded';
 
-/** Where an endpoint sits among the members of a tier. */
-export interface Seat {
-  readonly tier: Tier;
-  place: number;
+/** The index of an endpoint in one priority level that it belongs to. */
+export interface Slot {
+  readonly level: SlotLevel;
+  index: number;
 }
 
-const noSeats: readonly Seat[] = [];
+/** What an endpoint tells a priority level, and what other parts read of the level by way of the endpoint. */
+export interface SlotLevel {
+  /** The tag of the subset; undefined: all instances. */
+  readonly tag: string | undefined;
+  /** Members in their slow start. */
+  warming: number;
+  availabilityChanged(index: number, from: Availability, to: Availability): void;
+  /** An available member has more or fewer requests in flight. */
+  loadChanged(index: number): void;
+}
 
-/** The mutable record behind an {@link Endpoint}. Written by its upstream and tiers only. */
+const noSlots: readonly Slot[] = [];
+
+/** The mutable record behind an {@link Endpoint}: three inputs and the availability that follows from them. Written inside its upstream only. */
 export class EndpointState implements Endpoint, Member, HeapItem {
+  /** Input, registry: the newest record. */
   instance: Instance;
+  /** Input, registry: whether the newest snapshot has the endpoint. Otherwise it is forgotten with its last lease. */
+  listed = true;
+  /** Input, registry: whether requests may go to it; it depends on the whole set (panic), so {@link EndpointSet} writes it. */
+  eligible = false;
+  /** Input, checks. */
+  check: CheckVerdict = 'unchecked';
+  /** Input, ejection. */
+  health: EndpointHealth;
+  /** Input, ejection: requests in flight that are the trial of a probation. */
+  trials = 0;
+  /** Derived from the inputs and the load by {@link refresh}. */
+  availability: Availability = 'excluded';
+
   /** `Instance.key`. */
   readonly key: string;
   inFlight = 0;
   total = 0;
-  health: EndpointHealth;
-  phase: 'serving' | 'draining' = 'serving';
-  /** Attempts under way as probes of an endpoint in probation. */
-  probes = 0;
-  /** `gone`: the snapshot no longer has it; forgotten with its last lease. */
-  record: 'listed' | 'gone' = 'listed';
-  role: 'primary' | 'backup' = 'primary';
-  /** Whether it counts among those that may get requests; our own judgement of it apart. */
-  membership: 'member' | 'none' = 'none';
-  /** What the gateway's own checks say. */
-  verdict: 'up' | 'down' | 'unchecked' = 'unchecked';
+  isBackup = false;
   weight = 1;
   /** Leases at a time; 0: no limit. */
   limit = 0;
-  standing: Standing = 'out';
-  seats: readonly Seat[] = noSeats;
-  /** Whether it counts towards the most that may be ejected. */
-  ejected: 'counted' | 'no' = 'no';
+  slots: readonly Slot[] = noSlots;
   /** When it joined a running upstream, while its slow start lasts; undefined: full share. */
   warmingSinceMs: number | undefined;
   /** The update that listed it last. */
   round = 0;
   readonly latency = new Latency();
   readonly answers = new AnswerCounts();
-  /** In the heap of ejections, by the end of its own. */
-  heapPlace = -1;
+  /** In the heap of ejections, by their ends. */
+  heapIndex = -1;
 
   constructor(instance: Instance, nowMs: number) {
     this.instance = instance;
     this.key = instance.key;
     this.health = freshHealth(nowMs);
-    this.read(0);
+    this.readRecord(0);
   }
 
-  /** Takes from the record what balancing needs; `limit` is the policy's. True when another place in the tiers follows from it. */
-  read(limit: number): boolean {
-    const { instance } = this;
-    const role =
-      instance.tags.includes('backup') || instance.meta['backup'] === 'true' ? 'backup' : 'primary';
-    const weight = isPositiveInteger(instance.weight) ? instance.weight : 1;
-    const moved = role !== this.role || weight !== this.weight;
-    this.role = role;
+  get phase(): 'serving' | 'draining' {
+    return this.listed && this.instance.status !== 'draining' ? 'serving' : 'draining';
+  }
+
+  /** Reads role, weight and limit from the record. True when role or weight changed. `maxConnections` is the policy's limit. */
+  readRecord(maxConnections: number): boolean {
+    const { tags, meta, weight: given } = this.instance;
+    const isBackup = tags.includes('backup') || meta['backup'] === 'true';
+    const weight = isPositiveInteger(given) ? given : 1;
+    const changed = isBackup !== this.isBackup || weight !== this.weight;
+    this.isBackup = isBackup;
     this.weight = weight;
-    this.phase = instance.status === 'draining' ? 'draining' : 'serving';
-    const own = Number(instance.meta['max-connections'] ?? '');
-    const limits = [limit, isPositiveInteger(own) ? own : 0].filter((each) => each > 0);
+    const own = Number(meta['max-connections'] ?? '');
+    const limits = [maxConnections, isPositiveInteger(own) ? own : 0].filter((limit) => limit > 0);
     this.limit = limits.length === 0 ? 0 : Math.min(...limits);
-    return moved;
+    return changed;
   }
 
-  /** What it can take by all that is known of it. */
-  judge(): Standing {
-    if (this.membership === 'none') return 'out';
-    const busy = this.limit > 0 && this.inFlight >= this.limit;
-    if (this.isTrusted()) return busy ? 'busy' : 'open';
-    return busy ? 'shut_busy' : 'shut';
+  /** The availability that follows from the inputs and the load. */
+  derive(): Availability {
+    if (!this.eligible) return 'excluded';
+    const { health, limit } = this;
+    const trusted =
+      this.check !== 'down' &&
+      (health.state === 'healthy' || (health.state === 'probation' && this.trials === 0));
+    if (limit > 0 && this.inFlight >= limit) return trusted ? 'saturated' : 'ejected_saturated';
+    return trusted ? 'available' : 'ejected';
   }
 
-  isTrusted(): boolean {
-    if (this.verdict === 'down') return false;
-    return this.health.state === 'healthy' || (this.health.state === 'probation' && this.probes === 0);
+  /** Derives the availability anew after an input or the load has changed, and tells the priority levels. */
+  refresh(): void {
+    const from = this.availability;
+    const to = this.derive();
+    if (to === from) return;
+    this.availability = to;
+    for (const { level, index } of this.slots) level.availabilityChanged(index, from, to);
+  }
+
+  /** After a lease has begun or ended. */
+  loadChanged(): void {
+    this.refresh();
+    if (this.availability !== 'available') return;
+    for (const { level, index } of this.slots) level.loadChanged(index);
   }
 }
 

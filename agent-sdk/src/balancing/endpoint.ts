@@ -1,6 +1,6 @@
 import type { Instance } from '../discovery/instance.ts';
 
-/** Local, temporary judgement of an endpoint; Consul's view of it is `instance.status`. Times are the caller's monotonic ms. */
+/** How ejection sees an endpoint; Consul's view of it is `instance.status`. Times are the caller's monotonic milliseconds. */
 export type EndpointHealth =
   | {
       readonly state: 'healthy';
@@ -20,19 +20,22 @@ export interface Endpoint {
   /** Leases ever taken. */
   readonly total: number;
   readonly health: EndpointHealth;
-  /** `draining`: no new leases; forgotten when nothing is in flight. */
+  /** `draining`: it gets no new leases, by its status or because it is no longer listed. */
   readonly phase: 'serving' | 'draining';
 }
 
+/** What the gateway's own checks say of an endpoint; `unchecked` before the first result and without checks. */
+export type CheckVerdict = 'up' | 'down' | 'unchecked';
+
 /**
  * What an attempt says about the endpoint. `success`: it answered. `server_error`: it answered 5xx; counts for its success rate.
- * `gateway_error`: it answered 502, 503 or 504; counts as a failure too. `connect_failed`: it could not be reached, or somebody else
- * was. `failed`: it was reached and broke its word (reset, timeout, garbage). An attempt that says nothing (the client left)
- * reports nothing.
+ * `gateway_error`: it answered 502, 503 or 504; counts as a failure too. `connect_failed`: the connection failed, or another instance
+ * answered there. `failed`: it was reached, but reset the connection, was late or sent garbage. An attempt that says nothing about the
+ * endpoint (the client left) reports nothing.
  */
 export type EndpointReport = 'success' | 'server_error' | 'gateway_error' | 'connect_failed' | 'failed';
 
-/** A turn in an endpoint's health, for the log. `because` `outlier`: it answers far more errors than its siblings. */
+/** A change of an endpoint's health, for the log. `because` `outlier`: it answers far more errors than the other endpoints. */
 export type HealthNews =
   | {
       readonly kind: 'ejected';
@@ -42,35 +45,35 @@ export type HealthNews =
     }
   | { readonly kind: 'recovered'; readonly instance: Instance };
 
-/** A held choice. */
+/** The right to send one request to an endpoint. */
 export interface Lease {
   readonly endpoint: Endpoint;
-  /** As soon as it is known; the last word counts. `latencyMs`: from the start of the attempt to the end of the response head. */
+  /** To be called as soon as the result is known; the last call counts. `latencyMs`: from the start of the attempt to the end of the response head. */
   report(report: EndpointReport, latencyMs?: number): void;
-  /** When the attempt is over, body included; further calls do nothing. */
+  /** To be called when the attempt is over, body included; further calls do nothing. */
   release(): void;
 }
 
 /** Which endpoints an attempt may use. */
 export interface LeaseRequest {
-  /** Only instances that carry this tag: the claim by which the route came. Undefined: all. */
+  /** Only instances with this tag (the tag that claims the route). Undefined: all. */
   readonly tag: string | undefined;
-  /** Endpoints not to take: those already tried in this exchange. */
+  /** Endpoints not to use: those already tried in this exchange. */
   readonly tried: readonly Endpoint[];
-  /** What `consistent-hash` places the request by: an unsigned 32-bit integer. */
+  /** Input of `consistent-hash`: an unsigned 32-bit integer. */
   readonly hash?: number | undefined;
-  /** `Instance.key` of the instance that a sticky session names: taken whatever the strategy, as long as it is admissible. */
+  /** `Instance.key` of the instance that a sticky session names: used under every strategy, as long as it is available. */
   readonly sticky?: string | undefined;
 }
 
 /**
- * Why there is no lease. `none`: no endpoint is left. `busy`: all that are left are at their limit; {@link Upstream.enqueue} waits.
+ * Why there is no lease. `none`: no endpoint is left. `busy`: all that are left are saturated; {@link Upstream.enqueue} waits for one.
  * `shed`: the whole upstream is at its limit.
  */
 export type LeaseRefusal = 'none' | 'busy' | 'shed';
 
-/** A place in an upstream's queue. Ends when it is granted or given up. */
+/** A request in an upstream's queue. Ends when it is granted or cancelled. */
 export interface QueueTicket {
-  /** Leaves the queue; nothing is granted after it. Further calls do nothing. */
+  /** Leaves the queue; nothing is granted afterwards. Further calls do nothing. */
   cancel(): void;
 }

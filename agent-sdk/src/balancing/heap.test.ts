@@ -7,8 +7,8 @@ describe('Heap', () => {
   it('has the least first, whoever comes, goes and changes', () => {
     fc.assert(
       fc.property(fc.array(fc.tuple(fc.nat(15), fc.nat(50), fc.constantFrom('in', 'out'))), (steps) => {
-        const heap = new Heap<{ value: number; heapPlace: number }>((a, b) => a.value < b.value);
-        const items = Array.from({ length: 16 }, () => ({ value: 0, heapPlace: -1 }));
+        const heap = new Heap<{ value: number; heapIndex: number }>((a, b) => a.value < b.value);
+        const items = Array.from({ length: 16 }, () => ({ value: 0, heapIndex: -1 }));
         for (const [k, value, kind] of steps) {
           const item = items[k]!;
           if (kind === 'out') {
@@ -18,7 +18,7 @@ describe('Heap', () => {
             heap.add(item);
             heap.moved(item);
           }
-          const inside = items.filter(({ heapPlace }) => heapPlace !== -1).map((each) => each.value);
+          const inside = items.filter(({ heapIndex }) => heapIndex !== -1).map((each) => each.value);
           expect(heap.first?.value).toBe(inside.length === 0 ? undefined : Math.min(...inside));
         }
       }),

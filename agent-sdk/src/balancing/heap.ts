@@ -1,9 +1,9 @@
-/** Something that knows where in its heap it stands; -1: nowhere. Written by the heap only. */
+/** An item that knows its index in its heap; -1: in none. Written by the heap only. */
 export interface HeapItem {
-  heapPlace: number;
+  heapIndex: number;
 }
 
-/** A binary heap whose items can leave and move from anywhere. `add`, `delete` and `moved` are O(log n). */
+/** A binary heap from which any item can be deleted. `add`, `delete` and `moved` are O(log n). */
 export class Heap<T extends HeapItem> {
   readonly #items: T[] = [];
   readonly #before: (a: T, b: T) => boolean;
@@ -12,66 +12,66 @@ export class Heap<T extends HeapItem> {
     this.#before = before;
   }
 
-  /** The first of all, which stays. */
+  /** The first item; it stays in the heap. */
   get first(): T | undefined {
     return this.#items[0];
   }
 
   add(item: T): void {
-    if (item.heapPlace !== -1) return;
+    if (item.heapIndex !== -1) return;
     this.#items.push(item);
     this.#rise(item, this.#items.length - 1);
   }
 
   delete(item: T): void {
-    const place = item.heapPlace;
-    if (place === -1) return;
-    item.heapPlace = -1;
+    const index = item.heapIndex;
+    if (index === -1) return;
+    item.heapIndex = -1;
     const last = this.#items.pop();
     if (last === undefined || last === item) return;
-    last.heapPlace = place;
-    this.#items[place] = last;
+    last.heapIndex = index;
+    this.#items[index] = last;
     this.moved(last);
   }
 
-  /** To be told when what an item is compared by has changed. */
+  /** To be called when what an item is compared by has changed. */
   moved(item: T): void {
-    const place = item.heapPlace;
-    if (place === -1) return;
-    this.#rise(item, place);
-    if (item.heapPlace === place) this.#sink(item, place);
+    const index = item.heapIndex;
+    if (index === -1) return;
+    this.#rise(item, index);
+    if (item.heapIndex === index) this.#sink(item, index);
   }
 
   #rise(item: T, from: number): void {
-    let place = from;
-    while (place > 0) {
-      const above = (place - 1) >> 1;
+    let index = from;
+    while (index > 0) {
+      const above = (index - 1) >> 1;
       const parent = this.#items[above];
       if (parent === undefined || !this.#before(item, parent)) break;
-      this.#put(parent, place);
-      place = above;
+      this.#put(parent, index);
+      index = above;
     }
-    this.#put(item, place);
+    this.#put(item, index);
   }
 
   #sink(item: T, from: number): void {
-    let place = from;
+    let index = from;
     for (;;) {
-      const left = 2 * place + 1;
+      const left = 2 * index + 1;
       const first = this.#items[left];
       const second = this.#items[left + 1];
       if (first === undefined) break;
       const below = second !== undefined && this.#before(second, first) ? second : first;
       if (!this.#before(below, item)) break;
-      const next = below.heapPlace;
-      this.#put(below, place);
-      place = next;
+      const next = below.heapIndex;
+      this.#put(below, index);
+      index = next;
     }
-    this.#put(item, place);
+    this.#put(item, index);
   }
 
-  #put(item: T, place: number): void {
-    this.#items[place] = item;
-    item.heapPlace = place;
+  #put(item: T, index: number): void {
+    this.#items[index] = item;
+    item.heapIndex = index;
   }
 }

@@ -1,15 +1,15 @@
-/** Time in which what is known of an endpoint's latency loses its weight; Finagle's and Linkerd's number. */
+/** Time in which a measured latency loses its weight; Finagle's and Linkerd's number. */
 const decayMs = 10_000;
 /** How long an error makes an endpoint look slower; Linkerd's load biaser. */
 const penaltyMs = 5_000;
 
 /**
- * How slow an endpoint is: a moving average that jumps to every peak at once and comes down within seconds (peak EWMA). Quick errors must
- * not look like a fast endpoint: an error never lowers it, and counts as 5 s of waiting that shrink with the clock.
+ * How slow an endpoint is: a moving average that jumps to every peak at once and decays within seconds (peak EWMA). Quick errors must not
+ * look like a fast endpoint: an error never lowers the average, and adds a penalty of 5 s that shrinks with the clock.
  */
 export class Latency {
   #averageMs = 0;
-  /** When the average was last fed; -1: never. */
+  /** When the average was last updated; -1: never. */
   #atMs = -1;
   #penaltyUntilMs = 0;
 
@@ -28,8 +28,8 @@ export class Latency {
   }
 
   /**
-   * What is to be expected now, in milliseconds, above 0. Forgets with the time, so that a slow endpoint that gets nothing is tried again.
-   * `typicalMs` stands for an endpoint that has not answered yet: a newcomer is neither the fastest nor the slowest.
+   * The latency to expect now, in milliseconds, above 0. It decays, so that a slow endpoint without requests is tried again. `typicalMs` is
+   * used for an endpoint that has not answered yet: it is neither the fastest nor the slowest then.
    */
   expectedMs(typicalMs: number, nowMs: number): number {
     const known = this.#atMs === -1 ? typicalMs : this.#averageMs * this.#kept(nowMs);

@@ -1,38 +1,38 @@
 import type { EndpointState } from './endpoint-state.ts';
 import type { EndpointReport, Lease } from './endpoint.ts';
 
-/** Who gave a lease, and hears how it went. */
+/** What a lease tells the upstream that gave it. */
 export interface LeaseOwner {
   reported(lease: LeaseState, report: EndpointReport, latencyMs: number | undefined): void;
   released(lease: LeaseState): void;
 }
 
-/** The record behind a {@link Lease}; made by an upstream on every request, so it is small. */
+/** The record behind a {@link Lease}. An upstream makes one for every request, so it is small. */
 export class LeaseState implements Lease {
   readonly endpoint: EndpointState;
-  /** How often the endpoint had been ejected when the lease began: tells news from what belongs to an earlier time. */
+  /** How often the endpoint had been ejected when the lease began: tells reports about an earlier time apart. */
   readonly ejections: number;
-  /** `held`: the attempt is the one trial of an endpoint in probation. */
-  probe: 'none' | 'held';
+  /** The attempt is a trial of an endpoint in probation that has not ended yet. */
+  isTrial: boolean;
   /** How it was counted for the success rate. */
   counted: 'no' | 'good' | 'bad' = 'no';
-  #state: 'held' | 'released' = 'held';
+  #released = false;
   readonly #owner: LeaseOwner;
 
   constructor(owner: LeaseOwner, endpoint: EndpointState) {
     this.#owner = owner;
     this.endpoint = endpoint;
     this.ejections = endpoint.health.ejections;
-    this.probe = endpoint.health.state === 'probation' ? 'held' : 'none';
+    this.isTrial = endpoint.health.state === 'probation';
   }
 
   report(report: EndpointReport, latencyMs?: number): void {
-    if (this.#state === 'held') this.#owner.reported(this, report, latencyMs);
+    if (!this.#released) this.#owner.reported(this, report, latencyMs);
   }
 
   release(): void {
-    if (this.#state === 'released') return;
-    this.#state = 'released';
+    if (this.#released) return;
+    this.#released = true;
     this.#owner.released(this);
   }
 }

@@ -2,73 +2,73 @@ import { Heap, type HeapItem } from './heap.ts';
 import type { Member, Strategy } from './strategy.ts';
 
 /** A member with its load and its turn. */
-interface Seat extends HeapItem {
+interface Entry extends HeapItem {
   readonly member: Member;
-  readonly place: number;
+  readonly index: number;
   /** Requests in flight per weight. */
   load: number;
   /** Virtual time of its next turn: each turn moves it on by 1 / weight. */
   turn: number;
 }
 
-/** Fewest requests in flight per weight; equals take turns, by weight. Everything is O(log n). */
+/** Fewest requests in flight per weight; equals take turns, by weight. Every operation is O(log n). */
 export function createLeastRequests(): Strategy {
   return new LeastRequests();
 }
 
 class LeastRequests implements Strategy {
-  #seats: readonly Seat[] = [];
+  #entries: readonly Entry[] = [];
   #heap = newHeap();
   /** Virtual time of the latest turn. */
   #turn = 0;
 
   replace(members: readonly Member[]): void {
-    const before = new Map(this.#seats.map((seat) => [seat.member, seat.turn]));
+    const turns = new Map(this.#entries.map(({ member, turn }) => [member, turn]));
     this.#heap = newHeap();
-    this.#seats = members.map((member, place) => {
-      const turn = before.get(member) ?? this.#turn;
-      return { member, place, load: loadOf(member), turn, heapPlace: -1 };
+    this.#entries = members.map((member, index) => {
+      const turn = turns.get(member) ?? this.#turn;
+      return { member, index, load: loadOf(member), turn, heapIndex: -1 };
     });
-    for (const seat of this.#seats) this.#heap.add(seat);
+    for (const entry of this.#entries) this.#heap.add(entry);
   }
 
-  admit(place: number): void {
-    const seat = this.#seats[place];
-    if (seat === undefined) return;
-    seat.load = loadOf(seat.member);
-    this.#heap.add(seat);
+  enable(index: number): void {
+    const entry = this.#entries[index];
+    if (entry === undefined) return;
+    entry.load = loadOf(entry.member);
+    this.#heap.add(entry);
   }
 
-  shut(place: number): void {
-    const seat = this.#seats[place];
-    if (seat !== undefined) this.#heap.delete(seat);
+  disable(index: number): void {
+    const entry = this.#entries[index];
+    if (entry !== undefined) this.#heap.delete(entry);
   }
 
   pick(): number {
-    const seat = this.#heap.first;
-    if (seat === undefined) return -1;
-    // Whoever sat out many turns does not get them all back.
-    this.#turn = Math.max(seat.turn, this.#turn);
-    seat.turn = this.#turn + 1 / seat.member.weight;
-    this.#heap.moved(seat);
-    return seat.place;
+    const entry = this.#heap.first;
+    if (entry === undefined) return -1;
+    // A member that was disabled does not get its missed turns back.
+    this.#turn = Math.max(entry.turn, this.#turn);
+    entry.turn = this.#turn + 1 / entry.member.weight;
+    this.#heap.moved(entry);
+    return entry.index;
   }
 
-  readonly loaded = (place: number): void => {
-    const seat = this.#seats[place];
-    if (seat === undefined) return;
-    seat.load = loadOf(seat.member);
-    this.#heap.moved(seat);
+  readonly loadChanged = (index: number): void => {
+    const entry = this.#entries[index];
+    if (entry === undefined) return;
+    entry.load = loadOf(entry.member);
+    this.#heap.moved(entry);
   };
 }
 
-function newHeap(): Heap<Seat> {
-  return new Heap<Seat>((a, b) => {
+function newHeap(): Heap<Entry> {
+  return new Heap<Entry>((a, b) => {
     if (a.load !== b.load) return a.load < b.load;
-    return a.turn === b.turn ? a.place < b.place : a.turn < b.turn;
+    return a.turn === b.turn ? a.index < b.index : a.turn < b.turn;
   });
 }
 
-function loadOf(member: Member): number {
-  return member.inFlight / member.weight;
+function loadOf({ inFlight, weight }: Member): number {
+  return inFlight / weight;
 }

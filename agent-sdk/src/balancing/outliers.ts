@@ -1,7 +1,7 @@
 /**
- * Success-rate outliers: an endpoint that answers far more errors than its siblings do is ejected, though none of its failures was
- * certain by itself. Each one is compared with all the others together, so that it works for three instances as for a hundred
- * (the usual mean and deviation over all can't single out one of three), and a service that fails everywhere ejects nobody.
+ * Success-rate outliers: an endpoint that answers with far more errors than the others is ejected, although no single failure was certain.
+ * Each endpoint is compared with all the others together, so that it works for three instances as for a hundred (the usual mean and
+ * deviation over all can't single out one of three). When the whole service fails, no endpoint is ejected.
  */
 export interface OutlierPolicy {
   /** Length of the window in which answers are counted; 0: never. */
@@ -12,12 +12,12 @@ export interface OutlierPolicy {
   readonly margin: number;
 }
 
-/** Others that it takes to know how much their rates differ among themselves. */
+/** With fewer other endpoints than this, the deviation of their rates says too little. */
 const minOthersForDeviation = 5;
-/** Deviations that are still usual; Envoy's number. */
+/** Standard deviations that count as normal; Envoy's number. */
 const usualDeviations = 1.9;
 
-/** The answers of one endpoint in two halves of a window: what is counted covers between half of it and all of it. O(1). */
+/** The answers of one endpoint in two halves of a window: the counts cover between half of it and all of it. O(1). */
 export class AnswerCounts {
   #half = 0;
   #good = 0;
@@ -25,14 +25,14 @@ export class AnswerCounts {
   #goodBefore = 0;
   #badBefore = 0;
 
-  /** `half`: number of the present half window, as the upstream counts them. */
+  /** `half`: the number of the present half window. */
   add(kind: 'good' | 'bad', half: number): void {
     this.#turn(half);
     if (kind === 'good') this.#good += 1;
     else this.#bad += 1;
   }
 
-  /** What was counted as good turned out bad after all. */
+  /** An answer that was counted as good turned out bad. */
   spoil(half: number): void {
     this.#turn(half);
     if (this.#good > 0) this.#good -= 1;
@@ -62,7 +62,7 @@ export class AnswerCounts {
   }
 }
 
-/** What one endpoint has answered in the window. */
+/** The answers of one endpoint in the window. */
 export interface AnswerRate {
   readonly good: number;
   readonly total: number;

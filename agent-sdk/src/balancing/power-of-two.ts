@@ -1,4 +1,4 @@
-import { Bag } from './bag.ts';
+import { SparseSet } from './sparse-set.ts';
 import type { Member, Strategy } from './strategy.ts';
 
 /** What this strategy needs from outside. */
@@ -6,7 +6,7 @@ export interface PowerOfTwoOptions {
   readonly random: () => number;
   /** Monotonic milliseconds. */
   readonly now: () => number;
-  /** The usual latency of all, for members that have not answered yet. */
+  /** The usual latency of all members; it stands for the latency of a member that has not answered yet. */
   readonly typicalMs: () => number;
 }
 
@@ -16,10 +16,10 @@ export function createPowerOfTwo(options: PowerOfTwoOptions): Strategy {
 }
 
 class PowerOfTwo implements Strategy {
-  readonly loaded = undefined;
+  readonly loadChanged = undefined;
   readonly #options: PowerOfTwoOptions;
   #members: readonly Member[] = [];
-  #open = new Bag(0);
+  #enabled = new SparseSet(0);
 
   constructor(options: PowerOfTwoOptions) {
     this.#options = options;
@@ -27,36 +27,35 @@ class PowerOfTwo implements Strategy {
 
   replace(members: readonly Member[]): void {
     this.#members = members;
-    this.#open = new Bag(members.length);
-    for (let place = 0; place < members.length; place += 1) this.#open.add(place);
+    this.#enabled = new SparseSet(members.length);
+    for (let index = 0; index < members.length; index += 1) this.#enabled.add(index);
   }
 
-  admit(place: number): void {
-    this.#open.add(place);
+  enable(index: number): void {
+    this.#enabled.add(index);
   }
 
-  shut(place: number): void {
-    this.#open.delete(place);
+  disable(index: number): void {
+    this.#enabled.delete(index);
   }
 
   pick(): number {
     const { random, now } = this.#options;
-    const { size } = this.#open;
+    const { size } = this.#enabled;
     if (size === 0) return -1;
     const first = Math.min(size - 1, Math.floor(random() * size));
-    if (size === 1) return this.#open.at(first);
+    if (size === 1) return this.#enabled.at(first);
     const other = Math.min(size - 2, Math.floor(random() * (size - 1)));
-    const a = this.#open.at(first);
-    const b = this.#open.at(other < first ? other : other + 1);
+    const a = this.#enabled.at(first);
+    const b = this.#enabled.at(other < first ? other : other + 1);
     const nowMs = now();
     return this.#cost(b, nowMs) < this.#cost(a, nowMs) ? b : a;
   }
 
-  #cost(place: number, nowMs: number): number {
-    const member = this.#members[place];
+  #cost(index: number, nowMs: number): number {
+    const member = this.#members[index];
     if (member === undefined) return Infinity;
-    return (
-      (member.latency.expectedMs(this.#options.typicalMs(), nowMs) * (member.inFlight + 1)) / member.weight
-    );
+    const expectedMs = member.latency.expectedMs(this.#options.typicalMs(), nowMs);
+    return (expectedMs * (member.inFlight + 1)) / member.weight;
   }
 }

@@ -6,10 +6,10 @@ export function createRandom(random: () => number): Strategy {
 }
 
 class Random implements Strategy {
-  readonly loaded = undefined;
+  readonly loadChanged = undefined;
   readonly #random: () => number;
   #members: readonly Member[] = [];
-  /** Fenwick tree over the weights of admitted members: entry `i` is the sum of the `i & -i` weights up to place `i - 1`. */
+  /** Fenwick tree over the weights of enabled members: entry `i` is the sum of the `i & -i` weights up to index `i - 1`. */
   #sums = new Float64Array(1);
   #total = 0;
 
@@ -21,36 +21,36 @@ class Random implements Strategy {
     this.#members = members;
     this.#sums = new Float64Array(members.length + 1);
     this.#total = 0;
-    members.forEach((member, place) => {
-      this.#add(place, member.weight);
+    members.forEach(({ weight }, index) => {
+      this.#add(index, weight);
     });
   }
 
-  admit(place: number): void {
-    this.#add(place, this.#members[place]?.weight ?? 0);
+  enable(index: number): void {
+    this.#add(index, this.#members[index]?.weight ?? 0);
   }
 
-  shut(place: number): void {
-    this.#add(place, -(this.#members[place]?.weight ?? 0));
+  disable(index: number): void {
+    this.#add(index, -(this.#members[index]?.weight ?? 0));
   }
 
   pick(): number {
     if (this.#total <= 0) return -1;
-    // Weights are integers: the sums are exact, and a whole number below the total falls on an admitted member.
+    // Weights are integers: the sums are exact, and an integer below the total falls on an enabled member.
     let rest = Math.min(this.#total - 1, Math.floor(this.#random() * this.#total));
-    let place = 0;
+    let index = 0;
     for (let step = 2 ** Math.floor(Math.log2(this.#members.length)); step >= 1; step /= 2) {
-      const sum = place + step < this.#sums.length ? (this.#sums[place + step] ?? 0) : Infinity;
+      const sum = this.#sums[index + step] ?? Infinity;
       if (sum > rest) continue;
-      place += step;
+      index += step;
       rest -= sum;
     }
-    return place;
+    return index;
   }
 
-  #add(place: number, weight: number): void {
+  #add(index: number, weight: number): void {
     this.#total += weight;
-    for (let at = place + 1; at < this.#sums.length; at += at & -at)
+    for (let at = index + 1; at < this.#sums.length; at += at & -at)
       this.#sums[at] = (this.#sums[at] ?? 0) + weight;
   }
 }

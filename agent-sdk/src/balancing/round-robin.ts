@@ -1,21 +1,20 @@
-import { roundRobinSchedule } from './schedule.ts';
-import { Slots } from './slots.ts';
 import type { Member, Strategy } from './strategy.ts';
+import { TurnRing } from './turn-ring.ts';
+import { turnSchedule } from './turn-schedule.ts';
 
 /**
- * A weighted round robin over members that come and go. Starts at a random place, so that many gateways don't all begin with the same
- * instance, and never restarts there: a change of members or weights keeps the turn. A pick is O(1) while everybody is admitted, else
- * O(log n).
+ * A weighted round robin over members that come and go. It starts at a random turn, so that many gateways don't all begin with the same
+ * instance, and keeps the turn when members or weights change. A pick is O(1) while all members are enabled, else O(log n).
  */
 export function createRoundRobin(random: () => number): Strategy {
   return new RoundRobin(random);
 }
 
 class RoundRobin implements Strategy {
-  readonly loaded = undefined;
+  readonly loadChanged = undefined;
   readonly #random: () => number;
   #members: readonly Member[] = [];
-  #slots = new Slots(new Int32Array(0), 0);
+  #turns = new TurnRing(new Int32Array(0), 0);
   #cursor = 0;
 
   constructor(random: () => number) {
@@ -23,42 +22,42 @@ class RoundRobin implements Strategy {
   }
 
   replace(members: readonly Member[]): void {
-    const heir = this.#heir(members);
+    const next = this.#nextOf(members);
     this.#members = members;
-    this.#slots = new Slots(roundRobinSchedule(members.map((member) => member.weight)), members.length);
-    const { size } = this.#slots;
-    if (heir !== -1) this.#cursor = this.#slots.firstOf(heir);
+    this.#turns = new TurnRing(turnSchedule(members.map(({ weight }) => weight)), members.length);
+    const { size } = this.#turns;
+    if (next !== -1) this.#cursor = this.#turns.firstOf(next);
     else this.#cursor = size === 0 ? 0 : Math.floor(this.#random() * size) % size;
   }
 
-  admit(place: number): void {
-    this.#slots.admit(place);
+  enable(index: number): void {
+    this.#turns.enable(index);
   }
 
-  shut(place: number): void {
-    this.#slots.shut(place);
+  disable(index: number): void {
+    this.#turns.disable(index);
   }
 
   pick(): number {
-    const slots = this.#slots;
-    const slot = slots.nextFrom(this.#cursor);
-    if (slot === -1) return -1;
-    this.#cursor = slot + 1 < slots.size ? slot + 1 : 0;
-    return slots.places[slot] ?? -1;
+    const turns = this.#turns;
+    const turn = turns.nextFrom(this.#cursor);
+    if (turn === -1) return -1;
+    this.#cursor = turn + 1 < turns.size ? turn + 1 : 0;
+    return turns.owners[turn] ?? -1;
   }
 
-  /** The place in the new list of whoever was to come next, or, if gone, of whoever follows; -1 when none of the old is left. */
-  #heir(members: readonly Member[]): number {
-    const { places, size } = this.#slots;
-    let found: ReadonlyMap<Member, number> | undefined;
+  /** The index, among new members, of the present member whose turn comes first of those that stay; -1 when none stays. */
+  #nextOf(members: readonly Member[]): number {
+    const { owners, size } = this.#turns;
+    let indexes: ReadonlyMap<Member, number> | undefined;
     for (let step = 0; step < size; step += 1) {
-      const at = this.#cursor + step;
-      const member = this.#members[places[at < size ? at : at - size] ?? 0];
+      const turn = this.#cursor + step;
+      const member = this.#members[owners[turn < size ? turn : turn - size] ?? 0];
       if (member === undefined) continue;
-      // Usually the first one is still there.
-      if (step > 0) found ??= new Map(members.map((each, place) => [each, place]));
-      const place = found === undefined ? members.indexOf(member) : (found.get(member) ?? -1);
-      if (place !== -1) return place;
+      // Usually the first one stays: then the others need not be indexed.
+      if (step > 0) indexes ??= new Map(members.map((each, index) => [each, index]));
+      const index = indexes === undefined ? members.indexOf(member) : (indexes.get(member) ?? -1);
+      if (index !== -1) return index;
     }
     return -1;
   }

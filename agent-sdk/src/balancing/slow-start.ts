@@ -1,9 +1,9 @@
 import type { EndpointState } from './endpoint-state.ts';
 
-/** The least share of its turns that an endpoint gets while it warms up; Envoy's number. */
+/** The least share of its turns that an endpoint gets during its slow start; Envoy's number. */
 const leastShare = 0.1;
 
-/** Endpoints that joined a running upstream a short while ago, and get their share little by little. */
+/** Endpoints that joined a running upstream a short while ago; their share of the requests grows to the full one. */
 export class SlowStart {
   /** In the order in which they joined. */
   readonly #warming = new Set<EndpointState>();
@@ -16,17 +16,17 @@ export class SlowStart {
     this.end(endpoint);
     endpoint.warmingSinceMs = nowMs;
     this.#warming.add(endpoint);
-    for (const seat of endpoint.seats) seat.tier.warming += 1;
+    for (const { level } of endpoint.slots) level.warming += 1;
   }
 
   end(endpoint: EndpointState): void {
     if (!this.#warming.delete(endpoint)) return;
     endpoint.warmingSinceMs = undefined;
-    for (const seat of endpoint.seats) seat.tier.warming -= 1;
+    for (const { level } of endpoint.slots) level.warming -= 1;
   }
 
-  /** Ends what has lasted long enough. */
-  pass(lengthMs: number, nowMs: number): void {
+  /** Ends every slow start that has lasted `lengthMs`. */
+  expire(lengthMs: number, nowMs: number): void {
     for (const endpoint of this.#warming) {
       if (nowMs - (endpoint.warmingSinceMs ?? 0) < lengthMs) return;
       this.end(endpoint);
@@ -34,12 +34,12 @@ export class SlowStart {
   }
 }
 
-/** Whether an endpoint takes its turn: always with its full share, else as often as it is warm. `draw` is random in [0, 1). */
+/** True with the probability of the endpoint's present share; always true outside a slow start. `draw` is random in [0, 1). */
 export function takesTurn(
-  endpoint: Pick<EndpointState, 'warmingSinceMs'>,
+  { warmingSinceMs }: EndpointState,
   moment: { readonly lengthMs: number; readonly nowMs: number; readonly draw: number },
 ): boolean {
-  if (endpoint.warmingSinceMs === undefined) return true;
-  const share = (moment.nowMs - endpoint.warmingSinceMs) / Math.max(1, moment.lengthMs);
+  if (warmingSinceMs === undefined) return true;
+  const share = (moment.nowMs - warmingSinceMs) / Math.max(1, moment.lengthMs);
   return moment.draw < Math.max(leastShare, share);
 }

@@ -60,10 +60,10 @@ describe.each(names)('%s', (name) => {
           const wrong: number[] = [];
           for (const toggle of toggles.map((each) => each % weights.length)) {
             if (open.delete(toggle)) {
-              tested.shut(toggle);
+              tested.disable(toggle);
             } else {
               open.add(toggle);
-              tested.admit(toggle);
+              tested.enable(toggle);
             }
             for (let k = 0; k < 3; k += 1) {
               const place = tested.pick((seed * 31 + toggle + k) >>> 0);
@@ -87,12 +87,12 @@ describe.each(names)('%s', (name) => {
       const place = tested.pick(Math.floor(random() * 2 ** 32));
       counts[place]! += 1;
       list[place]!.inFlight += 1;
-      tested.loaded?.(place);
+      tested.loadChanged?.(place);
       held.push(place);
       if (held.length <= 200) continue;
       const done = held.splice(Math.floor(random() * held.length), 1)[0]!;
       list[done]!.inFlight -= 1;
-      tested.loaded?.(done);
+      tested.loadChanged?.(done);
     }
     // On a ring of 64 points, shares lie as the hashes fall.
     // Of two random ones, the heaviest is not always among them.
@@ -109,7 +109,7 @@ describe.each(names)('%s', (name) => {
     const tested = strategy(name);
     tested.replace(list);
     const shutBelow = (limit: number) => {
-      for (let place = 0; place < limit; place += 1) tested.shut(place);
+      for (let place = 0; place < limit; place += 1) tested.disable(place);
     };
     shutBelow(5_000);
     const looksOf = (picks: number) => {
@@ -119,7 +119,7 @@ describe.each(names)('%s', (name) => {
       return list.reduce((sum, each) => sum + each.looks, 0);
     };
     expect(looksOf(1_000)).toBeLessThanOrEqual(3_000);
-    for (let place = 5_000; place < 9_999; place += 1) tested.shut(place);
+    for (let place = 5_000; place < 9_999; place += 1) tested.disable(place);
     expect(looksOf(1_000)).toBeLessThanOrEqual(3_000);
     expect(tested.pick(1)).toBe(9_999);
   });
@@ -136,7 +136,7 @@ describe('round-robin', () => {
           const tested = strategy('round-robin');
           tested.replace(members(Array.from({ length: count }, () => 1)));
           const gone = new Set(shut.map((place) => place % count));
-          for (const place of gone) tested.shut(place);
+          for (const place of gone) tested.disable(place);
           if (gone.size === count) return;
           const counts = new Map([...Array(count).keys()].filter((k) => !gone.has(k)).map((k) => [k, 0]));
           for (let k = 0; k < picks; k += 1) {
@@ -170,8 +170,8 @@ describe('least-requests', () => {
     tested.replace(list);
     expect([0, 1, 2, 3].map(() => tested.pick(undefined))).toEqual([0, 1, 2, 0]);
     list[1]!.inFlight = list[0]!.inFlight = 3;
-    tested.loaded?.(0);
-    tested.loaded?.(1);
+    tested.loadChanged?.(0);
+    tested.loadChanged?.(1);
     expect([0, 1, 2].map(() => tested.pick(undefined))).toEqual([2, 2, 2]);
   });
 
@@ -179,9 +179,9 @@ describe('least-requests', () => {
     const list = members([1, 1]);
     const tested = strategy('least-requests');
     tested.replace(list);
-    tested.shut(1);
+    tested.disable(1);
     for (let k = 0; k < 100; k += 1) expect(tested.pick(undefined)).toBe(0);
-    tested.admit(1);
+    tested.enable(1);
     const next = Array.from({ length: 10 }, () => tested.pick(undefined));
     expect(next.filter((place) => place === 1).length).toBeLessThanOrEqual(6);
   });
@@ -243,11 +243,11 @@ describe('consistent-hash', () => {
     const tested = strategy('consistent-hash');
     tested.replace(list);
     const before = keys.map((key) => tested.pick(key));
-    tested.shut(2);
+    tested.disable(2);
     const meanwhile = keys.map((key) => tested.pick(key));
     expect(meanwhile).not.toContain(2);
     expect(meanwhile.filter((place, k) => before[k] !== 2 && before[k] !== place)).toEqual([]);
-    tested.admit(2);
+    tested.enable(2);
     expect(keys.map((key) => tested.pick(key))).toEqual(before);
   });
 
@@ -258,7 +258,7 @@ describe('consistent-hash', () => {
     for (let load = 0; load < 400; load += 1) {
       const place = tested.pick(12_345);
       list[place]!.inFlight += 1;
-      tested.loaded?.(place);
+      tested.loadChanged?.(place);
       expect(list[place]!.inFlight).toBeLessThanOrEqual(
         Math.ceil((1.25 * (load + 1) * list[place]!.weight) / 8),
       );

@@ -1,8 +1,8 @@
 import type { Latency } from './latency.ts';
 
-/** What a strategy may know of those it chooses from. */
+/** What a strategy may know of the endpoints that it chooses from. */
 export interface Member {
-  /** The same wherever the member is known: a hash places it by this. */
+  /** The same in every process: a hash places the member by it. */
   readonly key: string;
   /** A positive integer. */
   readonly weight: number;
@@ -11,17 +11,17 @@ export interface Member {
 }
 
 /**
- * Who is next among the members of a tier. Members are known by their place in the list; whoever can take nothing at present is shut, so
- * that a pick never has to look past them. `pick` is O(1) or O(log n); so are `admit`, `shut` and `loaded`, times the turns or points
- * that a member's weight gives it.
+ * Picks the next among the members of a priority level. Members are known by their index in the list; a member that is not available is
+ * disabled, so that a pick never looks past it. `pick` is O(1) or O(log n); so are `enable`, `disable` and `loadChanged`, times the turns
+ * or points that a member's weight gives it.
  */
 export interface Strategy {
-  /** New members, all admitted. Whoever's turn it was keeps it, where there are turns. */
+  /** New members, all enabled. Where there are turns, the member whose turn it was keeps it. */
   replace(members: readonly Member[]): void;
-  admit(place: number): void;
-  shut(place: number): void;
-  /** The place of the one that is next, or -1 when all are shut. `hash`: what the request is placed by, where that matters. */
+  enable(index: number): void;
+  disable(index: number): void;
+  /** The index of the next member, or -1 when all are disabled. `hash`: see {@link LeaseRequest.hash}. */
   pick(hash: number | undefined): number;
-  /** `inFlight` of an admitted member has changed. Undefined: it doesn't matter. */
-  readonly loaded: ((place: number) => void) | undefined;
+  /** `inFlight` of an enabled member has changed. Undefined: the strategy does not go by it. */
+  readonly loadChanged: ((index: number) => void) | undefined;
 }

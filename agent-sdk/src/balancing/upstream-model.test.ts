@@ -88,7 +88,7 @@ describe.each<BalanceStrategy>([
           const { endpoint } = lease;
           const { instance: record } = endpoint;
           if (endpoint.phase === 'draining') wrong.push('draining');
-          if (record.status === 'critical' && upstream.panic === 'calm') wrong.push('critical');
+          if (record.status === 'critical' && !upstream.panic) wrong.push('critical');
           if (endpoint.inFlight > maxConnections) wrong.push('over its limit');
           if (request.tag !== undefined && !record.tags.includes(request.tag)) wrong.push('another tag');
           if (request.tried.includes(endpoint)) wrong.push('tried');

@@ -106,28 +106,28 @@ describe('the panic rule', () => {
   it('uses critical instances again when the registry condemns most of three or more', () => {
     const { upstream } = setUp([]);
     upstream.update(list(2));
-    expect([upstream.panic, new Set(takeMany(upstream, 8))]).toEqual(['calm', new Set(['c', 'd'])]);
+    expect([upstream.panic, new Set(takeMany(upstream, 8))]).toEqual([false, new Set(['c', 'd'])]);
     upstream.update(list(3));
-    expect([upstream.panic, new Set(takeMany(upstream, 8))]).toEqual(['panic', new Set(ids)]);
+    expect([upstream.panic, new Set(takeMany(upstream, 8))]).toEqual([true, new Set(ids)]);
     upstream.update(list(4));
-    expect([upstream.panic, new Set(takeMany(upstream, 8))]).toEqual(['panic', new Set(ids)]);
+    expect([upstream.panic, new Set(takeMany(upstream, 8))]).toEqual([true, new Set(ids)]);
     upstream.update(list(0));
-    expect(upstream.panic).toBe('calm');
+    expect(upstream.panic).toBe(false);
   });
 
   it('believes the registry about one of two, and about who drains', () => {
     const { upstream } = setUp([instance('a', critical), instance('b', critical)]);
-    expect([upstream.panic, upstream.acquire(all)]).toEqual(['calm', 'none']);
+    expect([upstream.panic, upstream.acquire(all)]).toEqual([false, 'none']);
     upstream.update(list(4, { status: 'draining' }));
-    expect([upstream.panic, upstream.acquire(all)]).toEqual(['calm', 'none']);
+    expect([upstream.panic, upstream.acquire(all)]).toEqual([false, 'none']);
   });
 
   it('can be turned off, at run time too', () => {
     const { upstream } = setUp([], { panicRatio: 0 });
     upstream.update(list(4));
-    expect([upstream.panic, upstream.acquire(all)]).toEqual(['calm', 'none']);
+    expect([upstream.panic, upstream.acquire(all)]).toEqual([false, 'none']);
     upstream.setPolicy({ ...upstream.policy, panicRatio: 0.5 });
-    expect([upstream.panic, new Set(takeMany(upstream, 8))]).toEqual(['panic', new Set(ids)]);
+    expect([upstream.panic, new Set(takeMany(upstream, 8))]).toEqual([true, new Set(ids)]);
   });
 
   it('ejects critical ones that fail us without regard to how many are out', () => {

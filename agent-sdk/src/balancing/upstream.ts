@@ -1,7 +1,10 @@
 import type { Snapshot } from '../discovery/instance.ts';
 import { createStrategy } from './create-strategy.ts';
+import { EjectionController } from './ejection-controller.ts';
+import { EndpointSet, type EndpointSetChange } from './endpoint-set.ts';
 import { endpointKey, type EndpointState } from './endpoint-state.ts';
 import type {
+  CheckVerdict,
   Endpoint,
   EndpointReport,
   HealthNews,
@@ -10,50 +13,48 @@ import type {
   LeaseRequest,
   QueueTicket,
 } from './endpoint.ts';
-import type { Chooser } from './group.ts';
-import { Groups } from './groups.ts';
-import { Judgement } from './judgement.ts';
 import { LeaseState, type LeaseOwner } from './lease.ts';
-import { Roster, type RosterChange } from './roster.ts';
+import { RequestQueue } from './request-queue.ts';
 import { SlowStart, takesTurn } from './slow-start.ts';
-import type { BalanceStrategy, UpstreamPolicy } from './upstream-policy.ts';
-import { WaitingLine } from './waiting.ts';
+import type { SubsetOwner } from './subset.ts';
+import { Subsets } from './subsets.ts';
+import type { UpstreamPolicy } from './upstream-policy.ts';
 
 /** What an upstream needs from outside: policy, a monotonic clock in milliseconds, randomness in [0, 1). */
 export interface UpstreamOptions {
   readonly policy: UpstreamPolicy;
   readonly now: () => number;
   readonly random: () => number;
-  /** Hears of ejections and of recoveries from them, while they happen: it may not call the upstream. Must not throw. */
+  /** Hears of ejections and of recoveries from them while they happen; it may not call the upstream. Must not throw. */
   readonly onHealth?: (news: HealthNews) => void;
 }
 
-/** The runtime group of one service inside a process: its endpoints and whose turn it is. Owned by one thread; ends with it. */
+/** The endpoints of one service inside a process, and the choice among them. Owned by one thread; it holds no timer or socket. */
 export interface Upstream {
   readonly service: string;
-  /** Every endpoint, those that drain included, in the order of their keys. */
+  /** Every endpoint, draining ones included, in the order of their keys. */
   readonly endpoints: readonly Endpoint[];
   /**
-   * Takes the place of everything known before. An endpoint is kept, with its state, as long as key, address and port stay the
-   * same; one that is gone drains: no new leases, forgotten when nothing is in flight.
+   * Replaces everything known before. An endpoint keeps its state as long as key, address and port stay the same; one that is no longer
+   * listed drains: it gets no new leases and is forgotten with its last one.
    */
   update(snapshot: Snapshot): void;
   readonly policy: UpstreamPolicy;
-  /** From now on; leases held and places in the queue stay. */
+  /** Applies from now on; leases and queued requests stay. */
   setPolicy(policy: UpstreamPolicy): void;
   /** A lease on the endpoint that the strategy picks, or why there is none. */
   acquire(request: LeaseRequest): Lease | LeaseRefusal;
   /**
-   * After `busy`: waits for a lease. `granted` is called once, with the lease, unless the ticket is cancelled before; first come,
-   * first served. Undefined when the queue is full. The caller keeps the time.
+   * After `busy`: queues the request. `granted` is called once, with the lease, unless the ticket is cancelled before; first come, first
+   * served. Undefined when the queue is full. The caller keeps the time limit.
    */
   enqueue(request: LeaseRequest, granted: (lease: Lease) => void): QueueTicket | undefined;
   /** Requests in the queue. */
   readonly queued: number;
-  /** What the gateway's own checks say of an endpoint (`endpointKey`): `down` takes it out, `up` also ends an ejection. */
-  checked(key: string, verdict: 'up' | 'down' | 'unchecked'): void;
-  /** Whether the panic rule is in force: Consul's judgement is in doubt, and critical instances are used again. */
-  readonly panic: 'calm' | 'panic';
+  /** A verdict of the gateway's own checks about an endpoint (`endpointKey`): `down` takes it out, `up` also ends an ejection. */
+  checked(key: string, verdict: CheckVerdict): void;
+  /** Whether the panic rule is in force: the registry's view is in doubt, and critical instances are used again. */
+  readonly panic: boolean;
 }
 
 /** An upstream without endpoints; `update` fills it. */
@@ -61,19 +62,21 @@ export function createUpstream(service: string, options: UpstreamOptions): Upstr
   return new UpstreamState(service, options);
 }
 
-class UpstreamState implements Upstream, LeaseOwner, Chooser {
+class UpstreamState implements Upstream, LeaseOwner, SubsetOwner {
   readonly service: string;
   policy: UpstreamPolicy;
   readonly #options: UpstreamOptions;
-  readonly #roster = new Roster();
-  readonly #groups: Groups;
-  readonly #judgement: Judgement;
+  readonly #endpoints = new EndpointSet();
+  readonly #subsets: Subsets;
+  readonly #ejection: EjectionController;
   readonly #slowStart = new SlowStart();
-  readonly #line = new WaitingLine();
-  /** `again`: something has become free while the line was served. */
+  readonly #queue = new RequestQueue();
+  /** `again`: an endpoint has become free while the queue was served. */
   #serving: 'no' | 'yes' | 'again' = 'no';
   #inFlight = 0;
-  /** The usual latency of all, while the strategy goes by it. */
+  /** Whether the strategy goes by the requests in flight, so that it has to be told of each. */
+  #followsLoad = false;
+  /** A slow average of all latencies, for the strategy that goes by them. */
   #typicalMs = 1;
   #view: readonly Endpoint[] | undefined;
 
@@ -83,57 +86,58 @@ class UpstreamState implements Upstream, LeaseOwner, Chooser {
     this.policy = policy;
     this.#options = options;
     const typicalMs = (): number => this.#typicalMs;
-    this.#groups = new Groups({
-      roster: this.#roster,
-      chooser: this,
+    this.#subsets = new Subsets({
+      endpoints: this.#endpoints,
+      owner: this,
       createStrategy: () => createStrategy(this.policy.balance, { now, random, typicalMs }),
     });
-    this.#judgement = new Judgement({
-      roster: this.#roster,
+    this.#followsLoad = this.#subsets.followsLoad;
+    this.#ejection = new EjectionController({
+      endpoints: this.#endpoints,
       now,
-      standby: () => (this.#groups.everybody.backups.trusted > 0 ? 'some' : 'none'),
-      changed: (endpoint) => {
-        this.#place(endpoint);
-      },
+      hasBackup: () => this.#subsets.all.backups.trusted > 0,
       tell: (news) => options.onHealth?.(news),
     });
   }
 
   get endpoints(): readonly Endpoint[] {
-    this.#view ??= this.#roster.all();
+    this.#view ??= this.#endpoints.all();
     return this.#view;
   }
 
   get queued(): number {
-    return this.#line.size;
+    return this.#queue.size;
   }
 
-  get panic(): 'calm' | 'panic' {
-    return this.#roster.panic;
+  get panic(): boolean {
+    return this.#endpoints.panic;
   }
 
   update(snapshot: Snapshot): void {
-    // Who comes first, or into an empty list, has nobody beside it to take the other share.
-    const joining = this.#groups.everybody.size > 0 ? 'slowly' : 'at once';
-    this.#adopt(this.#roster.replace(snapshot.instances, this.policy, this.#options.now()), joining);
+    // Endpoints that join an empty set have no others beside them to take the rest of their share.
+    const startsSlowly = this.#subsets.all.size > 0;
+    this.#adopt(this.#endpoints.replace(snapshot.instances, this.policy, this.#options.now()), startsSlowly);
   }
 
   setPolicy(policy: UpstreamPolicy): void {
     const before = this.policy;
     if (policy === before) return;
     this.policy = policy;
-    if (policy.balance !== before.balance) this.#groups.renew();
-    this.#adopt(this.#roster.reconsider(policy), 'at once');
+    if (policy.balance !== before.balance) {
+      this.#subsets.renewStrategies();
+      this.#followsLoad = this.#subsets.followsLoad;
+    }
+    this.#adopt(this.#endpoints.applyPolicy(policy), false);
   }
 
   acquire(request: LeaseRequest): Lease | LeaseRefusal {
-    if (this.#judgement.pending === 'some') {
-      this.#judgement.pass();
-      this.#serveLine();
+    if (this.#ejection.hasEjected) {
+      this.#ejection.expire();
+      this.#serveQueue();
     }
-    if (this.#slowStart.size > 0) this.#slowStart.pass(this.policy.slowStartMs, this.#options.now());
-    if (this.#serving !== 'no' && this.#line.size > 0) {
-      // Called from within a grant: those in the line come first.
+    if (this.#slowStart.size > 0) this.#slowStart.expire(this.policy.slowStartMs, this.#options.now());
+    if (this.#serving !== 'no' && this.#queue.size > 0) {
+      // Called from within a grant: queued requests come first.
       this.#serving = 'again';
       return 'busy';
     }
@@ -142,22 +146,22 @@ class UpstreamState implements Upstream, LeaseOwner, Chooser {
   }
 
   enqueue(request: LeaseRequest, granted: (lease: Lease) => void): QueueTicket | undefined {
-    return this.#line.size < this.policy.queue.limit ? this.#line.join(request, granted) : undefined;
+    return this.#queue.size < this.policy.queue.limit ? this.#queue.add(request, granted) : undefined;
   }
 
-  checked(key: string, verdict: 'up' | 'down' | 'unchecked'): void {
-    const endpoint = this.#roster.find(key.slice(0, Math.max(0, key.lastIndexOf('@'))));
+  checked(key: string, verdict: CheckVerdict): void {
+    const endpoint = this.#endpoints.find(key.slice(0, Math.max(0, key.lastIndexOf('@'))));
     if (endpoint === undefined || endpointKey(endpoint.instance) !== key) return;
-    this.#judgement.checked(endpoint, verdict);
-    this.#serveLine();
+    this.#ejection.checked(endpoint, verdict);
+    this.#serveQueue();
   }
 
-  /** Called by groups only. */
+  /** Called by subsets only. */
   find(key: string): EndpointState | undefined {
-    return this.#roster.find(key);
+    return this.#endpoints.find(key);
   }
 
-  /** Called by groups only. */
+  /** Called by subsets only. */
   takesTurn(endpoint: EndpointState): boolean {
     const { now, random } = this.#options;
     return takesTurn(endpoint, { lengthMs: this.policy.slowStartMs, nowMs: now(), draw: random() });
@@ -165,58 +169,56 @@ class UpstreamState implements Upstream, LeaseOwner, Chooser {
 
   /** Called by leases only. */
   reported(lease: LeaseState, report: EndpointReport, latencyMs: number | undefined): void {
-    if (this.policy.balance === 'power-of-two') this.#feedLatency(lease.endpoint, report, latencyMs);
-    if (lease.probe === 'held') endProbe(lease);
-    this.#judgement.reported(this.policy, lease, report);
-    this.#serveLine();
+    if (this.policy.balance === 'power-of-two') this.#noteLatency(lease.endpoint, report, latencyMs);
+    if (lease.isTrial) endTrial(lease);
+    this.#ejection.reported(this.policy, lease, report);
+    this.#serveQueue();
   }
 
   /** Called by leases only. */
   released(lease: LeaseState): void {
-    const { endpoint } = lease;
-    const wasProbe = lease.probe === 'held';
+    const { endpoint, isTrial } = lease;
     endpoint.inFlight -= 1;
     this.#inFlight -= 1;
-    if (wasProbe) endProbe(lease);
-    if (endpoint.record === 'gone') this.#forget(endpoint);
-    else if (wasProbe || endpoint.limit > 0 || followsLoad[this.policy.balance]) this.#loaded(endpoint);
-    this.#serveLine();
+    if (isTrial) endTrial(lease);
+    if (!endpoint.listed) this.#forget(endpoint);
+    else if (isTrial || endpoint.limit > 0 || this.#followsLoad) endpoint.loadChanged();
+    this.#serveQueue();
   }
 
-  #adopt(change: RosterChange, joining: 'slowly' | 'at once'): void {
+  #adopt({ touched, moved, joined, reset }: EndpointSetChange, startsSlowly: boolean): void {
     this.#view = undefined;
-    for (const endpoint of change.moved) {
-      if (endpoint.record === 'gone') this.#judgement.forget(endpoint);
-      if (endpoint.membership === 'none') this.#slowStart.end(endpoint);
-      // Its seats are given anew.
-      endpoint.standing = endpoint.judge();
+    for (const endpoint of moved) {
+      if (!endpoint.listed) this.#ejection.remove(endpoint);
+      if (!endpoint.eligible) this.#slowStart.end(endpoint);
+      // Its priority levels are rebuilt from this.
+      endpoint.availability = endpoint.derive();
     }
-    this.#groups.regroup(change.moved);
-    for (const endpoint of change.renewed) this.#judgement.forgive(endpoint);
-    for (const endpoint of change.touched) {
-      this.#judgement.count(endpoint);
-      this.#place(endpoint);
+    this.#subsets.rebuild(moved);
+    for (const endpoint of reset) this.#ejection.reset(endpoint);
+    for (const endpoint of touched) {
+      this.#ejection.recount(endpoint);
+      endpoint.refresh();
     }
-    if (joining === 'slowly' && this.policy.slowStartMs > 0)
-    // Who is critical serves only because the registry's judgement is in doubt: there is no time to lose.
-    {
-      for (const endpoint of change.joined)
+    if (startsSlowly && this.policy.slowStartMs > 0) {
+      // Under the panic rule critical instances are needed at once.
+      for (const endpoint of joined)
         if (endpoint.instance.status !== 'critical') this.#slowStart.begin(endpoint, this.#options.now());
     }
-    this.#serveLine();
+    this.#serveQueue();
   }
 
   #forget(endpoint: EndpointState): void {
     if (endpoint.inFlight > 0) return;
-    this.#roster.forget(endpoint);
+    this.#endpoints.forget(endpoint);
     this.#view = undefined;
   }
 
   #select(request: LeaseRequest): EndpointState | LeaseRefusal {
     const { maxRequests } = this.policy;
     if (maxRequests > 0 && this.#inFlight >= maxRequests) return 'shed';
-    const group = request.tag === undefined ? this.#groups.everybody : this.#groups.of(request.tag);
-    return group.select(request);
+    const subset = request.tag === undefined ? this.#subsets.all : this.#subsets.of(request.tag);
+    return subset.select(request);
   }
 
   #lease(endpoint: EndpointState): Lease {
@@ -224,18 +226,14 @@ class UpstreamState implements Upstream, LeaseOwner, Chooser {
     endpoint.inFlight += 1;
     endpoint.total += 1;
     this.#inFlight += 1;
-    if (lease.probe === 'held') {
-      endpoint.probes += 1;
-      this.#loaded(endpoint);
-    } else if (endpoint.limit > 0 || followsLoad[this.policy.balance]) {
-      this.#loaded(endpoint);
-    }
+    if (lease.isTrial) endpoint.trials += 1;
+    if (lease.isTrial || endpoint.limit > 0 || this.#followsLoad) endpoint.loadChanged();
     return lease;
   }
 
-  /** Gives what is free to those that wait, in their order. What grants set free in turn is given from here, not from within them. */
-  #serveLine(): void {
-    if (this.#line.size === 0) return;
+  /** Grants what is free to queued requests in their order. What a grant sets free in turn is granted here too, not from within it. */
+  #serveQueue(): void {
+    if (this.#queue.size === 0) return;
     if (this.#serving !== 'no') {
       this.#serving = 'again';
       return;
@@ -249,60 +247,37 @@ class UpstreamState implements Upstream, LeaseOwner, Chooser {
   }
 
   #grantAll(): 'no' | 'yes' | 'again' {
-    const line = this.#line;
-    let waiter = line.first;
-    while (waiter !== undefined) {
-      const endpoint = this.#select(waiter.request);
+    const queue = this.#queue;
+    let queued = queue.first;
+    while (queued !== undefined) {
+      const endpoint = this.#select(queued.request);
       if (typeof endpoint === 'string') {
-        // The same holds for all behind it, unless some want or avoid certain endpoints.
-        if (line.particular === 0) break;
-        waiter = waiter.next;
+        // The same holds for all requests behind it, unless some are restricted to certain endpoints.
+        if (queue.restricted === 0) break;
+        queued = queued.next;
         continue;
       }
-      line.leave(waiter);
-      waiter.granted(this.#lease(endpoint));
-      // The call may have changed the line anywhere.
-      waiter = line.first;
+      queue.remove(queued);
+      queued.granted(this.#lease(endpoint));
+      // The call may have changed the queue anywhere.
+      queued = queue.first;
     }
     return this.#serving;
   }
 
-  /** Puts an endpoint where its state says. */
-  #place(endpoint: EndpointState): void {
-    const { standing: from, seats } = endpoint;
-    const to = endpoint.judge();
-    if (to === from) return;
-    endpoint.standing = to;
-    for (const seat of seats) seat.tier.restand(seat.place, from, to);
-  }
-
-  #loaded(endpoint: EndpointState): void {
-    this.#place(endpoint);
-    if (endpoint.standing === 'open') for (const { tier, place } of endpoint.seats) tier.loaded(place);
-  }
-
-  #feedLatency(endpoint: EndpointState, report: EndpointReport, latencyMs: number | undefined): void {
+  #noteLatency({ latency }: EndpointState, report: EndpointReport, latencyMs: number | undefined): void {
     const nowMs = this.#options.now();
     if (report !== 'success') {
-      endpoint.latency.erred(latencyMs, nowMs);
+      latency.erred(latencyMs, nowMs);
     } else if (latencyMs !== undefined) {
-      endpoint.latency.answered(latencyMs, nowMs);
+      latency.answered(latencyMs, nowMs);
       this.#typicalMs += (latencyMs - this.#typicalMs) / 16;
     }
   }
 }
 
-/** The strategies that have to be told when an endpoint has more or fewer requests in flight. */
-const followsLoad: Readonly<Record<BalanceStrategy, boolean>> = {
-  'round-robin': false,
-  'least-requests': true,
-  'power-of-two': false,
-  random: false,
-  'consistent-hash': true,
-};
-
-/** The trial has said something, or is over. */
-function endProbe(lease: LeaseState): void {
-  lease.probe = 'none';
-  lease.endpoint.probes -= 1;
+/** The trial has been reported, or its lease has ended. */
+function endTrial(lease: LeaseState): void {
+  lease.isTrial = false;
+  lease.endpoint.trials -= 1;
 }

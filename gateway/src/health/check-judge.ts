@@ -1,5 +1,4 @@
-/** What the gateway's own checks say of an endpoint. */
-export type CheckVerdict = 'up' | 'down' | 'unchecked';
+import type { CheckVerdict } from '@roundhouse/agent-sdk/internal';
 
 /** What is remembered of the checks of one endpoint. */
 export interface CheckState {

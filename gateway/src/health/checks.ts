@@ -1,14 +1,7 @@
-import { endpointKey, type Instance, type Upstream } from '@roundhouse/agent-sdk/internal';
+import { endpointKey, type Instance, type Upstream, type CheckVerdict } from '@roundhouse/agent-sdk/internal';
 
 import type { CheckSettings } from '../config/gateway-config.ts';
-import {
-  firstCheckMs,
-  judgeCheck,
-  nextCheckMs,
-  unchecked,
-  type CheckState,
-  type CheckVerdict,
-} from './check-judge.ts';
+import { firstCheckMs, judgeCheck, nextCheckMs, unchecked, type CheckState } from './check-judge.ts';
 import type { ConcurrencyLimit } from './concurrency-limit.ts';
 import type { EndpointChanges } from './endpoint-changes.ts';
 import type { Probe } from './probe.ts';

@@ -86,7 +86,7 @@ function serviceRow(view: ServiceView, { health, now }: StatusSources): ServiceS
     balance: upstream.policy.balance,
     settings: effective(settings),
     invalidSettings,
-    panic: upstream.panic,
+    panic: upstream.panic ? 'panic' : 'calm',
     queued: upstream.queued,
     instances: upstream.endpoints.map((endpoint) =>
       instanceRow(

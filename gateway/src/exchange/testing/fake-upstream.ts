@@ -39,7 +39,7 @@ export interface FakeOptions {
 /** An upstream that takes its endpoints in their order, and keeps every lease for the test to look at. For tests only. */
 export class FakeUpstream implements Upstream {
   readonly service = 'api';
-  readonly panic = 'calm';
+  readonly panic = false;
   policy: UpstreamPolicy;
   endpoints: readonly FakeEndpoint[];
   readonly leases: FakeLease[] = [];

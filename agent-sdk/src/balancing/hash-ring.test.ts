@@ -1,15 +1,15 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 
-import { createRing, emptyRing, pointAt, type RingMember } from './ring.ts';
+import { createHashRing, emptyHashRing, pointAt, type RingMember } from './hash-ring.ts';
 
-describe('createRing', () => {
+describe('createHashRing', () => {
   it('makes of an earlier ring the same that it makes of nothing', () => {
     const weights = fc.array(fc.integer({ min: 0, max: 9 }), { minLength: 12, maxLength: 12 });
     fc.assert(
       fc.property(fc.array(weights, { minLength: 1, maxLength: 5 }), (lists) => {
         const known = new Map<string, RingMember>();
-        let ring = emptyRing;
+        let ring = emptyHashRing;
         for (const list of lists) {
           // A member of another weight is another object.
           const members = list.flatMap((weight, k) => {
@@ -19,9 +19,9 @@ describe('createRing', () => {
             known.set(key, member);
             return [member];
           });
-          ring = createRing(members, ring);
-          const fresh = createRing(members);
-          expect([ring.points, ring.places]).toEqual([fresh.points, fresh.places]);
+          ring = createHashRing(members, ring);
+          const fresh = createHashRing(members);
+          expect([ring.points, ring.owners]).toEqual([fresh.points, fresh.owners]);
         }
       }),
       { numRuns: 40 },
@@ -29,12 +29,12 @@ describe('createRing', () => {
   });
 
   it('has its points in order, and gives members as many as they weigh', () => {
-    const ring = createRing([
+    const ring = createHashRing([
       { key: 'a', weight: 1 },
       { key: 'b', weight: 4 },
     ]);
     expect(ring.points).toEqual(ring.points.slice().sort());
-    expect([0, 1].map((place) => ring.places.filter((each) => each === place).length)).toEqual([16, 64]);
+    expect([0, 1].map((place) => ring.owners.filter((each) => each === place).length)).toEqual([16, 64]);
   });
 });
 

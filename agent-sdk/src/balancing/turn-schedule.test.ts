@@ -1,17 +1,17 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 
-import { roundRobinSchedule } from './schedule.ts';
+import { turnSchedule } from './turn-schedule.ts';
 
-describe('roundRobinSchedule', () => {
+describe('turnSchedule', () => {
   it('visits equal weights in order, whatever the weight', () => {
-    expect([...roundRobinSchedule([7, 7, 7])]).toEqual([0, 1, 2]);
-    expect([...roundRobinSchedule([])]).toEqual([]);
+    expect([...turnSchedule([7, 7, 7])]).toEqual([0, 1, 2]);
+    expect([...turnSchedule([])]).toEqual([]);
   });
 
   it('spreads a heavy endpoint over the cycle instead of bunching it', () => {
-    expect([...roundRobinSchedule([2, 1])]).toEqual([0, 1, 0]);
-    expect([...roundRobinSchedule([4, 2, 2])]).toEqual([0, 1, 2, 0]);
+    expect([...turnSchedule([2, 1])]).toEqual([0, 1, 0]);
+    expect([...turnSchedule([4, 2, 2])]).toEqual([0, 1, 2, 0]);
   });
 
   it('gives everyone at least one turn and keeps proportions within a slot', () => {
@@ -19,7 +19,7 @@ describe('roundRobinSchedule', () => {
       fc.property(
         fc.array(fc.integer({ min: 1, max: 10_000 }), { minLength: 1, maxLength: 40 }),
         (weights) => {
-          const slots = roundRobinSchedule(weights);
+          const slots = turnSchedule(weights);
           const total = weights.reduce((sum, weight) => sum + weight, 0);
           expect(slots.length).toBeLessThanOrEqual(17 * weights.length);
           weights.forEach((weight, index) => {
