@@ -4,9 +4,10 @@ import tseslint from 'typescript-eslint';
 /** The folders whose files decide and never act: no sockets, no clock, no randomness, no environment (design law 1). */
 const pureFiles = [
   'agent-sdk/src/balancing/**/*.ts',
-  'agent-sdk/src/discovery/{decode,snapshot,known-list,hold,outdated,consul-index,route-tags,backoff,rate-limit}.ts',
+  'agent-sdk/src/discovery/{decode,snapshot,snapshot-change,known-list,outdated,consul-index,route-tags,backoff,rate-limit}.ts',
+  'agent-sdk/src/discovery/holds/{evaluate-update,holdable}.ts',
   'gateway/src/routing/**/*.ts',
-  'gateway/src/registry/{address-policy,address-screen,claims,destination-of,held-instances,host-facts,meta-settings}.ts',
+  'gateway/src/registry/{address-policy,claims,destination-of,held-instances,hidden-instances,host-facts,meta-settings}.ts',
   'gateway/src/registry/{saved-table-format,service-policy,service-view,watch-state}.ts',
   'gateway/src/exchange/**/*.ts',
   'gateway/src/health/{check-answer,check-judge,endpoint-changes,routing-status}.ts',

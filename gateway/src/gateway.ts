@@ -20,7 +20,7 @@ import { createChangeLog } from './registry/change-log.ts';
 import { followConsul } from './registry/follow-consul.ts';
 import { createGuardedLookup } from './registry/guarded-lookup.ts';
 import { keepTable } from './registry/kept-table.ts';
-import { createRegistry, type Registry, type RegistryChange } from './registry/registry.ts';
+import { createRegistry, type Registry } from './registry/registry.ts';
 import { createAccessLog, writesAccessLog } from './telemetry/access-log.ts';
 import type { Log, LogFormat } from './telemetry/log.ts';
 import type { LogSink } from './telemetry/log-sink.ts';
@@ -74,21 +74,28 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
       metrics.tableChanged(changes);
     },
   });
-  const changeLog = createChangeLog(log, tableLog);
   let policy = addressPolicy(options, []);
   const registry = createRegistry({
     config,
     ...followConsul(client, config.guard),
     addresses: policy,
     probe: (instance, question, signal) => health.probe(instance, question, signal),
-    onChange: (change) => {
-      changeLog(change);
-      if (change.kind === 'instances') pools.schedule();
-      if (change.kind === 'instances' || change.kind === 'settings') health.changed(serviceOf(change));
-      if (change.kind !== 'health') saved.changed();
-    },
     now: monotonicNow,
     random: Math.random,
+  });
+  registry.subscribe(createChangeLog(log, tableLog));
+  registry.subscribe({
+    serviceChanged: ({ service }) => {
+      pools.schedule();
+      health.changed(service);
+      saved.changed();
+    },
+    tableChanged: () => {
+      saved.changed();
+    },
+    watchChanged: () => {
+      saved.changed();
+    },
   });
   const lookup = createGuardedLookup({
     judge: (address, hostname) => {
@@ -280,10 +287,6 @@ function addressPolicy(
     listeners,
     localAddresses: Object.values(networkInterfaces()).flatMap((own) => own?.map((one) => one.address) ?? []),
   });
-}
-
-function serviceOf(change: Extract<RegistryChange, { kind: 'instances' | 'settings' }>): string {
-  return change.kind === 'instances' ? change.after.service : change.service;
 }
 
 function show({ host, port }: BoundAddress): string {

@@ -4,7 +4,13 @@
  */
 import { setImmediate } from 'node:timers/promises';
 
-import type { Catalog, Instance, Snapshot, WatchEvent } from '@roundhouse/agent-sdk/internal';
+import {
+  type Catalog,
+  compareSnapshots,
+  type Instance,
+  type SnapshotChange,
+  type WatchEvent,
+} from '@roundhouse/agent-sdk/internal';
 
 import { defaults } from '../../gateway/src/config/defaults.ts';
 import { createAddressPolicy } from '../../gateway/src/registry/address-policy.ts';
@@ -64,7 +70,7 @@ async function registryFigures({
 
   const end = new AbortController();
   const catalog = createPushed<WatchEvent<Catalog>>();
-  const feeds = new Map(names.map((name) => [name, createPushed<WatchEvent<Snapshot>>()]));
+  const feeds = new Map(names.map((name) => [name, createPushed<WatchEvent<SnapshotChange>>()]));
   let swaps = 0;
   const registry = createRegistry({
     config: { ...defaults, routes: [], services: [] },
@@ -76,13 +82,15 @@ async function registryFigures({
     }),
     probe: undefined,
     watchService: (service, signal) =>
-      feeds.get(service)?.until(signal) ?? createPushed<WatchEvent<Snapshot>>().until(signal),
+      feeds.get(service)?.until(signal) ?? createPushed<WatchEvent<SnapshotChange>>().until(signal),
     watchCatalog: (signal) => catalog.until(signal),
-    onChange: (change) => {
-      if (change.kind === 'routes') swaps += 1;
-    },
     now: () => performance.now(),
     random: Math.random,
+  });
+  registry.subscribe({
+    tableChanged: () => {
+      swaps += 1;
+    },
   });
   const running = registry.run(end.signal);
   const settle = async (done: () => boolean): Promise<void> => {
@@ -103,16 +111,20 @@ async function registryFigures({
       },
     });
     names.forEach((name, k) =>
-      feeds.get(name)?.push({ kind: 'value', value: snapshot(name, instancesOf(k, [])) }),
+      feeds
+        .get(name)
+        ?.push({ kind: 'value', value: compareSnapshots(undefined, snapshot(name, instancesOf(k, []))) }),
     );
     await settle(() => registry.table.routes.length === routeCount);
     const syncMs = performance.now() - startedMs;
 
     const samples: number[] = [];
     const [first = ''] = names;
+    let last = snapshot(first, instancesOf(0, []));
     // Each time another one: routes outlive their claims, so only a new one changes the table.
     for (let swap = 0; swap < 20 * scale; swap += 1) {
-      const value = snapshot(first, instancesOf(0, [`urlprefix-/more-${swap}`]));
+      const value = compareSnapshots(last, snapshot(first, instancesOf(0, [`urlprefix-/more-${swap}`])));
+      last = value.after;
       const before = swaps;
       const swapStartedMs = performance.now();
       feeds.get(first)?.push({ kind: 'value', value });

@@ -41,20 +41,10 @@ export type {
 export { RegistryError } from './registry-client.ts';
 export type { InvalidRouteTag, RouteClaim, RouteInput } from './route-tags.ts';
 export { isInvalidRouteTag, parseRouteTag, RouteTagError, routeTag } from './route-tags.ts';
-export type { SnapshotDiff } from './snapshot.ts';
-export {
-  catalogFromAnswer,
-  diffSnapshots,
-  fixedSnapshot,
-  reuseInstances,
-  sameCatalog,
-  sameInstances,
-  sameSnapshot,
-  snapshotFromAnswer,
-} from './snapshot.ts';
+export { catalogFromAnswer, fixedSnapshot, snapshotFromAnswer } from './snapshot.ts';
+export { compareSnapshots, type InstanceUpdate, type SnapshotChange } from './snapshot-change.ts';
 export type { RoutingStatus } from './routing-status.ts';
 export { parseRoutingStatusPath, readRoutingStatus, routingStatusPath } from './routing-status.ts';
-export { unmatchedInstances } from './unmatched.ts';
 export type { WatchOptions } from './watch.ts';
 export { watchCatalog, watchService } from './watch.ts';
 export type { WatchEvent } from './watch-event.ts';

@@ -7,7 +7,7 @@ import { eventually } from '../../../test/kit/eventually.ts';
 import { healthRecord } from '../../../test/kit/health-record.ts';
 import { createConsulClient } from './consul-client.ts';
 import { consulSettings } from './environment.ts';
-import type { Catalog, Snapshot } from './instance.ts';
+import type { Catalog } from './instance.ts';
 import {
   type ReadAnswer,
   type ReadOptions,
@@ -17,6 +17,7 @@ import {
 } from './registry-client.ts';
 import { createRecoveryBell } from './recovery-bell.ts';
 import { snapshotFromAnswer } from './snapshot.ts';
+import type { SnapshotChange } from './snapshot-change.ts';
 import { watchCatalog, watchService, type WatchOptions } from './watch.ts';
 import type { WatchEvent } from './watch-event.ts';
 
@@ -106,10 +107,10 @@ async function tell(
   return lines;
 }
 
-function lineOf(event: WatchEvent<Snapshot>): string {
+function lineOf(event: WatchEvent<SnapshotChange>): string {
   if (event.kind === 'live') return 'live';
   if (event.kind === 'stale') return `stale ${event.failure} ${event.attempt}`;
-  const { instances, held } = event.value;
+  const { instances, held } = event.value.after;
   return `[${instances.map(({ id }) => id).join(' ')}]${held.length === 0 ? '' : ` ${held.length} held`}`;
 }
 
@@ -151,11 +152,14 @@ describe('watchService following', () => {
         return { ...answer, body: [...(answer.body as unknown[]), healthRecord('bad', { port: 0 })] };
       },
     };
-    const seen: WatchEvent<Snapshot>[] = [];
+    const seen: WatchEvent<SnapshotChange>[] = [];
     for await (const event of watchService(client, 'api', { ...world.options, cluster: 'dc7' }))
       seen.push(event);
     expect(seen).toMatchObject([
-      { kind: 'value', value: { instances: [{ key: 'dc7/n1/a' }], quarantined: [{ id: 'bad' }], held: [] } },
+      {
+        kind: 'value',
+        value: { after: { instances: [{ key: 'dc7/n1/a' }], quarantined: [{ id: 'bad' }], held: [] } },
+      },
     ]);
   });
 

@@ -1,19 +1,19 @@
 import { setMaxListeners } from 'node:events';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 
-import type { KnownRecords } from './decode.ts';
 import { backoffMs, defaultBackoff, forbiddenBackoff } from './backoff.ts';
 import { type IndexStep, stepIndex } from './consul-index.ts';
+import type { KnownRecords } from './decode.ts';
 import {
-  type Hold,
-  type Holdable,
-  holdableCatalog,
-  holdableSnapshot,
+  evaluateUpdate,
+  type HoldState,
+  nothingHeld,
+  readWhileHeld,
   type Suspicion,
-  takesAway,
-  weighAnswer,
-} from './hold.ts';
+} from './holds/evaluate-update.ts';
+import { holdableCatalog, type HoldableKind, holdableService } from './holds/holdable.ts';
 import type { Catalog, Snapshot } from './instance.ts';
+import { isOutdated, outdatedMessage } from './outdated.ts';
 import { type AnswerPace, createWatchPace, type ReadingBudget } from './rate-limit.ts';
 import type { RecoveryBell } from './recovery-bell.ts';
 import {
@@ -23,16 +23,10 @@ import {
   type RegistryClient,
   RegistryError,
 } from './registry-client.ts';
-import {
-  catalogFromAnswer,
-  reuseInstances,
-  sameCatalog,
-  sameSnapshot,
-  snapshotFromAnswer,
-} from './snapshot.ts';
-import { isOutdated, outdatedMessage } from './outdated.ts';
-import { createPauses } from './watch-pauses.ts';
+import { catalogFromAnswer, snapshotFromAnswer } from './snapshot.ts';
+import type { SnapshotChange } from './snapshot-change.ts';
 import type { WatchEvent } from './watch-event.ts';
+import { createPauses } from './watch-pauses.ts';
 
 export interface WatchOptions {
   /** Ends the iteration, also in mid-request and in mid-pause. */
@@ -65,24 +59,22 @@ export interface WatchOptions {
 }
 
 /**
- * Follows one service for as long as it is iterated: a value at first and whenever the content differs, `stale` for each failed
- * attempt, `live` when it goes on unchanged. It never gives up and never throws; it ends when the signal aborts or the iteration is
- * left, and then no request and no timer is left either. Each iteration is a watch of its own.
+ * Follows one service for as long as it is iterated: a value at first and whenever the content differs, each with what has changed since the
+ * one before; `stale` for each failed attempt, `live` when it goes on unchanged. It never gives up and never throws; it ends when the
+ * signal aborts or the iteration is left, and then no request and no timer is left either. Each iteration is a watch of its own.
  */
 export function watchService(
   client: RegistryClient,
   service: string,
   options: WatchOptions,
-): AsyncIterable<WatchEvent<Snapshot>> {
+): AsyncIterable<WatchEvent<SnapshotChange>> {
   const context = { service, cluster: options.cluster ?? 'default' };
   const known: KnownRecords = new WeakMap();
   return watch(
     {
       read: (read) => client.serviceHealth(service, read),
       decode: (answer) => snapshotFromAnswer(answer, context, known),
-      same: sameSnapshot,
-      holdable: holdableSnapshot,
-      reuse: reuseInstances,
+      holdable: holdableService,
       records: ({ instances, quarantined }) => instances.length + quarantined.length,
     },
     options,
@@ -99,9 +91,7 @@ export function watchCatalog(
     {
       read: (read) => client.catalogServices(read),
       decode: catalogFromAnswer,
-      same: sameCatalog,
       holdable: holdableCatalog,
-      reuse: (_before, after) => after,
       // A name with its tags is a small part of what an instance's record is.
       records: ({ services }) => Object.keys(services).length / 10,
     },
@@ -112,24 +102,21 @@ export function watchCatalog(
 }
 
 /** What is followed, and how its answers are understood. */
-interface Source<T, Item> {
+interface Kind<Value, Update, Item> {
   read(options: ReadOptions): Promise<ReadAnswer>;
   /** Throws `RegistryError('malformed')`. */
-  decode(answer: ReadAnswer): T;
-  same(a: T, b: T): boolean;
-  readonly holdable: Holdable<T, Item>;
-  /** The value, with parts of an earlier one where they are equal. */
-  reuse(before: T | undefined, value: T): T;
+  decode(answer: ReadAnswer): Value;
+  readonly holdable: HoldableKind<Value, Update, Item>;
   /** How much there was to read. */
-  records(value: T): number;
+  records(value: Value): number;
 }
 
 /** Gives each iteration its own end, so that leaving it also cancels a read that is under way. */
-function watch<T, Item>(
-  source: Source<T, Item>,
+function watch<Value, Update, Item>(
+  kind: Kind<Value, Update, Item>,
   options: WatchOptions,
-  seed: T | undefined,
-): AsyncIterable<WatchEvent<T>> {
+  seed: Value | undefined,
+): AsyncIterable<WatchEvent<Update>> {
   return {
     [Symbol.asyncIterator]() {
       const end = new AbortController();
@@ -140,7 +127,7 @@ function watch<T, Item>(
       setMaxListeners(0, options.signal);
       options.signal.addEventListener('abort', stop, { once: true });
       if (options.signal.aborted) stop();
-      const events = follow(source, options, { signal: end.signal, seed });
+      const events = follow(kind, options, { signal: end.signal, seed });
       const finish = (): void => {
         options.signal.removeEventListener('abort', stop);
         end.abort();
@@ -160,48 +147,38 @@ function watch<T, Item>(
   };
 }
 
-/**
- * While something is held, the registry is asked afresh this often: what took rows away without a change of the index (an ACL, a lost
- * leader) gives them back in the same way, and no blocking read would tell.
- */
-const recheckMs = 2_000;
-
 /** The loop of Consul's blocking queries, with what it has to be careful about. Reads only when it is asked for the next event. */
-async function* follow<T, Item>(
-  source: Source<T, Item>,
+async function* follow<Value, Update, Item>(
+  kind: Kind<Value, Update, Item>,
   options: WatchOptions,
-  { signal, seed }: { readonly signal: AbortSignal; readonly seed: T | undefined },
-): AsyncGenerator<WatchEvent<T>, undefined, undefined> {
+  { signal, seed }: { readonly signal: AbortSignal; readonly seed: Value | undefined },
+): AsyncGenerator<WatchEvent<Update>, undefined, undefined> {
   const { waitMs = 60_000, holdMs = 30_000, maxRemovedRatio = 1, now = () => performance.now() } = options;
   const { random = Math.random, retryMaxMs = defaultBackoff.maxMs } = options;
   const pauses = createPauses(options, signal);
   const pace = createWatchPace(options.budget);
   const memory: AnswerMemory = { list: undefined };
-  let believed = seed;
-  let believedIndex = '0';
-  let hold: Hold<Item> | undefined;
-  let removedMs: number | undefined;
+  let accepted = seed;
+  let acceptedIndex = '0';
+  let held = nothingHeld as HoldState<Item>;
   let index = '0';
   let failures = 0;
-  let confirmed: 'yes' | 'no' = seed === undefined ? 'yes' : 'no';
-  let filtered = false;
+  let isConfirmed = seed === undefined;
+  let isFiltered = false;
 
   const ended = (): boolean => signal.aborted;
 
   while (!ended()) {
     const startedMs = now();
-    // When a hold runs out, a fresh read decides; until then nothing may block for long.
-    const holdLeftMs = hold === undefined ? Infinity : hold.untilMs - startedMs;
-    const asked = holdLeftMs <= 0 ? '0' : index;
-    const longestMs = hold === undefined ? waitMs : Math.min(waitMs, recheckMs);
-    const blockMs = Math.ceil(Math.min(longestMs, Math.max(1, holdLeftMs)));
-    const result = await attempt(source, { signal, index: asked, waitMs: blockMs, memory }, believedIndex);
+    const { isFresh, blockMs } = readWhileHeld(held.hold, startedMs, waitMs);
+    const asked = isFresh ? '0' : index;
+    const result = await attempt(kind, { signal, index: asked, waitMs: blockMs, memory }, acceptedIndex);
     if (ended()) return;
 
     if ('error' in result) {
       index = '0';
       failures += 1;
-      confirmed = 'no';
+      isConfirmed = false;
       const { failure, message } = result.error;
       const bounds = failure === 'forbidden' ? forbiddenBackoff : defaultBackoff;
       const retryInMs = backoffMs(failures, random(), {
@@ -213,37 +190,43 @@ async function* follow<T, Item>(
       continue;
     }
 
-    const { answer } = result;
-    const value = source.reuse(believed, result.value);
+    const { answer, value } = result;
     const step = stepIndex(asked, answer.index);
-    const suspicion = suspect(answer, step, { confirmed, filtered });
-    const nowMs = now();
-    const facts = { believed, answer: value, suspicion, hold, nowMs, holdMs, maxRemovedRatio, removedMs };
-    const belief = weighAnswer(source.holdable, facts);
-    if (maxRemovedRatio < 1 && takesAway(source.holdable, believed, value)) removedMs = nowMs;
-    const changed = believed === undefined || !source.same(believed, belief.value);
-    const recovered = confirmed === 'no';
+    const suspicion = suspect(answer, step, { isConfirmed, isFiltered });
+    const comparison = kind.holdable.compare(accepted, value);
+    if (held.hold !== undefined || suspicion !== 'none' || maxRemovedRatio < 1) {
+      const facts = { accepted: comparison.accepted(), missing: comparison.missing() };
+      held = evaluateUpdate(kind.holdable, held, {
+        ...facts,
+        suspicion,
+        nowMs: now(),
+        holdMs,
+        maxRemovedRatio,
+      });
+    }
+    const next = comparison.accept(held.hold);
+    const recovered = !isConfirmed;
     if (failures > 0) options.bell?.ring();
-    believedIndex = answer.index ?? '0';
-    hold = belief.hold;
+    acceptedIndex = answer.index ?? '0';
     failures = 0;
-    confirmed = 'yes';
-    filtered = answer.filteredByAcl;
+    isConfirmed = true;
+    isFiltered = answer.filteredByAcl;
     const elapsedMs = now() - startedMs;
     const idle = asked !== '0' && elapsedMs >= blockMs * 0.9;
-    index = hold !== undefined && idle ? '0' : step.next;
+    index = held.hold !== undefined && idle ? '0' : step.next;
+    const changed = next.update !== undefined;
     const followable = step.kind !== 'none';
-    const records = source.records(value);
+    const records = kind.records(value);
     const pauseMs = pace.after(
       answerPace({ changed, idle, recovered, followable, records }, elapsedMs),
       now(),
     );
 
-    if (changed) {
-      believed = belief.value;
+    if (next.update !== undefined) {
+      accepted = next.value;
       if (records > largeAnswer) await nextTurn();
       if (ended()) return;
-      yield { kind: 'value', value: belief.value };
+      yield { kind: 'value', value: next.update };
     } else if (recovered) {
       yield { kind: 'live' };
     }
@@ -272,19 +255,19 @@ const largeAnswer = 500;
 
 type Attempt<T> = { readonly answer: ReadAnswer; readonly value: T } | { readonly error: RegistryError };
 
-async function attempt<T, Item>(
-  source: Source<T, Item>,
+async function attempt<Value, Update, Item>(
+  kind: Kind<Value, Update, Item>,
   read: ReadOptions,
-  believedIndex: string,
-): Promise<Attempt<T>> {
+  acceptedIndex: string,
+): Promise<Attempt<Value>> {
   try {
-    const answer = await source.read(read);
-    if (isOutdated(answer, believedIndex))
+    const answer = await kind.read(read);
+    if (isOutdated(answer, acceptedIndex))
       return { error: new RegistryError('unavailable', outdatedMessage(answer)) };
     // Reading, decoding and weighing thousands of records take milliseconds each: others may have their turn between.
     const isLarge = Array.isArray(answer.body) && answer.body.length > largeAnswer;
     if (isLarge) await nextTurn();
-    const value = source.decode(answer);
+    const value = kind.decode(answer);
     if (isLarge) await nextTurn();
     return { answer, value };
   } catch (error) {
@@ -302,11 +285,11 @@ async function attempt<T, Item>(
 function suspect(
   answer: ReadAnswer,
   step: IndexStep,
-  before: { readonly confirmed: 'yes' | 'no'; readonly filtered: boolean },
+  before: { readonly isConfirmed: boolean; readonly isFiltered: boolean },
 ): Suspicion {
-  if (before.confirmed === 'no') return 'after_failure';
+  if (!before.isConfirmed) return 'after_failure';
   if (answer.knownLeader === false) return 'no_leader';
   // The same index with other content means that not the registry changed, but what we may see of it.
   if (step.kind === 'backwards' || step.kind === 'same') return 'index';
-  return answer.filteredByAcl && !before.filtered ? 'filtered' : 'none';
+  return answer.filteredByAcl && !before.isFiltered ? 'filtered' : 'none';
 }

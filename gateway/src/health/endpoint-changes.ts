@@ -1,4 +1,4 @@
-import { diffSnapshots, endpointKey, type Instance, type Snapshot } from '@roundhouse/agent-sdk/internal';
+import { compareSnapshots, endpointKey, type Instance, type Snapshot } from '@roundhouse/agent-sdk/internal';
 
 /** How the endpoints that are to be probed changed from one snapshot of a service to the next. Those that drain are not. */
 export interface EndpointChanges {
@@ -15,11 +15,11 @@ const wanted = (instance: Instance): boolean => instance.status !== 'draining';
 /** Compares two snapshots; costs little for instances that are the same object. Undefined: the service was or is not followed. */
 export function endpointChanges(before: Snapshot | undefined, after: Snapshot | undefined): EndpointChanges {
   if (after === undefined) return { appeared: [], gone: before?.instances.filter(wanted) ?? [], renewed: [] };
-  const { added, removed, changed } = diffSnapshots(before, after);
+  const { added, removed, updated } = compareSnapshots(before, after);
   const appeared = added.filter(wanted);
   const gone = removed.filter(wanted);
   const renewed: Instance[] = [];
-  for (const { before: old, after: now } of changed) {
+  for (const { before: old, after: now } of updated) {
     if (wanted(old) && wanted(now) && sameRegistration(old, now)) {
       renewed.push(now);
       continue;

@@ -1,6 +1,6 @@
 import type { HealthNews, HoldReason, Instance, RegistryFailure } from '@roundhouse/agent-sdk/internal';
 
-import type { RegistryChange } from './registry.ts';
+import type { RegistryListener } from './registry-listener.ts';
 import { routeName } from '../routing/route.ts';
 import type { Log } from '../telemetry/log.ts';
 import type { TableLog } from '../telemetry/table-log.ts';
@@ -27,77 +27,66 @@ function names(instances: readonly Instance[]): string {
 }
 
 /**
- * Tells what the registry says in the log: every change of the table, and one line each when it can't be followed and when it
- * can again. Many services are watched; a Consul that is gone concerns all of them, so only the catalog's watch speaks up, and
- * a service's own when the catalog is fine.
+ * Writes what the registry says to the log: every change of the table, and one line each when it can't be followed and when it
+ * can again. Many services are watched, and a Consul that is gone concerns all of them: the outage is told by the catalog's watch, and by
+ * a service's own only while the catalog is live.
  */
-export function createChangeLog(log: Log, tableLog: TableLog): (change: RegistryChange) => void {
+export function createChangeLog(log: Log, tableLog: TableLog): RegistryListener {
   /** What is stale, and the failures that it has met since. */
   const stale = new Map<string, Set<RegistryFailure>>();
-  return (change) => {
-    switch (change.kind) {
-      case 'instances':
-        tableLog.snapshot(change.before, change.after, change.routes.map(routeName));
-        break;
-      case 'routes':
-        tableLog.routes(change.before, change.after);
-        break;
-      case 'rejected':
-        for (const { service, reason, ...route } of change.claims)
-          log.warn(`${service} claims ${routeName(route)} and does not get it: ${reason}`);
-        break;
-      case 'invalid':
-        for (const { invalid, reason } of change.tags)
-          log.warn(`${change.service} has the tag "${invalid}", which can't be followed: ${reason}`);
-        break;
-      case 'held':
+  return {
+    serviceChanged(change) {
+      const { service, settings, held, heldBecause = 'removal' } = change;
+      for (const { invalid, reason } of change.invalidTags)
+        log.warn(`${service} has the tag "${invalid}", which can't be followed: ${reason}`);
+      tableLog.service(change.instances, change.routes.map(routeName));
+      if (settings !== undefined) log.info(`${service} changed its settings.`, { service });
+      for (const { setting, allowed } of change.invalidSettings)
+        log.warn(`${service} asks for "${setting}", which can't be followed; allowed: ${allowed}`);
+      if (held.length > 0) {
         log.warn(
-          `${change.service}: the registry no longer lists ${names(change.instances)}, ${suspicions[change.because]}. ` +
+          `${service}: the registry no longer lists ${names(held)}, ${suspicions[heldBecause]}. ` +
             'They are kept while they answer.',
-          { service: change.service, instances: change.instances.map(({ id }) => id) },
+          { service, instances: held.map(({ id }) => id) },
         );
-        break;
-      case 'let_go':
-        log.warn(`${change.service}: ${names(change.instances)} let go: ${change.reason}.`, {
-          service: change.service,
-        });
-        break;
-      case 'health':
-        tellHealth(log, change.service, change.news);
-        break;
-      case 'settings':
-        log.info(`${change.service} changed its settings.`, { service: change.service });
-        break;
-      case 'invalid_settings':
-        for (const { setting, allowed } of change.settings)
-          log.warn(`${change.service} asks for "${setting}", which can't be followed; allowed: ${allowed}`);
-        break;
-      case 'adopted':
-        log.warn(
-          `Consul does not answer. Serving ${change.services.length} services from the table that was saved ` +
-            `${Math.round(change.ageMs / 1000)} s ago.`,
-        );
-        break;
-      case 'stale': {
-        const told = stale.get(change.of) ?? new Set();
-        const isNews = !told.has(change.failure);
-        stale.set(change.of, told.add(change.failure));
-        const concernsAll = change.of !== 'catalog' && stale.has('catalog');
-        if (!concernsAll && (isNews || change.attempt % remindEvery === 0)) {
-          // Consul's other failures pass by themselves; a token that is not allowed to read needs a person.
-          const level = change.failure === 'forbidden' ? 'error' : 'warn';
-          log[level](`${change.message} Serving the last known instances.`, {
-            watch: change.of,
-            attempt: change.attempt,
-          });
-        }
-        break;
       }
-      case 'live':
-        stale.delete(change.of);
-        if (change.of === 'catalog') log.info('Following the registry again.');
-        break;
-    }
+    },
+    tableChanged({ before, after, rejected }) {
+      tableLog.routes(before, after);
+      for (const { service, reason, ...route } of rejected)
+        log.warn(`${service} claims ${routeName(route)} and does not get it: ${reason}`);
+    },
+    instancesLetGo({ service, instances, reason }) {
+      log.warn(`${service}: ${names(instances)} let go: ${reason}.`, { service });
+    },
+    healthChanged(service, news) {
+      tellHealth(log, service, news);
+    },
+    savedTableAdopted(services, ageMs) {
+      log.warn(
+        `Consul does not answer. Serving ${services.length} services from the table that was saved ` +
+          `${Math.round(ageMs / 1000)} s ago.`,
+      );
+    },
+    watchChanged(news) {
+      if (news.kind === 'live') {
+        stale.delete(news.of);
+        if (news.of === 'catalog') log.info('Following the registry again.');
+        return;
+      }
+      const told = stale.get(news.of) ?? new Set();
+      const isNew = !told.has(news.failure);
+      stale.set(news.of, told.add(news.failure));
+      const concernsAll = news.of !== 'catalog' && stale.has('catalog');
+      if (!concernsAll && (isNew || news.attempt % remindEvery === 0)) {
+        // Consul's other failures pass by themselves; a token that is not allowed to read needs a person.
+        const level = news.failure === 'forbidden' ? 'error' : 'warn';
+        log[level](`${news.message} Serving the last known instances.`, {
+          watch: news.of,
+          attempt: news.attempt,
+        });
+      }
+    },
   };
 }
 

@@ -1,8 +1,10 @@
 import {
+  compareSnapshots,
   createUpstream,
   type HealthNews,
   type Instance,
   type Snapshot,
+  type SnapshotChange,
   type Upstream,
 } from '@roundhouse/agent-sdk/internal';
 
@@ -13,16 +15,17 @@ import {
   type ServiceSettings,
 } from '../config/gateway-config.ts';
 import { createRetryBudget, type RetryBudget } from '../exchange/retry-budget.ts';
-import type { AddressScreen } from './address-screen.ts';
+import type { AddressPolicy } from './address-policy.ts';
 import { claimsOf, noClaims, type ServiceClaims } from './claims.ts';
 import {
-  believeHeld,
+  followHeld,
   nothingHeld,
   withoutHeld,
   withProbe,
   type Held,
   type ProbeState,
 } from './held-instances.ts';
+import { visible, withoutHidden, type Hidden } from './hidden-instances.ts';
 import { readMetaSettings, type InvalidSetting } from './meta-settings.ts';
 import { policyOf, sameSettings } from './service-policy.ts';
 import type { WatchState } from './watch-state.ts';
@@ -41,12 +44,12 @@ export interface FollowedServiceOptions {
   readonly random: () => number;
 }
 
-/** What a snapshot changed. */
-export interface ServiceNews {
-  readonly before: Snapshot | undefined;
-  readonly after: Snapshot;
+/** What an update of a service changed. */
+export interface ServiceUpdate {
+  /** Without the hidden instances. */
+  readonly instances: SnapshotChange;
   readonly held: readonly Instance[];
-  readonly settings: 'same' | 'changed';
+  readonly settings: ServiceSettings | undefined;
   /** Those that were not there before. */
   readonly invalidSettings: readonly InvalidSetting[];
 }
@@ -67,6 +70,8 @@ export class FollowedService {
   invalidSettings: readonly InvalidSetting[] = [];
   /** The last snapshot as it came. */
   #given: Snapshot | undefined;
+  #refused: Hidden = new Map();
+  #hidden: Hidden = new Map();
   readonly #options: FollowedServiceOptions;
 
   constructor(options: FollowedServiceOptions) {
@@ -79,24 +84,50 @@ export class FollowedService {
     this.upstream = createUpstream(service, { policy: policyOf(this.settings), now, random, onHealth });
   }
 
-  /** Takes a snapshot in, or the last one again after something else has changed. What is claimed is read by {@link readClaims}. */
-  take(screen: AddressScreen, given: Snapshot | undefined = this.#given): ServiceNews | undefined {
+  /** Follows a change, or judges the last snapshot again after something else has changed. What is claimed is read by {@link readClaims}. */
+  apply(policy: AddressPolicy, change?: SnapshotChange): ServiceUpdate | undefined {
+    const given = this.#rebased(change);
     if (given === undefined) return undefined;
-    const givenBefore = this.#given;
-    this.#given = given;
+    const hiddenBefore = this.#hidden;
     const before = this.snapshot;
     const facts = { nowMs: this.#options.now(), holdMs: this.#options.defaults.guard.holdMs };
+    const isAfresh = change === undefined || given.before === undefined;
+    const judged = isAfresh ? given.after.instances : [...given.added, ...given.updated.map((u) => u.after)];
+    const refused = new Map(isAfresh ? [] : this.#refused);
+    for (const { key } of given.removed) refused.delete(key);
     const source = this.watch.kind === 'fixed' ? 'config' : 'registry';
-    const screened = screen.screen(given, source, givenBefore);
-    const { held, snapshot: after, news } = believeHeld(this.held, screened, facts);
+    for (const { key, address, port } of judged) {
+      const reason = policy.judge(address, port, source);
+      if (reason === undefined) refused.delete(key);
+      else refused.set(key, { refused: reason });
+    }
+    this.#given = given.after;
+    this.#refused = refused;
+    const { held, added } = followHeld(this.held, visible(given.after, refused), facts);
     this.held = held;
-    this.snapshot = after;
+    const letGo = [...held.letGo].map((key) => [key, 'let_go'] as const);
+    this.#hidden = letGo.length === 0 ? refused : new Map([...refused, ...letGo]);
+    const instances = withoutHidden(given, before, { before: hiddenBefore, after: this.#hidden });
+    this.snapshot = instances.after;
     const invalidBefore = this.invalidSettings;
-    const settings = this.#follow(after);
-    this.upstream.update(after);
+    const settings = this.#follow(instances.after);
+    this.upstream.update(instances.after);
     const known = new Set(invalidBefore.map((row) => row.setting));
     const invalidSettings = this.invalidSettings.filter((row) => !known.has(row.setting));
-    return { before, after, held: news, settings, invalidSettings };
+    return { instances, held: added, settings, invalidSettings };
+  }
+
+  /** The change from what was given last: a watch that begins anew has nothing before it; without a change, everything stays. */
+  #rebased(change: SnapshotChange | undefined): SnapshotChange | undefined {
+    const before = this.#given;
+    if (change === undefined) {
+      return before === undefined
+        ? undefined
+        : { before, after: before, added: [], removed: [], updated: [] };
+    }
+    return change.before === undefined && before !== undefined
+      ? compareSnapshots(before, change.after)
+      : change;
   }
 
   /** Reads what the instances claim now. Returns what they claimed before. */
@@ -106,7 +137,7 @@ export class FollowedService {
     return before;
   }
 
-  /** Lets held instances go; {@link take} makes it so. The instances that were held. */
+  /** Lets held instances go; {@link apply} makes it so. The instances that were held. */
   letGo(keys: readonly string[]): readonly Instance[] {
     const instances = keys.flatMap((key) => this.held.rows.get(key)?.instance ?? []);
     this.held = withoutHeld(this.held, keys);
@@ -119,18 +150,18 @@ export class FollowedService {
   }
 
   /** Settings of the newest registration; a service without instances keeps those it had. */
-  #follow(snapshot: Snapshot): 'same' | 'changed' {
+  #follow(snapshot: Snapshot): ServiceSettings | undefined {
     const said = readMetaSettings(snapshot);
-    if (said === undefined) return 'same';
+    if (said === undefined) return undefined;
     this.invalidSettings = said.invalid;
     const { defaults, configured } = this.#options;
     const settings = serviceSettings(defaults, said.overrides, configured);
-    if (sameSettings(settings, this.settings)) return 'same';
+    if (sameSettings(settings, this.settings)) return undefined;
     const { maxRetries } = this.settings;
     this.settings = settings;
     if (maxRetries !== settings.maxRetries) this.budget = this.#newBudget();
     this.upstream.setPolicy(policyOf(settings));
-    return 'changed';
+    return settings;
   }
 
   #newBudget(): RetryBudget {

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 
 import {
   afterProbe,
-  believeHeld,
+  followHeld,
   nothingHeld,
   withoutHeld,
   withProbe,
@@ -22,60 +22,54 @@ function snapshot(ports: readonly number[], held: readonly number[] = []): Snaps
   return { ...base, held: held.map(key), ...(held.length > 0 ? { heldBecause: 'index' as const } : {}) };
 }
 
-const portsOf = ({ instances }: Snapshot): number[] => instances.map(({ port }) => port);
 const facts = { nowMs: 1_000, holdMs: 30_000 };
 
-describe('believeHeld', () => {
-  it('passes an ordinary snapshot on as it is', () => {
-    const ordinary = snapshot([1, 2]);
-    expect(believeHeld(nothingHeld, ordinary, facts)).toEqual({
+describe('followHeld', () => {
+  it('holds nothing of an ordinary snapshot', () => {
+    expect(followHeld(nothingHeld, snapshot([1, 2]), facts)).toEqual({
       held: nothingHeld,
-      snapshot: ordinary,
-      news: [],
+      added: [],
     });
   });
 
   it('takes note of what is held, once, with why and how long', () => {
-    const first = believeHeld(nothingHeld, snapshot([1, 2, 3], [2, 3]), facts);
-    expect(first.news.map(({ port }) => port)).toEqual([2, 3]);
+    const first = followHeld(nothingHeld, snapshot([1, 2, 3], [2, 3]), facts);
+    expect(first.added.map(({ port }) => port)).toEqual([2, 3]);
     expect(first.held.rows.get(key(2))).toMatchObject({
       because: 'index',
       sinceMs: 1_000,
       untilMs: 31_000,
       probe: { kind: 'unknown' },
     });
-    const second = believeHeld(first.held, snapshot([1, 2, 3, 4], [2, 3]), { ...facts, nowMs: 5_000 });
-    expect(second.news).toEqual([]);
+    const second = followHeld(first.held, snapshot([1, 2, 3, 4], [2, 3]), { ...facts, nowMs: 5_000 });
+    expect(second.added).toEqual([]);
     expect(second.held.rows.get(key(3))?.sinceMs).toBe(1_000);
   });
 
-  it('takes out what was let go, for as long as the watch holds it', () => {
-    const { held } = believeHeld(nothingHeld, snapshot([1, 2, 3], [2, 3]), facts);
-    const after = believeHeld(withoutHeld(held, [key(2)]), snapshot([1, 2, 3], [2, 3]), facts);
-    expect(portsOf(after.snapshot)).toEqual([1, 3]);
-    expect(after.snapshot.held).toEqual([key(3)]);
+  it('leaves out what was let go, for as long as the watch holds it', () => {
+    const { held } = followHeld(nothingHeld, snapshot([1, 2, 3], [2, 3]), facts);
+    const after = followHeld(withoutHeld(held, [key(2)]), snapshot([1, 2, 3], [2, 3]), facts);
     expect([...after.held.rows.keys()]).toEqual([key(3)]);
-    const again = believeHeld(after.held, snapshot([1, 2, 3, 4], [2, 3]), facts);
-    expect(portsOf(again.snapshot)).toEqual([1, 3, 4]);
+    const again = followHeld(after.held, snapshot([1, 2, 3, 4], [2, 3]), facts);
+    expect([...again.held.letGo]).toEqual([key(2)]);
   });
 
   it('holds anew what was let go, listed again and taken away again', () => {
-    let held: Held = withoutHeld(believeHeld(nothingHeld, snapshot([1], [1]), facts).held, [key(1)]);
-    ({ held } = believeHeld(held, snapshot([1], [1]), facts));
-    ({ held } = believeHeld(held, snapshot([1]), facts));
-    const anew = believeHeld(held, snapshot([1], [1]), facts);
-    expect(portsOf(anew.snapshot)).toEqual([1]);
-    expect(anew.news).toHaveLength(1);
+    let held: Held = withoutHeld(followHeld(nothingHeld, snapshot([1], [1]), facts).held, [key(1)]);
+    ({ held } = followHeld(held, snapshot([1], [1]), facts));
+    ({ held } = followHeld(held, snapshot([1]), facts));
+    const anew = followHeld(held, snapshot([1], [1]), facts);
+    expect(anew.added).toHaveLength(1);
   });
 
   it('keeps what probes brought, and forgets it with the hold', () => {
-    const { held } = believeHeld(nothingHeld, snapshot([1, 2], [2]), facts);
+    const { held } = followHeld(nothingHeld, snapshot([1, 2], [2]), facts);
     const asked = withProbe(held, key(2), { kind: 'alive' });
-    expect(believeHeld(asked, snapshot([1, 2], [2]), facts).held.rows.get(key(2))?.probe).toEqual({
+    expect(followHeld(asked, snapshot([1, 2], [2]), facts).held.rows.get(key(2))?.probe).toEqual({
       kind: 'alive',
     });
     expect(withProbe(held, key(7), { kind: 'alive' })).toBe(held);
-    expect(believeHeld(asked, snapshot([1, 2]), facts).held).toEqual(nothingHeld);
+    expect(followHeld(asked, snapshot([1, 2]), facts).held).toEqual(nothingHeld);
   });
 });
 

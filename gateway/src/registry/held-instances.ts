@@ -34,38 +34,30 @@ const deadAfter = 2;
 const probeAgainMs = { failing: 200, alive: 1_000 };
 
 /**
- * Takes what was let go out of a snapshot, and takes note of what is held in it. What the registry lists again is no longer let go, so
- * that it is held anew should it be taken away once more.
+ * Takes note of what is held in a snapshot. What the registry lists again is no longer let go, so that it is held anew should it be taken
+ * away once more. `added`: those that were not held before.
  */
-export function believeHeld(
+export function followHeld(
   before: Held,
   snapshot: Snapshot,
   { nowMs, holdMs }: { readonly nowMs: number; readonly holdMs: number },
-): { readonly held: Held; readonly snapshot: Snapshot; readonly news: readonly Instance[] } {
-  if (snapshot.held.length === 0) return { held: nothingHeld, snapshot, news: [] };
+): { readonly held: Held; readonly added: readonly Instance[] } {
+  if (snapshot.held.length === 0) return { held: nothingHeld, added: [] };
   const letGo = new Set(snapshot.held.filter((key) => before.letGo.has(key)));
   const keys = new Set(snapshot.held.filter((key) => !letGo.has(key)));
   const rows = new Map<string, HeldInstance>();
-  const news: Instance[] = [];
+  const added: Instance[] = [];
   for (const instance of snapshot.instances) {
     if (!keys.has(instance.key)) continue;
     const known = before.rows.get(instance.key);
-    if (known === undefined) news.push(instance);
+    if (known === undefined) added.push(instance);
     const { heldBecause: because = 'removal' } = snapshot;
     rows.set(
       instance.key,
       known ?? { instance, because, sinceMs: nowMs, untilMs: nowMs + holdMs, probe: { kind: 'unknown' } },
     );
   }
-  const believed =
-    letGo.size === 0
-      ? snapshot
-      : {
-          ...snapshot,
-          instances: snapshot.instances.filter(({ key }) => !letGo.has(key)),
-          held: [...keys],
-        };
-  return { held: { rows, letGo }, snapshot: believed, news };
+  return { held: { rows, letGo }, added };
 }
 
 /**

@@ -1,9 +1,4 @@
-import {
-  endpointKey,
-  type Instance,
-  type Snapshot,
-  unmatchedInstances,
-} from '@roundhouse/agent-sdk/internal';
+import { endpointKey, type Instance, type SnapshotChange } from '@roundhouse/agent-sdk/internal';
 
 /** The keys of all endpoints that some service lists now; kept up with the changes, because gathering thousands anew takes long. */
 export class ListedEndpoints {
@@ -17,10 +12,9 @@ export class ListedEndpoints {
   }
 
   /** A service lists other instances than before. */
-  follow(before: Snapshot | undefined, after: Snapshot): void {
-    const { added, removed, renewed } = unmatchedInstances(before?.instances ?? [], after.instances);
+  follow({ added, removed, updated }: SnapshotChange): void {
     for (const instance of added) this.#add(instance);
-    for (const pair of renewed) {
+    for (const pair of updated) {
       this.#add(pair.after);
       this.#remove(pair.before);
     }

@@ -2,6 +2,7 @@ import type {
   Catalog,
   InvalidRouteTag,
   Snapshot,
+  SnapshotChange,
   Upstream,
   WatchEvent,
 } from '@roundhouse/agent-sdk/internal';
@@ -15,7 +16,7 @@ import type { HeldInstance } from './held-instances.ts';
 import type { Probe } from '../health/probe.ts';
 import type { HostFacts } from './host-facts.ts';
 import type { InvalidSetting } from './meta-settings.ts';
-import type { RegistryChange } from './registry-change.ts';
+import type { Subscribe } from './registry-listener.ts';
 import type { SavedTable } from './saved-table-format.ts';
 import type { WatchState } from './watch-state.ts';
 
@@ -45,13 +46,12 @@ export interface RegistryOptions {
     service: string,
     signal: AbortSignal,
     seed: Snapshot | undefined,
-  ) => AsyncIterable<WatchEvent<Snapshot>>;
+  ) => AsyncIterable<WatchEvent<SnapshotChange>>;
   readonly watchCatalog: (signal: AbortSignal) => AsyncIterable<WatchEvent<Catalog>>;
   /** Which registered addresses are believed, until {@link Registry.setAddresses}. */
   readonly addresses: AddressPolicy;
   /** Asks a held instance whether it lives. Undefined: only time tells. */
   readonly probe: Probe | undefined;
-  readonly onChange: (change: RegistryChange) => void;
   /** Monotonic milliseconds. */
   readonly now: () => number;
   readonly random: () => number;
@@ -61,6 +61,8 @@ export interface RegistryOptions {
 export interface Registry {
   /** Follows until the signal aborts; resolves when every watch and probe has ended. */
   run(signal: AbortSignal): Promise<void>;
+  /** Adds a listener from now on; the returned function takes it away. */
+  readonly subscribe: Subscribe;
   /** Resolves when the catalog and the services known at the start have answered once. */
   readonly synced: Promise<void>;
   /** The data path's only question. */

@@ -1,12 +1,21 @@
-import type { Catalog, Instance, Snapshot, WatchEvent } from '@roundhouse/agent-sdk/internal';
+import {
+  type Catalog,
+  compareSnapshots,
+  type Instance,
+  type Snapshot,
+  type SnapshotChange,
+  type WatchEvent,
+} from '@roundhouse/agent-sdk/internal';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 
 import { eventually } from '../../../test/kit/eventually.ts';
 import { defaults } from '../config/defaults.ts';
 import type { RouteConfig, ServiceConfig } from '../config/gateway-config.ts';
 import { createAddressPolicy } from './address-policy.ts';
-import { createRegistry, type Registry, type RegistryChange, type RegistryOptions } from './registry.ts';
+import { createRegistry, type Registry, type RegistryOptions } from './registry.ts';
+import type { InstancesLetGo, ServiceChange, TableChange } from './registry-listener.ts';
 import type { SavedTable } from './saved-table-format.ts';
+import type { WatchNews } from './watch-state.ts';
 
 /** An async iterable that a test pushes into; ends with its signal. */
 function channel<T>(signal: AbortSignal) {
@@ -74,8 +83,8 @@ function setUp(
   services: ServiceConfig[] = [],
   more: Partial<RegistryOptions> = {},
 ) {
-  const changes: RegistryChange[] = [];
-  const feeds = new Map<string, ReturnType<typeof channel<WatchEvent<Snapshot>>>>();
+  const feeds = new Map<string, ReturnType<typeof channel<WatchEvent<SnapshotChange>>>>();
+  const last = new Map<string, Snapshot>();
   const seeds = new Map<string, Snapshot | undefined>();
   let nowMs = 0;
   const abort = new AbortController();
@@ -90,18 +99,27 @@ function setUp(
     }),
     probe: undefined,
     watchService(service, signal, seed) {
-      const feed = channel<WatchEvent<Snapshot>>(signal);
+      const feed = channel<WatchEvent<SnapshotChange>>(signal);
+      last.delete(service);
+      if (seed !== undefined) last.set(service, seed);
       feeds.set(service, feed);
       seeds.set(service, seed);
       return feed.stream;
     },
     watchCatalog: () => catalog.stream,
-    onChange: (change) => changes.push(change),
     // Every look at the clock is a second later, so that no table has to wait.
     now: () => (nowMs += 1_000),
     random: () => 0,
     ...more,
   });
+  const heard = listenTo(registry);
+  const give = (after: Snapshot): void => {
+    const feed = feeds.get(after.service);
+    if (feed === undefined) throw new Error(`${after.service} is not watched`);
+    const change = compareSnapshots(last.get(after.service), after);
+    last.set(after.service, change.after);
+    feed.push({ kind: 'value', value: change });
+  };
   const running = registry.run(abort.signal);
   stops.push(async () => {
     abort.abort();
@@ -109,7 +127,7 @@ function setUp(
   });
   return {
     registry,
-    changes,
+    ...heard,
     feeds,
     seeds,
     stop: () => {
@@ -132,13 +150,34 @@ function setUp(
       await turn();
     },
     async snapshot(service: string, ...instances: Instance[]) {
-      const feed = feeds.get(service);
-      if (feed === undefined) throw new Error(`${service} is not watched`);
-      feed.push({ kind: 'value', value: { service, index: '1', instances, quarantined: [], held: [] } });
+      give({ service, index: '1', instances, quarantined: [], held: [] });
       await turn();
       await turn();
     },
+    /** The registry no longer lists these, and the watch holds them. */
+    async held(service: string, ...instances: Instance[]) {
+      const held = instances.map(({ key }) => key);
+      give({ service, index: '2', instances, quarantined: [], held, heldBecause: 'removal' });
+      await turn();
+    },
   };
+}
+
+/** What a listener hears, as it comes. */
+function listenTo(registry: Registry) {
+  const services: ServiceChange[] = [];
+  const tables: TableChange[] = [];
+  const watches: WatchNews[] = [];
+  const letGo: InstancesLetGo[] = [];
+  const adopted: { readonly services: readonly string[]; readonly ageMs: number }[] = [];
+  registry.subscribe({
+    serviceChanged: (change) => services.push(change),
+    tableChanged: (change) => tables.push(change),
+    watchChanged: (news) => watches.push(news),
+    instancesLetGo: (event) => letGo.push(event),
+    savedTableAdopted: (names, ageMs) => adopted.push({ services: names, ageMs }),
+  });
+  return { services, tables, watches, letGo, adopted };
 }
 
 describe('createRegistry', () => {
@@ -150,11 +189,11 @@ describe('createRegistry', () => {
   });
 
   it('feeds snapshots to the upstream that requests resolve to', async () => {
-    const { registry, snapshot, changes } = setUp();
+    const { registry, snapshot, services } = setUp();
     await turn();
     await snapshot('api-service', instance('api-service', 'a', []));
     expect(leased(registry, '/api')?.id).toBe('a');
-    expect(changes).toContainEqual(expect.objectContaining({ kind: 'instances' }));
+    expect(services).toMatchObject([{ service: 'api-service', instances: { added: [{ id: 'a' }] } }]);
     expect([...registry.listedEndpoints()]).toEqual(['c/n/a@10.0.0.1:1000']);
   });
 
@@ -212,7 +251,7 @@ describe('createRegistry', () => {
   });
 
   it('calls nothing stale that it no longer watches: the catalog speaks for a service that has gone', async () => {
-    const { registry, changes, feeds, catalog, snapshot } = setUp([]);
+    const { registry, watches, feeds, catalog, snapshot } = setUp([]);
     await catalog({ orders: ['urlprefix-/orders'] });
     await snapshot('orders', instance('orders', 'o1', ['urlprefix-/orders']));
     await snapshot('orders');
@@ -223,31 +262,27 @@ describe('createRegistry', () => {
     await catalog({});
     expect(gone?.signal.aborted).toBe(true);
     expect(registry.service('orders')?.watch.kind).toBe('live');
-    expect(changes.at(-1)).toEqual({ kind: 'live', of: 'orders' });
+    expect(watches.at(-1)).toEqual({ kind: 'live', of: 'orders' });
     expect(registry.savable()?.catalog.services).toEqual({});
   });
 
   it('keeps serving what it has while the registry cannot be followed, and says so', async () => {
-    const { registry, changes, catalog, snapshot, stale } = setUp();
+    const { registry, watches, catalog, snapshot, stale } = setUp();
     await catalog({});
     await snapshot('api-service', instance('api-service', 'a', []));
     await stale();
     expect(registry.catalog).toMatchObject({ kind: 'stale', message: 'no Consul' });
     expect(leased(registry, '/api')).toBeDefined();
     await catalog({});
-    expect(
-      changes
-        .filter((change) => change.kind === 'stale' || change.kind === 'live')
-        .map((change) => change.kind),
-    ).toEqual(['stale', 'live']);
+    expect(watches.map(({ kind }) => kind)).toEqual(['stale', 'live']);
   });
 
   it('shows tags that it can’t follow', async () => {
-    const { registry, changes, catalog, snapshot } = setUp();
+    const { registry, services, catalog, snapshot } = setUp();
     await catalog({ shop: ['urlprefix-:1234 proto=tcp'] });
     await snapshot('shop', instance('shop', 's', ['urlprefix-:1234 proto=tcp']));
     expect(registry.services.find((service) => service.service === 'shop')?.invalidTags).toHaveLength(1);
-    expect(changes).toContainEqual(expect.objectContaining({ kind: 'invalid', service: 'shop' }));
+    expect(services.at(-1)?.invalidTags).toMatchObject([{ invalid: 'urlprefix-:1234 proto=tcp' }]);
   });
 
   it('serves a fixed list without watching it', () => {
@@ -275,7 +310,7 @@ describe('createRegistry', () => {
     vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
     let nowMs = 0;
     try {
-      const { catalog, snapshot, changes, registry } = setUp(defaults.routes, [], { now: () => nowMs });
+      const { catalog, snapshot, services, registry } = setUp(defaults.routes, [], { now: () => nowMs });
       await catalog({ storm: ['urlprefix-/0'] });
       const tables = new Set([registry.table]);
       for (let number = 0; number < 300; number += 1) {
@@ -294,7 +329,7 @@ describe('createRegistry', () => {
       nowMs += 1_000;
       vi.advanceTimersByTime(1_000);
       expect(registry.table).toBe(table);
-      expect(changes.filter(({ kind }) => kind === 'instances')).toHaveLength(301);
+      expect(services).toHaveLength(301);
     } finally {
       vi.useRealTimers();
     }
@@ -348,45 +383,32 @@ describe('createRegistry', () => {
   });
 
   describe('with held instances', () => {
-    const held = (...instances: Instance[]): WatchEvent<Snapshot> => ({
-      kind: 'value',
-      value: {
-        service: 'api-service',
-        index: '2',
-        instances,
-        quarantined: [],
-        held: instances.map(({ key }) => key),
-        heldBecause: 'removal',
-      },
-    });
-
     it('asks them, lets the dead go, and tells so', async () => {
-      const { registry, feeds, changes } = setUp(defaults.routes, [], {
+      const { registry, held, services, letGo } = setUp(defaults.routes, [], {
         probe: ({ id }) =>
           Promise.resolve(id === 'dead' ? { kind: 'dead', reason: 'connection refused' } : { kind: 'alive' }),
       });
       await turn();
-      feeds
-        .get('api-service')!
-        .push(held(instance('api-service', 'dead', []), instance('api-service', 'lives', [], { port: 2 })));
+      await held(
+        'api-service',
+        instance('api-service', 'dead', []),
+        instance('api-service', 'lives', [], { port: 2 }),
+      );
       await eventually(() => {
         expect(registry.service('api-service')?.snapshot?.instances.map(({ id }) => id)).toEqual(['lives']);
       });
       expect(registry.service('api-service')?.held).toMatchObject([
         { instance: { id: 'lives' }, because: 'removal', probe: { kind: 'alive' } },
       ]);
-      expect(changes).toContainEqual(
-        expect.objectContaining({ kind: 'let_go', reason: 'it does not answer: connection refused' }),
-      );
-      expect(changes.filter(({ kind }) => kind === 'held')).toHaveLength(1);
+      expect(letGo).toMatchObject([{ reason: 'it does not answer: connection refused' }]);
+      expect(services.filter((change) => change.held.length > 0)).toHaveLength(1);
       expect([...registry.listedEndpoints()]).toEqual(['c/n/lives@10.0.0.1:2']);
     });
 
     it('lets all go when the operator says so, and keeps nothing back that is listed again', async () => {
-      const { registry, feeds, snapshot } = setUp();
+      const { registry, held, snapshot } = setUp();
       await turn();
-      feeds.get('api-service')!.push(held(instance('api-service', 'a', [])));
-      await turn();
+      await held('api-service', instance('api-service', 'a', []));
       expect(leased(registry, '/api')?.id).toBe('a');
       expect(registry.release('api-service')).toEqual(['a']);
       expect(leased(registry, '/api')).toBeUndefined();
@@ -397,7 +419,7 @@ describe('createRegistry', () => {
     });
 
     it('saves nothing while anything is held or stale, and everything else when all is live', async () => {
-      const { registry, catalog, snapshot, feeds } = setUp();
+      const { registry, catalog, snapshot, held } = setUp();
       expect(registry.savable()).toBeUndefined();
       await catalog({ shop: ['urlprefix-/shop'] });
       await snapshot('webapp-service');
@@ -413,8 +435,7 @@ describe('createRegistry', () => {
           ?.snapshots.map(({ service }) => service)
           .sort(),
       ).toEqual(['api-service', 'shop', 'webapp-service']);
-      feeds.get('api-service')!.push(held(instance('api-service', 'a', [])));
-      await turn();
+      await held('api-service', instance('api-service', 'a', []));
       expect(registry.savable()).toBeUndefined();
     });
   });
@@ -433,14 +454,14 @@ describe('createRegistry', () => {
     });
 
     it('serves it, marked stale, and follows it up with watches that know it', async () => {
-      const { registry, seeds, changes, snapshot } = setUp();
+      const { registry, seeds, adopted, snapshot } = setUp();
       await turn();
       registry.adopt(saved('api-service', 'shop'), 60_000);
       expect(leased(registry, '/api')?.id).toBe('api-service-1');
       expect(registry.resolve('h', '/x')?.route.service).toBe('api-service');
       expect(registry.service('shop')?.watch).toMatchObject({ kind: 'stale' });
       expect(seeds.get('shop')?.instances).toHaveLength(1);
-      expect(changes).toContainEqual({ kind: 'adopted', services: ['api-service', 'shop'], ageMs: 60_000 });
+      expect(adopted).toEqual([{ services: ['api-service', 'shop'], ageMs: 60_000 }]);
       expect(registry.savable()).toBeUndefined();
       await snapshot('api-service', instance('api-service', 'new', []));
       expect(leased(registry, '/api')?.id).toBe('new');

@@ -1,12 +1,14 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 
 import {
+  compareSnapshots,
   type Catalog,
   fixedSnapshot,
   type HealthNews,
   type Instance,
   parseRouteTag,
   type Snapshot,
+  type SnapshotChange,
   type WatchEvent,
 } from '@roundhouse/agent-sdk/internal';
 
@@ -15,21 +17,21 @@ import type { RejectedClaim } from '../routing/ownership.ts';
 import type { Route } from '../routing/route.ts';
 import type { RouteTable } from '../routing/route-table.ts';
 import type { AddressPolicy } from './address-policy.ts';
-import { createAddressScreen, type AddressScreen } from './address-screen.ts';
 import { sameClaims } from './claims.ts';
 import { destinationOf } from './destination-of.ts';
-import { FollowedService, type ServiceNews } from './followed-service.ts';
+import { FollowedService, type ServiceUpdate } from './followed-service.ts';
 import type { Probe } from '../health/probe.ts';
 import { createHeldProber, type HeldProber } from './held-prober.ts';
 import { hostIndex, type HostFacts } from './host-facts.ts';
 import { ListedEndpoints } from './listed-endpoints.ts';
 import type { Registry, RegistryOptions, ServiceView } from './registry-contract.ts';
+import { createListeners, type Subscribe } from './registry-listener.ts';
 import { createRouteTables, type RouteTables } from './route-tables.ts';
 import type { SavedTable } from './saved-table-format.ts';
 import { goodSnapshots, viewOf } from './service-view.ts';
 import { nextWatchState, type WatchState } from './watch-state.ts';
 
-export type { RegistryChange } from './registry-change.ts';
+export type { RegistryListener } from './registry-listener.ts';
 export type { Registry, RegistryConfig, RegistryOptions, ServiceView } from './registry-contract.ts';
 export type { WatchState } from './watch-state.ts';
 
@@ -48,9 +50,10 @@ class RegistryState implements Registry {
   readonly #tables: RouteTables;
   readonly #prober: HeldProber | undefined;
   readonly #markSynced: () => void;
+  readonly #listeners = createListeners();
   readonly synced: Promise<void>;
   #phase: 'syncing' | 'synced' = 'syncing';
-  #screen: AddressScreen;
+  #addresses: AddressPolicy;
   #following: AbortSignal | undefined;
   #catalogAnswer: Catalog | undefined;
   /** Made at the first question after a change. */
@@ -59,11 +62,11 @@ class RegistryState implements Registry {
 
   constructor(options: RegistryOptions) {
     this.#options = options;
-    const { config, onChange, now } = options;
+    const { config, now } = options;
     const { promise, resolve } = deferred();
     this.synced = promise;
     this.#markSynced = resolve;
-    this.#screen = createAddressScreen(options.addresses);
+    this.#addresses = options.addresses;
     this.#configured = config.routes.map((route) => ({ ...route, tag: undefined }));
     this.#prober = options.probe === undefined ? undefined : this.#createProber(options.probe);
     this.#tables = createRouteTables({
@@ -75,21 +78,22 @@ class RegistryState implements Registry {
       }),
       destination: (route, known) =>
         destinationOf(config, route, this.#services.get(route.service) ?? this.#add(route.service), known),
-      onRoutes: (before, after) => {
-        onChange({ kind: 'routes', before, after });
-      },
-      onRejected: (claims) => {
-        onChange({ kind: 'rejected', claims });
+      onChange: (change) => {
+        this.#listeners.tableChanged(change);
       },
     });
     for (const { service, instances } of config.services) {
       if (instances === undefined) continue;
       const fixed = this.#add(service, { kind: 'fixed' });
-      this.#take(fixed, fixedSnapshot(service, instances));
+      this.#apply(fixed, compareSnapshots(undefined, fixedSnapshot(service, instances)));
       fixed.readClaims();
       this.#seen.add(service);
     }
     this.#tables.swap();
+  }
+
+  get subscribe(): Subscribe {
+    return this.#listeners.subscribe;
   }
 
   get table(): RouteTable {
@@ -131,8 +135,8 @@ class RegistryState implements Registry {
   }
 
   setAddresses(policy: AddressPolicy): void {
-    this.#screen = createAddressScreen(policy);
-    for (const service of this.#services.values()) this.#retake(service);
+    this.#addresses = policy;
+    for (const service of this.#services.values()) this.#reapply(service);
   }
 
   hostFacts(hostname: string): HostFacts {
@@ -141,7 +145,7 @@ class RegistryState implements Registry {
   }
 
   adopt(saved: SavedTable, ageMs: number): void {
-    const { now, onChange } = this.#options;
+    const { now } = this.#options;
     const missing = saved.snapshots.filter(({ service }) => {
       const known = this.#services.get(service);
       const isListed = this.#catalogAnswer === undefined || this.#isKnown(service);
@@ -152,13 +156,13 @@ class RegistryState implements Registry {
     if (this.#phase === 'syncing') this.#tables.remember(saved.routes);
     const minutes = Math.round(ageMs / 60_000);
     const message = `Consul has not answered yet; this list was saved ${minutes} min ago.`;
-    onChange({ kind: 'adopted', services: [...services], ageMs });
+    this.#listeners.savedTableAdopted([...services], ageMs);
     for (const snapshot of missing) {
       const service = this.#services.get(snapshot.service) ?? this.#add(snapshot.service);
       service.stop?.abort();
       service.stop = undefined;
       service.watch = { kind: 'stale', sinceMs: now() - ageMs, message };
-      this.#onSnapshot(service, snapshot);
+      this.#onChange(service, compareSnapshots(undefined, snapshot));
       if (this.#following !== undefined) this.#follow(snapshot.service, this.#following, snapshot);
     }
     this.#catalogAnswer ??= saved.catalog;
@@ -175,7 +179,7 @@ class RegistryState implements Registry {
 
   async run(signal: AbortSignal): Promise<void> {
     this.#following = signal;
-    this.#options.onChange({ kind: 'routes', before: [], after: this.table.routes });
+    this.#listeners.tableChanged({ before: [], after: this.table.routes, rejected: [] });
     for (const service of new Set(this.#configured.map((route) => route.service)))
       this.#follow(service, signal);
     for await (const event of this.#options.watchCatalog(signal)) {
@@ -213,69 +217,62 @@ class RegistryState implements Registry {
     for await (const event of this.#options.watchService(service.service, signal, seed)) {
       service.watch = this.#note(service.service, service.watch, event);
       if (event.kind === 'value') {
-        const news = this.#take(service, event.value);
+        const update = this.#apply(service, event.value);
         // Requests that came meanwhile have their turn before the rest is done. The first list is waited for, and dealt with as a whole.
-        if (isLarge(news)) await nextTurn();
+        if (isLarge(update)) await nextTurn();
         if (signal.aborted) return;
-        if (news !== undefined) this.#tell(service, news);
+        if (update !== undefined) this.#emit(service, update);
         this.#leaveIfGone(service);
       }
       this.#checkSynced();
     }
   }
 
-  #onSnapshot(service: FollowedService, snapshot: Snapshot): void {
-    const news = this.#take(service, snapshot);
-    if (news !== undefined) this.#tell(service, news);
+  #onChange(service: FollowedService, change: SnapshotChange): void {
+    const update = this.#apply(service, change);
+    if (update !== undefined) this.#emit(service, update);
     this.#leaveIfGone(service);
   }
 
-  /** What balancing and pools go by; everything else follows in {@link RegistryState.#tell}. */
-  #take(service: FollowedService, snapshot?: Snapshot): ServiceNews | undefined {
-    const news = service.take(this.#screen, snapshot);
-    if (snapshot !== undefined && snapshot.instances.length > 0) this.#seen.add(service.service);
-    if (news !== undefined) this.#listed.follow(news.before, news.after);
-    return news;
+  /** What balancing and pools go by; everything else follows in {@link RegistryState.#emit}. */
+  #apply(service: FollowedService, change?: SnapshotChange): ServiceUpdate | undefined {
+    const update = service.apply(this.#addresses, change);
+    if (change !== undefined && change.after.instances.length > 0) this.#seen.add(service.service);
+    if (update !== undefined) this.#listed.follow(update.instances);
+    return update;
   }
 
   /** After something else than the snapshot has changed. */
-  #retake(service: FollowedService): void {
-    const { snapshot } = service;
-    const news = this.#take(service);
-    if (news === undefined || (snapshot === news.after && news.settings === 'same')) return;
-    this.#tell(service, news);
+  #reapply(service: FollowedService): void {
+    const update = this.#apply(service);
+    if (update === undefined) return;
+    const { added, removed } = update.instances;
+    if (added.length === 0 && removed.length === 0 && update.settings === undefined) return;
+    this.#emit(service, update);
   }
 
-  #tell(service: FollowedService, news: ServiceNews): void {
-    const { onChange } = this.#options;
+  #emit(service: FollowedService, update: ServiceUpdate): void {
     const claimsBefore = service.readClaims();
-    const { service: name, claims, settings } = service;
-    const { before, after, held } = news;
+    const { service: name, claims } = service;
+    const { before, after } = update.instances;
     this.#hosts = undefined;
     const isFirst = before === undefined || before.instances.length === 0;
-    if (!sameClaims(claims, claimsBefore)) {
-      const invalidBefore = new Set(claimsBefore.invalid.map((row) => row.invalid));
-      const tags = claims.invalid.filter((row) => !invalidBefore.has(row.invalid));
-      if (tags.length > 0) onChange({ kind: 'invalid', service: name, tags });
-      this.#tables.request();
-    } else if (isFirst || news.settings === 'changed') {
-      // The first instance of a built-in route's own service settles whom that route belongs to.
-      this.#tables.request();
-    }
-    onChange({ kind: 'instances', before, after, routes: this.#tables.routesOf(name) });
-    if (news.settings === 'changed') onChange({ kind: 'settings', service: name, settings });
-    if (news.invalidSettings.length > 0)
-      onChange({ kind: 'invalid_settings', service: name, settings: news.invalidSettings });
-    if (held.length > 0)
-      onChange({ kind: 'held', service: name, instances: held, because: after.heldBecause ?? 'removal' });
+    const sameRoutes = sameClaims(claims, claimsBefore);
+    // The first instance of a built-in route's own service settles whom that route belongs to.
+    if (!sameRoutes || isFirst || update.settings !== undefined) this.#tables.request();
+    const invalidBefore = new Set(claimsBefore.invalid.map((row) => row.invalid));
+    const invalidTags = sameRoutes ? [] : claims.invalid.filter((row) => !invalidBefore.has(row.invalid));
+    const { heldBecause } = after;
+    const routes = this.#tables.routesOf(name);
+    this.#listeners.serviceChanged({ service: name, ...update, routes, heldBecause, invalidTags });
     this.#prober?.follow(name, service.held.rows);
   }
 
   #letGo(service: FollowedService, keys: readonly string[], reason: string): readonly Instance[] {
     const instances = service.letGo(keys);
     if (instances.length === 0) return [];
-    this.#options.onChange({ kind: 'let_go', service: service.service, instances, reason });
-    this.#retake(service);
+    this.#listeners.instancesLetGo({ service: service.service, instances, reason });
+    this.#reapply(service);
     this.#leaveIfGone(service);
     return instances;
   }
@@ -309,16 +306,16 @@ class RegistryState implements Registry {
     // From here on the catalog speaks for it. Had its own watch just failed, it would be called stale for ever.
     if (service.watch.kind === 'stale') {
       service.watch = { kind: 'live' };
-      this.#options.onChange({ kind: 'live', of: service.service });
+      this.#listeners.watchChanged({ kind: 'live', of: service.service });
     }
     if (this.#tables.routesOf(service.service).length === 0) this.#services.delete(service.service);
   }
 
   #add(name: string, watch: WatchState = { kind: 'syncing' }): FollowedService {
-    const { config, onChange, now, random } = this.#options;
+    const { config, now, random } = this.#options;
     const configured = config.services.find(({ service }) => service === name)?.settings ?? {};
     const onHealth = (news: HealthNews): void => {
-      onChange({ kind: 'health', service: name, news });
+      this.#listeners.healthChanged(name, news);
     };
     const facts = { service: name, defaults: config, configured, watch, onHealth, now, random };
     const service = new FollowedService(facts);
@@ -328,7 +325,7 @@ class RegistryState implements Registry {
 
   #note(of: string, before: WatchState, event: WatchEvent<unknown>): WatchState {
     const { state, news } = nextWatchState(of, before, event, this.#options.now());
-    if (news !== undefined) this.#options.onChange(news);
+    if (news !== undefined) this.#listeners.watchChanged(news);
     return state;
   }
 
@@ -341,14 +338,15 @@ class RegistryState implements Registry {
     this.#tables.flush();
     this.#tables.settle();
     this.#markSynced();
+    this.#listeners.synced();
   }
 }
 
 /** Instances of a list that is dealt with in several turns of the event loop. */
 const largeList = 500;
 
-function isLarge(news: ServiceNews | undefined): boolean {
-  return news?.before !== undefined && news.after.instances.length > largeList;
+function isLarge(update: ServiceUpdate | undefined): boolean {
+  return update?.instances.before !== undefined && update.instances.after.instances.length > largeList;
 }
 
 function deferred(): { readonly promise: Promise<void>; readonly resolve: () => void } {

@@ -7,6 +7,7 @@ import {
   type RouteOwnership,
 } from '../routing/ownership.ts';
 import { routeName, type Route } from '../routing/route.ts';
+import type { TableChange } from './registry-listener.ts';
 import { createRouteTable, type RouteTable } from '../routing/route-table.ts';
 
 /** What tables are made from, and who hears of them. */
@@ -14,8 +15,8 @@ export interface RouteTablesOptions {
   readonly facts: () => OwnershipFacts;
   /** What stands behind a route now; `known` is what stood behind it in the last table, to be given back when it still holds. */
   readonly destination: (route: Route, known: Destination | undefined) => Destination;
-  readonly onRoutes: (before: readonly Route[], after: readonly Route[]) => void;
-  readonly onRejected: (claims: readonly RejectedClaim[]) => void;
+  /** Hears of every table that differs from the one before. */
+  readonly onChange: (change: TableChange) => void;
   /** Monotonic milliseconds. */
   readonly now: () => number;
 }
@@ -125,14 +126,14 @@ class RouteTablesState implements RouteTables {
   }
 
   #rebuild(): void {
-    const { now, onRoutes, onRejected } = this.#options;
+    const { now, onChange } = this.#options;
     const startedMs = now();
-    const { routes } = this.table;
+    const { routes: before } = this.table;
     const { rejected } = this.ownership;
     this.swap();
-    if (!sameRoutes(routes, this.table.routes)) onRoutes(routes, this.table.routes);
-    const news = newlyRejected(rejected, this.ownership.rejected);
-    if (news.length > 0) onRejected(news);
+    const { routes: after } = this.table;
+    const newClaims = newlyRejected(rejected, this.ownership.rejected);
+    if (newClaims.length > 0 || !sameRoutes(before, after)) onChange({ before, after, rejected: newClaims });
     const endedMs = now();
     this.#notBeforeMs = endedMs + Math.max(minIntervalMs, pauseFactor * (endedMs - startedMs));
   }

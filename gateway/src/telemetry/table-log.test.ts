@@ -1,4 +1,4 @@
-import type { Instance, Snapshot } from '@roundhouse/agent-sdk/internal';
+import { compareSnapshots, type Instance, type Snapshot } from '@roundhouse/agent-sdk/internal';
 import { describe, expect, it } from 'vitest';
 
 import { createTableLog, routeLines, snapshotLines, type TableRoute } from './table-log.ts';
@@ -37,7 +37,7 @@ describe('snapshotLines', () => {
       instance('c', { tags: ['v2'] }),
       instance('x7k2', { address: 'fd00::4' }),
     );
-    expect(snapshotLines(before, after, ['/api', 'example.org/v1'])).toEqual([
+    expect(snapshotLines(compareSnapshots(before, after), ['/api', 'example.org/v1'])).toEqual([
       '+ api-service x7k2 [fd00::4]:41823 → /api, example.org/v1',
       '- api-service a 10.0.0.4:41823',
       '~ api-service b 10.0.0.4:41823 passing → critical, weight 1 → 3',
@@ -48,11 +48,11 @@ describe('snapshotLines', () => {
   it('tells of the first snapshot, of a service that nothing leads to, and of a record that is not believed, once', () => {
     const bad = { node: 'n', id: 'z', reason: 'port 0 is not in 1..65535' };
     const first = { ...snapshot(instance('a', { status: 'warning' })), quarantined: [bad] };
-    expect(snapshotLines(undefined, first, [])).toEqual([
+    expect(snapshotLines(compareSnapshots(undefined, first), [])).toEqual([
       '+ api-service a 10.0.0.4:41823 (no route) (warning)',
       '! api-service z on n is not used: port 0 is not in 1..65535',
     ]);
-    expect(snapshotLines(first, first, [])).toEqual([]);
+    expect(snapshotLines(compareSnapshots(first, first), [])).toEqual([]);
   });
 });
 
@@ -86,7 +86,7 @@ describe('createTableLog', () => {
       },
     });
     const many = Array.from({ length: 200 }, (_, i) => instance(`i${i}`));
-    table.snapshot(undefined, snapshot(...many), ['/api']);
+    table.service(compareSnapshots(undefined, snapshot(...many)), ['/api']);
     expect(changes).toBe(200);
     expect(lines).toHaveLength(51);
     expect(lines.at(-1)).toBe('… and 150 more changes');

@@ -1,4 +1,4 @@
-import { diffSnapshots, type Instance, type Snapshot } from '@roundhouse/agent-sdk/internal';
+import type { Instance, SnapshotChange } from '@roundhouse/agent-sdk/internal';
 
 import { routeName } from '../routing/route.ts';
 import type { Log } from './log.ts';
@@ -34,17 +34,15 @@ function whatChanged(before: Instance, after: Instance): string {
 
 /** One line for each instance that came (`+`), went (`-`) or changed (`~`), and for each record that was not believed (`!`). */
 export function snapshotLines(
-  before: Snapshot | undefined,
-  after: Snapshot,
+  { before, after, added, removed, updated }: SnapshotChange,
   routes: readonly string[],
 ): readonly string[] {
-  const { added, removed, changed } = diffSnapshots(before, after);
   const to = routes.length === 0 ? '(no route)' : `→ ${routes.join(', ')}`;
   const known = new Set(before?.quarantined.map((r) => `${r.node} ${r.id} ${r.reason}`));
   return [
     ...added.map((i) => `+ ${who(i)} ${to}${i.status === 'passing' ? '' : ` (${i.status})`}`),
     ...removed.map((i) => `- ${who(i)}`),
-    ...changed.map((c) => `~ ${who(c.after)} ${whatChanged(c.before, c.after)}`),
+    ...updated.map((c) => `~ ${who(c.after)} ${whatChanged(c.before, c.after)}`),
     ...after.quarantined
       .filter((r) => !known.has(`${r.node} ${r.id} ${r.reason}`))
       .map((r) => `! ${after.service} ${r.id} on ${r.node} is not used: ${r.reason}`),
@@ -72,8 +70,8 @@ export function routeLines(before: readonly TableRoute[], after: readonly TableR
 
 /** Writes every change of the routing table. */
 export interface TableLog {
-  /** A service has a new snapshot; `routes` are the names of those that lead to it. */
-  snapshot(before: Snapshot | undefined, after: Snapshot, routes: readonly string[]): void;
+  /** The instances of a service have changed; `routes` are the names of those that lead to it. */
+  service(change: SnapshotChange, routes: readonly string[]): void;
   /** The route table was replaced. */
   routes(before: readonly TableRoute[], after: readonly TableRoute[]): void;
 }
@@ -96,8 +94,8 @@ export function createTableLog(options: {
     if (lines.length > maxLines) options.log.info(`… and ${lines.length - maxLines} more changes`);
   };
   return {
-    snapshot: (before, after, routes) => {
-      writeAll(snapshotLines(before, after, routes));
+    service: (change, routes) => {
+      writeAll(snapshotLines(change, routes));
     },
     routes: (before, after) => {
       writeAll(routeLines(before, after));

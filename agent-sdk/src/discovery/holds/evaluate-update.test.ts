@@ -1,16 +1,11 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 
-import {
-  type CatalogItem,
-  type Hold,
-  holdableCatalog,
-  holdableSnapshot,
-  type Suspicion,
-  weighAnswer,
-} from './hold.ts';
-import type { Catalog, Instance, Snapshot } from './instance.ts';
-import { fixedSnapshot } from './snapshot.ts';
+import { evaluateUpdate, type HoldState, nothingHeld, type Suspicion } from './evaluate-update.ts';
+import { type CatalogItem, holdableCatalog, type HoldableKind, holdableService } from './holdable.ts';
+import type { Catalog, Instance, Snapshot } from '../instance.ts';
+import { fixedSnapshot } from '../snapshot.ts';
+import { compareSnapshots } from '../snapshot-change.ts';
 
 /** `a@1` is instance a on port 1; `a!1` is the same in a critical state, `a~1` a draining one. */
 function snapshot(...instances: readonly string[]): Snapshot {
@@ -27,32 +22,51 @@ function snapshot(...instances: readonly string[]): Snapshot {
   return { service: 'api', index: '1', instances: list, quarantined: [], held: [] };
 }
 
+interface Facts<Value> {
+  readonly accepted: Value | undefined;
+  readonly answer: Value;
+  readonly suspicion: Suspicion;
+  readonly nowMs: number;
+  readonly holdMs?: number;
+  readonly maxRemovedRatio?: number;
+}
+
+/** One answer, evaluated as a watch does. */
+function evaluate<Value, Update, Item>(
+  kind: HoldableKind<Value, Update, Item>,
+  before: HoldState<Item>,
+  { accepted, answer, suspicion, nowMs, holdMs = 30_000, maxRemovedRatio = 1 }: Facts<Value>,
+): { readonly value: Value; readonly update: Update | undefined; readonly state: HoldState<Item> } {
+  const comparison = kind.compare(accepted, answer);
+  const parts = { accepted: comparison.accepted(), missing: comparison.missing() };
+  const state = evaluateUpdate(kind, before, { ...parts, suspicion, nowMs, holdMs, maxRemovedRatio });
+  return { ...comparison.accept(state.hold), state };
+}
+
 /** Feeds answers one after the other, as a watch does. */
 function believer(
   holdMs = 30_000,
   maxRemovedRatio = 1,
 ): (nowMs: number, suspicion: Suspicion, ...instances: string[]) => string {
-  let believed: Snapshot | undefined;
-  let hold: Hold<Instance> | undefined;
+  let accepted: Snapshot | undefined;
+  let state: HoldState<Instance> = nothingHeld;
   return (nowMs, suspicion, ...instances) => {
     const answer = snapshot(...instances);
-    const belief = weighAnswer(holdableSnapshot, {
-      believed,
+    const next = evaluate(holdableService, state, {
+      accepted,
       answer,
       suspicion,
-      hold,
       nowMs,
       holdMs,
       maxRemovedRatio,
     });
-    believed = belief.value;
-    hold = belief.hold;
-    const ids = belief.value.instances.map(({ id, status }) => (status === 'passing' ? id : `${id}!`));
-    return `${ids.join(' ')} (${belief.value.held.length} held)`;
+    ({ value: accepted, state } = next);
+    const ids = next.value.instances.map(({ id, status }) => (status === 'passing' ? id : `${id}!`));
+    return `${ids.join(' ')} (${next.value.held.length} held)`;
   };
 }
 
-describe('weighAnswer', () => {
+describe('evaluateUpdate', () => {
   it('believes an ordinary answer at once, even an empty one', () => {
     const tell = believer();
     tell(0, 'none', 'a@1', 'b@2');
@@ -164,15 +178,17 @@ describe('weighAnswer', () => {
     const strict = () => believer(30_000, 0.5);
 
     it('keeps what is missing when it is more than the share, and says why', () => {
-      const facts = { hold: undefined, nowMs: 0, holdMs: 1000, maxRemovedRatio: 0.5 } as const;
-      const belief = weighAnswer(holdableSnapshot, {
-        ...facts,
-        believed: snapshot('a@1', 'b@2', 'c@3'),
+      const belief = evaluate(holdableService, nothingHeld, {
+        accepted: snapshot('a@1', 'b@2', 'c@3'),
         answer: snapshot('a@1'),
         suspicion: 'none',
+        nowMs: 0,
+        holdMs: 1000,
+        maxRemovedRatio: 0.5,
       });
       expect(belief.value).toMatchObject({ held: ['default/n/b', 'default/n/c'], heldBecause: 'removal' });
-      expect(belief.hold).toMatchObject({ untilMs: 1000, because: 'removal' });
+      expect(belief.update?.removed).toEqual([]);
+      expect(belief.state.hold).toMatchObject({ untilMs: 1000, because: 'removal' });
     });
 
     it('believes the loss of exactly the share, and of one after the other', () => {
@@ -186,20 +202,19 @@ describe('weighAnswer', () => {
       const tell = strict();
       tell(0, 'none', 'a@1', 'b@2');
       expect(tell(1, 'none', 'a@1')).toBe('a (0 held)');
-      expect(tell(2, 'none')).toBe(' (0 held)');
+      expect(tell(5_002, 'none')).toBe(' (0 held)');
     });
 
     it('takes removals that follow each other closely for one', () => {
       const facts = {
-        believed: snapshot('a@1'),
+        accepted: snapshot('a@1'),
         answer: snapshot(),
         suspicion: 'none',
-        hold: undefined,
         nowMs: 6_000,
-        holdMs: 30_000,
         maxRemovedRatio: 0.5,
       } as const;
-      const held = (removedMs: number) => weighAnswer(holdableSnapshot, { ...facts, removedMs }).value.held;
+      const held = (removedMs: number) =>
+        evaluate(holdableService, { hold: undefined, removedMs }, facts).value.held;
       expect(held(1_000)).toEqual(['default/n/a']);
       expect(held(999)).toEqual([]);
     });
@@ -235,54 +250,41 @@ describe('weighAnswer', () => {
     });
     fc.assert(
       fc.property(fc.array(step, { maxLength: 30 }), (steps) => {
-        let believed: Snapshot | undefined;
-        let hold: Hold<Instance> | undefined;
+        let accepted: Snapshot | undefined;
+        let state: HoldState<Instance> = nothingHeld;
         let nowMs = 0;
         for (const { afterMs, suspicion, ids } of steps) {
           nowMs += afterMs;
           const answer = snapshot(...ids);
-          const belief = weighAnswer(holdableSnapshot, {
-            believed,
-            answer,
-            suspicion,
-            hold,
-            nowMs,
-            holdMs: 30_000,
-            maxRemovedRatio: 1,
-          });
-          ({ value: believed, hold } = belief);
-          const keys = believed.instances.map(({ key }) => key);
+          const before = accepted;
+          const next = evaluate(holdableService, state, { accepted, answer, suspicion, nowMs });
+          ({ value: accepted, state } = next);
+          const keys = accepted.instances.map(({ key }) => key);
           expect(new Set(keys).size).toBe(keys.length);
-          expect(keys.length).toBe(answer.instances.length + believed.held.length);
-          expect(answer.instances.every((instance) => believed?.instances.includes(instance))).toBe(true);
-          expect(believed.held.length).toBe(hold?.items.length ?? 0);
+          expect(keys.length).toBe(answer.instances.length + accepted.held.length);
+          expect(accepted.instances).toEqual(expect.arrayContaining([...answer.instances]));
+          expect(accepted.held.length).toBe(state.hold?.items.length ?? 0);
+          // The change that comes with it is the one that a comparison of the accepted lists gives.
+          const { added, removed, updated } = compareSnapshots(before, accepted);
+          if (next.update !== undefined) expect(next.update).toMatchObject({ added, removed, updated });
+          else expect([...added, ...removed, ...updated]).toEqual([]);
         }
-        const last = weighAnswer(holdableSnapshot, {
-          believed,
+        const last = evaluate(holdableService, state, {
+          accepted,
           answer: snapshot(),
           suspicion: 'none',
-          hold,
           nowMs: nowMs + 30_000,
-          holdMs: 30_000,
-          maxRemovedRatio: 1,
         });
-        expect(last).toEqual({ value: snapshot(), hold: undefined });
+        expect([last.value, last.state.hold]).toEqual([snapshot(), undefined]);
       }),
     );
   });
 
   it('weighs 10,000 instances in a few milliseconds', () => {
-    const believed = snapshot(...Array.from({ length: 10_000 }, (_, i) => `i${i}@${i + 1}`));
+    const accepted = snapshot(...Array.from({ length: 10_000 }, (_, i) => `i${i}@${i + 1}`));
     const startedMs = performance.now();
-    const facts = {
-      believed,
-      suspicion: 'after_failure',
-      hold: undefined,
-      nowMs: 0,
-      holdMs: 1,
-      maxRemovedRatio: 1,
-    } as const;
-    weighAnswer(holdableSnapshot, { ...facts, answer: snapshot() });
+    const facts = { accepted, answer: snapshot(), suspicion: 'after_failure', nowMs: 0, holdMs: 1 } as const;
+    expect(evaluate(holdableService, nothingHeld, facts).value.held).toHaveLength(10_000);
     expect(performance.now() - startedMs).toBeLessThan(300);
   });
 });
@@ -294,22 +296,14 @@ describe('holdableCatalog', () => {
     before: Record<string, string[]>,
     ...answers: Record<string, string[]>[]
   ): Catalog['services'] {
-    let believed = catalog(before);
-    let hold: Hold<CatalogItem> | undefined;
+    let accepted = catalog(before);
+    let state: HoldState<CatalogItem> = nothingHeld;
     answers.forEach((services, nowMs) => {
       const suspicion = nowMs === 0 ? 'after_failure' : 'none';
-      const facts = {
-        believed,
-        answer: catalog(services),
-        suspicion,
-        hold,
-        nowMs,
-        holdMs: 1000,
-        maxRemovedRatio: 1,
-      } as const;
-      ({ value: believed, hold } = weighAnswer(holdableCatalog, facts));
+      const facts = { accepted, answer: catalog(services), suspicion, nowMs, holdMs: 1000 } as const;
+      ({ value: accepted, state } = evaluate(holdableCatalog, state, facts));
     });
-    return { ...believed.services };
+    return { ...accepted.services };
   }
 
   it('keeps services and their tags when only Consul itself is left', () => {

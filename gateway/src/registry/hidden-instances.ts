@@ -1,0 +1,54 @@
+import type { Instance, InstanceUpdate, Snapshot, SnapshotChange } from '@roundhouse/agent-sdk/internal';
+
+/** Instances that a service lists and that the gateway does not use: why, by key. */
+export type Hidden = ReadonlyMap<string, 'let_go' | { readonly refused: string }>;
+
+/**
+ * The change as it is without the hidden instances: those that were hidden before it, and those that are now. `before`: the last snapshot
+ * without them. Costs no look at what stays as it is while nothing is hidden.
+ */
+export function withoutHidden(
+  change: SnapshotChange,
+  before: Snapshot | undefined,
+  hidden: { readonly before: Hidden; readonly after: Hidden },
+): SnapshotChange {
+  if (hidden.before.size === 0 && hidden.after.size === 0) return change;
+  const was = (instance: Instance): boolean => !hidden.before.has(instance.key);
+  const is = (instance: Instance): boolean => !hidden.after.has(instance.key);
+  const added = change.added.filter(is);
+  const removed = change.removed.filter(was);
+  const updated: InstanceUpdate[] = [];
+  const seen = new Set([...change.added, ...change.removed].map(({ key }) => key));
+  for (const update of change.updated) {
+    seen.add(update.after.key);
+    if (was(update.before) && is(update.after)) updated.push(update);
+    else if (was(update.before)) removed.push(update.before);
+    else if (is(update.after)) added.push(update.after);
+  }
+  // What the registry says of these is the same; only the gateway has another opinion.
+  const unchanged = new Set(
+    [...hidden.before.keys(), ...hidden.after.keys()].filter((key) => !seen.has(key)),
+  );
+  for (const instance of unchanged.size === 0 ? [] : change.after.instances) {
+    if (unchanged.has(instance.key) && was(instance) !== is(instance))
+      (is(instance) ? added : removed).push(instance);
+  }
+  return { before, after: visible(change.after, hidden.after), added, removed, updated };
+}
+
+/** The snapshot without them; those at refused addresses are shown as quarantined. */
+export function visible(snapshot: Snapshot, hidden: Hidden): Snapshot {
+  if (hidden.size === 0) return snapshot;
+  const refused = snapshot.instances.flatMap(({ key, node, id, address, port }) => {
+    const reason = hidden.get(key);
+    return typeof reason === 'object'
+      ? { node, id, reason: `address ${address} port ${port} is refused: ${reason.refused}` }
+      : [];
+  });
+  return {
+    ...snapshot,
+    instances: snapshot.instances.filter(({ key }) => !hidden.has(key)),
+    quarantined: [...snapshot.quarantined, ...refused],
+    held: snapshot.held.filter((key) => !hidden.has(key)),
+  };
+}
