@@ -1,8 +1,6 @@
 #!/usr/bin/env node
 import { Command, Option } from 'commander';
 
-import { consul } from './commands/consul.ts';
-import { demo } from './commands/demo.ts';
 import { healthcheck } from './commands/healthcheck.ts';
 import { CommandError, programVersion, type Flags } from './commands/program.ts';
 import { run } from './commands/run.ts';
@@ -10,7 +8,10 @@ import { show } from './commands/show.ts';
 import { showConfig, validate } from './commands/validate.ts';
 import { configOptions, fileOption } from './config/options.ts';
 
-/** The process edge: the only place where commands are named and the process is ended. */
+/**
+ * The process edge: the only place where commands are named and the process is ended. `demo` and `consul` are loaded when they are
+ * asked for, because they bring the embedded agent along, which a gateway in production does not need.
+ */
 const program = new Command('roundhouse')
   .description('A path-prefix gateway that follows Consul.')
   .version(programVersion())
@@ -35,15 +36,19 @@ configured('run', 'run the gateway in the foreground').action((flags: Flags) => 
 configured('demo', 'the whole system in one terminal: agent, gateway, demo services')
   .option('--api <count>', 'instances of api-service', '2')
   .option('--webapp <count>', 'instances of webapp-service', '2')
-  .action(({ api, webapp, ...flags }: Flags & { readonly api: string; readonly webapp: string }) =>
-    demo({ api, webapp, flags }),
-  );
+  .action(async ({ api, webapp, ...flags }: Flags & { readonly api: string; readonly webapp: string }) => {
+    const { demo } = await import('./commands/demo.ts');
+    await demo({ api, webapp, flags });
+  });
 program
   .command('consul')
   .description('an embedded Consul-compatible agent, in memory, for development')
   .option('--host <host>', 'address to listen on', '127.0.0.1')
   .option('--port <port>', 'port to listen on', '8500')
-  .action((options: { readonly host: string; readonly port: string }) => consul(options));
+  .action(async (options: { readonly host: string; readonly port: string }) => {
+    const { consul } = await import('./commands/consul.ts');
+    await consul(options);
+  });
 configured('validate', 'check the configuration and start nothing').action((flags: Flags) => {
   validate(flags);
 });
