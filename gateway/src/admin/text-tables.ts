@@ -1,3 +1,4 @@
+import { formatAuthority } from '../config/address.ts';
 import { routeName } from '../routing/route.ts';
 import { printable } from '../telemetry/printable.ts';
 import type { InstanceStatusRow, RouteStatus, ServiceStatus } from '../status/status.ts';
@@ -86,7 +87,7 @@ export function servicesText(services: readonly ServiceStatus[]): string {
       const rows = instances.map((i) => [
         ...own,
         i.id,
-        i.address.includes(':') ? `[${i.address}]:${i.port}` : `${i.address}:${i.port}`,
+        formatAuthority(i.address, i.port),
         statusText(i),
         i.check === 'down' ? `${i.health}, check down: ${i.checkReason}` : i.health,
         i.phase,

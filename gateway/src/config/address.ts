@@ -36,6 +36,11 @@ export function parseAuthority(text: string): Parsed<{ readonly address: string;
   return { value: { address: host.value, port } };
 }
 
+/** The text that {@link parseAuthority} reads: an IPv6 address stands in brackets. */
+export function formatAuthority(address: string, port: number): string {
+  return address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`;
+}
+
 /**
  * A CIDR range in normal form: host bits cleared, IPv4-mapped IPv6 turned into IPv4 (peers are compared unmapped).
  * A single address stands for itself.

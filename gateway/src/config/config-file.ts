@@ -2,7 +2,8 @@ import { readFileSync } from 'node:fs';
 
 import { isMap, isPair, isScalar, isSeq, LineCounter, parseDocument, type Node } from 'yaml';
 
-import { showPath, type ConfigPath, type ConfigProblem } from './problems.ts';
+import { showPath, type ConfigPath } from './config-path.ts';
+import type { ConfigProblem } from './problems.ts';
 
 /** What came of reading a file. A missing file is no failure by itself: the default path may be absent. */
 export type FileRead =

@@ -1,16 +1,23 @@
 import type { AttemptTimeouts } from '../routing/policy.ts';
 import { isLoopback, isWildcard } from './address.ts';
-import type { ConfigFile } from './config-file.ts';
+import { valueAt, type ConfigPath } from './config-path.ts';
 import { serviceSettings, type GatewayConfig, type ServiceSettings } from './gateway-config.ts';
-import { valueAt, type ConfigPath, type ConfigProblem } from './problems.ts';
+import type { ConfigProblem } from './problems.ts';
 import { routeSchema } from './route-schema.ts';
 
 /** What each setting's value came from: its place, or `default`. Keyed by the path in the file. */
 export type Origins = Readonly<Record<string, string>>;
 
-/** Routes of the file that claim the same host and prefix. Entries that are wrong by themselves are left to the schema. */
-export function duplicateRoutes(file: ConfigFile): readonly ConfigProblem[] {
-  const rows = valueAt(file.data, ['routes']);
+/**
+ * Routes of the file's data that claim the same host and prefix. Entries that are wrong by themselves are left to the schema.
+ * `line` is where a value stands in the file, if there is one.
+ */
+export function duplicateRoutes(
+  data: unknown,
+  place: (path: ConfigPath) => string,
+  line?: (path: ConfigPath) => number,
+): readonly ConfigProblem[] {
+  const rows = valueAt(data, ['routes']);
   if (!Array.isArray(rows)) return [];
   const first = new Map<string, number>();
   return rows.flatMap((row: unknown, index) => {
@@ -23,10 +30,11 @@ export function duplicateRoutes(file: ConfigFile): readonly ConfigProblem[] {
       return [];
     }
     const claim = `${route.data.host ?? ''}${route.data.prefix}`;
+    const where = line === undefined ? '' : ` on line ${line(['routes', earlier])}`;
     return [
       {
-        place: file.place(['routes', index]),
-        message: `claims ${claim} again; routes[${earlier}] on line ${file.line(['routes', earlier])} has it already`,
+        place: place(['routes', index]),
+        message: `claims ${claim} again; routes[${earlier}]${where} has it already`,
       },
     ];
   });

@@ -1,8 +1,10 @@
 import type { HashSource } from '../routing/policy.ts';
+import { formatAuthority } from './address.ts';
+import { valueAt } from './config-path.ts';
 import { formatHashSource, type RouteConfig, type ServiceConfig } from './gateway-config.ts';
 import type { LoadedConfig } from './load-config.ts';
 import { configOptions } from './options.ts';
-import { isSecret, valueAt } from './problems.ts';
+import { isSecret } from './problems.ts';
 
 /** One line of the effective configuration. */
 export interface ConfigRow {
@@ -55,9 +57,7 @@ function serviceCells({ service, instances, settings }: ServiceConfig): readonly
   const path = `services.${service}`;
   const own = leaves(path, settings);
   if (instances === undefined) return own;
-  const value = instances
-    .map((i) => (i.address.includes(':') ? `[${i.address}]:${i.port}` : `${i.address}:${i.port}`))
-    .join(', ');
+  const value = instances.map(({ address, port }) => formatAuthority(address, port)).join(', ');
   return [{ path, value }, ...own];
 }
 

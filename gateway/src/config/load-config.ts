@@ -1,4 +1,5 @@
 import { parseConfigFile, type ConfigFile, type FileRead } from './config-file.ts';
+import { showPath, valueAt, withValue } from './config-path.ts';
 import { crossProblems, duplicateRoutes, warningsAbout, type Origins } from './cross-checks.ts';
 import { deepFreeze, defaults } from './defaults.ts';
 import type { GatewayConfig } from './gateway-config.ts';
@@ -11,7 +12,7 @@ import {
   type ConfigOption,
   type Environment,
 } from './options.ts';
-import { fileProblems, refusal, showPath, showValue, valueAt, type ConfigProblem } from './problems.ts';
+import { fileProblems, refusal, showValue, type ConfigProblem } from './problems.ts';
 import { configSchema } from './schema.ts';
 
 /** Where configuration comes from. Nothing else is read. */
@@ -61,7 +62,7 @@ export function loadConfig(sources: ConfigSources): LoadedConfig {
   if (file !== undefined) {
     const parsed = configSchema.safeParse(file.data);
     if (!parsed.success) problems.push(...fileProblems(parsed.error.issues, file.data, file.place));
-    problems.push(...duplicateRoutes(file));
+    problems.push(...duplicateRoutes(file.data, file.place, file.line));
   }
 
   const given: Given[] = [];
@@ -97,7 +98,12 @@ export function loadConfig(sources: ConfigSources): LoadedConfig {
   if (problems.length > 0) return { kind: 'invalid', problems };
 
   const origins = originsOf(file, given);
-  const merged = configSchema.safeParse(merge(file?.data ?? {}, given));
+  const merged = configSchema.safeParse(
+    given.reduce(
+      (data, { option, value }) => withValue(data, option.path.split('.'), value),
+      file?.data ?? {},
+    ),
+  );
   if (!merged.success)
     return { kind: 'invalid', problems: fileProblems(merged.error.issues, {}, (path) => path.join('.')) };
   const { routes, services, ...rest } = merged.data;
@@ -145,17 +151,6 @@ function openFile(sources: ConfigSources): {
     file: undefined,
     problems: [{ place: place ?? name, message: `got ${showValue(name)}; ${reason}` }],
   };
-}
-
-/** File data with the given values laid over it; later ones win. The file's own data stays as it is. */
-function merge(data: unknown, given: readonly Given[]): unknown {
-  const isGroup = (value: unknown): value is Readonly<Record<string, unknown>> =>
-    typeof value === 'object' && value !== null;
-  const lay = (at: unknown, [key = '', ...rest]: readonly string[], value: unknown): unknown => {
-    const group = isGroup(at) ? at : {};
-    return { ...group, [key]: rest.length === 0 ? value : lay(group[key], rest, value) };
-  };
-  return given.reduce((at, { option, value }) => lay(at, option.path.split('.'), value), data);
 }
 
 function originsOf(file: ConfigFile | undefined, given: readonly Given[]): Origins {

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 
+import { showPath, valueAt, type ConfigPath } from './config-path.ts';
 import { configSchema } from './schema.ts';
 import { suggest } from './suggest.ts';
 
@@ -42,28 +43,6 @@ export function isSecret(path: string): boolean {
 export function refusal(path: string, received: unknown, allowed: string): string {
   if (received === undefined) return `is missing; needed: ${allowed}`;
   return `got ${isSecret(path) ? 'a value that is not shown' : showValue(received)}; allowed: ${allowed}`;
-}
-
-/** Keys and indexes from the root of the file to a value. */
-export type ConfigPath = readonly (string | number)[];
-
-/** `['routes', 0, 'prefix']` as `routes[0].prefix`. */
-export function showPath(path: ConfigPath): string {
-  return path.reduce<string>(
-    (out, step) => (typeof step === 'number' ? `${out}[${step}]` : out === '' ? step : `${out}.${step}`),
-    '',
-  );
-}
-
-const isGroup = (value: unknown): value is Readonly<Record<string | number, unknown>> =>
-  typeof value === 'object' && value !== null;
-
-/** The value at a path of plain data; undefined where there is none. */
-export function valueAt(data: unknown, path: ConfigPath): unknown {
-  return path.reduce<unknown>(
-    (at, step) => (isGroup(at) && Object.hasOwn(at, step) ? at[step] : undefined),
-    data,
-  );
 }
 
 /** Zod's issues with a file as problems, one for each place. */

@@ -1,0 +1,66 @@
+import { describe, expect, it } from 'vitest';
+
+import { configProblems } from './check-config.ts';
+import { configChange, startOnly } from './config-change.ts';
+import { defaults } from './defaults.ts';
+import type { GatewayConfig } from './gateway-config.ts';
+import { loadConfig } from './load-config.ts';
+import { configOptions } from './options.ts';
+
+describe('configChange', () => {
+  it('finds nothing between equal configurations', () => {
+    expect(configChange(defaults, structuredClone(defaults))).toMatchObject({ applied: [], needRestart: [] });
+  });
+
+  it('lists what changes, and keeps the values of fields that need a restart', () => {
+    const next: GatewayConfig = {
+      ...defaults,
+      listen: { host: '127.0.0.1', port: 9_999 },
+      timeouts: { ...defaults.timeouts, connectMs: 7 },
+      retry: { ...defaults.retry, attempts: 5, replayBytes: 1 },
+      routes: defaults.routes.slice(1),
+      services: [{ service: 'api-service', instances: undefined, settings: { sticky: 'cookie' } }],
+    };
+    const { config, applied, needRestart } = configChange(defaults, next);
+    expect(applied).toEqual(['timeouts.connectMs', 'retry.attempts', 'routes', 'services']);
+    expect(needRestart).toEqual(['listen.host', 'listen.port', 'retry.replayBytes']);
+    expect(config).toEqual({
+      ...next,
+      listen: defaults.listen,
+      retry: { ...next.retry, replayBytes: defaults.retry.replayBytes },
+    });
+  });
+
+  it('knows no field that needs a restart and is no option', () => {
+    const paths = new Set(configOptions.map((option) => option.path));
+    expect([...startOnly].filter((path) => !paths.has(path))).toEqual([]);
+  });
+});
+
+describe('configProblems', () => {
+  it('finds nothing wrong with the defaults, and with all that a file can hold', () => {
+    const text = [
+      'hash: "header:X-Cart"',
+      'routes: [{ prefix: /a/b, host: "*.a.example", service: a, strip: /a, timeouts: { tryMs: 5 }, hedgeAfterMs: 1 }]',
+      'services: { a: { instances: ["[fd00::1]:80", "10.0.0.1:80"], hash: "cookie:k", checks: { kind: tcp } }, b: { sticky: cookie } }',
+    ].join('\n');
+    const loaded = loadConfig({ env: {}, flags: {}, readFile: () => ({ kind: 'text', text }) });
+    if (loaded.kind === 'invalid') throw new Error(JSON.stringify(loaded.problems));
+    expect(configProblems(loaded.config)).toEqual([]);
+    expect(configProblems(defaults)).toEqual([]);
+  });
+
+  it('finds values that break a rule, routes that are there twice, and settings that contradict each other', () => {
+    const [route] = defaults.routes;
+    expect(configProblems({ ...defaults, trustedProxies: ['10.0.0.0/33'], panicRatio: Number.NaN })).toEqual([
+      expect.objectContaining({ place: 'trustedProxies[0]' }),
+      expect.objectContaining({ place: 'panicRatio' }),
+    ]);
+    expect(configProblems({ ...defaults, routes: [route!, route!] })).toEqual([
+      { place: 'routes[1]', message: 'claims /api again; routes[0] has it already' },
+    ]);
+    expect(configProblems({ ...defaults, timeouts: { ...defaults.timeouts, tryMs: 2, totalMs: 1 } })).toEqual(
+      [expect.objectContaining({ place: 'timeouts.tryMs' })],
+    );
+  });
+});
