@@ -99,7 +99,7 @@ export function loadConfig(sources: ConfigSources): LoadedConfig {
 
   const origins = originsOf(file, given);
   const merged = configSchema.safeParse(
-    given.reduce(
+    given.reduce<unknown>(
       (data, { option, value }) => withValue(data, option.path.split('.'), value),
       file?.data ?? {},
     ),
