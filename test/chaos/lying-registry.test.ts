@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
 
-import { createEmbeddedConsul, type EmbeddedConsul } from '../../gateway/src/embedded-consul/index.ts';
 import { eventually } from '../kit/eventually.ts';
+import { createFaultyConsul, type FaultyConsul } from '../kit/faulty-consul.ts';
 import { calm } from './rig/scale.ts';
 import type { ChaosLoad } from './rig/load.ts';
 import { nothingLost } from './rig/verdict.ts';
@@ -12,11 +12,11 @@ const reads = /^\/v1\/(?:health\/service|catalog)/;
 
 interface Lie {
   readonly title: string;
-  readonly tell: (consul: EmbeddedConsul, world: World, load: ChaosLoad) => Promise<void>;
+  readonly tell: (consul: FaultyConsul, world: World, load: ChaosLoad) => Promise<void>;
 }
 
 /** The agent lies in one way for some thousand requests, with its blocked queries cut so that it is asked at once. */
-function lies(title: string, set: (consul: EmbeddedConsul) => unknown): Lie {
+function lies(title: string, set: (consul: FaultyConsul) => unknown): Lie {
   return {
     title,
     tell: async (consul, _world, load) => {
@@ -133,7 +133,7 @@ const told: readonly Lie[] = [
   },
 ];
 
-const consul = createEmbeddedConsul();
+const consul = createFaultyConsul();
 let world: World;
 
 beforeAll(async () => {

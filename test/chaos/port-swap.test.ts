@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
 
-import { createEmbeddedConsul } from '../../gateway/src/embedded-consul/index.ts';
 import { eventually } from '../kit/eventually.ts';
+import { createFaultyConsul } from '../kit/faulty-consul.ts';
 import { get } from '../kit/load.ts';
 import { scale } from './rig/scale.ts';
 import { nothingLost, unexcused } from './rig/verdict.ts';
@@ -12,7 +12,7 @@ const services = ['blue', 'green'] as const;
 const probes = 6;
 
 it(`answers nobody from the wrong service over ${scale.portSwaps} ports that change hands behind the catalog's back`, async () => {
-  const consul = createEmbeddedConsul();
+  const consul = createFaultyConsul();
   const { port } = await consul.listen({ host: '127.0.0.1', port: 0 });
   const address = `http://127.0.0.1:${port}`;
   try {

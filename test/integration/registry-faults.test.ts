@@ -6,10 +6,10 @@ import { join } from 'node:path';
 
 import { afterEach, describe, expect, it } from 'vitest';
 
-import type { EmbeddedConsul } from '../../gateway/src/embedded-consul/index.ts';
 import type { ServiceView } from '../../gateway/src/registry/registry.ts';
 import { loadSavedTable } from '../../gateway/src/registry/saved-table.ts';
 import { eventually } from '../kit/eventually.ts';
+import type { FaultyConsul } from '../kit/faulty-consul.ts';
 import { get } from '../kit/load.ts';
 import { startTestGateway, type TestConfig, type TestGateway, type TestStart } from '../kit/start-gateway.ts';
 
@@ -174,7 +174,7 @@ const logOf = (world: TestGateway): readonly { level: string; msg: string }[] =>
 describe('C1: Consul is down at the boot', () => {
   it('listens, is alive and not ready, and serves within two seconds of its coming', async () => {
     const { port } = await origin();
-    const down: { consul?: EmbeddedConsul } = {};
+    const down: { consul?: FaultyConsul } = {};
     const world = await start(
       {},
       {
@@ -521,7 +521,7 @@ describe('C9, C10: whom to believe', () => {
     await nothingFails(world, async (load) => {
       world.consul.faults.set(
         { path: reads },
-        { kind: 'headers', headers: { 'X-Consul-LastContact': '60000' } },
+        { kind: 'headers', headers: { 'x-consul-lastcontact': '60000' } },
       );
       world.consul.faults.set({ path: reads }, { kind: 'index', rewrite: () => '2' });
       world.consul.faults.set({ path: healthReads }, { kind: 'body', rewrite: () => '[]' });
@@ -541,7 +541,7 @@ describe('C9, C10: whom to believe', () => {
       await lieInQuietTimes(world, () => {
         world.consul.faults.set(
           { path: healthReads },
-          { kind: 'headers', headers: { 'X-Consul-KnownLeader': 'false' } },
+          { kind: 'headers', headers: { 'x-consul-knownleader': 'false' } },
         );
         world.consul.faults.set({ path: healthReads }, { kind: 'body', rewrite: () => '[]' });
       });

@@ -7,15 +7,15 @@ import {
 
 import { defaults } from '../../gateway/src/config/defaults.ts';
 import type { GatewayConfig } from '../../gateway/src/config/gateway-config.ts';
-import { createEmbeddedConsul, type EmbeddedConsul } from '../../gateway/src/embedded-consul/index.ts';
 import { startGateway, type Gateway } from '../../gateway/src/gateway.ts';
 import { createLog } from '../../gateway/src/telemetry/log.ts';
 import { createLogSink } from '../../gateway/src/telemetry/log-sink.ts';
+import { createFaultyConsul, type FaultyConsul } from './faulty-consul.ts';
 
 /** A gateway in this process with an embedded agent of its own. */
 export interface TestGateway extends AsyncDisposable {
   readonly gateway: Gateway;
-  readonly consul: EmbeddedConsul;
+  readonly consul: FaultyConsul;
   readonly consulUrl: string;
   /** `http://127.0.0.1:PORT` */
   readonly url: string;
@@ -37,7 +37,7 @@ export type TestConfig = Partial<Omit<GatewayConfig, 'timeouts' | 'limits' | 'dr
 /** What happens around the start. */
 export interface TestStart {
   /** Runs when the agent listens, before the gateway starts: to stop the agent, register in it, or make it lie. */
-  readonly prepare?: (consul: EmbeddedConsul, url: string) => Promise<void>;
+  readonly prepare?: (consul: FaultyConsul, url: string) => Promise<void>;
   /** Of the gateway's client for the agent. */
   readonly client?: ConsulClientOptions;
   /** A token's file, say; the address is the agent's. */
@@ -49,7 +49,7 @@ export interface TestStart {
 /** Starts on free ports of 127.0.0.1. Not announced unless asked, and with a short drain. */
 export async function startTestGateway(config: TestConfig = {}, start: TestStart = {}): Promise<TestGateway> {
   const { beside } = start;
-  const consul = beside?.consul ?? createEmbeddedConsul();
+  const consul = beside?.consul ?? createFaultyConsul();
   const consulUrl = beside?.consulUrl ?? (await urlOf(consul));
   await start.prepare?.(consul, consulUrl);
   const settings = consulSettings({}, { ...start.consul, address: consulUrl });
@@ -110,7 +110,7 @@ export async function startTestGateway(config: TestConfig = {}, start: TestStart
   };
 }
 
-async function urlOf(consul: EmbeddedConsul): Promise<string> {
+async function urlOf(consul: FaultyConsul): Promise<string> {
   const { port } = await consul.listen({ host: '127.0.0.1', port: 0 });
   return `http://127.0.0.1:${port}`;
 }

@@ -2,25 +2,27 @@ import { setImmediate as turn } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
 
 import { eventually } from '../../../test/kit/eventually.ts';
-import { type CatalogState, createCatalogState } from './catalog-state.ts';
+import { AgentCatalog } from './agent-catalog.ts';
 import { type CheckRunner, createCheckRunner } from './check-runner.ts';
 import { decodeRegistration } from './decode-registration.ts';
-import type { ProbeResult } from './http-probe.ts';
-import { createIndexBook } from './table-index.ts';
+import type { HttpCheckResult } from './http-probe.ts';
 
 interface Made {
   readonly runner: CheckRunner;
-  readonly catalog: CatalogState;
-  readonly reaped: string[];
-  readonly probes: { signal: AbortSignal; finish: (result: ProbeResult) => void }[];
+  readonly catalog: AgentCatalog;
+  readonly removed: string[];
+  readonly probes: { signal: AbortSignal; finish: (result: HttpCheckResult) => void }[];
   nowMs: number;
 }
 
 function make(): Made {
-  const node = { id: 'n', name: 'node', address: '127.0.0.1', datacenter: 'dc1' };
-  const limits = { services: 10, checks: 10 };
-  const catalog = createCatalogState(node, createIndexBook(10), limits, () => undefined);
-  const made: Omit<Made, 'runner'> = { catalog, reaped: [], probes: [], nowMs: 0 };
+  let index = 10;
+  const catalog = new AgentCatalog({
+    limits: { services: 10, checks: 10 },
+    nextIndex: () => ++index,
+    onChange: () => undefined,
+  });
+  const made: Omit<Made, 'runner'> = { catalog, removed: [], probes: [], nowMs: 0 };
   const runner = createCheckRunner({
     catalog: () => catalog,
     now: () => made.nowMs,
@@ -30,29 +32,30 @@ function make(): Made {
         made.probes.push({ signal, finish });
       }),
     tickMs: 5,
-    reapIntervalMs: 30_000,
-    onReaped: (ids) => made.reaped.push(...ids),
+    removalIntervalMs: 30_000,
+    onRemoved: (ids) => made.removed.push(...ids),
   });
   return Object.assign(made, { runner });
 }
 
 const register = ({ catalog }: Made, check: object): void => {
-  catalog.registerService(decodeRegistration({ Name: 'api', Check: check }), 'keep', 0);
+  const body = Buffer.from(JSON.stringify({ Name: 'api', Check: check }));
+  catalog.register(decodeRegistration(body), 0);
 };
 const httpCheck = { CheckID: 'h', HTTP: 'http://127.0.0.1:9/', Interval: '1s' };
 
 describe('the check runner', () => {
-  it('expires TTLs at every tick and reaps at its own interval', () => {
+  it('expires TTLs at every tick and removes at its own interval', () => {
     const made = make();
     register(made, { CheckID: 't', TTL: '1s', Status: 'passing', DeregisterCriticalServiceAfter: '1m' });
     made.nowMs = 1_000;
     made.runner.tick();
     expect(made.catalog.check('t')?.status).toBe('critical');
     for (made.nowMs = 2_000; made.nowMs < 90_000; made.nowMs += 1_000) made.runner.tick();
-    // Critical since 1 s, one minute over at 61 s; the reaper comes by at 30, 60 and 90 s.
-    expect(made.reaped).toEqual([]);
+    // Critical since 1 s, one minute over at 61 s; removals happen at 30, 60 and 90 s.
+    expect(made.removed).toEqual([]);
     made.runner.tick();
-    expect(made.reaped).toEqual(['api']);
+    expect(made.removed).toEqual(['api']);
   });
 
   it('runs an HTTP check and writes its result', async () => {
@@ -96,7 +99,7 @@ describe('the check runner', () => {
       expect(made.probes).toHaveLength(2);
     });
     expect(made.probes[0]!.signal.aborted).toBe(true);
-    made.catalog.deregisterService('api');
+    made.catalog.deregister('api');
     made.runner.tick();
     expect(made.probes[1]!.signal.aborted).toBe(true);
     made.runner.stop();

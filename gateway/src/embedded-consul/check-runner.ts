@@ -1,37 +1,38 @@
-import type { CatalogState } from './catalog-state.ts';
-import type { HttpSource, ProbeResult } from './http-probe.ts';
-import type { CheckRecord } from './records.ts';
+import type { AgentCatalog } from './agent-catalog.ts';
+import type { HttpCheckResult, HttpSource } from './http-probe.ts';
+import type { CheckSpec } from './records.ts';
 
+/** What a check runner needs. */
 export interface CheckRunnerOptions {
-  readonly catalog: () => CatalogState;
+  readonly catalog: () => AgentCatalog;
   /** Monotonic ms. */
   readonly now: () => number;
   /** In 0..1; spreads the first runs of HTTP checks over their interval, as Consul does. */
   readonly random: () => number;
   /** Runs an HTTP check once; must not reject and must end with the signal. */
-  readonly probe: (source: HttpSource, signal: AbortSignal) => Promise<ProbeResult>;
-  /** How often TTLs are looked at and new HTTP checks are taken up. */
+  readonly probe: (source: HttpSource, signal: AbortSignal) => Promise<HttpCheckResult>;
+  /** How often TTLs are checked and new HTTP checks are started. */
   readonly tickMs: number;
   /** How often services that have been critical for too long are removed; Consul's own is 30 s. */
-  readonly reapIntervalMs: number;
-  /** Hears which services were removed. */
-  readonly onReaped: (serviceIds: readonly string[]) => void;
+  readonly removalIntervalMs: number;
+  /** Called with the ids of removed services. */
+  readonly onRemoved: (serviceIds: readonly string[]) => void;
 }
 
-/** What time does to checks: TTLs expire, HTTP checks run, services critical for too long go. */
+/** Everything that happens to checks over time: TTLs expire, HTTP checks run, services critical for too long are removed. */
 export interface CheckRunner {
   start(): void;
   /** Ends the timer and every HTTP check in flight. */
   stop(): void;
-  /** One look at everything; the timer's work, callable by tests with a clock of their own. */
+  /** One round, which the timer does; callable by tests with a clock of their own. */
   tick(): void;
 }
 
 /** A stopped runner. */
 export function createCheckRunner(options: CheckRunnerOptions): CheckRunner {
-  const loops = new Map<string, { readonly spec: CheckRecord['spec']; readonly end: AbortController }>();
+  const loops = new Map<string, { readonly spec: CheckSpec; readonly end: AbortController }>();
   let timer: NodeJS.Timeout | undefined;
-  let lastReapMs = options.now();
+  let lastRemovalMs = options.now();
 
   function endLoop(id: string): void {
     loops.get(id)?.end.abort();
@@ -39,13 +40,13 @@ export function createCheckRunner(options: CheckRunnerOptions): CheckRunner {
   }
 
   /** Runs a check until it is ended: first after a random part of its interval, then at every interval. */
-  function startLoop({ spec }: CheckRecord, source: HttpSource): void {
+  function startLoop(spec: CheckSpec, source: HttpSource): void {
     const end = new AbortController();
     loops.set(spec.id, { spec, end });
     const run = async (): Promise<void> => {
       const result = await options.probe(source, end.signal);
       if (end.signal.aborted) return;
-      options.catalog().updateCheck(spec.id, result.status, result.output, options.now());
+      options.catalog().update(spec.id, result, options.now());
       later(source.intervalMs);
     };
     const later = (afterMs: number): void => {
@@ -64,19 +65,17 @@ export function createCheckRunner(options: CheckRunnerOptions): CheckRunner {
   function syncLoops(): void {
     const catalog = options.catalog();
     for (const [id, { spec }] of loops) if (catalog.check(id)?.spec !== spec) endLoop(id);
-    for (const record of catalog.probedChecks()) {
-      const { source } = record.spec;
-      if (source.kind === 'http' && !loops.has(record.spec.id)) startLoop(record, source);
-    }
+    for (const { spec } of catalog.checks())
+      if (spec.source.kind === 'http' && !loops.has(spec.id)) startLoop(spec, spec.source);
   }
 
   function tick(): void {
     const nowMs = options.now();
     options.catalog().expireTtls(nowMs);
-    if (nowMs - lastReapMs >= options.reapIntervalMs) {
-      lastReapMs = nowMs;
-      const reaped = options.catalog().reapCritical(nowMs);
-      if (reaped.length > 0) options.onReaped(reaped);
+    if (nowMs - lastRemovalMs >= options.removalIntervalMs) {
+      lastRemovalMs = nowMs;
+      const removed = options.catalog().removeCritical(nowMs);
+      if (removed.length > 0) options.onRemoved(removed);
     }
     syncLoops();
   }

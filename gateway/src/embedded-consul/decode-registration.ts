@@ -1,47 +1,6 @@
-import { isIPv4, isIPv6 } from 'node:net';
-
-import { checkFields, decodeCheck } from './decode-check.ts';
-import {
-  readBoolean,
-  readEntries,
-  readFields,
-  readInteger,
-  readList,
-  readRaw,
-  readString,
-  readStringList,
-  readStringMap,
-  says,
-} from './fields.ts';
-import type { CheckSpec, ServiceSpec, TaggedAddress } from './records.ts';
-import { notSupported, Refusal } from './refusal.ts';
-
-const serviceFields = [
-  'Kind',
-  'ID',
-  'Name',
-  'Tags',
-  'Address',
-  'TaggedAddresses',
-  'Meta',
-  'Port',
-  'Check',
-  'Checks',
-  'Weights',
-  'Token',
-  'EnableTagOverride',
-  'Proxy',
-  'Connect',
-  'Namespace',
-  'Partition',
-  'SocketPath',
-  'Locality',
-];
-
-/** Service mesh, Enterprise and the like: refused rather than dropped. */
-const unsupported = ['Kind', 'Proxy', 'Connect', 'SocketPath', 'Locality'];
-
-const maxWeight = 65_535;
+import { parseDurationMs } from './duration.ts';
+import { HttpError, notSupported } from './http-error.ts';
+import type { CheckSource, CheckSpec, CheckStatus, ServiceSpec } from './records.ts';
 
 /** A registration: the service and its checks, in the order in which they were given. */
 export interface Registration {
@@ -49,109 +8,154 @@ export interface Registration {
   readonly checks: readonly CheckSpec[];
 }
 
+type JsonFields = Readonly<Record<string, unknown>>;
+
+const serviceFields = ['ID', 'Name', 'Tags', 'Address', 'Meta', 'Port', 'Check', 'Checks', 'Weights'];
+const checkFields = ['CheckID', 'Name', 'Notes', 'Status', 'TTL', 'HTTP', 'Interval', 'Timeout'].concat(
+  'DeregisterCriticalServiceAfter',
+);
+const minIntervalMs = 1_000;
+const minDeregisterAfterMs = 60_000;
+const defaultTimeoutMs = 10_000;
+const maxWeight = 65_535;
+
+const invalid = (why: string): HttpError => new HttpError(400, why);
+
 /**
- * Decodes the body of `PUT /v1/agent/service/register` under Consul's rules (services-configuration-reference, agent/service.go):
- * names, metadata limits, weights, generated check ids. Throws a {@link Refusal} with Consul's own words where it has some.
+ * Decodes the body of `PUT /v1/agent/service/register` (services configuration reference). Throws 400 for what Consul
+ * refuses (names, metadata, weights, checks), and 501 for fields that are not supported here.
  */
-export function decodeRegistration(body: unknown): Registration {
-  const fields = readFields(body, serviceFields);
-  const name = readString(fields, 'Name');
-  const id = readString(fields, 'ID') || name;
-  const meta = readStringMap(fields, 'Meta');
-  if (name === '') throw new Refusal(400, 'Missing service name');
-  for (const key of unsupported) if (says(fields, key)) throw notSupported(`${key} in a registration is`);
-  for (const key of ['Namespace', 'Partition']) {
-    const value = readString(fields, key);
-    if (value !== '' && value !== 'default') throw notSupported(`${key} ${JSON.stringify(value)} is`);
-  }
-  const address = readString(fields, 'Address');
-  if (['0.0.0.0', '::', '[::]'].includes(address)) throw new Refusal(400, 'Invalid service address');
-  if (meta !== undefined) validateMeta(meta);
-  const port = readInteger(fields, 'Port');
+export function decodeRegistration(body: Buffer): Registration {
+  const fields = objectOf(parse(body), 'A registration', serviceFields);
+  const name = textOf(fields, 'Name');
+  if (name === '') throw invalid('Missing service name');
+  const id = textOf(fields, 'ID') || name;
+  const address = textOf(fields, 'Address');
+  if (['0.0.0.0', '::', '[::]'].includes(address)) throw invalid('Invalid service address');
+  const several = fields['Checks'] ?? [];
+  if (!Array.isArray(several)) throw invalid('Checks must be a list');
+  const given: readonly unknown[] = [fields['Check'] ?? [], several].flat();
   return {
     service: {
       id,
       name,
       address,
-      port,
-      tags: readStringList(fields, 'Tags'),
-      meta,
-      taggedAddresses: withOwnAddress(readTaggedAddresses(readEntries(fields, 'TaggedAddresses')), {
-        address,
-        port,
-      }),
-      weights: readWeights(readRaw(fields, 'Weights')),
-      enableTagOverride: readBoolean(fields, 'EnableTagOverride'),
+      port: integerOf(fields, 'Port', 0),
+      tags: tagsOf(fields),
+      meta: metaOf(fields),
+      weights: weightsOf(fields),
     },
-    checks: decodeChecks(readRaw(fields, 'Check'), readList(fields, 'Checks'), { id, name }),
+    checks: given.map((check, at) =>
+      decodeCheck(check, {
+        id: given.length === 1 ? `service:${id}` : `service:${id}:${at + 1}`,
+        name: `Service '${name}' check`,
+      }),
+    ),
   };
 }
 
-function decodeChecks(
-  single: unknown,
-  several: readonly unknown[],
-  service: { readonly id: string; readonly name: string },
-): readonly CheckSpec[] {
-  const all = single === undefined ? several : [single, ...several];
-  return all.map((value, position) => {
-    const numbered =
-      all.length === 1 ? `service:${service.id}` : `service:${service.id}:${String(position + 1)}`;
-    return decodeCheck(readFields(value, checkFields), {
-      id: numbered,
-      name: `Service '${service.name}' check`,
-    });
-  });
+function decodeCheck(value: unknown, defaults: { readonly id: string; readonly name: string }): CheckSpec {
+  const fields = objectOf(value, 'A check', checkFields);
+  const deregisterAfterMs = durationOf(fields, 'DeregisterCriticalServiceAfter');
+  return {
+    id: textOf(fields, 'CheckID') || defaults.id,
+    name: textOf(fields, 'Name') || defaults.name,
+    notes: textOf(fields, 'Notes'),
+    status: statusOf(textOf(fields, 'Status') || 'critical'),
+    source: sourceOf(fields),
+    deregisterAfterMs: deregisterAfterMs > 0 ? Math.max(deregisterAfterMs, minDeregisterAfterMs) : undefined,
+  };
 }
 
-function readWeights(value: unknown): ServiceSpec['weights'] {
-  if (value === undefined) return { passing: 1, warning: 1 };
-  const fields = readFields(value, ['Passing', 'Warning']);
-  const passing = readInteger(fields, 'Passing');
-  const warning = readInteger(fields, 'Warning');
-  if (passing < 1) throw new Refusal(400, 'Invalid Weights: Passing must be greater than 0');
-  if (warning < 0) throw new Refusal(400, 'Invalid Weights: Warning must be greater or equal than 0');
-  if (passing > maxWeight || warning > maxWeight)
-    throw new Refusal(400, 'Invalid Weights: DNS Weight must be between 0 and 65535');
+function sourceOf(fields: JsonFields): CheckSource {
+  const ttlMs = durationOf(fields, 'TTL');
+  const intervalMs = durationOf(fields, 'Interval');
+  const url = textOf(fields, 'HTTP');
+  if (url === '') {
+    if (ttlMs <= 0) throw invalid('Invalid check: TTL must be > 0 for TTL checks');
+    return { kind: 'ttl', ttlMs };
+  }
+  if (ttlMs > 0) throw invalid('Invalid check: Interval and TTL cannot both be specified');
+  if (intervalMs <= 0) throw invalid('Invalid check: Interval must be > 0 for HTTP checks');
+  if (!/^https?:/i.test(url) || !URL.canParse(url)) throw invalid('Invalid check: HTTP must be a URL');
+  const timeoutMs = durationOf(fields, 'Timeout') || defaultTimeoutMs;
+  return { kind: 'http', url, intervalMs: Math.max(intervalMs, minIntervalMs), timeoutMs };
+}
+
+function statusOf(text: string): CheckStatus {
+  if (text === 'passing' || text === 'warning' || text === 'critical') return text;
+  throw invalid("Status for checks must be 'passing', 'warning' or 'critical'");
+}
+
+function tagsOf(fields: JsonFields): readonly string[] {
+  const tags = fields['Tags'] ?? [];
+  if (!Array.isArray(tags) || !tags.every((tag) => typeof tag === 'string'))
+    throw invalid('Tags must be a list of strings');
+  return tags;
+}
+
+function weightsOf(fields: JsonFields): ServiceSpec['weights'] {
+  if (fields['Weights'] === undefined) return { passing: 1, warning: 1 };
+  const weights = objectOf(fields['Weights'], 'Weights', ['Passing', 'Warning']);
+  const passing = integerOf(weights, 'Passing', 0);
+  const warning = integerOf(weights, 'Warning', 0);
+  if (passing < 1) throw invalid('Invalid Weights: Passing must be greater than 0');
+  if (warning < 0 || Math.max(passing, warning) > maxWeight)
+    throw invalid(`Invalid Weights: Warning and Passing must be between 0 and ${maxWeight}`);
   return { passing, warning };
 }
 
-function readTaggedAddresses(
-  entries: readonly (readonly [string, unknown])[],
-): Record<string, TaggedAddress> {
+/** Consul's limits on metadata: 64 pairs, keys of 128 and values of 512 characters. */
+function metaOf(fields: JsonFields): Record<string, string> | undefined {
+  if (fields['Meta'] === undefined) return undefined;
+  const pairs = Object.entries(objectOf(fields['Meta'], 'Meta', undefined));
+  if (pairs.length > 64) throw invalid('Invalid Meta: more than 64 key/value pairs');
   return Object.fromEntries(
-    entries.map(([tag, value]) => {
-      const fields = readFields(value, ['Address', 'Port']);
-      return [tag, { address: readString(fields, 'Address'), port: readInteger(fields, 'Port') }];
+    pairs.map(([key, value]) => {
+      if (!/^(?!consul-)[a-zA-Z0-9_-]{1,128}$/.test(key))
+        throw invalid(`Invalid Meta: Key contains invalid characters, is reserved or too long: '${key}'`);
+      if (typeof value !== 'string' || Buffer.byteLength(value) > 512)
+        throw invalid(`Invalid Meta: Value is too long or no string: '${key}'`);
+      return [key, value];
     }),
   );
 }
 
-/** Consul adds the service's own address under the names of its family, where nothing stands there. */
-function withOwnAddress(given: Readonly<Record<string, TaggedAddress>>, own: TaggedAddress): typeof given {
-  const family = isIPv4(own.address) ? 'ipv4' : isIPv6(own.address) ? 'ipv6' : undefined;
-  if (family === undefined) return given;
-  return { [`lan_${family}`]: own, [`wan_${family}`]: own, ...given };
-}
-
-function validateMeta(meta: Readonly<Record<string, string>>): void {
-  const pairs = Object.entries(meta);
-  if (pairs.length > 64)
-    throw new Refusal(400, 'Invalid Service Meta: Node metadata cannot contain more than 64 key/value pairs');
-  for (const [key, value] of pairs) {
-    const problem = metaProblem(key, value);
-    if (problem !== undefined) {
-      throw new Refusal(
-        400,
-        `Invalid Service Meta: Couldn't load metadata pair ('${key}', '${value}'): ${problem}`,
-      );
-    }
+function parse(body: Buffer): unknown {
+  try {
+    return JSON.parse(body.toString('utf8')) as unknown;
+  } catch (error) {
+    throw invalid(`Request decode failed: ${error instanceof Error ? error.message : 'invalid JSON'}`);
   }
 }
 
-function metaProblem(key: string, value: string): string | undefined {
-  if (key === '') return 'Key cannot be blank';
-  if (!/^[a-zA-Z0-9_-]+$/.test(key)) return 'Key contains invalid characters';
-  if (key.length > 128) return 'Key is too long (limit: 128 characters)';
-  if (key.startsWith('consul-')) return "Key prefix 'consul-' is reserved for internal use";
-  return Buffer.byteLength(value) > 512 ? 'Value is too long (limit: 512 characters)' : undefined;
+/** An object without its null fields. Throws 501 for a field that is not in `known`; undefined allows all. */
+function objectOf(value: unknown, what: string, known: readonly string[] | undefined): JsonFields {
+  if (typeof value !== 'object' || value === null || Array.isArray(value))
+    throw invalid(`Request decode failed: ${what} must be an object`);
+  const entries = Object.entries(value).filter(([, held]) => held !== null);
+  for (const [key] of entries)
+    if (known?.includes(key) === false) throw notSupported(`${what} with the field ${JSON.stringify(key)}`);
+  return Object.fromEntries(entries);
+}
+
+function textOf(fields: JsonFields, key: string): string {
+  const value = fields[key] ?? '';
+  if (typeof value !== 'string') throw invalid(`Request decode failed: ${key} must be a string`);
+  return value;
+}
+
+function integerOf(fields: JsonFields, key: string, absent: number): number {
+  const value = fields[key] ?? absent;
+  if (typeof value !== 'number' || !Number.isSafeInteger(value))
+    throw invalid(`Request decode failed: ${key} must be an integer`);
+  return value;
+}
+
+/** Milliseconds of a duration field; 0 when it is absent. */
+function durationOf(fields: JsonFields, key: string): number {
+  const text = textOf(fields, key);
+  const ms = text === '' ? 0 : parseDurationMs(text);
+  if (ms === undefined) throw invalid(`Request decode failed: ${key}: invalid duration "${text}"`);
+  return ms;
 }

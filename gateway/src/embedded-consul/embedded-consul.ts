@@ -1,57 +1,48 @@
 import { randomUUID } from 'node:crypto';
-import type { AddressInfo } from 'node:net';
 import { once } from 'node:events';
 import type { Server } from 'node:http';
 
-import { type CatalogLimits, createCatalogState } from './catalog-state.ts';
+import { AgentCatalog, type CatalogLimits } from './agent-catalog.ts';
+import { createBlockedQueries } from './blocked-queries.ts';
 import { createCheckRunner } from './check-runner.ts';
-import type { AgentState } from './endpoint.ts';
-import { createFaultBook, type Faults } from './faults.ts';
 import { probeHttp } from './http-probe.ts';
 import { createHttpServer } from './http-server.ts';
-import { createKvState } from './kv-state.ts';
+import { KeyValueStore } from './key-values.ts';
+import type { AgentState } from './operation.ts';
 import type { NodeFacts } from './records.ts';
-import { createIndexBook } from './table-index.ts';
-import { createWaiters } from './waiters.ts';
 
 /** All optional; the defaults are a development agent. */
 export interface EmbeddedConsulOptions {
-  /** Default `embedded`. */
-  readonly nodeName?: string;
-  /** What services without an address of their own get. Default `127.0.0.1`. */
-  readonly nodeAddress?: string;
-  /** Default `dc1`. */
-  readonly datacenter?: string;
-  /** Monotonic ms; TTLs, intervals between checks and reaping go by it. Default `performance.now`. */
+  /** Monotonic ms; TTLs, intervals of checks and removals go by it. Default `performance.now`. */
   readonly now?: () => number;
   /** In 0..1; the jitter of blocking queries and of first HTTP checks. Default `Math.random`. */
   readonly random?: () => number;
-  /** How often TTLs are looked at. Default 100 ms. */
+  /** How often TTLs are checked. Default 100 ms. */
   readonly tickMs?: number;
-  /** How often services that have been critical for too long are removed. Default 30 s, as in Consul. */
-  readonly reapIntervalMs?: number;
   readonly limits?: Partial<EmbeddedConsulLimits>;
-  /** Hears of every request, with path and query. Must not throw. */
+  /** Called with every request, with path and query. Must not throw. */
   readonly onRequest?: (method: string, target: string) => void;
-  /** Hears which services were removed because they had been critical for too long. Must not throw. */
-  readonly onReaped?: (serviceIds: readonly string[]) => void;
+  /** Called with the ids of services removed for being critical too long. Must not throw. */
+  readonly onRemoved?: (serviceIds: readonly string[]) => void;
 }
 
-/** What keeps a hostile or broken client from filling the process. */
+/** Bounds of what clients can make the agent hold. */
 export interface EmbeddedConsulLimits extends CatalogLimits {
-  /** Largest request body. Default 512 KiB, Consul's for KV. → 413 */
+  /** Largest request body. Default 512 KiB, as for Consul's KV. → 413 */
   readonly bodyBytes: number;
   /** Blocked queries at a time. Default 4,096. → 429 */
-  readonly waiters: number;
+  readonly blockedQueries: number;
   /** Open connections. Default 8,192; further ones are closed. */
   readonly connections: number;
 }
 
+/** Where an agent listens. */
 export interface ListenAddress {
   readonly host: string;
   readonly port: number;
 }
 
+/** Counters of an agent. */
 export interface EmbeddedConsulStats {
   /** Since it was made. */
   readonly requests: number;
@@ -61,28 +52,28 @@ export interface EmbeddedConsulStats {
 
 /** An in-memory agent that speaks the part of Consul's HTTP API that the SDK and the gateway use. */
 export interface EmbeddedConsul {
-  /** Starts serving; port 0 means any. Resolves with what it got; rejects with the system error (EADDRINUSE …). */
+  /** Starts serving; port 0 means any. Resolves with the actual address; rejects with the system error (EADDRINUSE …). */
   listen(address: ListenAddress): Promise<ListenAddress>;
-  /** Cuts every connection, ends every timer. What was registered stays, so that `listen` brings it back. Idempotent. */
+  /** Closes every connection, ends every timer. The registrations stay, and `listen` serves them again. Idempotent. */
   stop(): Promise<void>;
-  /** A restart that lost everything: services, checks, keys; indexes begin low again; connections are cut. */
+  /** A restart that lost everything: services, checks, keys; indexes begin low again; connections are closed. */
   reset(): void;
-  /** Cuts every connection, as a crash would, and goes on serving. */
+  /** Closes every connection, as a crash would, and goes on serving. */
   dropConnections(): void;
-  /** What goes wrong on purpose, for tests. */
-  readonly faults: Faults;
   stats(): EmbeddedConsulStats;
 }
 
 const defaultLimits: EmbeddedConsulLimits = {
   bodyBytes: 512 * 1024,
-  waiters: 4_096,
+  blockedQueries: 4_096,
   connections: 8_192,
   services: 20_000,
   checks: 80_000,
 };
 
-/** Consul's own first registration of itself comes at about this index. */
+/** Consul's interval between two removals of services that are critical for too long. */
+const removalIntervalMs = 30_000;
+/** A real Consul registers itself at about this index. */
 const firstIndex = 10;
 
 /** Makes an agent with nothing registered. It serves from `listen` to `stop`; its owner calls both. */
@@ -90,28 +81,12 @@ export function createEmbeddedConsul(options: EmbeddedConsulOptions = {}): Embed
   const limits = { ...defaultLimits, ...options.limits };
   const now = options.now ?? (() => performance.now());
   const random = options.random ?? Math.random;
-  const node: NodeFacts = {
-    id: randomUUID(),
-    name: options.nodeName ?? 'embedded',
-    address: options.nodeAddress ?? '127.0.0.1',
-    datacenter: options.datacenter ?? 'dc1',
-  };
-  const waiters = createWaiters(limits.waiters);
-  const faults = createFaultBook();
-  let state = emptyState();
+  const node = { id: randomUUID(), name: 'embedded', address: '127.0.0.1', datacenter: 'dc1' };
+  const blocked = createBlockedQueries(limits.blockedQueries);
+  let state = emptyState(node, limits, blocked.notify);
   let server: Server | undefined;
   let requests = 0;
   let connections = 0;
-
-  function emptyState(): AgentState {
-    const indexes = createIndexBook(firstIndex);
-    return {
-      node,
-      indexes,
-      catalog: createCatalogState(node, indexes, limits, waiters.notify),
-      kv: createKvState(indexes, waiters.notify),
-    };
-  }
 
   const runner = createCheckRunner({
     catalog: () => state.catalog,
@@ -119,17 +94,13 @@ export function createEmbeddedConsul(options: EmbeddedConsulOptions = {}): Embed
     random,
     probe: probeHttp,
     tickMs: options.tickMs ?? 100,
-    reapIntervalMs: options.reapIntervalMs ?? 30_000,
-    onReaped: (ids) => {
-      options.onReaped?.(ids);
-    },
+    removalIntervalMs,
+    onRemoved: (ids) => options.onRemoved?.(ids),
   });
-
-  function makeServer(): Server {
-    const made = createHttpServer({
+  const makeServer = (): Server =>
+    createHttpServer({
       state: () => state,
-      waiters,
-      faults,
+      blocked,
       now,
       random,
       bodyBytes: limits.bodyBytes,
@@ -138,37 +109,28 @@ export function createEmbeddedConsul(options: EmbeddedConsulOptions = {}): Embed
         requests++;
         options.onRequest?.(method, target);
       },
-    });
-    // Failures to accept (too many open files) pass; those of `listen` reject it.
-    made.on('error', () => undefined);
-    made.on('connection', (socket) => {
+    }).on('connection', (socket) => {
       connections++;
       socket.once('close', () => {
         connections--;
       });
     });
-    return made;
-  }
 
   return {
-    async listen({ host, port }) {
+    async listen(wanted) {
       if (server !== undefined) throw new Error('The embedded agent listens already; stop it first.');
       const made = makeServer();
       server = made;
       try {
-        made.listen(port, host);
-        await once(made, 'listening');
+        const bound = await listenOn(made, wanted);
+        if (server !== made) throw new Error('The embedded agent was stopped before it listened.');
+        runner.start();
+        return bound;
       } catch (error) {
-        server = undefined;
+        if (server === made) server = undefined;
+        made.close();
         throw error;
       }
-      if (server !== made) {
-        made.close();
-        throw new Error('The embedded agent was stopped before it listened.');
-      }
-      runner.start();
-      const bound = made.address();
-      return isSocketAddress(bound) ? { host: bound.address, port: bound.port } : { host, port };
     },
     async stop() {
       runner.stop();
@@ -181,17 +143,39 @@ export function createEmbeddedConsul(options: EmbeddedConsulOptions = {}): Embed
       await closed;
     },
     reset() {
-      state = emptyState();
+      state = emptyState(node, limits, blocked.notify);
       server?.closeAllConnections();
     },
     dropConnections() {
       server?.closeAllConnections();
     },
-    faults,
-    stats: () => ({ requests, blockedQueries: waiters.size, connections }),
+    stats: () => ({ requests, blockedQueries: blocked.size, connections }),
   };
 }
 
-function isSocketAddress(address: AddressInfo | string | null): address is AddressInfo {
-  return typeof address === 'object' && address !== null;
+function emptyState(
+  node: NodeFacts,
+  limits: CatalogLimits,
+  onChange: ReturnType<typeof createBlockedQueries>['notify'],
+): AgentState {
+  let lastIndex = firstIndex - 1;
+  const nextIndex = (): number => ++lastIndex;
+  return {
+    node,
+    catalog: new AgentCatalog({ limits, nextIndex, onChange }),
+    keyValues: new KeyValueStore(nextIndex, () => {
+      onChange('kv');
+    }),
+  };
+}
+
+async function listenOn(server: Server, { host, port }: ListenAddress): Promise<ListenAddress> {
+  server.listen(port, host);
+  await once(server, 'listening');
+  // Failures to accept (too many open files) pass.
+  server.on('error', () => undefined);
+  const bound = server.address();
+  return typeof bound === 'object' && bound !== null
+    ? { host: bound.address, port: bound.port }
+    : { host, port };
 }

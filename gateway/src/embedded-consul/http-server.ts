@@ -1,20 +1,15 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 
-import { distort, faultOf } from './apply-faults.ts';
-import { dispatch, type Dispatched, splitTarget } from './dispatch.ts';
-import type { AgentState, ReadPlan } from './endpoint.ts';
-import type { Fault, FaultBook } from './faults.ts';
-import { type Outgoing, readHeaders, toOutgoing } from './outgoing.ts';
-import { blockingTimeMs, type QueryOptions, readQueryOptions } from './query-options.ts';
-import { readBody } from './read-body.ts';
-import { Refusal } from './refusal.ts';
-import type { Waiters } from './waiters.ts';
+import type { BlockedQueries } from './blocked-queries.ts';
+import { HttpError, notSupported, supported } from './http-error.ts';
+import type { AgentReply, AgentState, BlockingRead, Operation } from './operation.ts';
+import { operations } from './operations.ts';
+import { blockingTimeMs, checkQuery, readBlockingOptions } from './read-query.ts';
 
 /** What the HTTP layer needs from the agent around it. */
 export interface ServerParts {
   readonly state: () => AgentState;
-  readonly waiters: Waiters;
-  readonly faults: FaultBook;
+  readonly blocked: BlockedQueries;
   /** Monotonic ms. */
   readonly now: () => number;
   /** In 0..1; spreads the ends of blocking queries. */
@@ -26,19 +21,22 @@ export interface ServerParts {
   readonly onRequest: (method: string, target: string) => void;
 }
 
+const exact = operations.filter(({ path }) => !path.endsWith('/'));
+const prefixes = operations.filter(({ path }) => path.endsWith('/'));
+
 /**
- * Consul's HTTP API on `node:http`: reads requests, lets {@link dispatch} decide, holds blocking reads, makes faults happen.
- * The caller listens on it and closes it; every timer and waiter of a request ends with its connection.
+ * Consul's HTTP API on `node:http`: reads requests, runs their operations, holds blocking reads. The caller listens on it and
+ * closes it; every timer and blocked query of a request ends with its connection.
  */
 export function createHttpServer(parts: ServerParts): Server {
   const server = createServer(
     { requestTimeout: 30_000, headersTimeout: 10_000, keepAliveTimeout: 0 },
     (request, response) => {
-      // A peer that leaves is no error of ours; its waiters and timers end by 'close'.
+      // A client that disconnects is no error; its blocked query and timers end by 'close'.
       request.on('error', () => undefined);
       response.on('error', () => undefined);
-      handle(parts, request, response).catch(() => {
-        response.destroy();
+      handle(parts, request, response).catch((error: unknown) => {
+        send(response, replyTo(error));
       });
     },
   );
@@ -47,168 +45,132 @@ export function createHttpServer(parts: ServerParts): Server {
 }
 
 async function handle(parts: ServerParts, request: IncomingMessage, response: ServerResponse): Promise<void> {
-  const method = request.method ?? '';
-  const target = request.url ?? '';
-  parts.onRequest(method, target);
+  const { method = '', url = '' } = request;
+  parts.onRequest(method, url);
   const body = await readBody(request, parts.bodyBytes);
-  if (body === 'aborted') return;
-  if (body === 'too_large') {
-    const text = `Request body too large, max size: ${parts.bodyBytes} bytes.`;
-    const refused = toOutgoing({ kind: 'text', status: 413, text }, 'compact');
-    send(response, { ...refused, headers: { ...refused.headers, Connection: 'close' } }, []);
+  if (body === undefined) return;
+  const mark = url.indexOf('?');
+  const path = decodePath(mark === -1 ? url : url.slice(0, mark));
+  if (path === '/') {
+    send(response, { status: 200, text: `${supported}\n` });
     return;
   }
-  const faults = parts.faults.take({ method, target, headers: request.headers });
-  if (faultOf(faults, 'black_hole') !== undefined) return;
-  if (faultOf(faults, 'drop')?.when === 'before') {
-    request.socket.resetAndDestroy();
-    return;
+  const query = new URLSearchParams(mark === -1 ? '' : url.slice(mark + 1));
+  const operation = operationFor(method, path);
+  const state = parts.state();
+  checkQuery(query, operation.query, state.node.datacenter);
+  const argument = path.slice(operation.path.length);
+  const result = operation.run({ argument, query, body, state, nowMs: parts.now() });
+  if ('topic' in result) serveRead(parts, result, query, response);
+  else send(response, result);
+}
+
+function replyTo(error: unknown): AgentReply {
+  if (error instanceof HttpError)
+    return { status: error.status, text: error.message, headers: error.headers };
+  const why = error instanceof Error ? error.message : String(error);
+  return { status: 500, text: `The embedded agent failed: ${why}` };
+}
+
+/** Finds the operation; throws 501 for a path that has none, 405 for a path that has other methods only. */
+function operationFor(method: string, path: string): Operation {
+  const at = exact.filter((operation) => operation.path === path);
+  const candidates = at.length > 0 ? at : prefixes.filter((operation) => path.startsWith(operation.path));
+  if (candidates.length === 0) throw notSupported(path.slice(0, 200));
+  const found = candidates.find((operation) => operation.method === method);
+  // RFC 9110, section 15.5.6: a 405 names the methods that there are.
+  const allow = candidates.map((operation) => operation.method).join(',');
+  if (found === undefined) throw new HttpError(405, `method ${method} not allowed`, { Allow: allow });
+  return found;
+}
+
+function decodePath(raw: string): string {
+  try {
+    return decodeURIComponent(raw);
+  } catch {
+    throw new HttpError(400, 'The path is not valid percent-encoding');
   }
-  const delayMs = faultOf(faults, 'delay')?.delayMs ?? 0;
-  if (delayMs === 0) {
-    serve(parts, { method, target, body }, response, faults);
-  } else {
-    whileOpen(response, delayMs, () => {
-      serve(parts, { method, target, body }, response, faults);
+}
+
+/** Reads a whole body; undefined when the client disconnected first. Throws 413 as soon as it is too large. */
+function readBody(request: IncomingMessage, limitBytes: number): Promise<Buffer | undefined> {
+  return new Promise((resolve, reject) => {
+    const chunks: Buffer[] = [];
+    let bytes = 0;
+    request.on('data', (chunk: Buffer) => {
+      bytes += chunk.length;
+      if (bytes <= limitBytes) {
+        chunks.push(chunk);
+      } else {
+        const why = `Request body too large, max size: ${limitBytes} bytes.`;
+        reject(new HttpError(413, why, { Connection: 'close' }));
+      }
     });
-  }
-}
-
-function serve(
-  parts: ServerParts,
-  incoming: { readonly method: string; readonly target: string; readonly body: Buffer },
-  response: ServerResponse,
-  faults: readonly Fault[],
-): void {
-  if (response.destroyed) return;
-  const scripted = faultOf(faults, 'answer');
-  if (scripted !== undefined) {
-    const headers = { 'Content-Type': 'text/plain; charset=utf-8', ...scripted.headers };
-    send(response, { status: scripted.status, headers, body: Buffer.from(scripted.body) }, faults);
-    return;
-  }
-  const dispatched = dispatchSafely(parts, incoming);
-  if (dispatched.kind === 'read') serveRead(parts, dispatched, incoming.target, response, faults);
-  else send(response, toOutgoing(dispatched, layoutOf(incoming.target)), faults);
-}
-
-function dispatchSafely(parts: ServerParts, incoming: Parameters<typeof dispatch>[0]): Dispatched {
-  try {
-    return dispatch(incoming, parts.state(), parts.now());
-  } catch (error) {
-    // A bug of ours must not take the process with it.
-    const text = `The embedded agent made a mistake: ${error instanceof Error ? error.message : String(error)}`;
-    return { kind: 'text', status: 500, text };
-  }
-}
-
-function layoutOf(target: string): 'compact' | 'pretty' {
-  return /[?&]pretty(?:[=&]|$)/.test(target) ? 'pretty' : 'compact';
-}
-
-/** Reads the options of a read; undefined after the refusal has been sent. */
-function optionsOf(parts: ServerParts, target: string, response: ServerResponse): QueryOptions | undefined {
-  try {
-    return readQueryOptions(splitTarget(target).query, parts.state().node.datacenter);
-  } catch (error) {
-    if (!(error instanceof Refusal)) throw error;
-    send(response, toOutgoing({ kind: 'text', status: error.status, text: error.message }, 'compact'), []);
-    return undefined;
-  }
+    request.on('end', () => {
+      resolve(Buffer.concat(chunks));
+    });
+    request.on('close', () => {
+      resolve(undefined);
+    });
+  });
 }
 
 function serveRead(
   parts: ServerParts,
-  plan: ReadPlan,
-  target: string,
+  read: BlockingRead,
+  query: URLSearchParams,
   response: ServerResponse,
-  faults: readonly Fault[],
 ): void {
-  const options = optionsOf(parts, target, response);
-  if (options === undefined) return;
-  const consistency = plan.consistency === 'named' ? options.consistency : undefined;
+  const { minIndex, waitMs } = readBlockingOptions(query);
   const answer = (): void => {
-    const outgoing = toOutgoing(plan.reply(), layoutOf(target));
-    const headers = { ...outgoing.headers, ...readHeaders(plan.index(), consistency) };
-    send(response, { ...outgoing, headers }, faults);
+    // Consul's index is never 0, and its answers say how fresh they are.
+    const headers = {
+      'X-Consul-Index': String(Math.max(read.index(), 1)),
+      'X-Consul-KnownLeader': 'true',
+      'X-Consul-LastContact': '0',
+    };
+    send(response, { ...read.reply(), headers });
   };
-  const grown = (): boolean => plan.index() > options.minIndex;
-  if (options.minIndex === 0 || grown() || faultOf(faults, 'empty') !== undefined) {
-    answer();
-    return;
-  }
-  block(parts, plan, grown, blockingTimeMs(options.waitMs, parts.random()), response, answer);
+  const hasGrown = (): boolean => read.index() > minIndex;
+  if (minIndex === 0 || hasGrown()) answer();
+  else block(parts, read, hasGrown, blockingTimeMs(waitMs, parts.random()), response, answer);
 }
 
-/** Holds a read until its index has grown, its time is up or its client has gone, whichever is first. */
+/** Holds a read until its index has grown, its time is up or its client has disconnected, whichever is first. */
 function block(
   parts: ServerParts,
-  plan: ReadPlan,
-  grown: () => boolean,
+  { topic }: BlockingRead,
+  hasGrown: () => boolean,
   forMs: number,
   response: ServerResponse,
   answer: () => void,
 ): void {
-  const leave = parts.waiters.add(plan.interest, () => {
-    if (grown()) finish();
-  });
-  if (leave === undefined) {
-    const text = 'Too many blocked queries';
-    send(response, toOutgoing({ kind: 'text', status: 429, text }, 'compact'), []);
-    return;
-  }
-  const cancel = whileOpen(response, forMs, () => {
-    finish();
-  });
-  response.once('close', leave);
-  function finish(): void {
-    leave?.();
-    cancel();
+  const leave = parts.blocked.add(topic, () => {
+    if (!hasGrown()) return;
+    end();
     answer();
-  }
-}
-
-/** Acts after a time, unless the response is closed before. Returns how to cancel. */
-function whileOpen(response: ServerResponse, afterMs: number, act: () => void): () => void {
-  if (response.destroyed) return () => undefined;
-  const timer = setTimeout(() => {
-    response.off('close', cancel);
-    act();
-  }, afterMs);
-  const cancel = (): void => {
-    clearTimeout(timer);
-  };
-  response.once('close', cancel);
-  return cancel;
-}
-
-function send(response: ServerResponse, original: Outgoing, faults: readonly Fault[]): void {
-  if (response.destroyed || response.headersSent) return;
-  const { status, headers, body } = distort(original, faults);
-  response.writeHead(status, { ...headers, 'Content-Length': String(body.length) });
-  const dribble = faultOf(faults, 'dribble');
-  if (faultOf(faults, 'drop') !== undefined) {
-    response.write(body.subarray(0, Math.ceil(body.length / 2)), () => {
-      response.socket?.resetAndDestroy();
-    });
-  } else if (dribble !== undefined) {
-    drip(response, body, dribble);
-  } else {
-    response.end(body);
-  }
-}
-
-function drip(
-  response: ServerResponse,
-  body: Buffer,
-  pace: { readonly bytes: number; readonly everyMs: number },
-): void {
-  if (body.length <= pace.bytes) {
-    response.end(body);
-    return;
-  }
-  response.write(body.subarray(0, pace.bytes));
-  whileOpen(response, pace.everyMs, () => {
-    drip(response, body.subarray(pace.bytes), pace);
   });
+  if (leave === undefined) throw new HttpError(429, 'Too many blocked queries');
+  const timer = setTimeout(() => {
+    end();
+    answer();
+  }, forMs);
+  const end = (): void => {
+    clearTimeout(timer);
+    leave();
+  };
+  response.once('close', end);
+  if (response.destroyed) end();
+}
+
+function send(response: ServerResponse, { status, json, text, headers }: AgentReply): void {
+  if (response.destroyed || response.headersSent) return;
+  const body = Buffer.from(json === undefined ? (text ?? '') : JSON.stringify(json));
+  const type = json === undefined ? 'text/plain; charset=utf-8' : 'application/json';
+  response.writeHead(status, {
+    ...(body.length === 0 ? {} : { 'Content-Type': type }),
+    'Content-Length': String(body.length),
+    ...headers,
+  });
+  response.end(body);
 }

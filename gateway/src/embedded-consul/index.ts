@@ -1,9 +1,8 @@
-export type {
-  EmbeddedConsul,
-  EmbeddedConsulLimits,
-  EmbeddedConsulOptions,
-  EmbeddedConsulStats,
-  ListenAddress,
+export {
+  createEmbeddedConsul,
+  type EmbeddedConsul,
+  type EmbeddedConsulLimits,
+  type EmbeddedConsulOptions,
+  type EmbeddedConsulStats,
+  type ListenAddress,
 } from './embedded-consul.ts';
-export { createEmbeddedConsul } from './embedded-consul.ts';
-export type { Fault, FaultRule, Faults } from './faults.ts';
