@@ -13,6 +13,8 @@ import type {
   ResponseHead,
   Step,
 } from '../../gateway/src/exchange/seam.ts';
+import { readHeaders } from '../../gateway/src/http/header-facts.ts';
+import { expectationOf, passesInterim } from '../../gateway/src/http/interim.ts';
 import type { AttemptTimeouts } from '../../gateway/src/routing/policy.ts';
 
 /** What an exchange went through, for assertions. */
@@ -116,7 +118,7 @@ function scriptedExchange({ endpoints, timeouts, ...options }: ScriptOptions, en
       endpoint,
       method: head.method,
       target: head.target,
-      fields: withoutConnectionFields(head.fields),
+      fields: withoutConnectionFields(head.fields, head.version === '1.0' ? ['expect'] : []),
       upgrade: head.upgrade === 'websocket' ? 'websocket' : undefined,
       timeouts,
       connection: 'any',
@@ -131,6 +133,7 @@ function scriptedExchange({ endpoints, timeouts, ...options }: ScriptOptions, en
   const ended = (of: AttemptStep | undefined): void => {
     if (of !== undefined && !running.delete(of)) throw new Error('an attempt that is not under way');
   };
+  let awaitsContinue = expectationOf(readHeaders(head.fields), head.version) === 'continue';
   return {
     begin() {
       const scripted = script.begin?.(head, attempt);
@@ -147,7 +150,11 @@ function scriptedExchange({ endpoints, timeouts, ...options }: ScriptOptions, en
       if (script.hedge !== undefined) return script.hedge(attempt);
       return next < endpoints.length ? attempt() : undefined;
     },
-    interim: ({ fields }) => withoutConnectionFields(fields),
+    interim(response) {
+      if (!passesInterim(response, { version: head.version, awaitsContinue })) return undefined;
+      if (response.status === 100) awaitsContinue = false;
+      return withoutConnectionFields(response.fields);
+    },
     responded(response, of, sent) {
       ended(of);
       const { status, reason, fields } = response;
@@ -204,9 +211,9 @@ function answer(code: ErrorCode): AnswerStep {
   };
 }
 
-/** RFC 9110 §7.6.1, both ways. */
-function withoutConnectionFields(fields: FieldLines): FieldLines {
-  const nominated = new Set<string>();
+/** RFC 9110 §7.6.1, both ways; and without `others` (lower case). */
+function withoutConnectionFields(fields: FieldLines, others: readonly string[] = []): FieldLines {
+  const nominated = new Set(others);
   const pairs: [string, string][] = [];
   for (let i = 0; i + 1 < fields.length; i += 2) {
     const [name = '', value = ''] = fields.slice(i, i + 2);

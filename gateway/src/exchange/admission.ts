@@ -1,17 +1,18 @@
-import { stripPrefix } from '../routing/request-target.ts';
+import { stripPrefix } from '../http/request-target.ts';
 import { optionsAnswer } from './answers.ts';
 import type { ExchangeContext } from './context.ts';
 import type { Destination } from './destination.ts';
 import type { ErrorCode } from './errors.ts';
-import { hasPassed, isRequestId, type PeerStanding } from './request-fields.ts';
-import { judgeRequest, type RequestFacts } from './request-rules.ts';
+import { hasBody, isWebSocketUpgrade } from '../http/connection.ts';
+import { hasPassed, isRequestId, type PeerTrust } from '../http/request-fields.ts';
+import { judgeRequest, type RequestFacts } from '../http/request-rules.ts';
 import type { AnswerStep, RequestHead } from './seam.ts';
 import { isWellKnown, wellKnownAnswer } from './well-known.ts';
 
 /** What is known of a request when its head has been judged. */
 export interface Admission {
   readonly requestId: string;
-  readonly peer: PeerStanding;
+  readonly peer: PeerTrust;
   /** Undefined for a head that the rules refuse. */
   readonly facts: RequestFacts | undefined;
   readonly verdict: Verdict;
@@ -43,7 +44,7 @@ export function admit(context: ExchangeContext, head: RequestHead): Admission {
   }
   const { facts } = judged;
   const peer = context.trusts(head.client.address) ? 'trusted' : 'untrusted';
-  const given = peer === 'trusted' ? facts.requestId : undefined;
+  const given = peer === 'trusted' ? facts.headers.requestId : undefined;
   const requestId = isRequestId(given) ? given : context.newRequestId();
   return { requestId, peer, facts, verdict: direct(context, head, { facts, requestId }) };
 }
@@ -61,9 +62,9 @@ function direct(
   head: RequestHead,
   { facts, requestId }: { readonly facts: RequestFacts; readonly requestId: string },
 ): Verdict {
-  if (hasPassed(facts.via, context.pseudonym)) return refused('loop_detected');
-  const upgrade = upgradeOf(head);
-  if (upgrade === 'with_body') return refused('bad_request'); // R29
+  if (hasPassed(facts.headers.via, context.pseudonym)) return refused('loop_detected');
+  const upgrade = isWebSocketUpgrade(head) ? 'websocket' : undefined;
+  if (upgrade !== undefined && hasBody(head)) return refused('bad_request'); // R29
   if (isWellKnown(facts.path)) {
     const { method } = head;
     const answer = wellKnownAnswer({ method, path: facts.path }, requestId, context.routingStatus);
@@ -76,11 +77,4 @@ function direct(
   if (path === undefined) return refused('bad_target', destination);
   if (strip !== undefined && isWellKnown(path)) return refused('no_route', destination);
   return { kind: 'passed', facts, destination, target: path + facts.query, upgrade };
-}
-
-/** R28: the only upgrade passed on is websocket's; any other protocol is left out, and the request goes on without. */
-function upgradeOf({ upgrade, method, body }: RequestHead): 'websocket' | 'with_body' | undefined {
-  if (upgrade === undefined || method !== 'GET') return undefined;
-  if (!upgrade.split(',').some((protocol) => protocol.trim() === 'websocket')) return undefined;
-  return body.kind === 'chunked' || (body.kind === 'length' && body.bytes > 0) ? 'with_body' : 'websocket';
 }

@@ -1,12 +1,12 @@
 import type { Endpoint } from '@roundhouse/agent-sdk/internal';
 
-import { cookieValue } from './cookies.ts';
+import { cookieValue } from '../http/cookies.ts';
 import type { Destination } from './destination.ts';
 import type { Dispatched } from './dispatch.ts';
 import { hash32 } from './hash.ts';
-import { clientAddress, type PeerStanding } from './request-fields.ts';
-import type { RequestFacts } from './request-rules.ts';
-import { fieldValue } from './response-fields.ts';
+import { clientAddress, type PeerTrust } from '../http/request-fields.ts';
+import type { RequestFacts } from '../http/request-rules.ts';
+import { fieldValue } from '../http/field-lines.ts';
 import type { FieldLines, RequestHead } from './seam.ts';
 import { sessionCookie, type Sessions } from './sessions.ts';
 import type { TrustsPeer } from './trusted-proxies.ts';
@@ -29,7 +29,7 @@ export interface AffinitySource {
   readonly destination: Destination;
   readonly head: RequestHead;
   readonly facts: RequestFacts;
-  readonly peer: PeerStanding;
+  readonly peer: PeerTrust;
 }
 
 /** What of a gateway it takes. */
@@ -64,7 +64,7 @@ function placedBy(
   switch (hash.kind) {
     case 'client-ip':
       return peer === 'trusted'
-        ? clientAddress(head.client.address, facts.forwardedFor, trusts)
+        ? clientAddress(head.client.address, facts.headers.forwardedFor, trusts)
         : head.client.address;
     case 'path':
       return facts.path;
@@ -90,7 +90,7 @@ export function sessionFields(
   const { route, upstream } = destination;
   const token = sessions.token(upstream, endpoint);
   if (token === session.token) return nothing;
-  const scheme = (peer === 'trusted' ? facts.forwardedProto : undefined) ?? head.client.scheme;
+  const scheme = (peer === 'trusted' ? facts.headers.forwardedProto : undefined) ?? head.client.scheme;
   return [
     'Set-Cookie',
     sessionCookie(session.cookie, token, { route, scheme }),

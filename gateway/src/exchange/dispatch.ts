@@ -11,8 +11,9 @@ import { Attempts, type Plan, type Underway } from './attempts.ts';
 import type { ExchangeContext } from './context.ts';
 import { isOver, timeoutsUntil, withDeadline, type Deadline } from './deadline.ts';
 import type { ErrorCode } from './errors.ts';
-import { requestFields, type PeerStanding } from './request-fields.ts';
-import { fieldValue } from './response-fields.ts';
+import { requestFields, type PeerTrust } from '../http/request-fields.ts';
+import { hasBody } from '../http/connection.ts';
+import { fieldValue } from '../http/field-lines.ts';
 import {
   answerVerdict,
   isSafe,
@@ -34,7 +35,7 @@ export interface Dispatched {
   readonly passage: Passage;
   readonly deadline: Deadline;
   readonly affinity: Affinity;
-  readonly peer: PeerStanding;
+  readonly peer: PeerTrust;
   readonly requestId: string;
 }
 
@@ -271,10 +272,6 @@ interface Want {
   readonly affinity: Affinity;
 }
 
-function hasBody({ body }: RequestHead): boolean {
-  return body.kind === 'chunked' || (body.kind === 'length' && body.bytes > 0);
-}
-
 function mayHedge({ head, passage }: Dispatched): boolean {
   return isSafe(head.method) && passage.upgrade === undefined && !hasBody(head);
 }
@@ -286,7 +283,7 @@ function fieldsOf({ context, head, passage, peer, requestId, deadline, affinity 
     pseudonym: context.pseudonym,
     style: context.forwardedFields,
     requestId,
-    grpcTimeout: deadline.grpc,
+    passesGrpcTimeout: deadline.grpc === 'absent',
     ownCookie: affinity.session?.cookie,
   });
 }

@@ -346,6 +346,14 @@ describe('response fields', () => {
     ).toBeUndefined();
   });
 
+  it('R08 passes one 100 on, to a client that waits for it', () => {
+    const goOn = { status: 100, reason: 'Continue', fields: [] };
+    expect(setUp().open(head()).interim(goOn)).toBeUndefined();
+    const exchange = setUp().open(head({ body: { kind: 'chunked' } }, ['Expect', '100-Continue']));
+    expect(exchange.interim(goOn)).toEqual([]);
+    expect(exchange.interim(goOn)).toBeUndefined();
+  });
+
   it.each([99, 100, 600, 999, 0])('R44 answers 502 for status %d', (status) => {
     const { open } = setUp();
     const exchange = open(head());
@@ -356,15 +364,33 @@ describe('response fields', () => {
     const { open } = setUp();
     const plain = open(head());
     expect(
-      answer(plain.responded({ status: 101, reason: '', fields: ['Upgrade', 'websocket'] })).status,
+      answer(
+        plain.responded({
+          status: 101,
+          reason: '',
+          fields: ['Connection', 'Upgrade', 'Upgrade', 'websocket'],
+        }),
+      ).status,
     ).toBe(502);
     const upgrade = open(head({ upgrade: 'websocket' }));
-    expect(answer(upgrade.responded({ status: 101, reason: '', fields: ['Upgrade', 'h2c'] })).status).toBe(
-      502,
-    );
+    expect(
+      answer(
+        upgrade.responded({ status: 101, reason: '', fields: ['Connection', 'upgrade', 'Upgrade', 'h2c'] }),
+      ).status,
+    ).toBe(502);
+    const unsaid = open(head({ upgrade: 'websocket' }));
+    expect(
+      answer(unsaid.responded({ status: 101, reason: '', fields: ['Upgrade', 'websocket'] })).status,
+    ).toBe(502);
     const agreed = open(head({ upgrade: 'websocket' }));
     expect(
-      relay(agreed.responded({ status: 101, reason: '', fields: ['Upgrade', 'WebSocket'] })).status,
+      relay(
+        agreed.responded({
+          status: 101,
+          reason: '',
+          fields: ['Connection', 'Upgrade', 'Upgrade', 'WebSocket'],
+        }),
+      ).status,
     ).toBe(101);
   });
 });

@@ -8,8 +8,11 @@ import { deadlineOf, isOver } from './deadline.ts';
 import { Dispatch, type Dispatched, type StepOrCode } from './dispatch.ts';
 import { errorTable, type ErrorCode, type ErrorRule } from './errors.ts';
 import type { AttemptRecord } from './record.ts';
-import { clientAddress } from './request-fields.ts';
-import { fieldValue, responseFields } from './response-fields.ts';
+import { clientAddress } from '../http/request-fields.ts';
+import { agreesToUpgrade } from '../http/connection.ts';
+import { readHeaders } from '../http/header-facts.ts';
+import { expectationOf, isFinalStatus, passesInterim } from '../http/interim.ts';
+import { responseFields } from '../http/response-fields.ts';
 import type {
   AnswerStep,
   AttemptFailure,
@@ -98,6 +101,8 @@ class ExchangeState implements Exchange {
   #upstreamMs: number | undefined;
   #status = 0;
   #error: ErrorCode | undefined;
+  /** Whether the client waits for a 100 that it has not got. */
+  #awaitsContinue = false;
   #phase: 'open' | 'ended' = 'open';
 
   constructor(shared: Shared, head: RequestHead) {
@@ -117,8 +122,9 @@ class ExchangeState implements Exchange {
       return verdict.answer;
     }
     const { destination, facts } = verdict;
+    this.#awaitsContinue = expectationOf(facts.headers, head.version) === 'continue';
     destination.budget.deposit(this.#startedMs);
-    const said = peer === 'trusted' ? facts : undefined;
+    const said = peer === 'trusted' ? facts.headers : undefined;
     const deadline = deadlineOf(this.#startedMs, destination.timeouts.totalMs, said);
     const affinity = ties(destination) ? affinityOf({ destination, head, facts, peer }, shared) : noAffinity;
     this.#request = { context: shared, head, passage: verdict, deadline, affinity, peer, requestId };
@@ -135,11 +141,12 @@ class ExchangeState implements Exchange {
   }
 
   interim(head: ResponseHead): FieldLines | undefined {
-    // R10: an HTTP/1.0 client knows no 1xx.
-    if (this.#head.version === '1.0' || head.status === 101) return undefined;
-    // A 100 says nothing about the response: the next instance may say it again.
-    if (head.status !== 100) this.#response = 'begun';
-    return responseFields(head.fields, { own: undefined });
+    const { version } = this.#head;
+    if (!passesInterim(head, { version, awaitsContinue: this.#awaitsContinue })) return undefined;
+    // A 100 says nothing about the response: another instance may still give it.
+    if (head.status === 100) this.#awaitsContinue = false;
+    else this.#response = 'begun';
+    return responseFields(head, undefined);
   }
 
   responded(head: ResponseHead, of: AttemptStep, sent?: 'head' | 'body'): Step {
@@ -149,10 +156,10 @@ class ExchangeState implements Exchange {
     if (dispatch === undefined || request === undefined || attempt === undefined)
       return this.#untimely('internal');
     const { status } = head;
-    if (status === 101 && !agreesTo(head, of.upgrade))
+    if (status === 101 && !agreesToUpgrade(head.headers ?? readHeaders(head.fields), of.upgrade))
       return this.failed({ code: 'upgrade_failed', sent: 'head', connection: 'fresh' }, of); // R31
-    if (status < 101 || status > 599 || (status > 101 && status < 200))
-      return this.failed({ code: 'upstream_protocol', sent: 'head', connection: 'fresh' }, of); // R44
+    if (!isFinalStatus(status))
+      return this.failed({ code: 'upstream_protocol', sent: 'head', connection: 'fresh' }, of);
     const nowMs = this.#shared.now();
     const latencyMs = latencyOf(attempt, this.#head, nowMs);
     judgeHead(attempt.lease, status, latencyMs);
@@ -165,7 +172,7 @@ class ExchangeState implements Exchange {
     this.#upstreamMs = nowMs - dispatch.firstMs;
     this.#status = status;
     const own = { requestId: request.requestId, httpDate: this.#shared.httpDate };
-    const fields = responseFields(head.fields, { own });
+    const fields = responseFields(head, own);
     const session = status < 500 ? sessionFields(request, attempt.lease.endpoint, this.#shared.sessions) : [];
     return {
       kind: 'relay',
@@ -219,7 +226,7 @@ class ExchangeState implements Exchange {
       requestId,
       clientAddress:
         peer === 'trusted'
-          ? clientAddress(client.address, facts?.forwardedFor, this.#shared.trusts)
+          ? clientAddress(client.address, facts?.headers.forwardedFor, this.#shared.trusts)
           : client.address,
       method,
       host: facts?.host ?? '',
@@ -279,12 +286,8 @@ class ExchangeState implements Exchange {
     this.#error = code;
     const { pseudonym } = this.#shared;
     const { requestId, facts } = this.#admission;
-    const answer = errorAnswer(code, { requestId, accept: facts?.accept ?? '', pseudonym });
+    const answer = errorAnswer(code, { requestId, accept: facts?.headers.accept ?? '', pseudonym });
     this.#status = answer.status;
     return answer;
   }
-}
-
-function agreesTo(head: ResponseHead, upgrade: string | undefined): boolean {
-  return upgrade !== undefined && fieldValue(head.fields, 'upgrade')?.trim().toLowerCase() === upgrade;
 }

@@ -1,6 +1,6 @@
 import type { RetryRules } from '../routing/policy.ts';
 import { errorTable, type ErrorRule } from './errors.ts';
-import { fieldValue } from './response-fields.ts';
+import { fieldValue } from '../http/field-lines.ts';
 import type { AttemptFailure, ResponseHead } from './seam.ts';
 
 /** RFC 9110 §9.2.2. A proxy must not repeat others on its own. */

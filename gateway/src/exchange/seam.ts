@@ -1,51 +1,18 @@
 import type { Endpoint } from '@roundhouse/agent-sdk/internal';
 
+import type { FieldLines } from '../http/field-lines.ts';
+import type { ClientFacts, RequestHead, ResponseHead } from '../http/message.ts';
 import type { AttemptTimeouts } from '../routing/policy.ts';
 import type { ErrorCode } from './errors.ts';
+
+export type { FieldLines } from '../http/field-lines.ts';
+export type { BodyFraming } from '../http/framing.ts';
+export type { ClientFacts, RequestHead, ResponseHead } from '../http/message.ts';
 
 /**
  * The seam between the exchange, which decides, and an engine, which moves bytes. Small, synchronous, made of values; no
  * promise and no closure per request is needed to cross it. An engine knows sockets; it knows no routes, balancers or registries.
  */
-
-/** Header lines as they stand on the wire: name, value, name, value … Order and repeated names are kept, text is latin1. */
-export type FieldLines = readonly string[];
-
-/** How a message body ends, decided from what was parsed, never copied from a header (RFC 9112 §6.3). */
-export type BodyFraming =
-  | { readonly kind: 'none' }
-  | { readonly kind: 'length'; readonly bytes: number }
-  | { readonly kind: 'chunked' };
-
-/** The peer of a client connection. */
-export interface ClientFacts {
-  /** IP address, IPv4-mapped IPv6 already unmapped. */
-  readonly address: string;
-  readonly port: number;
-  readonly scheme: 'http' | 'https';
-  /** The port of ours that it reached. */
-  readonly localPort: number;
-}
-
-/** A request head that an engine has accepted, with its framing settled. */
-export interface RequestHead {
-  readonly method: string;
-  /** The request-target exactly as received; `exchange` judges its form. */
-  readonly target: string;
-  readonly version: '1.0' | '1.1';
-  readonly fields: FieldLines;
-  readonly body: BodyFraming;
-  /** The protocols of `Upgrade` in lower case, when `Connection` lists `upgrade` and the version is 1.1. */
-  readonly upgrade: string | undefined;
-  readonly client: ClientFacts;
-}
-
-/** A response head as an instance sent it. Interim (1xx) heads go through {@link Exchange.interim} instead. */
-export interface ResponseHead {
-  readonly status: number;
-  readonly reason: string;
-  readonly fields: FieldLines;
-}
 
 /**
  * Sees or changes the content of one body while it passes. Framing is taken off before and written anew after it. Synchronous; a

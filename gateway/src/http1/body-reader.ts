@@ -1,4 +1,4 @@
-import type { ResponseFraming } from '../exchange/framing.ts';
+import type { ResponseFraming } from '../http/framing.ts';
 import type { FieldLines } from '../exchange/seam.ts';
 import { ChunkedReader, type ChunkOutput } from './chunked-reader.ts';
 

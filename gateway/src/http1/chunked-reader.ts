@@ -179,7 +179,7 @@ export class ChunkedReader {
         this.#fail();
       } else {
         this.trailers = section.lines;
-        const framing = section.contentLength !== -1 || section.transferCoding !== 'absent';
+        const framing = section.headers.contentLength !== -1 || section.headers.transferCoding !== 'absent';
         this.trailerFraming = framing ? 'present' : 'none';
         this.#state = 'done';
       }

@@ -4,7 +4,7 @@ import { Duplex } from 'node:stream';
 import { expect, it } from 'vitest';
 
 import { createRandom, mutant } from '../../../test/fuzz/mutation.ts';
-import { judgeRequest } from '../exchange/request-rules.ts';
+import { judgeRequest } from '../http/request-rules.ts';
 import { sourceOf } from './head-source.ts';
 import { parseRequestHead, type ParsedRequest } from './request-head.ts';
 

@@ -20,9 +20,9 @@ describe('fieldName', () => {
     ['Expect', 'expect'],
     ['TE', 'te'],
     ['tE', 'te'],
-    ['X-Forwarded-For', 'passing'],
-    ['Content_Length', 'passing'],
-    ['E', 'passing'],
+    ['X-Forwarded-For', 'forwarded-for'],
+    ['Content_Length', 'hop-by-hop'],
+    ['E', 'end-to-end'],
   ])('reads %s as %s', (text, role) => {
     expect(fieldName(sourceOf(text), 0, text.length)).toMatchObject({ text, role });
   });

@@ -1,15 +1,5 @@
+import { fieldRole, type FieldRole } from '../http/field-roles.ts';
 import { sourceOf, type HeadSource } from './head-source.ts';
-
-/** What a header line is to the connection that it comes on; `passing`: nothing. */
-export type FieldRole =
-  | 'passing'
-  | 'te'
-  | 'expect'
-  | 'upgrade'
-  | 'connection'
-  | 'keep-alive'
-  | 'content-length'
-  | 'transfer-encoding';
 
 /** A field name in one of its spellings. */
 export interface FieldName {
@@ -21,16 +11,6 @@ export interface FieldName {
 interface UsualName extends FieldName {
   readonly bytes: Uint8Array;
 }
-
-const roles: ReadonlyMap<string, FieldRole> = new Map<string, FieldRole>([
-  ['te', 'te'],
-  ['expect', 'expect'],
-  ['upgrade', 'upgrade'],
-  ['connection', 'connection'],
-  ['keep-alive', 'keep-alive'],
-  ['content-length', 'content-length'],
-  ['transfer-encoding', 'transfer-encoding'],
-]);
 
 /** Names that most messages are made of. A name that is missing here is understood all the same, only not as cheaply. */
 const usual = `Accept Accept-CH Accept-Encoding Accept-Language Accept-Ranges Access-Control-Allow-Credentials
@@ -52,7 +32,7 @@ const buckets: readonly UsualName[][] = Array.from({ length: bucketCount }, () =
 for (const name of usual.split(/\s+/)) {
   for (const text of [name, name.toLowerCase()]) {
     const { bytes } = sourceOf(text);
-    buckets[bucketOf(bytes, 0, bytes.length)]?.push({ text, role: roleOf(text), bytes });
+    buckets[bucketOf(bytes, 0, bytes.length)]?.push({ text, role: fieldRole(text), bytes });
   }
 }
 
@@ -78,25 +58,10 @@ export function fieldName({ text, bytes, offset }: HeadSource, from: number, to:
     }
   }
   const rare = text.substring(from, to);
-  return { text: rare, role: roleOf(rare) };
+  return { text: rare, role: fieldRole(rare) };
 }
 
 function standsAt(name: Uint8Array, bytes: Uint8Array, at: number): boolean {
   for (let i = 0; i < name.length; i += 1) if (name[i] !== bytes[at + i]) return false;
   return true;
-}
-
-/** Names are told apart by length first: most cost one comparison. */
-function roleOf(name: string): FieldRole {
-  switch (name.length) {
-    case 2:
-    case 6:
-    case 7:
-    case 10:
-    case 14:
-    case 17:
-      return roles.get(name.toLowerCase()) ?? 'passing';
-    default:
-      return 'passing';
-  }
 }

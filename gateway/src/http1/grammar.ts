@@ -22,12 +22,6 @@ export const valueChar: CharClass = charClass((code) => code === 0x09 || (code >
 /** Visible ASCII: the widest that any form of request-target may hold (RFC 9112 §3.2, RFC 3986 §2). */
 export const targetChar: CharClass = charClass((code) => code > 0x20 && code < 0x7f);
 
-/** Whether `text` is a non-empty token. */
-export function isToken(text: string): boolean {
-  for (let i = 0; i < text.length; i += 1) if (tokenChar[text.charCodeAt(i)] !== 1) return false;
-  return text !== '';
-}
-
 /** Whether `text` can stand in a header line without ending it. */
 export function isFieldText(text: string): boolean {
   for (let i = 0; i < text.length; i += 1) if (valueChar[text.charCodeAt(i)] !== 1) return false;

@@ -1,4 +1,7 @@
-import type { AnswerStep, AttemptStep, FieldLines } from '../exchange/seam.ts';
+import type { AnswerStep, AttemptStep } from '../exchange/seam.ts';
+import type { FieldLines } from '../http/field-lines.ts';
+import { allowedTrailers } from '../http/field-roles.ts';
+import type { SentFraming } from '../http/framing.ts';
 import type { ParsedRequest } from './request-head.ts';
 
 /** Ends every chunked body. */
@@ -44,30 +47,14 @@ export function fieldText(fields: FieldLines): string {
  * The head of a request to an instance: the exchange's fields, then exactly one form of framing (R13) and what concerns the
  * connection. Trailers are asked for when the client wants them.
  */
-export function requestText(
-  step: AttemptStep,
-  { body, version, expectation, trailers }: ParsedRequest,
-): string {
-  // RFC 9110 §10.1.1: the expectation of an HTTP/1.0 client is ignored, as it could not take the 100.
-  const fields = expectation === 'continue' && version === '1.0' ? withoutExpect(step.fields) : step.fields;
-  let text = `${step.method} ${step.target} HTTP/1.1\r\n${fieldText(fields)}`;
+export function requestText(step: AttemptStep, { body, trailers }: ParsedRequest): string {
+  let text = `${step.method} ${step.target} HTTP/1.1\r\n${fieldText(step.fields)}`;
   if (body.kind === 'length') text += `Content-Length: ${String(body.bytes)}\r\n`;
   else if (body.kind === 'chunked') text += 'Transfer-Encoding: chunked\r\n';
   if (step.upgrade !== undefined) text += `Connection: Upgrade\r\nUpgrade: ${step.upgrade}\r\n`;
   else if (trailers === 'wanted') text += 'Connection: TE\r\nTE: trailers\r\n';
   return `${text}\r\n`;
 }
-
-function withoutExpect(fields: FieldLines): FieldLines {
-  return fields.filter((_, i) => fields[i - (i % 2)]?.toLowerCase() !== 'expect');
-}
-
-/** How a response to the client is framed. `length` with `bytes` also says what a HEAD or 304 would have had. */
-export type SentFraming =
-  | { readonly kind: 'none' }
-  | { readonly kind: 'length'; readonly bytes: number }
-  | { readonly kind: 'chunked' }
-  | { readonly kind: 'close' };
 
 /** The status line and header lines of a response to the client, the empty line included. */
 export function responseText(
@@ -99,46 +86,8 @@ export function answerText(
   return bodiless || method === 'HEAD' ? head : head + body;
 }
 
-/** Trailer fields that must not be merged or believed: framing, routing, authentication, cookies (RFC 9110 §6.5.1). */
-const forbiddenTrailers = new Set([
-  'authorization',
-  'cache-control',
-  'connection',
-  'content-encoding',
-  'content-length',
-  'content-range',
-  'content-type',
-  'cookie',
-  'expect',
-  'forwarded',
-  'host',
-  'keep-alive',
-  'location',
-  'max-forwards',
-  'pragma',
-  'proxy-authenticate',
-  'proxy-authorization',
-  'proxy-connection',
-  'range',
-  'retry-after',
-  'set-cookie',
-  'te',
-  'trailer',
-  'transfer-encoding',
-  'upgrade',
-  'vary',
-  'via',
-  'www-authenticate',
-]);
-
 /** The end of a chunked body with those of its trailers that may be passed on. */
 export function chunkedEnd(trailers: FieldLines): string {
-  const kept: string[] = [];
-  for (let i = 0; i + 1 < trailers.length; i += 2) {
-    const name = trailers[i] ?? '';
-    const lower = name.toLowerCase();
-    const managed = lower.startsWith('x-forwarded-') || lower.startsWith('if-') || lower.includes('_');
-    if (!forbiddenTrailers.has(lower) && !managed) kept.push(name, trailers[i + 1] ?? '');
-  }
+  const kept = allowedTrailers(trailers);
   return kept.length === 0 ? lastChunk : `0\r\n${fieldText(kept)}\r\n`;
 }

@@ -1,4 +1,4 @@
-import type { ClientFacts } from '../exchange/seam.ts';
+import type { ClientFacts } from '../http/message.ts';
 import type { ListenerLimits } from '../listeners/engine.ts';
 import type { HeadSource } from './head-source.ts';
 import { parseRequestHead } from './request-head.ts';

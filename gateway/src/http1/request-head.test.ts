@@ -1,7 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 
-import { requestFraming } from '../exchange/framing.ts';
+import { requestFraming } from '../http/framing.ts';
+import { readHeaders } from '../http/header-facts.ts';
 import { fieldText } from './message-text.ts';
 import { sourceOf } from './head-source.ts';
 import { parseRequestHead, type ParsedRequest } from './request-head.ts';
@@ -96,7 +97,9 @@ describe('parseRequestHead', () => {
             limits,
             client,
           );
-          expect(typeof head === 'string' ? head : head.body).toEqual(requestFraming(fields, version));
+          expect(typeof head === 'string' ? head : head.body).toEqual(
+            requestFraming(readHeaders(fields), version),
+          );
         },
       ),
       { numRuns: 2000 },

@@ -1,7 +1,12 @@
 import type { ErrorCode } from '../exchange/errors.ts';
-import type { BodyFraming, ClientFacts, RequestHead } from '../exchange/seam.ts';
+import { offeredUpgrade, requestPersistence, type Persistence } from '../http/connection.ts';
+import { lists } from '../http/field-lines.ts';
+import { requestFraming } from '../http/framing.ts';
+import type { HeaderFacts } from '../http/header-facts.ts';
+import { expectationOf } from '../http/interim.ts';
+import type { ClientFacts, RequestHead } from '../http/message.ts';
 import type { ListenerLimits } from '../listeners/engine.ts';
-import { scanFields, type FieldSection } from './field-section.ts';
+import { scanFields } from './field-section.ts';
 import { targetChar, tokenChar } from './grammar.ts';
 import type { HeadSource } from './head-source.ts';
 
@@ -10,8 +15,9 @@ export type HeadLimits = Pick<ListenerLimits, 'headBytes' | 'headLines'>;
 
 /** A request head by the strict grammar, with its framing settled and what it says about its connection. */
 export interface ParsedRequest extends RequestHead {
-  /** Whether the client connection may serve another request (RFC 9112 §9.3; never offered to HTTP/1.0). */
-  readonly persistence: 'keep' | 'close';
+  readonly headers: HeaderFacts;
+  /** Whether the client connection may serve another request. */
+  readonly persistence: Persistence;
   /** Whether the client takes trailers (`TE: trailers`). */
   readonly trailers: 'unwanted' | 'wanted';
   /** Whether the client waits for a 100 before it sends the body. */
@@ -19,9 +25,6 @@ export interface ParsedRequest extends RequestHead {
   /** Index in the text after the head: where the body begins. */
   readonly end: number;
 }
-
-const noBody: BodyFraming = { kind: 'none' };
-const chunkedBody: BodyFraming = { kind: 'chunked' };
 
 /**
  * Reads a request head (RFC 9112 §2–6) from the start of `source`. One empty line before it is passed over
@@ -52,23 +55,23 @@ export function parseRequestHead(
   if (section === 'incomplete') return unfinished(text, limits);
   if (section === 'malformed') return 'bad_request';
   if (section === 'too_many' || section.end > limits.headBytes) return 'fields_too_large';
-  const body = requestBody(section, version);
+  const { lines, headers, end } = section;
+  const body = requestFraming(headers, version);
   if (typeof body === 'string') return body;
   const method = text.substring(start, methodEnd);
   return {
     method,
     target: text.substring(methodEnd + 1, targetEnd),
     version,
-    fields: section.lines,
+    fields: lines,
+    headers,
     body,
     client,
-    upgrade: version === '1.1' && section.upgradeListed === 'yes' ? section.upgrade : undefined,
-    // What follows CONNECT is meant for somebody else, whatever it is answered with (R22).
-    persistence:
-      version === '1.1' && section.persistence !== 'close' && method !== 'CONNECT' ? 'keep' : 'close',
-    trailers: version === '1.1' ? section.trailers : 'unwanted',
-    expectation: section.expectation,
-    end: section.end,
+    upgrade: offeredUpgrade(headers, version),
+    persistence: requestPersistence(headers, version, method),
+    trailers: version === '1.1' && lists(headers.te, 'trailers') ? 'wanted' : 'unwanted',
+    expectation: expectationOf(headers, version) === 'continue' ? 'continue' : 'none',
+    end,
   };
 }
 
@@ -103,15 +106,4 @@ function parseVersion(text: string, from: number): '1.0' | '1.1' | ErrorCode | '
   return /^HTTP\/\d\.\d\r\n$/.test(rest) && !/^HTTP\/(?:0\.9|1\.[01])/.test(rest)
     ? 'unsupported_version'
     : 'bad_request';
-}
-
-/** RFC 9112 §6.3 for requests; what is ambiguous is an error (R11, R12, R14). */
-function requestBody(section: FieldSection, version: '1.0' | '1.1'): BodyFraming | ErrorCode {
-  const { contentLength, transferCoding } = section;
-  if (transferCoding !== 'absent') {
-    if (contentLength !== -1 || version === '1.0' || transferCoding === 'faulty') return 'bad_framing';
-    return transferCoding === 'chunked' ? chunkedBody : 'unsupported_coding';
-  }
-  if (contentLength === -2) return 'bad_framing';
-  return contentLength === -1 ? noBody : { kind: 'length', bytes: contentLength };
 }

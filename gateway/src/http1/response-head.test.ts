@@ -1,7 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 
-import { responseFraming } from '../exchange/framing.ts';
+import { responseFraming } from '../http/framing.ts';
+import { readHeaders } from '../http/header-facts.ts';
 import { responseText } from './message-text.ts';
 import { ResponseHeadReader } from './response-head-reader.ts';
 import { sourceOf } from './head-source.ts';
@@ -39,7 +40,7 @@ describe('parseResponseHead', () => {
       fc.property(fc.array(line, { maxLength: 3 }), facts, (lines, { status, method, version }) => {
         const text = `HTTP/${version} ${String(status)} OK\r\n${lines.map((l) => `${l.join(': ')}\r\n`).join('')}\r\n`;
         const head = parseResponseHead(sourceOf(text), method, limits);
-        const expected = responseFraming(lines.flat(), { status, method, version });
+        const expected = responseFraming(readHeaders(lines.flat()), { status, method, version });
         if (expected === 'upstream_protocol') expect(head).toBe('malformed');
         else expect(head).toMatchObject({ body: expected });
       }),

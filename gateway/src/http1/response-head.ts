@@ -1,19 +1,23 @@
-import type { ResponseFraming } from '../exchange/framing.ts';
-import type { FieldLines } from '../exchange/seam.ts';
-import { scanFields, type FieldSection } from './field-section.ts';
+import {
+  keepAliveSeconds,
+  offeredUpgrade,
+  responsePersistence,
+  type Persistence,
+} from '../http/connection.ts';
+import { responseFraming, type ResponseFraming } from '../http/framing.ts';
+import type { HeaderFacts } from '../http/header-facts.ts';
+import type { ResponseHead } from '../http/message.ts';
+import { scanFields } from './field-section.ts';
 import { valueChar } from './grammar.ts';
 import type { HeadSource } from './head-source.ts';
 import type { HeadLimits } from './request-head.ts';
 
 /** A response head by the strict grammar, with its framing settled and what it says about its connection. */
-export interface ParsedResponse {
-  /** 100–599. */
-  readonly status: number;
-  readonly reason: string;
-  readonly fields: FieldLines;
+export interface ParsedResponse extends ResponseHead {
+  readonly headers: HeaderFacts;
   readonly body: ResponseFraming;
-  /** Whether the connection may serve another request: HTTP/1.1, not `close`, and a body that ends by itself (R36). */
-  readonly persistence: 'keep' | 'close';
+  /** Whether the connection may serve another request. */
+  readonly persistence: Persistence;
   /** The protocol switched to: `Upgrade` in lower case, when `Connection` lists it. */
   readonly upgrade: string | undefined;
   /** `Keep-Alive: timeout=` in seconds; −1: unsaid. */
@@ -21,10 +25,6 @@ export interface ParsedResponse {
   /** Index in the text after the head: where the body begins. */
   readonly end: number;
 }
-
-const withoutBody: ResponseFraming = { kind: 'none', statedBytes: undefined };
-const chunkedBody: ResponseFraming = { kind: 'chunked' };
-const untilClose: ResponseFraming = { kind: 'until_close' };
 
 /**
  * Reads a response head from the start of `source`. `method`: of the request it answers. `incomplete`: it may
@@ -52,21 +52,19 @@ export function parseResponseHead(
   const section = scanFields(source, reasonEnd + 2, limits.headLines);
   if (section === 'incomplete') return unfinished(text, limits);
   if (typeof section === 'string' || section.end > limits.headBytes) return 'malformed';
-  const body = responseBody(section, { status, method, version });
-  if (body === 'malformed') return body;
-  // R32: the bytes that a 204 announces and must not have would meet the next exchange.
-  const surplus = status === 204 && (section.contentLength > 0 || section.transferCoding !== 'absent');
-  const lasts =
-    version === '1.1' && section.persistence !== 'close' && body.kind !== 'until_close' && !surplus;
+  const { lines, headers, end } = section;
+  const body = responseFraming(headers, { status, method, version });
+  if (typeof body === 'string') return 'malformed';
   return {
     status,
     reason: text.slice(13, reasonEnd),
-    fields: section.lines,
+    fields: lines,
+    headers,
     body,
-    persistence: lasts ? 'keep' : 'close',
-    upgrade: section.upgradeListed === 'yes' ? section.upgrade : undefined,
-    keepAliveSeconds: section.keepAliveSeconds,
-    end: section.end,
+    persistence: responsePersistence(headers, { status, version, body }),
+    upgrade: offeredUpgrade(headers, '1.1'),
+    keepAliveSeconds: keepAliveSeconds(headers),
+    end,
   };
 }
 
@@ -87,26 +85,4 @@ function scanReason(text: string): number {
   let at = 13;
   while (at < text.length && valueChar[text.charCodeAt(at)] === 1) at += 1;
   return at === text.length || text.charCodeAt(at) === 0x0d ? at : -1;
-}
-
-interface Answered {
-  readonly status: number;
-  readonly method: string;
-  readonly version: '1.0' | '1.1';
-}
-
-/** RFC 9112 §6.3 for responses; what is ambiguous is an error, even where no body follows (R15, R32). */
-function responseBody(
-  section: FieldSection,
-  { status, method, version }: Answered,
-): ResponseFraming | 'malformed' {
-  const { contentLength, transferCoding } = section;
-  if (contentLength === -2) return 'malformed';
-  if (transferCoding !== 'absent')
-    if (transferCoding !== 'chunked' || contentLength !== -1 || version === '1.0') return 'malformed';
-  if (status < 200 || status === 204) return withoutBody;
-  if (method === 'HEAD' || status === 304)
-    return contentLength === -1 ? withoutBody : { kind: 'none', statedBytes: contentLength };
-  if (transferCoding === 'chunked') return chunkedBody;
-  return contentLength === -1 ? untilClose : { kind: 'length', bytes: contentLength };
 }

@@ -2,7 +2,9 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 
 import type { ErrorCode } from '../exchange/errors.ts';
-import { responseFraming, type ResponseFraming } from '../exchange/framing.ts';
+import { agreesToUpgrade } from '../http/connection.ts';
+import { responseFraming, type ResponseFraming } from '../http/framing.ts';
+import { readHeaders } from '../http/header-facts.ts';
 import type { AttemptFailure, AttemptStep, RequestHead, ResponseHead } from '../exchange/seam.ts';
 import type { TimeoutWheel } from '../proxy/timeout-wheel.ts';
 import { Dial } from './dial.ts';
@@ -12,7 +14,6 @@ import { attemptLines, isWritable } from './field-lines.ts';
 import type { Forwarder } from './forwarder.ts';
 import type { Pump } from './pump.ts';
 import type { RequestBody } from './request-body.ts';
-import { upgradeProtocols } from './request-head.ts';
 import { WheelTimer } from './wheel-timer.ts';
 
 /** Response heads are taken up to this size; node:http reports more as a protocol error. */
@@ -233,7 +234,7 @@ export function startAttempt(
       fields: message.rawHeaders,
     };
     // RFC 9110 §7.8: only to the protocol that was asked for.
-    const agreed = step.upgrade !== undefined && upgradeProtocols(switched.fields) === step.upgrade;
+    const agreed = agreesToUpgrade(readHeaders(switched.fields), step.upgrade);
     if (!pending() || !agreed || !isSound(switched)) {
       socket.destroy();
       fail('upgrade_failed');
@@ -262,9 +263,10 @@ function readResponse(message: IncomingMessage, method: string): UpstreamRespons
     httpVersion: version,
   } = message;
   if (status < 200 || status > 599 || (version !== '1.1' && version !== '1.0')) return undefined;
-  const head: ResponseHead = { status, reason, fields };
+  const headers = readHeaders(fields);
+  const head: ResponseHead = { status, reason, fields, headers };
   if (!isSound(head)) return undefined;
-  const framing = responseFraming(fields, { method, status, version });
+  const framing = responseFraming(headers, { method, status, version });
   return framing === 'upstream_protocol' ? undefined : { head, framing, message };
 }
 

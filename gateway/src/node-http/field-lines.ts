@@ -1,4 +1,4 @@
-import type { ResponseFraming } from '../exchange/framing.ts';
+import { sentFraming, type ResponseFraming } from '../http/framing.ts';
 import type { AttemptStep, BodyFraming, FieldLines, RequestHead } from '../exchange/seam.ts';
 
 /** Lines that this engine writes itself, or not at all; what a step says about them is not believed. */
@@ -63,13 +63,9 @@ export function relayLines(
   version: RequestHead['version'],
 ): string[] {
   const lines = stepLines(fields, undefined);
-  if (framing.kind === 'length') {
-    lines.push('Content-Length', String(framing.bytes));
-  } else if (framing.kind === 'none') {
-    if (framing.statedBytes !== undefined) lines.push('Content-Length', String(framing.statedBytes));
-  } else if (version === '1.1') {
-    lines.push('Transfer-Encoding', 'chunked');
-  }
+  const sent = sentFraming(framing, version);
+  if (sent.kind === 'length') lines.push('Content-Length', String(sent.bytes));
+  else if (sent.kind === 'chunked') lines.push('Transfer-Encoding', 'chunked');
   return lines;
 }
 

@@ -4,7 +4,9 @@ import type { Duplex } from 'node:stream';
 import { setImmediate as turn } from 'node:timers/promises';
 
 import type { ErrorCode } from '../exchange/errors.ts';
-import { requestFraming } from '../exchange/framing.ts';
+import { isWebSocketUpgrade, offeredUpgrade } from '../http/connection.ts';
+import { requestFraming } from '../http/framing.ts';
+import { readHeaders } from '../http/header-facts.ts';
 import { monotonicNow } from '../lifecycle/clock.ts';
 import { departureMs, type Drain } from '../proxy/departures.ts';
 import type { BoundAddress, Engine, EngineOptions, ListenerLimits } from '../listeners/engine.ts';
@@ -18,7 +20,6 @@ import {
 import { createEndpointPools } from './endpoint-pools.ts';
 import { clientFailure } from './failure.ts';
 import { createForwarder } from './forwarder.ts';
-import { offersWebSocket, upgradeProtocols } from './request-head.ts';
 
 /**
  * The compatible engine: node:http towards clients, http-proxy towards instances, both made safe. What it can't forward safely it
@@ -198,8 +199,10 @@ function switchingMessage(free: (socket: Socket) => boolean): typeof IncomingMes
       if (this.parsed !== true) return false;
       if (this.method === 'CONNECT') return true;
       if (this.method !== 'GET' || this.httpVersion !== '1.1') return false;
-      if (!offersWebSocket(upgradeProtocols(this.rawHeaders)) || !free(this.socket)) return false;
-      const body = requestFraming(this.rawHeaders, '1.1');
+      const headers = readHeaders(this.rawHeaders);
+      const upgrade = offeredUpgrade(headers, '1.1');
+      if (!isWebSocketUpgrade({ upgrade, method: 'GET' }) || !free(this.socket)) return false;
+      const body = requestFraming(headers, '1.1');
       return typeof body !== 'string' && body.kind === 'none';
     }
 

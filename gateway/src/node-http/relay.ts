@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 
-import type { ResponseFraming } from '../exchange/framing.ts';
+import type { ResponseFraming } from '../http/framing.ts';
 import type { TimeoutWheel } from '../proxy/timeout-wheel.ts';
 import { startPump } from './pump.ts';
 import { WheelTimer } from './wheel-timer.ts';

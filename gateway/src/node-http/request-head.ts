@@ -1,8 +1,11 @@
 import type { IncomingMessage } from 'node:http';
 
 import type { ErrorCode } from '../exchange/errors.ts';
-import { requestFraming } from '../exchange/framing.ts';
-import type { ClientFacts, FieldLines, RequestHead } from '../exchange/seam.ts';
+import { offeredUpgrade } from '../http/connection.ts';
+import type { FieldLines } from '../http/field-lines.ts';
+import { requestFraming } from '../http/framing.ts';
+import { readHeaders } from '../http/header-facts.ts';
+import type { ClientFacts, RequestHead } from '../http/message.ts';
 import type { ListenerLimits } from '../listeners/engine.ts';
 
 /** The parts of node:http's message that make a head. */
@@ -24,10 +27,11 @@ export function readHead(
   const lineBytes = method.length + target.length + 12;
   if (lineBytes > limits.headBytes) return 'target_too_long';
   if (lineBytes + fieldBytes(fields) > limits.headBytes) return 'fields_too_large';
-  const body = requestFraming(fields, version);
+  const headers = readHeaders(fields);
+  const body = requestFraming(headers, version);
   if (typeof body === 'string') return body;
-  const upgrade = version === '1.1' ? upgradeProtocols(fields) : undefined;
-  return { method, target, version, fields, body, upgrade, client };
+  const upgrade = offeredUpgrade(headers, version);
+  return { method, target, version, fields, headers, body, upgrade, client };
 }
 
 function fieldBytes(fields: FieldLines): number {
@@ -35,28 +39,4 @@ function fieldBytes(fields: FieldLines): number {
   let bytes = 2 + fields.length * 2;
   for (const text of fields) bytes += text.length;
   return bytes;
-}
-
-/** The protocols of `Upgrade`, in lower case, when `Connection` lists `upgrade` (RFC 9110 §7.8); else undefined. */
-export function upgradeProtocols(fields: FieldLines): string | undefined {
-  const protocols = listed(fields, 'upgrade');
-  if (protocols === undefined) return undefined;
-  const options = listed(fields, 'connection')?.split(',') ?? [];
-  return options.some((option) => option.trim() === 'upgrade') ? protocols : undefined;
-}
-
-function listed(fields: FieldLines, name: string): string | undefined {
-  let list: string | undefined;
-  for (let i = 0; i + 1 < fields.length; i += 2) {
-    const line = fields[i] ?? '';
-    if (line.length !== name.length || line.toLowerCase() !== name) continue;
-    const value = (fields[i + 1] ?? '').toLowerCase();
-    list = list === undefined ? value : `${list}, ${value}`;
-  }
-  return list;
-}
-
-/** Whether a list of protocols names WebSocket, the only one for which a connection is handed over (R28). */
-export function offersWebSocket(protocols: string | undefined): boolean {
-  return protocols?.split(',').some((protocol) => protocol.trim() === 'websocket') === true;
 }

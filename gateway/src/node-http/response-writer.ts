@@ -1,7 +1,7 @@
 import { STATUS_CODES, type ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 
-import type { ResponseFraming } from '../exchange/framing.ts';
+import type { ResponseFraming } from '../http/framing.ts';
 import type { AnswerStep, FieldLines, RelayStep, RequestHead } from '../exchange/seam.ts';
 import { headText, relayLines, stepLines } from './field-lines.ts';
 

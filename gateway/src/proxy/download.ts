@@ -3,7 +3,8 @@ import type { Socket } from 'node:net';
 import type { RelayStep } from '../exchange/seam.ts';
 import { BodyReader } from '../http1/body-reader.ts';
 import { fullness, sendBody, type BodyPiece } from '../http1/body-sender.ts';
-import { chunkedEnd, lastChunk, responseText, type SentFraming } from '../http1/message-text.ts';
+import { sentFraming, type SentFraming } from '../http/framing.ts';
+import { chunkedEnd, lastChunk, responseText } from '../http1/message-text.ts';
 import type { ParsedRequest } from '../http1/request-head.ts';
 import type { ParsedResponse } from '../http1/response-head.ts';
 import type { UpstreamConnection } from '../upstreams/upstream-connection.ts';
@@ -33,7 +34,7 @@ export class Download {
     this.#client = client;
     this.response = response;
     this.#trailers = request.trailers;
-    this.#framing = sentFraming(response, request.version);
+    this.#framing = sentFraming(response.body, request.version);
     this.connection = this.#framing.kind === 'close' ? 'close' : connection;
     const output = body.kind === 'chunked' && this.#framing.kind === 'chunked' ? 'framed' : 'content';
     this.#reader = new BodyReader(body.kind, body.kind === 'length' ? body.bytes : 0, output);
@@ -94,18 +95,5 @@ export class Download {
   #after(): string {
     if (this.#framing.kind !== 'chunked' || this.#reader.state !== 'done') return '';
     return this.#trailers === 'wanted' ? chunkedEnd(this.#reader.trailers) : lastChunk;
-  }
-}
-
-/** RFC 9112 §6: the instance's framing where this client can read it, chunks where the body would end with the connection. */
-function sentFraming({ body }: ParsedResponse, version: '1.0' | '1.1'): SentFraming {
-  switch (body.kind) {
-    case 'none':
-      return body.statedBytes === undefined ? body : { kind: 'length', bytes: body.statedBytes };
-    case 'length':
-      return body;
-    case 'chunked':
-    case 'until_close':
-      return { kind: version === '1.1' ? 'chunked' : 'close' };
   }
 }

@@ -1,27 +1,27 @@
 import { withoutCookie } from './cookies.ts';
-import type { Deadline } from './deadline.ts';
-import type { FieldKind } from './field-kinds.ts';
+import type { FieldLines } from './field-lines.ts';
+import type { FieldRole } from './field-roles.ts';
+import type { ClientFacts, RequestHead } from './message.ts';
 import type { RequestFacts } from './request-rules.ts';
-import type { ClientFacts, FieldLines, RequestHead } from './seam.ts';
 
 /** Whether what a peer says about the client and the request id is believed. */
-export type PeerStanding = 'trusted' | 'untrusted';
+export type PeerTrust = 'trusted' | 'untrusted';
 
 export interface RequestFieldOptions {
-  readonly peer: PeerStanding;
+  readonly peer: PeerTrust;
   readonly pseudonym: string;
   readonly style: 'x-forwarded' | 'forwarded' | 'both';
   readonly requestId: string;
-  /** `lowered`: grpc-timeout is left out, because `withDeadline` writes it. Otherwise it passes, end to end. */
-  readonly grpcTimeout: Deadline['grpc'];
-  /** The gateway's own cookie, which is none of the instance's business; undefined: all cookies pass as they are. */
+  /** Whether the client's grpc-timeout passes, end to end; otherwise it is left out, because the gateway writes its own. */
+  readonly passesGrpcTimeout: boolean;
+  /** The gateway's own cookie, which no instance sees; undefined: all cookies pass as they are. */
   readonly ownCookie: string | undefined;
 }
 
 /**
  * The header lines that go to an instance: end-to-end lines in their order, without those that concern the client's connection
- * (RFC 9110 §7.6.1), then the gateway's own: Via (§7.6.3), forwarding fields, X-Request-Id. What `Connection` nominated is
- * removed before ours are added, so that nobody can nominate them away. Framing and `Connection` are the engine's.
+ * (R01, R03, RFC 9110 §7.6.1), then the gateway's own: Via (R06, §7.6.3), forwarding fields, X-Request-Id. What `Connection`
+ * nominated is removed before these are added, so that they can't be nominated away. Framing and `Connection` are the engine's.
  */
 export function requestFields(
   head: RequestHead,
@@ -30,9 +30,10 @@ export function requestFields(
 ): FieldLines {
   const lines: string[] = ['Host', facts.authority];
   const { fields } = head;
+  const { roles, via } = facts.headers;
   for (let i = 0; i + 1 < fields.length; i += 2) {
-    const kind = facts.kinds[i >> 1];
-    if (kind !== 'end-to-end' && !crosses(kind, options, head)) continue;
+    const role = roles[i >> 1];
+    if (role !== 'end-to-end' && !crosses(role, options, head)) continue;
     const name = fields[i] ?? '';
     if (facts.nominated.length > 0 && facts.nominated.includes(name.toLowerCase())) continue;
     const value = fields[i + 1] ?? '';
@@ -42,7 +43,7 @@ export function requestFields(
   }
   if (facts.maxForwards !== undefined) lines.push('Max-Forwards', String(facts.maxForwards - 1));
   const hop = `${head.version} ${options.pseudonym}`;
-  lines.push('Via', facts.via === undefined ? hop : `${facts.via}, ${hop}`);
+  lines.push('Via', via === undefined ? hop : `${via}, ${hop}`);
   if (options.style !== 'forwarded') pushXForwarded(lines, head.client, facts, options.peer);
   if (options.style !== 'x-forwarded') lines.push('Forwarded', forwarded(head.client, facts, options.peer));
   lines.push('X-Request-Id', options.requestId);
@@ -54,51 +55,52 @@ function pushCookie(lines: string[], name: string, value: string | undefined): v
 }
 
 function crosses(
-  kind: FieldKind | undefined,
-  { peer, grpcTimeout }: RequestFieldOptions,
+  role: FieldRole | undefined,
+  { peer, passesGrpcTimeout }: RequestFieldOptions,
   { method, version }: RequestHead,
 ): boolean {
-  switch (kind) {
+  switch (role) {
     case 'end-to-end':
     case 'singleton':
     case 'accept':
     case 'date':
       return true;
-    case 'expect':
+    case 'expect': // R08
       return version === '1.1';
     case 'max-forwards':
       return method !== 'OPTIONS';
     case 'forwarded-other':
       return peer === 'trusted';
     case 'grpc-timeout':
-      return grpcTimeout === 'absent';
+      return passesGrpcTimeout;
     default:
       return false;
   }
 }
 
-function pushXForwarded(lines: string[], client: ClientFacts, facts: RequestFacts, peer: PeerStanding): void {
+function pushXForwarded(lines: string[], client: ClientFacts, facts: RequestFacts, peer: PeerTrust): void {
   const trusted = peer === 'trusted';
-  const before = trusted ? facts.forwardedFor : undefined;
+  const before = trusted ? facts.headers.forwardedFor : undefined;
   lines.push(
     'X-Forwarded-For',
     before === undefined ? client.address : `${before}, ${client.address}`,
     'X-Forwarded-Proto',
-    (trusted ? facts.forwardedProto : undefined) ?? client.scheme,
+    (trusted ? facts.headers.forwardedProto : undefined) ?? client.scheme,
     'X-Forwarded-Host',
-    (trusted ? facts.forwardedHost : undefined) ?? facts.authority,
+    (trusted ? facts.headers.forwardedHost : undefined) ?? facts.authority,
   );
   if (!trusted) lines.push('X-Forwarded-Port', String(client.localPort));
 }
 
 /** RFC 7239 §4: one element for this hop, after those of trusted peers. */
-function forwarded(client: ClientFacts, facts: RequestFacts, peer: PeerStanding): string {
+function forwarded(client: ClientFacts, facts: RequestFacts, peer: PeerTrust): string {
   const node = client.address.includes(':') ? `"[${client.address}]"` : client.address;
   const element = `for=${node};host="${facts.authority}";proto=${client.scheme}`;
-  return peer === 'trusted' && facts.forwarded !== undefined ? `${facts.forwarded}, ${element}` : element;
+  const before = peer === 'trusted' ? facts.headers.forwarded : undefined;
+  return before === undefined ? element : `${before}, ${element}`;
 }
 
-/** Whether this gateway's pseudonym is among the hops of a `Via` field: the request has been here before (RFC 9110 §7.6.3). */
+/** R06: whether this gateway's pseudonym is among the hops of a `Via` field: the request has been here before (RFC 9110 §7.6.3). */
 export function hasPassed(via: string | undefined, pseudonym: string): boolean {
   if (via === undefined) return false;
   const own = pseudonym.toLowerCase();

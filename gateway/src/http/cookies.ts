@@ -1,4 +1,4 @@
-import type { FieldLines } from './seam.ts';
+import type { FieldLines } from './field-lines.ts';
 
 /** The value of the first cookie of a name in the Cookie lines of a request (RFC 6265 §4.2), or undefined. Names are case-sensitive. */
 export function cookieValue(fields: FieldLines, name: string): string | undefined {

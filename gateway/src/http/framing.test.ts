@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 
 import { requestFraming, responseFraming } from './framing.ts';
+import { readHeaders } from './header-facts.ts';
 
 describe('requestFraming', () => {
   const cases: readonly (readonly [string, readonly string[], unknown])[] = [
@@ -52,12 +53,12 @@ describe('requestFraming', () => {
     ['names that only look alike', ['Content_Length', '5', 'Transfer_Encoding', 'chunked'], { kind: 'none' }],
   ];
   it.each(cases)('reads %s', (_name, fields, expected) => {
-    expect(requestFraming(fields, '1.1')).toEqual(expected);
+    expect(requestFraming(readHeaders(fields), '1.1')).toEqual(expected);
   });
 
   it('refuses Transfer-Encoding over HTTP/1.0', () => {
-    expect(requestFraming(['Transfer-Encoding', 'chunked'], '1.0')).toBe('bad_framing');
-    expect(requestFraming(['Content-Length', '3'], '1.0')).toEqual({ kind: 'length', bytes: 3 });
+    expect(requestFraming(readHeaders(['Transfer-Encoding', 'chunked']), '1.0')).toBe('bad_framing');
+    expect(requestFraming(readHeaders(['Content-Length', '3']), '1.0')).toEqual({ kind: 'length', bytes: 3 });
   });
 
   it('takes any number of framing lines for exactly one framing or a refusal', () => {
@@ -69,7 +70,7 @@ describe('requestFraming', () => {
         fc.constantFrom('1.0', '1.1'),
         (lines, version) => {
           const fields = lines.flat();
-          const framing = requestFraming(fields, version);
+          const framing = requestFraming(readHeaders(fields), version);
           const said = lines.filter(([line]) => line !== 'X-Other');
           if (typeof framing === 'string') return said.length > 0;
           return framing.kind === 'none' ? said.length === 0 : said.length === 1;
@@ -129,6 +130,6 @@ describe('responseFraming', () => {
     ],
   ];
   it.each(cases)('reads %s', (_name, fields, facts, expected) => {
-    expect(responseFraming(fields, facts)).toEqual(expected);
+    expect(responseFraming(readHeaders(fields), facts)).toEqual(expected);
   });
 });

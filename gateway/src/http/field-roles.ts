@@ -1,0 +1,106 @@
+/**
+ * What the gateway does with a header field, by its name: the only table of field names. Everything that is not listed is
+ * end-to-end and passes unchanged (R04, RFC 9110 §7.6: unknown fields are forwarded). Codecs look a name up once per line.
+ */
+const namesByRole = {
+  /** R03: concern one connection only and never cross, named in `Connection` or not (RFC 9110 §7.6.1). */
+  'hop-by-hop': `proxy-connection proxy-authenticate proxy-authorization proxy-authentication-info http2-settings
+    trailer`,
+  connection: 'connection',
+  'keep-alive': 'keep-alive',
+  te: 'te',
+  upgrade: 'upgrade',
+  /** Framing is written anew from what was parsed (R13). */
+  'content-length': 'content-length',
+  'transfer-encoding': 'transfer-encoding',
+  host: 'host',
+  expect: 'expect',
+  via: 'via',
+  'max-forwards': 'max-forwards',
+  accept: 'accept',
+  date: 'date',
+  /** R05: at most one line; two would be read differently by different readers (RFC 9110 §5.3). */
+  singleton: 'authorization content-type content-range range if-modified-since if-unmodified-since',
+  /** Say who the client is; believed from trusted peers only. */
+  'forwarded-for': 'x-forwarded-for',
+  'forwarded-proto': 'x-forwarded-proto',
+  'forwarded-host': 'x-forwarded-host',
+  'forwarded-other': 'x-forwarded-port x-forwarded-prefix x-forwarded-server x-forwarded-ssl x-real-ip',
+  forwarded: 'forwarded',
+  'request-id': 'x-request-id',
+  /** How long the peer will wait: believed from trusted peers only, written anew where there is a deadline. */
+  'request-timeout': 'x-request-timeout',
+  'grpc-timeout': 'grpc-timeout',
+} as const;
+
+/** What a header field is to the gateway. */
+export type FieldRole = keyof typeof namesByRole | 'end-to-end';
+
+const words = (list: string): readonly string[] => list.split(/\s+/);
+
+const roles: ReadonlyMap<string, FieldRole> = new Map(
+  Object.entries(namesByRole).flatMap(([role, names]) =>
+    words(names).map((name) => [name, role as FieldRole] as const),
+  ),
+);
+
+/** End-to-end fields that must not be merged or believed when they come as trailers (RFC 9110 §6.5.1); `if-…` too. */
+const neverTrailers = new Set(
+  words('cache-control content-encoding cookie location pragma retry-after set-cookie vary www-authenticate'),
+);
+
+/**
+ * Roles by the spelling on the wire, so that the usual spellings cost one lookup and no lower-casing. Bounded: a client that
+ * sends a new spelling each time can't fill it.
+ */
+const bySpelling = new Map<string, FieldRole>();
+const maxSpellings = 512;
+
+/** The role of a field name in any spelling. */
+export function fieldRole(name: string): FieldRole {
+  return bySpelling.get(name) ?? learn(name);
+}
+
+function learn(name: string): FieldRole {
+  const role = roleOf(name.toLowerCase());
+  if (bySpelling.size < maxSpellings) bySpelling.set(name, role);
+  return role;
+}
+
+function roleOf(name: string): FieldRole {
+  const role = roles.get(name);
+  if (role !== undefined || !name.includes('_')) return role ?? 'end-to-end';
+  // CGI-like readers take `X_Forwarded_For` for `X-Forwarded-For`: a managed name in that disguise never crosses.
+  return isUnmanaged(roles.get(name.replaceAll('_', '-')) ?? 'end-to-end') ? 'end-to-end' : 'hop-by-hop';
+}
+
+/** Whether the gateway neither writes a field nor gives it a meaning of its own. */
+function isUnmanaged(role: FieldRole): boolean {
+  return role === 'end-to-end' || role === 'accept' || role === 'date';
+}
+
+const none: readonly string[] = [];
+
+/**
+ * R02: the names that `Connection` takes out of a message, in lower case. It can't name what gives the message its meaning, nor what
+ * the gateway itself writes; what never crosses needs no naming (RFC 9110 §7.6.1).
+ */
+export function nominatedBy(connection: string | undefined): readonly string[] {
+  if (connection === undefined || connection === 'keep-alive' || connection === 'close') return none;
+  return connection
+    .toLowerCase()
+    .split(',')
+    .map((member) => member.trim())
+    .filter(
+      (name) => name !== '' && name !== 'close' && name !== 'keep-alive' && isUnmanaged(fieldRole(name)),
+    );
+}
+
+/** Trailers without those that may not pass: framing, routing, authentication, cookies and whatever the gateway manages (R39). */
+export function allowedTrailers(lines: readonly string[]): string[] {
+  return lines.filter((_, i) => {
+    const name = (lines[i - (i % 2)] ?? '').toLowerCase();
+    if (name.includes('_') || name.startsWith('x-forwarded-') || name.startsWith('if-')) return false;
+    return isUnmanaged(fieldRole(name)) && !neverTrailers.has(name);
+  });
+}

@@ -1,0 +1,131 @@
+import type { FieldLines } from './field-lines.ts';
+import { fieldRole, type FieldRole } from './field-roles.ts';
+import { parseCoding, parseLength, type TransferCoding } from './framing.ts';
+
+/**
+ * What the header lines of one message say, gathered in one pass in which each line is classified once. The codec that scans a
+ * head calls `add` for each line; rules decide from it. Undefined: not said. Lists of several lines are joined (RFC 9110 §5.3).
+ */
+export class HeaderFacts {
+  /** The role of each line, in their order. */
+  readonly roles: FieldRole[] = [];
+  /** Value of the only Content-Length; −1: absent; −2: repeated or not a plain decimal number. */
+  contentLength = -1;
+  transferCoding: TransferCoding = 'absent';
+  connection: string | undefined = undefined;
+  /** In lower case. */
+  upgrade: string | undefined = undefined;
+  keepAlive: string | undefined = undefined;
+  te: string | undefined = undefined;
+  expect: string | undefined = undefined;
+  /** The last of them; `hostCount` tells how many there are. */
+  host: string | undefined = undefined;
+  hostCount = 0;
+  accept: string | undefined = undefined;
+  via: string | undefined = undefined;
+  maxForwards: string | undefined = undefined;
+  forwardedFor: string | undefined = undefined;
+  forwardedProto: string | undefined = undefined;
+  forwardedHost: string | undefined = undefined;
+  forwarded: string | undefined = undefined;
+  requestId: string | undefined = undefined;
+  /** `X-Request-Timeout` and `grpc-timeout` as they came. */
+  requestTimeout: string | undefined = undefined;
+  grpcTimeout: string | undefined = undefined;
+  dated = false;
+  /** R05: whether a field that may stand once was repeated. */
+  hasRepeatedSingleton = false;
+  #singletons: readonly string[] | undefined = undefined;
+
+  /** Takes a line that is not end-to-end: for these, its role has to be added to `roles` and no more. `value`: without outer blanks. */
+  note(role: Exclude<FieldRole, 'end-to-end'>, name: string, value: string): void {
+    switch (role) {
+      case 'host':
+        this.hostCount += 1;
+        this.host = value;
+        return;
+      case 'accept':
+        this.accept = joined(this.accept, value);
+        return;
+      case 'connection':
+        this.connection = joined(this.connection, value);
+        return;
+      case 'content-length':
+        this.contentLength = this.contentLength === -1 ? parseLength(value) : -2;
+        return;
+      case 'date':
+        this.dated = true;
+        return;
+      case 'keep-alive':
+        this.keepAlive = joined(this.keepAlive, value);
+        return;
+      case 'transfer-encoding':
+        this.transferCoding = this.transferCoding === 'absent' ? parseCoding(value) : 'faulty';
+        return;
+      case 'singleton':
+        this.#noteSingleton(name.toLowerCase());
+        return;
+      case 'te':
+        this.te = joined(this.te, value);
+        return;
+      case 'expect':
+        this.expect = joined(this.expect, value);
+        return;
+      case 'upgrade':
+        this.upgrade = joined(this.upgrade, value.toLowerCase());
+        return;
+      case 'via':
+        this.via = joined(this.via, value);
+        return;
+      case 'max-forwards':
+        if (this.maxForwards !== undefined) this.hasRepeatedSingleton = true;
+        this.maxForwards = value;
+        return;
+      case 'forwarded-for':
+        this.forwardedFor = joined(this.forwardedFor, value);
+        return;
+      case 'forwarded-proto':
+        this.forwardedProto = joined(this.forwardedProto, value);
+        return;
+      case 'forwarded-host':
+        this.forwardedHost = joined(this.forwardedHost, value);
+        return;
+      case 'forwarded':
+        this.forwarded = joined(this.forwarded, value);
+        return;
+      case 'request-id':
+        this.requestId = value;
+        return;
+      case 'request-timeout':
+        this.requestTimeout = joined(this.requestTimeout, value);
+        return;
+      case 'grpc-timeout':
+        this.grpcTimeout = joined(this.grpcTimeout, value);
+        return;
+      case 'hop-by-hop':
+      case 'forwarded-other':
+    }
+  }
+
+  #noteSingleton(name: string): void {
+    if (this.#singletons?.includes(name) === true) this.hasRepeatedSingleton = true;
+    this.#singletons = [...(this.#singletons ?? []), name];
+  }
+}
+
+const joined = (before: string | undefined, value: string): string =>
+  before === undefined ? value : `${before}, ${value}`;
+
+const outerBlanks = /^[ \t]+|[ \t]+$/g;
+
+/** The facts of lines that a codec has not gathered. */
+export function readHeaders(fields: FieldLines): HeaderFacts {
+  const facts = new HeaderFacts();
+  for (let i = 0; i + 1 < fields.length; i += 2) {
+    const name = fields[i] ?? '';
+    const role = fieldRole(name);
+    facts.roles.push(role);
+    if (role !== 'end-to-end') facts.note(role, name, (fields[i + 1] ?? '').replace(outerBlanks, ''));
+  }
+  return facts;
+}

@@ -1,0 +1,52 @@
+import type { FieldLines } from './field-lines.ts';
+import { nominatedBy, type FieldRole } from './field-roles.ts';
+import { readHeaders } from './header-facts.ts';
+import type { ResponseHead } from './message.ts';
+
+/** What the gateway adds to a final response on its way to the client; interim ones get nothing added. */
+export interface ResponseOwnFields {
+  readonly requestId: string;
+  readonly httpDate: () => string;
+}
+
+/**
+ * The header lines that go to a client: without those of the instance's connection (R03) and those its `Connection` names (R01, RFC
+ * 9110 §7.6.1), with X-Request-Id, and with Date where the instance sent none (R43, §6.6.1). Everything else unchanged and in
+ * order (R04).
+ */
+export function responseFields(head: ResponseHead, own: ResponseOwnFields | undefined): string[] {
+  const headers = head.headers ?? readHeaders(head.fields);
+  const kept: string[] = [];
+  const nominated = nominatedBy(headers.connection);
+  pushCrossing(kept, head.fields, headers.roles, nominated);
+  if (own !== undefined) {
+    if (!headers.dated || nominated.includes('date')) kept.push('Date', own.httpDate());
+    kept.push('X-Request-Id', own.requestId);
+  }
+  return kept;
+}
+
+function pushCrossing(
+  kept: string[],
+  fields: FieldLines,
+  roles: readonly FieldRole[],
+  nominated: readonly string[],
+): void {
+  for (let i = 0; i + 1 < fields.length; i += 2) {
+    switch (roles[i >> 1]) {
+      case 'connection':
+      case 'keep-alive':
+      case 'hop-by-hop':
+      case 'te':
+      case 'upgrade':
+      case 'content-length':
+      case 'transfer-encoding':
+      case 'request-id':
+        continue;
+      default:
+    }
+    const name = fields[i] ?? '';
+    if (nominated.length === 0 || !nominated.includes(name.toLowerCase()))
+      kept.push(name, fields[i + 1] ?? '');
+  }
+}
