@@ -79,7 +79,6 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     config,
     ...followConsul(client, config.guard),
     addresses: policy,
-    probe: (instance, question, signal) => health.probe(instance, question, signal),
     now: monotonicNow,
     random: Math.random,
   });
@@ -169,7 +168,10 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   });
 
   const following = new AbortController();
-  const followed = Promise.all([registry.run(following.signal), health.run(following.signal)]);
+  const followed = Promise.all([
+    registry.run(following.signal, (...asked) => health.probe(...asked)),
+    health.run(following.signal),
+  ]);
 
   async function teardown(): Promise<void> {
     // While everything is still followed: what is no longer live is not saved.

@@ -80,7 +80,6 @@ async function registryFigures({
       listeners: [],
       localAddresses: [],
     }),
-    probe: undefined,
     watchService: (service, signal) =>
       feeds.get(service)?.until(signal) ?? createPushed<WatchEvent<SnapshotChange>>().until(signal),
     watchCatalog: (signal) => catalog.until(signal),

@@ -50,8 +50,6 @@ export interface RegistryOptions {
   readonly watchCatalog: (signal: AbortSignal) => AsyncIterable<WatchEvent<Catalog>>;
   /** Which registered addresses are believed, until {@link Registry.setAddresses}. */
   readonly addresses: AddressPolicy;
-  /** Asks a held instance whether it lives. Undefined: only time tells. */
-  readonly probe: Probe | undefined;
   /** Monotonic milliseconds. */
   readonly now: () => number;
   readonly random: () => number;
@@ -59,8 +57,11 @@ export interface RegistryOptions {
 
 /** The control path: follows the catalog and every routed service, and keeps table and upstreams up to date. */
 export interface Registry {
-  /** Follows until the signal aborts; resolves when every watch and probe has ended. */
-  run(signal: AbortSignal): Promise<void>;
+  /**
+   * Follows until the signal aborts; resolves when every watch and probe has ended. Once. `probe` asks held instances whether they
+   * live; without it, only time tells.
+   */
+  run(signal: AbortSignal, probe?: Probe): Promise<void>;
   /** Adds a listener from now on; the returned function takes it away. */
   readonly subscribe: Subscribe;
   /** Resolves when the catalog and the services known at the start have answered once. */

@@ -11,6 +11,7 @@ import { afterEach, describe, expect, it, vi } from 'vitest';
 import { eventually } from '../../../test/kit/eventually.ts';
 import { defaults } from '../config/defaults.ts';
 import type { RouteConfig, ServiceConfig } from '../config/gateway-config.ts';
+import type { Probe } from '../health/probe.ts';
 import { createAddressPolicy } from './address-policy.ts';
 import { createRegistry, type Registry, type RegistryOptions } from './registry.ts';
 import type { InstancesLetGo, ServiceChange, TableChange } from './registry-listener.ts';
@@ -81,7 +82,7 @@ function leased(registry: Registry, path: string, tag?: string): Instance | unde
 function setUp(
   routes: readonly RouteConfig[] = defaults.routes,
   services: ServiceConfig[] = [],
-  more: Partial<RegistryOptions> = {},
+  { probe, ...more }: Partial<RegistryOptions> & { readonly probe?: Probe } = {},
 ) {
   const feeds = new Map<string, ReturnType<typeof channel<WatchEvent<SnapshotChange>>>>();
   const last = new Map<string, Snapshot>();
@@ -97,7 +98,6 @@ function setUp(
       listeners: [],
       localAddresses: [],
     }),
-    probe: undefined,
     watchService(service, signal, seed) {
       const feed = channel<WatchEvent<SnapshotChange>>(signal);
       last.delete(service);
@@ -120,7 +120,7 @@ function setUp(
     last.set(after.service, change.after);
     feed.push({ kind: 'value', value: change });
   };
-  const running = registry.run(abort.signal);
+  const running = registry.run(abort.signal, probe);
   stops.push(async () => {
     abort.abort();
     await running;

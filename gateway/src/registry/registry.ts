@@ -48,7 +48,7 @@ class RegistryState implements Registry {
   readonly #listed = new ListedEndpoints();
   readonly #watches = new Set<Promise<void>>();
   readonly #tables: RouteTables;
-  readonly #prober: HeldProber | undefined;
+  #prober: HeldProber | undefined;
   readonly #markSynced: () => void;
   readonly #listeners = createListeners();
   readonly synced: Promise<void>;
@@ -68,7 +68,6 @@ class RegistryState implements Registry {
     this.#markSynced = resolve;
     this.#addresses = options.addresses;
     this.#configured = config.routes.map((route) => ({ ...route, tag: undefined }));
-    this.#prober = options.probe === undefined ? undefined : this.#createProber(options.probe);
     this.#tables = createRouteTables({
       now,
       facts: () => ({
@@ -177,8 +176,9 @@ class RegistryState implements Registry {
     return snapshots === undefined ? undefined : { catalog: this.#catalogAnswer, snapshots, routes };
   }
 
-  async run(signal: AbortSignal): Promise<void> {
+  async run(signal: AbortSignal, probe?: Probe): Promise<void> {
     this.#following = signal;
+    this.#prober = probe === undefined ? undefined : this.#createProber(probe);
     this.#listeners.tableChanged({ before: [], after: this.table.routes, rejected: [] });
     for (const service of new Set(this.#configured.map((route) => route.service)))
       this.#follow(service, signal);
