@@ -1,4 +1,5 @@
 import {
+  compareSnapshots,
   type BalanceStrategy,
   createUpstream,
   defaultUpstreamPolicy,
@@ -46,10 +47,13 @@ function updateFigures(many: readonly Instance[], scale: number): readonly Figur
   };
   return Object.entries(lists).map(([what, pair]) => {
     const upstream = upstreamOf(many, 'round-robin');
+    const [first = many, second = many] = pair;
+    const there = compareSnapshots(snapshot('many', first), snapshot('many', second));
+    const back = compareSnapshots(there.after, snapshot('many', first));
     let turn = 0;
     return time(`update: ${what}`, 'ms', { repetitions: 30 * scale, calls: 1 }, () => {
       turn += 1;
-      upstream.update(snapshot('many', pair[turn % 2] ?? many));
+      upstream.update(turn % 2 === 1 ? there : back);
     });
   });
 }
@@ -65,7 +69,7 @@ function upstreamOf(instances: readonly Instance[], balance: BalanceStrategy): U
     now: () => performance.now(),
     random: Math.random,
   });
-  upstream.update(snapshot('many', instances));
+  upstream.update(compareSnapshots(undefined, snapshot('many', instances)));
   return upstream;
 }
 

@@ -1,4 +1,5 @@
 import type { Instance } from '../discovery/instance.ts';
+import type { SnapshotChange } from '../discovery/snapshot-change.ts';
 import { EndpointState, endpointKey } from './endpoint-state.ts';
 import type { UpstreamPolicy } from './upstream-policy.ts';
 
@@ -17,7 +18,7 @@ export interface EndpointSetChange {
   readonly reset: readonly EndpointState[];
 }
 
-/** The endpoints of an upstream, by its snapshots. An endpoint is kept as long as key, address and port stay. */
+/** The endpoints of an upstream, by the changes of its snapshot. An endpoint is kept as long as key, address and port stay. */
 export class EndpointSet {
   /** In the order of the snapshot. */
   listed: readonly EndpointState[] = [];
@@ -28,7 +29,6 @@ export class EndpointSet {
   readonly #byKey = new Map<string, EndpointState>();
   /** Endpoints that are no longer listed and still have leases, by `endpointKey`. */
   readonly #unlisted = new Map<string, EndpointState>();
-  #round = 0;
 
   /** The listed endpoint of an `Instance.key`. */
   find(key: string): EndpointState | undefined {
@@ -45,40 +45,47 @@ export class EndpointSet {
     this.#unlisted.delete(endpointKey(endpoint.instance));
   }
 
-  /** A new list. Linear in its length, but what is the same object as before costs a comparison only. */
-  replace(instances: readonly Instance[], policy: UpstreamPolicy, nowMs: number): EndpointSetChange {
-    this.#round += 1;
-    const before = this.listed;
-    const listed: EndpointState[] = [];
+  /** Follows a change. An endpoint at a new address or port is a new one. */
+  apply(
+    { after, added, removed, updated }: SnapshotChange,
+    policy: UpstreamPolicy,
+    nowMs: number,
+  ): EndpointSetChange {
     const touched = new Set<EndpointState>();
     const moved = new Set<EndpointState>();
     const reset: EndpointState[] = [];
-    let at = 0;
-    for (const instance of instances) {
-      // Both lists are sorted by key, so that they mostly run in step.
-      if (before[at]?.key !== instance.key && before[at + 1]?.key === instance.key) at += 1;
-      const beside = before[at];
-      const known = beside?.key === instance.key ? beside : this.#byKey.get(instance.key);
-      if (known === beside) at += 1;
-      if (known?.round === this.#round) continue;
-      const endpoint =
-        known !== undefined && isAtSameAddress(known.instance, instance)
-          ? known
-          : this.#enter(instance, nowMs);
-      endpoint.round = this.#round;
-      listed.push(endpoint);
-      if (endpoint === known && known.instance === instance) continue;
-      touched.add(endpoint);
-      if (endpoint !== known || isFreshStart(endpoint.instance, instance)) reset.push(endpoint);
-      if (this.#read(endpoint, instance, policy)) moved.add(endpoint);
-    }
-    this.listed = listed;
-    for (const endpoint of before) {
-      if (endpoint.round === this.#round) continue;
+    const leave = (endpoint: EndpointState): void => {
       this.#leave(endpoint);
       touched.add(endpoint);
       moved.add(endpoint);
+    };
+    const enter = (instance: Instance): void => {
+      const endpoint = this.#enter(instance, nowMs);
+      endpoint.readRecord(policy.maxConnections);
+      touched.add(endpoint);
+      moved.add(endpoint);
+      reset.push(endpoint);
+    };
+    for (const { key } of removed) {
+      const endpoint = this.#byKey.get(key);
+      if (endpoint !== undefined) leave(endpoint);
     }
+    for (const { after: instance } of updated) {
+      const endpoint = this.#byKey.get(instance.key);
+      if (endpoint === undefined || !isAtSameAddress(endpoint.instance, instance)) {
+        if (endpoint !== undefined) leave(endpoint);
+        enter(instance);
+        continue;
+      }
+      const before = endpoint.instance;
+      endpoint.instance = instance;
+      touched.add(endpoint);
+      if (isFreshStart(before, instance)) reset.push(endpoint);
+      if (endpoint.readRecord(policy.maxConnections) || !sameTags(before.tags, instance.tags))
+        moved.add(endpoint);
+    }
+    for (const instance of added) enter(instance);
+    if (moved.size > 0) this.#list(after.instances);
     return { touched, moved, reset, joined: this.#settle(touched, moved, policy) };
   }
 
@@ -119,10 +126,23 @@ export class EndpointSet {
     return phase === 'serving' && (instance.status !== 'critical' || (this.panic && !isBackup));
   }
 
+  /** Puts the endpoints in the order of the instances. Both lists run in step where nothing has changed, which spares the look-up. */
+  #list(instances: readonly Instance[]): void {
+    const stayed = this.listed.filter(({ listed }) => listed);
+    const listed: EndpointState[] = [];
+    let at = 0;
+    for (const { key } of instances) {
+      const endpoint = stayed[at]?.key === key ? stayed[at++] : this.#byKey.get(key);
+      if (endpoint !== undefined) listed.push(endpoint);
+    }
+    this.listed = listed;
+  }
+
   #enter(instance: Instance, nowMs: number): EndpointState {
     const key = endpointKey(instance);
     const endpoint = this.#unlisted.get(key) ?? new EndpointState(instance, nowMs);
     this.#unlisted.delete(key);
+    endpoint.instance = instance;
     endpoint.listed = true;
     this.#byKey.set(instance.key, endpoint);
     return endpoint;
@@ -130,15 +150,8 @@ export class EndpointSet {
 
   #leave(endpoint: EndpointState): void {
     endpoint.listed = false;
-    if (this.#byKey.get(endpoint.key) === endpoint) this.#byKey.delete(endpoint.key);
+    this.#byKey.delete(endpoint.key);
     if (endpoint.inFlight > 0) this.#unlisted.set(endpointKey(endpoint.instance), endpoint);
-  }
-
-  /** Takes a newer record in. True when the subsets of the endpoint have to be rebuilt. */
-  #read(endpoint: EndpointState, instance: Instance, policy: UpstreamPolicy): boolean {
-    const { tags } = endpoint.instance;
-    endpoint.instance = instance;
-    return endpoint.readRecord(policy.maxConnections) || !sameTags(tags, instance.tags);
   }
 }
 

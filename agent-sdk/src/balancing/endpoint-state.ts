@@ -65,8 +65,6 @@ export class EndpointState implements Endpoint, Member, HeapItem {
   slots: readonly Slot[] = noSlots;
   /** When it joined a running upstream, while its slow start lasts; undefined: full share. */
   warmingSinceMs: number | undefined;
-  /** The update that listed it last. */
-  round = 0;
   readonly latency = new Latency();
   readonly answers = new AnswerCounts();
   /** In the heap of ejections, by their ends. */
@@ -76,7 +74,6 @@ export class EndpointState implements Endpoint, Member, HeapItem {
     this.instance = instance;
     this.key = instance.key;
     this.health = freshHealth(nowMs);
-    this.readRecord(0);
   }
 
   get phase(): 'serving' | 'draining' {

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 
 import type { EndpointReport, HealthNews } from './endpoint.ts';
 import { endpointKey } from './endpoint-state.ts';
-import { acquire, all, instance, refuse, setUp, snapshot, take, takeMany } from './testing/samples.ts';
+import { acquire, all, instance, refuse, setUp, update, take, takeMany } from './testing/samples.ts';
 import type { Upstream } from './upstream.ts';
 
 const list = (...ids: readonly string[]) => ids.map((id) => instance(id));
@@ -114,7 +114,7 @@ describe('ejection', () => {
     refuse(upstream, 'a');
     refuse(upstream, 'b');
     expect(stateOf(upstream, 'b')).toBe('healthy');
-    upstream.update(snapshot(...list('b', 'c')));
+    update(upstream, ...list('b', 'c'));
     refuse(upstream, 'b');
     expect(stateOf(upstream, 'b')).toBe('ejected');
   });
@@ -124,9 +124,9 @@ describe('ejection', () => {
     const lease = acquire(upstream, { ...all, tried: others(upstream, 'a') });
     const endpoint = lease?.endpoint;
     lease?.report('connect_failed');
-    upstream.update(snapshot(...list('b')));
+    update(upstream, ...list('b'));
     clock.nowMs = 5000;
-    upstream.update(snapshot(...list('a', 'b')));
+    update(upstream, ...list('a', 'b'));
     expect([upstream.endpoints[0] === endpoint, stateOf(upstream, 'a')]).toEqual([true, 'healthy']);
     expect(new Set(takeMany(upstream, 4))).toEqual(new Set(['a', 'b']));
     lease?.release();

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 
 import type { Lease, LeaseRequest } from './endpoint.ts';
 import { endpointKey } from './endpoint-state.ts';
-import { acquire, all, instance, refuse, setUp, snapshot, take } from './testing/samples.ts';
+import { acquire, all, instance, refuse, setUp, update, take } from './testing/samples.ts';
 import type { Upstream } from './upstream.ts';
 
 /** Puts a request in the queue; the name of the instance that it gets is added to `granted`. */
@@ -102,12 +102,12 @@ describe('the queue', () => {
     acquire(upstream);
     wait(upstream, granted);
     wait(upstream, granted);
-    upstream.update(snapshot(instance('a'), instance('b')));
+    update(upstream, instance('a'), instance('b'));
     expect(granted).toEqual(['b']);
     upstream.setPolicy({ ...upstream.policy, maxConnections: 2 });
     expect(granted).toEqual(['b', 'a']);
 
-    upstream.update(snapshot(instance('a'), instance('b'), instance('c')));
+    update(upstream, instance('a'), instance('b'), instance('c'));
     refuse(upstream, 'c');
     acquire(upstream);
     expect(upstream.acquire(all)).toBe('busy');
@@ -116,7 +116,7 @@ describe('the queue', () => {
     expect(upstream.acquire(all)).toBe('busy');
     expect(granted).toEqual(['b', 'a', 'c']);
 
-    upstream.update(snapshot(instance('a'), instance('b'), instance('c'), instance('d')));
+    update(upstream, instance('a'), instance('b'), instance('c'), instance('d'));
     upstream.checked(endpointKey(instance('d')), 'down');
     wait(upstream, granted);
     expect(granted).toHaveLength(3);
@@ -129,9 +129,9 @@ describe('the queue', () => {
     const granted: string[] = [];
     acquire(upstream);
     wait(upstream, granted);
-    upstream.update(snapshot());
+    update(upstream);
     expect([granted, upstream.queued]).toEqual([[], 1]);
-    upstream.update(snapshot(instance('b')));
+    update(upstream, instance('b'));
     expect(granted).toEqual(['b']);
   });
 

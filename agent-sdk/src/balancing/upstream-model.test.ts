@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 
 import type { InstanceStatus } from '../discovery/instance.ts';
 import type { EndpointReport, Lease, QueueTicket } from './endpoint.ts';
-import { instance, randomFrom, setUp, snapshot } from './testing/samples.ts';
+import { instance, randomFrom, setUp, update } from './testing/samples.ts';
 import type { BalanceStrategy } from './upstream-policy.ts';
 
 const ids = ['a', 'b', 'c', 'd', 'e'];
@@ -118,7 +118,7 @@ describe.each<BalanceStrategy>([
             );
             // A new endpoint has not been checked.
             for (const [k, facts] of each.list.entries()) if (facts === undefined) checked.delete(ids[k]!);
-            upstream.update(snapshot(...instances));
+            update(upstream, ...instances);
           } else if (each.do === 'acquire') {
             const tried = upstream.endpoints.filter(({ instance: { id } }) => each.tried.includes(id));
             const request = { tag: each.tag, tried, hash: each.hash };
@@ -179,7 +179,7 @@ describe.each<BalanceStrategy>([
         for (const { ticket } of waiting) ticket.cancel();
         for (const { lease } of held) lease.release();
         expect(upstream.endpoints.every(({ inFlight }) => inFlight === 0)).toBe(true);
-        upstream.update(snapshot(instance('last')));
+        update(upstream, instance('last'));
         expect(upstream.endpoints).toHaveLength(1);
         expect(upstream.acquire({ tag: undefined, tried: [] })).toMatchObject({ endpoint: { inFlight: 1 } });
       }),

@@ -8,7 +8,7 @@ import {
   randomFrom,
   refuse,
   setUp,
-  snapshot,
+  update,
   take,
   takeMany,
 } from './testing/samples.ts';
@@ -35,7 +35,7 @@ describe('backups', () => {
   it('are told by tag or meta, and may become primaries', () => {
     const { upstream } = setUp([a, instance('spare', { meta: { backup: 'true' } })]);
     expect(new Set(takeMany(upstream, 4))).toEqual(new Set(['a']));
-    upstream.update(snapshot(a, instance('spare')));
+    update(upstream, a, instance('spare'));
     expect(new Set(takeMany(upstream, 4))).toEqual(new Set(['a', 'spare']));
   });
 
@@ -82,10 +82,10 @@ describe('sticky sessions', () => {
     expect(takeMany(upstream, 3, sticky)).not.toContain('a');
     lease?.release();
     for (const status of ['draining', 'critical'] as const) {
-      upstream.update(snapshot({ ...a, status }, b, c));
+      update(upstream, { ...a, status }, b, c);
       expect(takeMany(upstream, 3, sticky)).not.toContain('a');
     }
-    upstream.update(snapshot(a, b, c));
+    update(upstream, a, b, c);
     expect(take(upstream, sticky)).toBe('a');
     refuse(upstream, 'a');
     expect(takeMany(upstream, 3, sticky)).not.toContain('a');
@@ -101,30 +101,30 @@ describe('sticky sessions', () => {
 describe('the panic rule', () => {
   const ids = ['a', 'b', 'c', 'd'];
   const list = (criticals: number, more = {}) =>
-    snapshot(...ids.map((id, k) => instance(id, k < criticals ? { ...critical, ...more } : {})));
+    ids.map((id, k) => instance(id, k < criticals ? { ...critical, ...more } : {}));
 
   it('uses critical instances again when the registry condemns most of three or more', () => {
     const { upstream } = setUp([]);
-    upstream.update(list(2));
+    update(upstream, ...list(2));
     expect([upstream.panic, new Set(takeMany(upstream, 8))]).toEqual([false, new Set(['c', 'd'])]);
-    upstream.update(list(3));
+    update(upstream, ...list(3));
     expect([upstream.panic, new Set(takeMany(upstream, 8))]).toEqual([true, new Set(ids)]);
-    upstream.update(list(4));
+    update(upstream, ...list(4));
     expect([upstream.panic, new Set(takeMany(upstream, 8))]).toEqual([true, new Set(ids)]);
-    upstream.update(list(0));
+    update(upstream, ...list(0));
     expect(upstream.panic).toBe(false);
   });
 
   it('believes the registry about one of two, and about who drains', () => {
     const { upstream } = setUp([instance('a', critical), instance('b', critical)]);
     expect([upstream.panic, upstream.acquire(all)]).toEqual([false, 'none']);
-    upstream.update(list(4, { status: 'draining' }));
+    update(upstream, ...list(4, { status: 'draining' }));
     expect([upstream.panic, upstream.acquire(all)]).toEqual([false, 'none']);
   });
 
   it('can be turned off, at run time too', () => {
     const { upstream } = setUp([], { panicRatio: 0 });
-    upstream.update(list(4));
+    update(upstream, ...list(4));
     expect([upstream.panic, upstream.acquire(all)]).toEqual([false, 'none']);
     upstream.setPolicy({ ...upstream.policy, panicRatio: 0.5 });
     expect([upstream.panic, new Set(takeMany(upstream, 8))]).toEqual([true, new Set(ids)]);
@@ -132,7 +132,7 @@ describe('the panic rule', () => {
 
   it('ejects critical ones that fail us without regard to how many are out', () => {
     const { upstream } = setUp([]);
-    upstream.update(list(3));
+    update(upstream, ...list(3));
     for (const id of ['a', 'b', 'c']) refuse(upstream, id);
     expect(new Set(takeMany(upstream, 8))).toEqual(new Set(['d']));
     refuse(upstream, 'd');
@@ -148,7 +148,7 @@ describe('slow start', () => {
 
   it('gives who joins a tenth of its turns at first, then more and more', () => {
     const { upstream, clock } = setUp([a, b], slow, randomFrom(3));
-    upstream.update(snapshot(a, b, c));
+    update(upstream, a, b, c);
     expect(share(takeMany(upstream, 3_000), 'c')).toBeLessThan(0.06);
     clock.nowMs = 5_000;
     expect(share(takeMany(upstream, 3_000), 'c')).toBeCloseTo(0.2, 1);
@@ -160,7 +160,7 @@ describe('slow start', () => {
     for (const balance of ['least-requests', 'power-of-two', 'random', 'consistent-hash'] as const) {
       const random = randomFrom(5);
       const { upstream } = setUp([a, b], { ...slow, balance }, random);
-      upstream.update(snapshot(a, b, c));
+      update(upstream, a, b, c);
       const ids = Array.from({ length: 2_000 }, () =>
         take(upstream, { ...all, hash: Math.floor(random() * 2 ** 32) }),
       );
@@ -178,17 +178,17 @@ describe('slow start', () => {
   it('is not for those that were there first, or came into an empty list, or all came together', () => {
     const { upstream } = setUp([a, b, c], slow);
     expect(takeMany(upstream, 3).sort()).toEqual(['a', 'b', 'c']);
-    upstream.update(snapshot());
-    upstream.update(snapshot(a, b));
+    update(upstream);
+    update(upstream, a, b);
     expect(takeMany(upstream, 2).sort()).toEqual(['a', 'b']);
-    upstream.update(snapshot(instance('x'), instance('y')));
+    update(upstream, instance('x'), instance('y'));
     expect(takeMany(upstream, 4).sort()).toEqual(['x', 'x', 'y', 'y']);
   });
 
   it('is for who was critical or drained, and not for who was ejected', () => {
     for (const status of ['critical', 'draining'] as const) {
       const { upstream } = setUp([a, b, { ...c, status }], slow, randomFrom(9));
-      upstream.update(snapshot(a, b, c));
+      update(upstream, a, b, c);
       expect(share(takeMany(upstream, 1_000), 'c')).toBeLessThan(0.07);
     }
     const { upstream, clock } = setUp([a, b, c], slow, randomFrom(9));

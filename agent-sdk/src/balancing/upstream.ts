@@ -1,4 +1,4 @@
-import type { Snapshot } from '../discovery/instance.ts';
+import type { SnapshotChange } from '../discovery/snapshot-change.ts';
 import { createStrategy } from './create-strategy.ts';
 import { EjectionController } from './ejection-controller.ts';
 import { EndpointSet, type EndpointSetChange } from './endpoint-set.ts';
@@ -35,10 +35,10 @@ export interface Upstream {
   /** Every endpoint, draining ones included, in the order of their keys. */
   readonly endpoints: readonly Endpoint[];
   /**
-   * Replaces everything known before. An endpoint keeps its state as long as key, address and port stay the same; one that is no longer
-   * listed drains: it gets no new leases and is forgotten with its last one.
+   * Follows a change of the registry; each begins where the last one ended. An endpoint keeps its state as long as key, address and port
+   * stay the same; one that is no longer listed drains: it gets no new leases and is forgotten with its last one.
    */
-  update(snapshot: Snapshot): void;
+  update(change: SnapshotChange): void;
   readonly policy: UpstreamPolicy;
   /** Applies from now on; leases and queued requests stay. */
   setPolicy(policy: UpstreamPolicy): void;
@@ -113,10 +113,10 @@ class UpstreamState implements Upstream, LeaseOwner, SubsetOwner {
     return this.#endpoints.panic;
   }
 
-  update(snapshot: Snapshot): void {
+  update(change: SnapshotChange): void {
     // Endpoints that join an empty set have no others beside them to take the rest of their share.
     const startsSlowly = this.#subsets.all.size > 0;
-    this.#adopt(this.#endpoints.replace(snapshot.instances, this.policy, this.#options.now()), startsSlowly);
+    this.#adopt(this.#endpoints.apply(change, this.policy, this.#options.now()), startsSlowly);
   }
 
   setPolicy(policy: UpstreamPolicy): void {

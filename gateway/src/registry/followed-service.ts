@@ -111,7 +111,7 @@ export class FollowedService {
     this.snapshot = instances.after;
     const invalidBefore = this.invalidSettings;
     const settings = this.#follow(instances.after);
-    this.upstream.update(instances.after);
+    this.upstream.update(instances);
     const known = new Set(invalidBefore.map((row) => row.setting));
     const invalidSettings = this.invalidSettings.filter((row) => !known.has(row.setting));
     return { instances, held: added, settings, invalidSettings };

@@ -1,4 +1,5 @@
 import type { Instance, Snapshot } from '../../discovery/instance.ts';
+import { compareSnapshots } from '../../discovery/snapshot-change.ts';
 import type { HealthNews, Lease, LeaseRequest } from '../endpoint.ts';
 import { createUpstream, type Upstream } from '../upstream.ts';
 import { defaultUpstreamPolicy, type UpstreamPolicy } from '../upstream-policy.ts';
@@ -22,8 +23,15 @@ export function instance(id: string, more: Partial<Instance> = {}): Instance {
   };
 }
 
-export function snapshot(...instances: readonly Instance[]): Snapshot {
-  return { service: 'api', index: '1', instances, quarantined: [], held: [] };
+const snapshots = new WeakMap<Upstream, Snapshot>();
+
+/** Lists these instances from now on. */
+export function update(upstream: Upstream, ...listed: readonly Instance[]): void {
+  const instances = [...listed].sort((a, b) => (a.key < b.key ? -1 : 1));
+  const after = { service: 'api', index: '1', instances, quarantined: [], held: [] };
+  const change = compareSnapshots(snapshots.get(upstream), after);
+  snapshots.set(upstream, change.after);
+  upstream.update(change);
 }
 
 /** Short times and small numbers, so that tests can tell them apart. */
@@ -51,7 +59,7 @@ export function setUp(
     random,
     onHealth: (one) => news.push(one),
   });
-  upstream.update(snapshot(...instances));
+  update(upstream, ...instances);
   return { upstream, clock, news };
 }
 

@@ -1,7 +1,9 @@
 import {
+  compareSnapshots,
   createUpstream,
   defaultUpstreamPolicy,
   type Instance,
+  type Snapshot,
   type Upstream,
   type UpstreamPolicy,
 } from '@roundhouse/agent-sdk/internal';
@@ -103,8 +105,17 @@ export function setUp(options: SetUp = {}): Bench {
     ...options.policy,
   };
   const upstream = createUpstream('api', { policy, now, random });
+  let listed: Snapshot | undefined;
   const list = (instances: readonly Instance[]): void => {
-    upstream.update({ service: 'api', index: '1', instances, quarantined: [], held: [] });
+    const change = compareSnapshots(listed, {
+      service: 'api',
+      index: '1',
+      instances,
+      quarantined: [],
+      held: [],
+    });
+    listed = change.after;
+    upstream.update(change);
   };
   list(options.instances ?? (options.ids ?? ['a', 'b']).map((id) => instance(id)));
   const table = createRouteTable(options.routes ?? [route()]);
