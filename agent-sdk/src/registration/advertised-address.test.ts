@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 
 import {
-  type AddressFacts,
+  type AddressSources,
   advertisedAddress,
   isLoopback,
   probeRoute,
@@ -13,8 +13,8 @@ const local = { kind: 'tcp', host: '127.0.0.1', port: 8500 } as const;
 const viaLan: RouteProbe = () => Promise.resolve('10.0.0.4');
 const noRoute: RouteProbe = () => Promise.reject(new Error('ENOTFOUND consul'));
 
-const base: AddressFacts = { configured: undefined, bound: '::', consul: remote };
-const configured = (address: string) => ({ configured: { address, from: 'ADDRESS' } });
+const base: AddressSources = { configured: undefined, bound: '::', consul: remote };
+const configured = (address: string) => ({ configured: { value: address, origin: 'ADDRESS' } });
 
 describe('advertised address', () => {
   it.each([

@@ -2,16 +2,18 @@ import { createSocket } from 'node:dgram';
 import { lookup } from 'node:dns/promises';
 import { isIP, isIPv4, isIPv6 } from 'node:net';
 
-import { ServiceError, describeError } from './service-error.ts';
+import type { Setting } from '../discovery/environment.ts';
+
+import { describeError, ServiceError } from './service-error.ts';
 
 /** Where Consul is, as far as it matters for our own address. */
 export type ConsulPlace =
   { readonly kind: 'tcp'; readonly host: string; readonly port: number } | { readonly kind: 'unix' };
 
 /** What is known when the advertised address is determined. */
-export interface AddressFacts {
-  /** The address that somebody set, with the name of the setting (`option address`, `ADDRESS`). */
-  readonly configured: { readonly address: string; readonly from: string } | undefined;
+export interface AddressSources {
+  /** The address that was set, and the setting (`option address`, `ADDRESS`). */
+  readonly configured: Setting<string> | undefined;
   /** The IP address that the listener is bound to; undefined when we did not bind it ourselves. */
   readonly bound: string | undefined;
   readonly consul: ConsulPlace;
@@ -26,9 +28,9 @@ export type RouteProbe = (host: string, port: number) => Promise<string>;
  * good for this machine only. Rejects with `address_refused` when the result could not be reached from where Consul is, and with
  * `address_unresolved` when Consul's name or the route cannot be determined at the moment.
  */
-export async function advertisedAddress(facts: AddressFacts, probe: RouteProbe): Promise<string> {
+export async function advertisedAddress(facts: AddressSources, probe: RouteProbe): Promise<string> {
   const { configured, bound, consul } = facts;
-  if (configured !== undefined) return acceptable(configured.address, configured.from, consul, probe);
+  if (configured !== undefined) return acceptable(configured.value, configured.origin, consul, probe);
   if (bound !== undefined && !isUnspecified(bound))
     return acceptable(bound, 'the host it is bound to', consul, probe);
   const local = await localAddress(consul, probe);

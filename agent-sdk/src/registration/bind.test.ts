@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
 
 import { bind, type PortChoice } from './bind.ts';
-import { createApplication } from './handler.ts';
+import { applicationFor } from './application.ts';
 
 const open: Server[] = [];
 afterEach(() => {
@@ -12,7 +12,7 @@ afterEach(() => {
 });
 
 function application() {
-  const app = createApplication(() => undefined);
+  const app = applicationFor(() => undefined)!;
   open.push(app.server);
   return app;
 }

@@ -17,6 +17,8 @@ import { eventually } from '../../../test/kit/eventually.ts';
 import { type Clock, systemClock } from './clock.ts';
 import { createDrain } from './drain.ts';
 
+const nothing = (): Promise<void> => Promise.resolve();
+
 const ends: (() => void)[] = [];
 afterEach(() => {
   for (const end of ends.splice(0)) end();
@@ -83,16 +85,16 @@ async function dial(port: number) {
 }
 
 describe('drain', () => {
-  it('still accepts after the announcement, and says Connection: close on every answer', async () => {
+  it('still accepts once keep-alive is disabled, and says Connection: close on every answer', async () => {
     const { drain, port } = await serve((_request, response) => response.end('ok'));
     const agent = keepAliveAgent();
     expect((await get(port, agent)).headers.connection).toBe('keep-alive');
-    drain.announce();
+    drain.disableKeepAlive();
     const first = await get(port, agent);
     const second = await get(port, agent);
     expect([first.status, first.headers.connection]).toEqual([200, 'close']);
     expect([second.status, second.headers.connection]).toEqual([200, 'close']);
-    expect(await drain.finish({ timeoutMs: 5_000, goodbye: undefined })).toEqual({ cut: 0 });
+    expect(await drain.finish(5_000, nothing)).toBe(0);
   });
 
   it('finishes what is in flight, with Connection: close, before it is over', async () => {
@@ -107,11 +109,11 @@ describe('drain', () => {
     await eventually(() => {
       expect(answer).toBeDefined();
     });
-    const finished = drain.finish({ timeoutMs: 5_000, goodbye: undefined });
+    const finished = drain.finish(5_000, nothing);
     await expect(dial(port).then(({ state }) => state.ended)).rejects.toThrow();
     answer?.();
     expect(await pending).toMatchObject({ status: 200, body: 'late', headers: { connection: 'close' } });
-    expect(await finished).toEqual({ cut: 0 });
+    expect(await finished).toBe(0);
   }, 5_000);
 
   it('answers a further request on a connection whose answer had begun as keep-alive', async () => {
@@ -130,7 +132,7 @@ describe('drain', () => {
     await eventually(() => {
       expect(state.received).toContain('fir');
     });
-    const finished = drain.finish({ timeoutMs: 5_000, goodbye: undefined });
+    const finished = drain.finish(5_000, nothing);
     socket.write('GET /second HTTP/1.1\r\nHost: x\r\n\r\n');
     finishBody();
     await eventually(() => {
@@ -138,7 +140,7 @@ describe('drain', () => {
     });
     expect(state.received).toContain('first');
     expect(state.received).toMatch(/Connection: close[^]*second$/u);
-    expect(await finished).toEqual({ cut: 0 });
+    expect(await finished).toBe(0);
   });
 
   it('closes idle connections and those that never said anything', async () => {
@@ -150,14 +152,14 @@ describe('drain', () => {
       expect(idle.state.received).toContain('ok');
     });
     const startedMs = performance.now();
-    expect(await drain.finish({ timeoutMs: 5_000, goodbye: undefined })).toEqual({ cut: 0 });
+    expect(await drain.finish(5_000, nothing)).toBe(0);
     expect(performance.now() - startedMs).toBeLessThan(2_000);
     await eventually(() => {
       expect([silent.state.ended, idle.state.ended]).toEqual(['closed', 'closed']);
     });
   });
 
-  it('cuts requests and upgraded connections at the deadline, after the framework said goodbye', async () => {
+  it('cuts requests and upgraded connections at the deadline, after the framework was told to close', async () => {
     const { server, drain, port } = await serve(() => undefined);
     const upgraded: Socket[] = [];
     server.on('upgrade', (_request, socket: Socket) => {
@@ -171,11 +173,11 @@ describe('drain', () => {
       expect(tunnel.state.received).toContain('101');
       expect(await connections(server)).toBe(2);
     });
-    const goodbye = () => {
+    const closeFramework = () => {
       upgraded[0]?.write('goodbye');
       return Promise.resolve();
     };
-    expect(await drain.finish({ timeoutMs: 50, goodbye })).toEqual({ cut: 2 });
+    expect(await drain.finish(50, closeFramework)).toBe(2);
     expect(await hung).toBeInstanceOf(Error);
     await eventually(() => {
       expect(tunnel.state.ended).toBe('closed');
@@ -198,7 +200,7 @@ describe('drain', () => {
       });
     }
     const startedMs = performance.now();
-    expect(await drain.finish({ timeoutMs: 2_000, goodbye: undefined })).toEqual({ cut: 30 });
+    expect(await drain.finish(2_000, nothing)).toBe(30);
     await eventually(() => {
       expect(closedMs).toHaveLength(30);
     });
@@ -215,13 +217,13 @@ describe('drain', () => {
     await eventually(() => {
       expect(state.received).toContain('ok');
     });
-    const finished = drain.finish({ timeoutMs: 5_000, goodbye: undefined });
+    const finished = drain.finish(5_000, nothing);
     socket.write('POST /late HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n');
     await eventually(() => {
       expect(state.ended).toBe('closed');
     });
     expect(state.received).toMatch(/ok[^]*Connection: close[^]*ok$/u);
-    expect(await finished).toEqual({ cut: 0 });
+    expect(await finished).toBe(0);
   });
 
   it('finishes uploads whose expectation the application decides on itself', async () => {
@@ -237,16 +239,16 @@ describe('drain', () => {
     await eventually(() => {
       expect(phase).toBe('seen');
     });
-    const finished = drain.finish({ timeoutMs: 5_000, goodbye: undefined });
+    const finished = drain.finish(5_000, nothing);
     socket.write('cd');
     await eventually(() => {
       expect(state.ended).toBe('closed');
     });
     expect(state.received).toMatch(/^HTTP\/1.1 100 [^]*Connection: close[^]*taken$/u);
-    expect(await finished).toEqual({ cut: 0 });
+    expect(await finished).toBe(0);
   });
 
-  it('says goodbye only when no further request can come on a kept connection', async () => {
+  it('tells the framework to close only when no further request can come on a kept connection', async () => {
     let finishBody: (() => void) | undefined;
     let rounds = 0;
     const counting: Clock = {
@@ -267,22 +269,22 @@ describe('drain', () => {
       expect(state.received).toContain('begun');
     });
     const order: string[] = [];
-    const goodbye = () => {
-      order.push('goodbye');
+    const closeFramework = () => {
+      order.push('close');
       return Promise.resolve();
     };
-    const finished = drain.finish({ timeoutMs: 5_000, goodbye });
+    const finished = drain.finish(5_000, closeFramework);
     const before = rounds;
     await eventually(() => {
       expect(rounds).toBeGreaterThan(before + 2);
     });
     order.push('answered');
     finishBody?.();
-    expect(await finished).toEqual({ cut: 0 });
-    expect(order).toEqual(['answered', 'goodbye']);
+    expect(await finished).toBe(0);
+    expect(order).toEqual(['answered', 'close']);
   });
 
-  it('says goodbye to endless answers within a second', async () => {
+  it('tells the framework to close within a second where answers are endless', async () => {
     let end: (() => void) | undefined;
     const { drain, port } = await serve((_request, response) => {
       response.write('data: 1\n\n');
@@ -294,18 +296,18 @@ describe('drain', () => {
       expect(state.received).toContain('data: 1');
     });
     const startedMs = performance.now();
-    const goodbye = () => {
+    const closeFramework = () => {
       end?.();
       return Promise.resolve();
     };
-    expect(await drain.finish({ timeoutMs: 8_000, goodbye })).toEqual({ cut: 0 });
+    expect(await drain.finish(8_000, closeFramework)).toBe(0);
     expect(performance.now() - startedMs).toBeLessThan(4_000);
   });
 
   it('is over at once for a server that is closed already', async () => {
     const { server, drain } = await serve(() => undefined);
     server.close();
-    expect(await drain.finish({ timeoutMs: 5_000, goodbye: undefined })).toEqual({ cut: 0 });
+    expect(await drain.finish(5_000, nothing)).toBe(0);
   });
 });
 

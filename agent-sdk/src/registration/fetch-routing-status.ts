@@ -4,6 +4,7 @@ import { type RoutingStatus, readRoutingStatus } from '../discovery/routing-stat
 
 import { bounded, type Clock } from './clock.ts';
 import { describeError, systemCode } from './service-error.ts';
+import { timeLimits } from './time-limits.ts';
 
 /** One question to one gateway. */
 export interface RoutingStatusQuestion {
@@ -11,15 +12,14 @@ export interface RoutingStatusQuestion {
   readonly port: number;
   /** From `routingStatusPath`. */
   readonly path: string;
-  readonly timeoutMs: number;
   readonly agent: Agent;
   readonly clock: Clock;
   readonly signal: AbortSignal;
 }
 
 /**
- * What came back. `silent`: nothing in time, or an answer that says "not now" (5xx). `failed`: nobody answers there, or somebody
- * who does not know the question. The reason is for a person.
+ * What came back. `silent`: nothing in time, or an answer that says "not now" (5xx). `failed`: nothing listens there, or something
+ * that does not know the question. The reason is for a person.
  */
 export type RoutingStatusAnswer =
   | { readonly kind: 'answered'; readonly routingStatus: RoutingStatus }
@@ -30,7 +30,8 @@ const maxBodyBytes = 16_384;
 
 /** Asks a gateway for the routing status of an instance. Never rejects; ends by its time or the signal (then `silent`). */
 export async function fetchRoutingStatus(question: RoutingStatusQuestion): Promise<RoutingStatusAnswer> {
-  const { clock, timeoutMs, signal } = question;
+  const { clock, signal } = question;
+  const timeoutMs = timeLimits.gatewayAnswerMs;
   const late = new Error(`no answer within ${timeoutMs / 1000} s`);
   try {
     const { status, body } = await bounded({ clock, timeoutMs, timeoutError: () => late, signal }, (ending) =>
@@ -42,7 +43,7 @@ export async function fetchRoutingStatus(question: RoutingStatusQuestion): Promi
     return { kind: status >= 500 ? 'silent' : 'failed', reason };
   } catch (error) {
     if (error === late || signal.aborted) return { kind: 'silent', reason: late.message };
-    return { kind: 'failed', reason: wordsFor(error) };
+    return { kind: 'failed', reason: words[systemCode(error) ?? ''] ?? describeError(error) };
   }
 }
 
@@ -80,8 +81,3 @@ const words: Readonly<Record<string, string>> = {
   ENETUNREACH: 'no route to it',
   ENOTFOUND: 'its name does not resolve',
 };
-
-function wordsFor(error: unknown): string {
-  const code = systemCode(error);
-  return (code === undefined ? undefined : words[code]) ?? describeError(error);
-}

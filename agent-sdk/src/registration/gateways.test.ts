@@ -10,6 +10,7 @@ import type { RegistryClient } from '../discovery/registry-client.ts';
 
 import { systemClock } from './clock.ts';
 import { createGateways } from './gateways.ts';
+import type { Report } from './log.ts';
 
 const ends: (() => PromiseLike<void>)[] = [];
 afterEach(async () => {
@@ -43,7 +44,7 @@ async function saying(speak: (socket: Socket) => void): Promise<number> {
 }
 
 /** A registry that lists these gateways; `list` may change what it says while somebody asks. */
-function asking(list: () => unknown[], gateways: string | undefined = 'roundhouse') {
+function asking(list: () => unknown[], gateways = 'roundhouse') {
   const reads: string[] = [];
   const serviceHealth = (service: string) => {
     reads.push(service);
@@ -56,9 +57,12 @@ function asking(list: () => unknown[], gateways: string | undefined = 'roundhous
     }));
   };
   const client = { serviceHealth } as unknown as RegistryClient;
+  const lines: string[] = [];
+  const report: Report = (level, _kind, message) => lines.push(`${level}: ${message}`);
   return {
     reads,
-    gateways: createGateways({ client, gateways, service: 'api', id: 'api-1', clock: systemClock }),
+    lines,
+    gateways: createGateways({ client, gateways, service: 'api', id: 'api-1', clock: systemClock, report }),
   };
 }
 
@@ -66,7 +70,7 @@ function row(id: string, port: number, status = 'passing') {
   return healthRecord(id, { service: 'roundhouse', address: '127.0.0.1', port, status });
 }
 
-const within = (timeoutMs: number) => ({ timeoutMs, signal: new AbortController().signal });
+const never = new AbortController().signal;
 
 const head = (status: string, field: string) =>
   `HTTP/1.1 ${status}\r\nconnection: upgrade\r\n${field}\r\n\r\n`;
@@ -86,7 +90,7 @@ describe('gateways', () => {
   it('confirm together, each asked for this instance and no longer than needed', async () => {
     const [a, b] = [await gateway(), await gateway()];
     const { gateways, reads } = asking(() => [row('g-a', a.port), row('g-b', b.port, 'warning')]);
-    const report = await gateways.confirm('live', within(5_000));
+    const report = await gateways.confirmLive(5_000, never);
     expect(report).toMatchObject({
       confirmed: 2,
       problem: undefined,
@@ -103,7 +107,7 @@ describe('gateways', () => {
     const [a, b] = [await gateway(), await gateway()];
     b.answer('unknown');
     const { gateways } = asking(() => [row('g-a', a.port), row('g-b', b.port)]);
-    const confirmed = gateways.confirm('drained', within(5_000));
+    const confirmed = gateways.confirmDrained(5_000);
     await eventually(() => {
       expect(a.asked.length).toBeGreaterThan(2);
     });
@@ -118,14 +122,14 @@ describe('gateways', () => {
     hung.answer('hang');
     const rows = [row('g-1', stubborn.port), row('g-2', doubtful.port), row('g-3', hung.port)];
     const { gateways } = asking(() => rows);
-    const report = await gateways.confirm('drained', within(300));
+    const report = await gateways.confirmDrained(300);
     expect(report.elapsedMs).toBeLessThan(1_000);
     expect(report.gateways.map(({ outcome, reason }) => [outcome, reason])).toEqual([
       ['pending', 'it still sends requests here'],
       ['out', 'connection refused'],
       ['pending', 'it has not answered'],
     ]);
-    expect(await gateways.confirm('live', within(100))).toMatchObject({ confirmed: 1 });
+    expect(await gateways.confirmLive(100, never)).toMatchObject({ confirmed: 1 });
   });
 
   it('that have just died cost three tries, not the whole time; so do strangers', async () => {
@@ -134,7 +138,7 @@ describe('gateways', () => {
     const stranger = await gateway();
     stranger.answer(404);
     const { gateways } = asking(() => [row('g-dead', dead.port), row('g-strange', stranger.port)]);
-    const report = await gateways.confirm('drained', within(60_000));
+    const report = await gateways.confirmDrained(60_000);
     expect(report.elapsedMs).toBeLessThan(5_000);
     expect(report.gateways.map(({ outcome, reason }) => [outcome, reason])).toEqual([
       ['unreachable', 'connection refused'],
@@ -160,7 +164,7 @@ describe('gateways', () => {
   ])('that answer with %s are nobody to wait for', async (_what, reason, speak) => {
     const port = await saying(speak);
     const { gateways } = asking(() => [row('g', port)]);
-    const { confirmed, elapsedMs, gateways: verdicts } = await gateways.confirm('drained', within(60_000));
+    const { confirmed, elapsedMs, gateways: verdicts } = await gateways.confirmDrained(60_000);
     expect(confirmed).toBe(0);
     expect(verdicts.map(({ outcome }) => outcome)).toEqual(['unreachable']);
     expect(verdicts[0]?.reason).toMatch(reason);
@@ -177,10 +181,7 @@ describe('gateways', () => {
     hung.answer('hang');
     const rows = Array.from({ length: 30 }, (_, i) => row(`g-${i}`, hung.port));
     const ending = new AbortController();
-    const confirmed = asking(() => rows).gateways.confirm('live', {
-      timeoutMs: 60_000,
-      signal: ending.signal,
-    });
+    const confirmed = asking(() => rows).gateways.confirmLive(60_000, ending.signal);
     await eventually(() => {
       expect(hung.asked).toHaveLength(30);
     });
@@ -193,7 +194,7 @@ describe('gateways', () => {
     const busy = await gateway();
     busy.answer(503);
     const { gateways } = asking(() => [row('g', busy.port)]);
-    const confirmed = gateways.confirm('live', within(10_000));
+    const confirmed = gateways.confirmLive(10_000, never);
     await eventually(() => {
       expect(busy.asked.length).toBeGreaterThan(4);
     });
@@ -206,7 +207,7 @@ describe('gateways', () => {
     let listed = [row('g-1', first.port), row('g-sick', sick.port, 'critical')];
     const { gateways } = asking(() => listed);
     first.answer('unknown');
-    const confirmed = gateways.confirm('live', within(10_000));
+    const confirmed = gateways.confirmLive(10_000, never);
     await eventually(() => {
       expect(first.asked.length).toBeGreaterThan(0);
     });
@@ -216,36 +217,56 @@ describe('gateways', () => {
     expect(sick.asked).toEqual([]);
   });
 
-  it('are none where none is registered, nobody is to be asked, or Consul fails', async () => {
-    const nobody = { gateways: [], confirmed: 0, problem: undefined };
-    expect(await asking(() => []).gateways.confirm('drained', within(5_000))).toMatchObject(nobody);
-    const off = createGateways({
-      client: {} as RegistryClient,
-      gateways: undefined,
-      service: 'api',
-      id: 'api-1',
-      clock: systemClock,
-    });
-    expect(await off.confirm('drained', within(5_000))).toMatchObject(nobody);
+  it('are none where none is registered, none is to be asked, or Consul fails', async () => {
+    const none = { gateways: [], confirmed: 0, problem: undefined };
+    const without = asking(() => []);
+    expect(await without.gateways.confirmDrained(5_000)).toMatchObject(none);
+    expect(await without.gateways.confirmLive(5_000, never)).toMatchObject(none);
+    expect(without.lines).toEqual([]);
+    const off = asking(() => [row('g', 1)], 'off');
+    expect(await off.gateways.confirmDrained(5_000)).toMatchObject(none);
+    // A gateway registers by this SDK too, and does not wait for its own kind.
+    const itself = asking(() => [row('g', 1)], 'API');
+    expect(await itself.gateways.confirmDrained(5_000)).toMatchObject(none);
+    expect([off.reads, itself.reads]).toEqual([[], []]);
     const broken = asking(() => {
       throw new Error('no leader');
     });
-    expect(await broken.gateways.confirm('drained', within(5_000))).toMatchObject({
-      gateways: [],
-      problem: 'no leader',
-    });
+    expect(await broken.gateways.confirmDrained(5_000)).toMatchObject({ gateways: [], problem: 'no leader' });
+  });
+
+  it('are named in one line, those that have not confirmed with the reason', async () => {
+    const [good, out, ignorant, dead] = [await gateway(), await gateway(), await gateway(), await gateway()];
+    out.answer({ out: 'connection refused at 10.0.0.5:3000' });
+    ignorant.answer('unknown');
+    await dead[Symbol.asyncDispose]();
+    const rows = [good, out, ignorant, dead].map(({ port }, i) => row(`g-${i}`, port));
+    const some = asking(() => rows);
+    await some.gateways.confirmLive(300, never);
+    expect(some.lines[0]?.split('; ').sort()).toEqual([
+      expect.stringMatching(/^gateway g-1 leaves this instance out: connection refused at 10\.0\.0\.5:3000$/),
+      'gateway g-2: it does not know this instance yet',
+      expect.stringMatching(/^gateway g-3 can't be asked at 127\.0\.0\.1:\d+: connection refused$/),
+      expect.stringMatching(/^warn: live on 1\/4 gateways in \d+ ms$/),
+    ]);
+    const all = asking(() => rows.slice(2, 3));
+    await all.gateways.confirmDrained(5_000);
+    expect(all.lines).toEqual([
+      expect.stringMatching(/^info: draining acknowledged by 1\/1 gateways in \d+ ms$/),
+    ]);
   });
 
   it('are left alone as soon as the signal says so', async () => {
     const hung = await gateway();
     hung.answer('hang');
-    const { gateways } = asking(() => [row('g', hung.port)]);
+    const { gateways, lines } = asking(() => [row('g', hung.port)]);
     const ending = new AbortController();
-    const confirmed = gateways.confirm('live', { timeoutMs: 600_000, signal: ending.signal });
+    const confirmed = gateways.confirmLive(600_000, ending.signal);
     await eventually(() => {
       expect(hung.asked).toHaveLength(1);
     });
     ending.abort();
     expect(await confirmed).toMatchObject({ confirmed: 0 });
+    expect(lines).toEqual([]);
   });
 });

@@ -3,12 +3,14 @@ import { Agent } from 'node:http';
 
 import type { Instance } from '../discovery/instance.ts';
 import type { RegistryClient } from '../discovery/registry-client.ts';
-import { snapshotFromAnswer } from '../discovery/snapshot.ts';
 import { type RoutingStatus, routingStatusPath } from '../discovery/routing-status.ts';
+import { snapshotFromAnswer } from '../discovery/snapshot.ts';
 
-import { fetchRoutingStatus } from './fetch-routing-status.ts';
 import { bounded, type Clock, sleep } from './clock.ts';
+import { fetchRoutingStatus } from './fetch-routing-status.ts';
+import type { Report } from './log.ts';
 import { describeError } from './service-error.ts';
+import { timeLimits } from './time-limits.ts';
 
 /** What one gateway says of this instance, or that it says nothing. */
 export interface GatewayVerdict {
@@ -35,132 +37,133 @@ export interface GatewayReport {
   readonly problem: string | undefined;
 }
 
-/** Who asks, and whom. */
+/** What {@link createGateways} works with. */
 export interface GatewaysParts {
   readonly client: RegistryClient;
-  /** The name by which gateways are registered; undefined: nobody is asked. */
-  readonly gateways: string | undefined;
+  /** The name by which gateways are registered; `off`: none is asked. A gateway, which registers by this SDK too, asks none. */
+  readonly gateways: string;
   readonly service: string;
   readonly id: string;
   readonly clock: Clock;
+  readonly report: Report;
 }
 
-/** The gateways that follow the same Consul. */
+/** The gateways that follow the same Consul. Each is asked until it has confirmed, or is known not to live, or the time is up. */
 export interface Gateways {
-  /**
-   * Asks every live gateway until each has confirmed, or is known not to live, or the time is up. `live`: it sends requests to this
-   * instance. `drained`: it sends no new ones any more. Never rejects; ended early by the signal.
-   */
-  confirm(
-    wanted: 'live' | 'drained',
-    limits: { readonly timeoutMs: number; readonly signal: AbortSignal },
-  ): Promise<GatewayReport>;
+  /** Asks whether they send requests to this instance, and logs the result. Never rejects; ended early by the signal, then without a line. */
+  confirmLive(timeoutMs: number, signal: AbortSignal): Promise<GatewayReport>;
+  /** Asks whether they have stopped sending new requests to this instance, and logs the result. Never rejects. */
+  confirmDrained(timeoutMs: number): Promise<GatewayReport>;
 }
 
-/** One look into Consul may take so long. */
-const lookupTimeoutMs = 2_000;
-/** One question may take so long; a gateway that is merely slow must not be asked anew and get slower. */
-const questionTimeoutMs = 3_000;
-const firstPauseMs = 20;
-const maxPauseMs = 100;
-/** So many failures in a row and nobody is there: a gateway that has just died must not cost the whole bound. */
-const failuresOfTheDead = 3;
+/** How often a question may fail in a row: a gateway that has just died must not cost the whole time. */
+const maxFailures = 3;
 
-/** Nothing happens before `confirm`. */
+/** Nothing happens before the first question. */
 export function createGateways(parts: GatewaysParts): Gateways {
-  const { client, clock, service, id } = parts;
-  const path = routingStatusPath(service, id);
-
-  async function listed(name: string, signal: AbortSignal): Promise<readonly Instance[]> {
-    const timeoutError = (): Error => new Error(`Consul did not answer within ${lookupTimeoutMs / 1000} s`);
-    const answer = await bounded({ clock, timeoutMs: lookupTimeoutMs, timeoutError, signal }, (ending) =>
-      client.serviceHealth(name, { signal: ending }),
-    );
-    const { instances } = snapshotFromAnswer(answer, { service: name, cluster: 'consul' });
-    return instances.filter(({ status }) => status === 'passing' || status === 'warning');
-  }
-
-  async function settle(
-    { id: gateway, address, port }: Instance,
-    wanted: 'live' | 'drained',
-    { agent, signal }: { readonly agent: Agent; readonly signal: AbortSignal },
-  ): Promise<GatewayVerdict> {
-    const facts = { gateway, address: address.includes(':') ? `[${address}]:${port}` : `${address}:${port}` };
-    let last: GatewayVerdict = { ...facts, outcome: 'pending', reason: 'it has not answered' };
-    let failures = 0;
-    const over = (): boolean => signal.aborted;
-    for (let pauseMs = firstPauseMs; !over(); pauseMs = Math.min(maxPauseMs, pauseMs * 1.5)) {
-      const question = { address, port, path, timeoutMs: questionTimeoutMs, agent, clock, signal };
-      const answer = await fetchRoutingStatus(question);
-      if (answer.kind === 'answered') {
-        last = { ...facts, ...judge(answer.routingStatus, wanted) };
-        if (last.outcome === 'confirmed') return last;
-        failures = 0;
-      } else if (!over()) {
-        last = { ...facts, outcome: 'unreachable', reason: answer.reason };
-        failures = answer.kind === 'failed' ? failures + 1 : 0;
-        if (failures === failuresOfTheDead) return last;
-      }
-      await sleep(clock, pauseMs, signal);
-    }
-    return last;
-  }
-
-  async function converge(
-    name: string,
-    wanted: 'live' | 'drained',
-    signal: AbortSignal,
-  ): Promise<Pick<GatewayReport, 'gateways' | 'problem'>> {
-    const agent = new Agent({ keepAlive: true });
-    const verdicts = new Map<string, GatewayVerdict>();
-    try {
-      // Again after all have answered: one that has come meanwhile may have read the registry before our last word got there.
-      for (;;) {
-        const fresh = (await listed(name, signal)).filter(({ key }) => !verdicts.has(key));
-        if (fresh.length === 0) return { gateways: [...verdicts.values()], problem: undefined };
-        const settled = fresh.map(async (gateway) => {
-          verdicts.set(gateway.key, await settle(gateway, wanted, { agent, signal }));
-        });
-        await Promise.all(settled);
-      }
-    } catch (error) {
-      return {
-        gateways: [...verdicts.values()],
-        problem: signal.aborted && verdicts.size > 0 ? undefined : describeError(error),
-      };
-    } finally {
-      agent.destroy();
-    }
-  }
-
+  const { report } = parts;
   return {
-    async confirm(wanted, { timeoutMs, signal }) {
-      const { gateways: name } = parts;
-      const sinceMs = clock.nowMs();
-      if (name === undefined) return { gateways: [], confirmed: 0, elapsedMs: 0, problem: undefined };
-      const ending = new AbortController();
-      // One listener per gateway: many gateways are no leak, as Node would say on the service's stderr.
-      setMaxListeners(0, ending.signal);
-      const end = (): void => {
-        ending.abort();
-      };
-      const cancel = clock.setTimer(timeoutMs, end);
-      if (signal.aborted) end();
-      signal.addEventListener('abort', end, { once: true });
-      try {
-        const { gateways, problem } = await converge(name, wanted, ending.signal);
-        const confirmed = gateways.filter(({ outcome }) => outcome === 'confirmed').length;
-        return { gateways, confirmed, elapsedMs: clock.nowMs() - sinceMs, problem };
-      } finally {
-        cancel();
-        signal.removeEventListener('abort', end);
-      }
+    async confirmLive(timeoutMs, signal) {
+      const answer = await confirm(parts, 'live', { timeoutMs, signal });
+      if (!signal.aborted) reportAnswer(report, 'live', `live on ${tally(answer)}`, answer);
+      return answer;
+    },
+    async confirmDrained(timeoutMs) {
+      const answer = await confirm(parts, 'drained', { timeoutMs, signal: new AbortController().signal });
+      reportAnswer(report, 'drain_acknowledged', `draining acknowledged by ${tally(answer)}`, answer);
+      return answer;
     },
   };
 }
 
+async function confirm(
+  parts: GatewaysParts,
+  wanted: 'live' | 'drained',
+  { timeoutMs, signal }: { readonly timeoutMs: number; readonly signal: AbortSignal },
+): Promise<GatewayReport> {
+  const { gateways: name, clock } = parts;
+  if (name === 'off' || name.toLowerCase() === parts.service.toLowerCase())
+    return { gateways: [], confirmed: 0, elapsedMs: 0, problem: undefined };
+  const sinceMs = clock.nowMs();
+  const ending = new AbortController();
+  // One listener per gateway: many gateways are no leak, as Node would say on the service's stderr.
+  setMaxListeners(0, ending.signal);
+  const end = (): void => {
+    ending.abort();
+  };
+  const cancel = clock.setTimer(timeoutMs, end);
+  if (signal.aborted) end();
+  signal.addEventListener('abort', end, { once: true });
+  const agent = new Agent({ keepAlive: true });
+  const verdicts = new Map<string, GatewayVerdict>();
+  let problem: string | undefined;
+  try {
+    // Again after all have answered: one that has come meanwhile may have read the registry before this instance's last change.
+    for (;;) {
+      const fresh = (await listed(parts, name, ending.signal)).filter(({ key }) => !verdicts.has(key));
+      if (fresh.length === 0) break;
+      const settled = fresh.map(async (gateway) => {
+        verdicts.set(gateway.key, await settle(parts, gateway, wanted, { agent, signal: ending.signal }));
+      });
+      await Promise.all(settled);
+    }
+  } catch (error) {
+    if (!ending.signal.aborted || verdicts.size === 0) problem = describeError(error);
+  } finally {
+    agent.destroy();
+    cancel();
+    signal.removeEventListener('abort', end);
+  }
+  const gateways = [...verdicts.values()];
+  const confirmed = gateways.filter(({ outcome }) => outcome === 'confirmed').length;
+  return { gateways, confirmed, elapsedMs: clock.nowMs() - sinceMs, problem };
+}
+
+async function listed(
+  { client, clock }: GatewaysParts,
+  name: string,
+  signal: AbortSignal,
+): Promise<readonly Instance[]> {
+  const timeoutMs = timeLimits.gatewayLookupMs;
+  const timeoutError = (): Error => new Error(`Consul did not answer within ${timeoutMs / 1000} s`);
+  const answer = await bounded({ clock, timeoutMs, timeoutError, signal }, (ending) =>
+    client.serviceHealth(name, { signal: ending }),
+  );
+  const { instances } = snapshotFromAnswer(answer, { service: name, cluster: 'consul' });
+  return instances.filter(({ status }) => status === 'passing' || status === 'warning');
+}
+
+/** Asks one gateway until it has confirmed, has failed too often, or the signal ends. */
+async function settle(
+  { clock, service, id }: GatewaysParts,
+  { id: gateway, address, port }: Instance,
+  wanted: 'live' | 'drained',
+  { agent, signal }: { readonly agent: Agent; readonly signal: AbortSignal },
+): Promise<GatewayVerdict> {
+  const facts = { gateway, address: address.includes(':') ? `[${address}]:${port}` : `${address}:${port}` };
+  const question = { address, port, path: routingStatusPath(service, id), agent, clock, signal };
+  const { first, longest } = timeLimits.gatewayPauseMs;
+  const isOver = (): boolean => signal.aborted;
+  let last: GatewayVerdict = { ...facts, outcome: 'pending', reason: 'it has not answered' };
+  let failures = 0;
+  for (let pauseMs: number = first; !isOver(); pauseMs = Math.min(longest, pauseMs * 1.5)) {
+    const answer = await fetchRoutingStatus(question);
+    if (answer.kind === 'answered') {
+      last = { ...facts, ...verdictOn(answer.routingStatus, wanted) };
+      if (last.outcome === 'confirmed') return last;
+      failures = 0;
+    } else if (!isOver()) {
+      last = { ...facts, outcome: 'unreachable', reason: answer.reason };
+      failures = answer.kind === 'failed' ? failures + 1 : 0;
+      if (failures === maxFailures) return last;
+    }
+    await sleep(clock, pauseMs, signal);
+  }
+  return last;
+}
+
 /** `unknown` is as good as drained: a gateway that has no such instance sends it nothing. */
-function judge(
+function verdictOn(
   { state, reason }: RoutingStatus,
   wanted: 'live' | 'drained',
 ): Pick<GatewayVerdict, 'outcome' | 'reason'> {
@@ -175,5 +178,38 @@ function judge(
       return { outcome: 'pending', reason: 'it takes this instance for one that is leaving' };
     case 'unknown':
       return { outcome: 'pending', reason: 'it does not know this instance yet' };
+  }
+}
+
+/** Whether every gateway has confirmed, and there is at least one. */
+export function allConfirmed({ gateways, confirmed, problem }: GatewayReport): boolean {
+  return confirmed > 0 && confirmed === gateways.length && problem === undefined;
+}
+
+/** One line about all gateways that were asked; none where there are none. */
+function reportAnswer(
+  report: Report,
+  kind: 'live' | 'drain_acknowledged',
+  summary: string,
+  { gateways, confirmed }: GatewayReport,
+): void {
+  if (gateways.length === 0) return;
+  const others = gateways.filter(({ outcome }) => outcome !== 'confirmed').map(sentence);
+  report(confirmed === gateways.length ? 'info' : 'warn', kind, [summary, ...others].join('; '));
+}
+
+function tally({ gateways, confirmed, elapsedMs }: GatewayReport): string {
+  return `${confirmed}/${gateways.length} gateways in ${Math.round(elapsedMs)} ms`;
+}
+
+function sentence({ gateway, address, outcome, reason }: GatewayVerdict): string {
+  switch (outcome) {
+    case 'out':
+      return `gateway ${gateway} leaves this instance out: ${reason}`;
+    case 'unreachable':
+      return `gateway ${gateway} can't be asked at ${address}: ${reason}`;
+    case 'pending':
+    case 'confirmed':
+      return `gateway ${gateway}: ${reason}`;
   }
 }

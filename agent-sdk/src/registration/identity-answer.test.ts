@@ -10,7 +10,7 @@ import { identityPath, readIdentityAnswer } from '../discovery/identity.ts';
 
 import { systemClock } from './clock.ts';
 import { createDrain } from './drain.ts';
-import { claimIdentity } from './identity-answer.ts';
+import { answerIdentity } from './identity-answer.ts';
 
 const ends: (() => void)[] = [];
 afterEach(() => {
@@ -45,7 +45,7 @@ describe('the answer to who listens here', () => {
       seen.push(request.url);
       response.end('app');
     });
-    expect(claimIdentity(server, 'api-1').state).toBe('answering');
+    expect(answerIdentity(server, 'api-1')).toBeDefined();
     const client = await dial(await listen(server));
     client.send(question);
     await eventually(() => {
@@ -63,7 +63,7 @@ describe('the answer to who listens here', () => {
     const client = await dial(await listen(server));
     client.send(question);
     expect((await client.response()).body).toBe(identityPath);
-    claimIdentity(server, 'api-1');
+    answerIdentity(server, 'api-1');
     client.send(question);
     expect((await client.response()).status).toBe(204);
   });
@@ -75,7 +75,7 @@ describe('the answer to who listens here', () => {
       hooked += 1;
       done();
     });
-    claimIdentity(app.server, 'api-1');
+    answerIdentity(app.server, 'api-1');
     await app.listen({ port: 0, host: '127.0.0.1' });
     const client = await dial((app.server.address() as AddressInfo).port);
     client.send(question);
@@ -91,7 +91,7 @@ describe('the answer to who listens here', () => {
     ['another path', question.replace('instance ', 'instances ')],
   ])('is not given to %s', async (_what, text) => {
     const server = createServer((_request, response) => response.end('app'));
-    claimIdentity(server, 'api-1');
+    answerIdentity(server, 'api-1');
     const client = await dial(await listen(server));
     client.send(text);
     expect((await client.response()).status).toBe(200);
@@ -101,7 +101,7 @@ describe('the answer to who listens here', () => {
     const server = createServer((request, response) => {
       setImmediate(() => response.end(request.url));
     });
-    claimIdentity(server, 'api-1');
+    answerIdentity(server, 'api-1');
     const client = await dial(await listen(server));
     client.send(wish + question + wish);
     const answers = [await client.response(), await client.response(), await client.response()];
@@ -110,7 +110,7 @@ describe('the answer to who listens here', () => {
 
   it('leaves upgrades and expectations to the application', async () => {
     const server = createServer(tellsPath);
-    claimIdentity(server, 'api-1');
+    answerIdentity(server, 'api-1');
     const port = await listen(server);
     const plain = await dial(port);
     plain.send('GET /ws HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n');
@@ -125,40 +125,40 @@ describe('the answer to who listens here', () => {
 
   it('keeps the connection while the application drains, and counts as none of its requests', async () => {
     const server = createServer(tellsPath);
-    claimIdentity(server, 'api-1');
+    answerIdentity(server, 'api-1');
     const drain = createDrain(server, systemClock);
     const client = await dial(await listen(server));
-    drain.announce();
+    drain.disableKeepAlive();
     client.send(question);
     await eventually(() => {
       expect(readIdentityAnswer(client.received(), 'api-1')).toBe('match');
     });
     await client.response();
     // Whoever was just told who we are gets to send the request that was to follow.
-    const finished = drain.finish({ timeoutMs: 5_000, goodbye: undefined });
+    const finished = drain.finish(5_000, () => Promise.resolve());
     client.send(wish);
     expect((await client.response()).fields).toContainEqual(['Connection', 'close']);
-    expect(await finished).toEqual({ cut: 0 });
+    expect(await finished).toBe(0);
   });
 
   it('is one per server, until it is released', async () => {
     const server = createServer(tellsPath);
-    const first = claimIdentity(server, 'api-1');
-    expect(claimIdentity(server, 'web-1').state).toBe('none');
-    first.release();
+    const first = answerIdentity(server, 'api-1');
+    expect(answerIdentity(server, 'web-1')).toBeUndefined();
+    first?.release();
     const client = await dial(await listen(server));
     client.send(question);
     expect((await client.response()).status).toBe(200);
-    expect(claimIdentity(server, 'web-1').state).toBe('answering');
-    first.release();
+    expect(answerIdentity(server, 'web-1')).toBeDefined();
+    first?.release();
     client.send(question);
     expect((await client.response()).fields).toContainEqual(['Roundhouse-Instance', 'web-1']);
   });
 
   it('is not promised where there is no server, or one that takes one request per connection', () => {
-    expect(claimIdentity(undefined, 'api-1').state).toBe('none');
+    expect(answerIdentity(undefined, 'api-1')).toBeUndefined();
     const server = createServer();
     server.maxRequestsPerSocket = 1;
-    expect(claimIdentity(server, 'api-1').state).toBe('none');
+    expect(answerIdentity(server, 'api-1')).toBeUndefined();
   });
 });

@@ -37,8 +37,8 @@ const ranks: Readonly<Record<string, number>> = {
   silent: 3,
 };
 
-/** Readable lines, `api-service: registered …`, at or above `level` (`LOG_LEVEL`; unknown or unset means `info`). */
-export function createLineLog(write: (line: string) => void, level: string | undefined): ServiceLog {
+/** Readable lines, `api-service: registered …`, at or above `level` (unknown or unset means `info`). */
+function createLineLog(write: (line: string) => void, level: string | undefined): ServiceLog {
   const threshold = ranks[level?.toLowerCase() ?? 'info'] ?? 0;
   return (event) => {
     if ((ranks[event.level] ?? 0) >= threshold) write(`${event.service}: ${event.message}\n`);
@@ -48,8 +48,8 @@ export function createLineLog(write: (line: string) => void, level: string | und
 /** Emits events of one service; what the sink throws stays here, because a log must not stop a heartbeat. */
 export type Report = (level: ServiceEvent['level'], kind: ServiceEventKind, message: string) => void;
 
-/** Binds a log to one service. */
-export function createReport(service: string, log: ServiceLog): Report {
+/** Binds a log to one service. Without a log: lines on stderr from `LOG_LEVEL` on. */
+export function createReport(service: string, log: ServiceLog = stderrLog()): Report {
   return (level, kind, message) => {
     try {
       log({ level, kind, service, message });
@@ -57,4 +57,18 @@ export function createReport(service: string, log: ServiceLog): Report {
       // Nothing sensible is left to report it to.
     }
   };
+}
+
+let isStderrGuarded = false;
+
+/**
+ * Lines on stderr. Its reader may go away first; the EPIPE that then comes with every line must not become an uncaught
+ * exception, whose report would be the next line.
+ */
+function stderrLog(): ServiceLog {
+  if (!isStderrGuarded) {
+    isStderrGuarded = true;
+    process.stderr.on('error', () => undefined);
+  }
+  return createLineLog((line) => process.stderr.write(line), process.env['LOG_LEVEL']);
 }

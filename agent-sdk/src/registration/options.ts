@@ -2,7 +2,7 @@ import type { Server } from 'node:http';
 
 import type { ConsulOptions } from '../discovery/environment.ts';
 
-import type { ServiceHandler } from './handler.ts';
+import type { ServiceHandler } from './application.ts';
 import type { ServiceLog } from './log.ts';
 
 /** A claim on requests: a path prefix, optionally for one host, optionally removed before forwarding. */

@@ -9,10 +9,10 @@ import {
 } from '../discovery/registry-client.ts';
 
 import type { Clock } from './clock.ts';
-import { registrarTiming } from './compose.ts';
 import { createReport, type ServiceEvent } from './log.ts';
 import { createRegistrar } from './registrar.ts';
 import { serviceDefinition } from './service-definition.ts';
+import { registrarTiming } from './time-limits.ts';
 
 /** Time that moves only when told to; timers fire in order, with everything they set off settled in between. */
 function createManualClock(random = 0.5) {
@@ -133,6 +133,7 @@ const facts = {
   id: 'api-1',
   name: 'api',
   port: 4000,
+  routes: [],
   tags: [],
   meta: {},
   version: undefined,
@@ -141,14 +142,11 @@ const facts = {
   started: '2026-01-01T00:00:00.000Z',
   ttlMs: 15_000,
   deregisterCriticalAfterMs: 60_000,
-  identity: 'none' as const,
-  httpCheck: undefined,
+  answersIdentity: false,
+  check: undefined,
 };
 
-function setUp(
-  address: () => Promise<string> = () => Promise.resolve('10.0.0.4'),
-  id: 'given' | 'generated' = 'generated',
-) {
+function setUp(address: () => Promise<string> = () => Promise.resolve('10.0.0.4'), idMayBeReused = false) {
   const time = createManualClock();
   const agent = createFakeAgent(() => time.clock.nowMs());
   const events: ServiceEvent[] = [];
@@ -156,7 +154,8 @@ function setUp(
     client: agent.client,
     define: (at) => serviceDefinition(facts, at),
     resolveAddress: address,
-    id,
+    id: facts.id,
+    idMayBeReused,
     timing: registrarTiming(15_000),
     clock: time.clock,
     report: createReport('api', (event) => events.push(event)),
@@ -195,7 +194,7 @@ describe('registrar', () => {
   });
 
   it('ends the maintenance that a killed predecessor of the same id left, not that of an operator', async () => {
-    const own = setUp(undefined, 'given');
+    const own = setUp(undefined, true);
     own.agent.maintenance.set('api-1', 'The service is stopping');
     await own.registrar.start();
     expect(own.agent.calls).toEqual(['services', 'register', 'pass', 'health', 'maintenance false']);
@@ -203,7 +202,7 @@ describe('registrar', () => {
     expect(own.kinds()).toEqual(['stale_instance_removed', 'registered']);
     await own.time.advance(60_000);
     expect(own.agent.calls.filter((name) => name === 'health')).toHaveLength(1);
-    const operators = setUp(undefined, 'given');
+    const operators = setUp(undefined, true);
     operators.agent.maintenance.set('api-1', 'disk is being replaced');
     await operators.registrar.start();
     expect(operators.agent.maintenance.size).toBe(1);
@@ -279,7 +278,7 @@ describe('registrar', () => {
     await registrar.start();
     expect(await registrar.leave()).toBe('announced');
     expect(agent.maintenance.has('api-1')).toBe(true);
-    await registrar.forget();
+    await registrar.deregister();
     expect(agent.services.size).toBe(0);
     expect(registrar.state.state).toBe('unregistered');
     expect(time.pending()).toBe(0);
@@ -294,7 +293,7 @@ describe('registrar', () => {
     await registrar.start();
     await time.advance(10_000);
     expect(await registrar.leave()).toBe('never_registered');
-    await registrar.forget();
+    await registrar.deregister();
     expect(time.pending()).toBe(0);
   });
 
@@ -313,7 +312,7 @@ describe('registrar', () => {
     agent.repair();
     await time.advance(1_000);
     expect(await left).not.toBe('never_registered');
-    await registrar.forget();
+    await registrar.deregister();
     expect(agent.services.size).toBe(0);
   });
 
@@ -324,7 +323,7 @@ describe('registrar', () => {
     let ended = false;
     void registrar
       .leave()
-      .then(() => registrar.forget())
+      .then(() => registrar.deregister())
       .then(() => (ended = true));
     await time.advance(9_999);
     expect(ended).toBe(true);

@@ -1,12 +1,14 @@
 import { describe, expect, it } from 'vitest';
 
-import { serviceDefinition, staleInstanceIds } from './service-definition.ts';
+import { serviceDefinition } from './service-definition.ts';
+import { staleInstanceIds } from './stale-registrations.ts';
 
 const facts = {
   id: 'api-1',
   name: 'api',
   port: 4000,
-  tags: ['urlprefix-/api', 'blue', 'api'],
+  routes: ['urlprefix-/api'],
+  tags: ['blue', 'api'],
   meta: { zone: 'a' },
   version: '1.2.3',
   weight: 5,
@@ -14,8 +16,8 @@ const facts = {
   started: '2026-01-01T00:00:00.000Z',
   ttlMs: 15_000,
   deregisterCriticalAfterMs: 60_000,
-  identity: 'none' as const,
-  httpCheck: { path: '/healthz', intervalMs: 2_000 },
+  answersIdentity: false,
+  check: { http: '/healthz', intervalMs: 2_000 },
 };
 
 describe('service definition', () => {
@@ -50,7 +52,7 @@ describe('service definition', () => {
   });
 
   it('promises an answer to the identity question only where one is given', () => {
-    expect(serviceDefinition({ ...facts, identity: 'answering' }, '10.0.0.4').Meta).toMatchObject({
+    expect(serviceDefinition({ ...facts, answersIdentity: true }, '10.0.0.4').Meta).toMatchObject({
       'roundhouse-identity': '1',
     });
   });

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 
-import { createExitGuard, type ExitReason, type ProcessLike } from './signals.ts';
+import { createExitGuard, type ExitReason, type ProcessLike, type ShutdownHook } from './signals.ts';
 
 function fakeProcess() {
   const listeners = new Map<string, (value: never) => void>();
@@ -18,32 +18,27 @@ function fakeProcess() {
   };
 }
 
-function member() {
+/** A hook, the reasons it was called with, and what ends its stop. */
+function service() {
   const reasons: ExitReason[] = [];
   let end: () => void = () => undefined;
   const stopped = new Promise<void>((resolve) => (end = resolve));
-  let stops = 0;
-  return {
-    reasons,
-    end,
-    stops: () => stops,
-    stop: () => {
-      stops += 1;
-      return stopped;
-    },
-    announce: (reason: ExitReason) => reasons.push(reason),
+  const hook: ShutdownHook = (reason) => {
+    reasons.push(reason);
+    return stopped;
   };
+  return { reasons, end, hook };
 }
 
 const settle = () => new Promise((resolve) => setImmediate(resolve));
 
 describe('exit guard', () => {
-  it('stops every member on SIGTERM and exits with 0 when the last one has stopped', async () => {
+  it('runs every hook on SIGTERM and exits with 0 when the last one has ended', async () => {
     const { target, exits, emit } = fakeProcess();
     const guard = createExitGuard(target);
-    const [one, two] = [member(), member()];
-    const release = guard.add(one);
-    guard.add(two);
+    const [one, two] = [service(), service()];
+    const release = guard.add(one.hook);
+    guard.add(two.hook);
     emit('SIGTERM', 'SIGTERM');
     one.end();
     release();
@@ -52,12 +47,12 @@ describe('exit guard', () => {
     two.end();
     await settle();
     expect(exits).toEqual([0]);
-    expect([one.stops(), two.stops()]).toEqual([1, 1]);
+    expect([one.reasons.length, two.reasons.length]).toEqual([1, 1]);
   });
 
   it('exits at once on a second signal', () => {
     const { target, exits, emit } = fakeProcess();
-    createExitGuard(target).add(member());
+    createExitGuard(target).add(service().hook);
     emit('SIGINT', 'SIGINT');
     emit('SIGINT', 'SIGINT');
     expect(exits).toEqual([130]);
@@ -65,21 +60,20 @@ describe('exit guard', () => {
 
   it('exits with 1 after a fatal error, also one that comes during a stop', async () => {
     const { target, exits, emit } = fakeProcess();
-    const one = member();
-    createExitGuard(target).add(one);
+    const one = service();
+    createExitGuard(target).add(one.hook);
     emit('SIGTERM', 'SIGTERM');
     emit('uncaughtException', new Error('boom'));
     one.end();
     await settle();
     expect(exits).toEqual([1]);
     expect(one.reasons.map((reason) => reason.kind)).toEqual(['signal', 'fatal']);
-    expect(one.stops()).toBe(1);
   });
 
   it('stops and exits with 0 when the parent that held it is gone', async () => {
     const { target, exits, emit } = fakeProcess();
-    const one = member();
-    createExitGuard(target).add(one);
+    const one = service();
+    createExitGuard(target).add(one.hook);
     emit('disconnect', undefined);
     one.end();
     await settle();
@@ -87,14 +81,13 @@ describe('exit guard', () => {
     expect(one.reasons).toEqual([{ kind: 'disconnect' }]);
   });
 
-  it('stops a member that comes while others stop, and waits for it', async () => {
+  it('runs a hook that comes while others run, and waits for it', async () => {
     const { target, exits, emit } = fakeProcess();
     const guard = createExitGuard(target);
-    const [first, late] = [member(), member()];
-    guard.add(first);
+    const [first, late] = [service(), service()];
+    guard.add(first.hook);
     emit('SIGTERM', 'SIGTERM');
-    guard.add(late);
-    expect(late.stops()).toBe(1);
+    guard.add(late.hook);
     expect(late.reasons).toEqual([{ kind: 'signal', signal: 'SIGTERM' }]);
     first.end();
     await settle();
@@ -104,11 +97,11 @@ describe('exit guard', () => {
     expect(exits).toEqual([0]);
   });
 
-  it('listens to nothing without members', () => {
+  it('listens to nothing without hooks', () => {
     const { target, listeners } = fakeProcess();
     const guard = createExitGuard(target);
     expect(listeners.size).toBe(0);
-    const [a, b] = [guard.add(member()), guard.add(member())];
+    const [a, b] = [guard.add(service().hook), guard.add(service().hook)];
     expect(listeners.size).toBe(4);
     a();
     a();

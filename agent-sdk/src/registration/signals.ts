@@ -11,13 +11,11 @@ export interface ProcessLike {
   exit(code: number): void;
 }
 
-/** Something that is stopped before the process exits. */
-export interface Member {
-  /** Never rejects; bounded. */
-  stop(): Promise<void>;
-  /** Told why, before `stop()`. */
-  announce(reason: ExitReason): void;
-}
+/**
+ * Stops one service before the process exits. Never rejects; bounded. Called again when a fatal error comes during the stop; then
+ * it only takes note of the reason.
+ */
+export type ShutdownHook = (reason: ExitReason) => Promise<void>;
 
 /** Why the process is going to exit. */
 export type ExitReason =
@@ -28,10 +26,10 @@ export type ExitReason =
 /** Ends the process in order on behalf of its services. */
 export interface ExitGuard {
   /**
-   * Listens to signals and fatal errors while it has members. The returned function takes the member out again. A member that
-   * comes while the others stop is stopped as well, at once: the exit waits for it.
+   * Listens to signals and fatal errors while it has hooks. The returned function removes the hook. A hook that comes while the
+   * others run is run at once, and the exit waits for it.
    */
-  add(member: Member): () => void;
+  add(hook: ShutdownHook): () => void;
 }
 
 /** 128 + number, as a shell reports it. */
@@ -39,35 +37,31 @@ const signalNumbers = { SIGTERM: 15, SIGINT: 2 } as const;
 
 /**
  * SIGTERM, SIGINT, and the end of the IPC channel by which a parent holds this process (a cluster primary or supervisor that
- * died can send no signal): stops all members, then exits with 0. An uncaught exception (an unhandled rejection becomes one, unless the
- * program listens to those itself): the same with 1. A signal during that exits at once with 128 + its number.
+ * died can send no signal): runs all hooks, then exits with 0. An uncaught exception (an unhandled rejection becomes one, unless
+ * the program listens to those itself): the same with 1. A signal during that exits at once with 128 + its number.
  */
 export function createExitGuard(target: ProcessLike): ExitGuard {
-  const members = new Set<Member>();
-  const ends = new Set<Promise<void>>();
+  const hooks = new Set<ShutdownHook>();
+  const running = new Set<Promise<void>>();
   /** Undefined while nothing is to end. */
   let stopping: ExitReason | undefined;
   let exitCode = 0;
 
-  const end = (member: Member, reason: ExitReason): void => {
-    member.announce(reason);
-    const ended = Promise.allSettled([member.stop()]).then(() => {
-      ends.delete(ended);
-      if (ends.size === 0) target.exit(exitCode);
+  const run = (hook: ShutdownHook, reason: ExitReason): void => {
+    const ended = Promise.allSettled([hook(reason)]).then(() => {
+      running.delete(ended);
+      if (running.size === 0) target.exit(exitCode);
     });
-    ends.add(ended);
+    running.add(ended);
   };
   const stopAll = (reason: ExitReason): void => {
     stopping = reason;
-    // The handlers stay to the end, for the second signal.
-    for (const member of members) end(member, reason);
+    // The listeners stay to the end, for the second signal.
+    for (const hook of hooks) run(hook, reason);
   };
   const onSignal = (signal: 'SIGTERM' | 'SIGINT'): void => {
-    if (stopping !== undefined) {
-      target.exit(128 + signalNumbers[signal]);
-      return;
-    }
-    stopAll({ kind: 'signal', signal });
+    if (stopping === undefined) stopAll({ kind: 'signal', signal });
+    else target.exit(128 + signalNumbers[signal]);
   };
   const onDisconnect = (): void => {
     if (stopping === undefined) stopAll({ kind: 'disconnect' });
@@ -75,25 +69,22 @@ export function createExitGuard(target: ProcessLike): ExitGuard {
   const onFatal = (error: unknown): void => {
     exitCode = 1;
     const reason: ExitReason = { kind: 'fatal', message: stackOf(error) };
-    if (stopping !== undefined) {
-      for (const member of members) member.announce(reason);
-      return;
-    }
-    stopAll(reason);
+    if (stopping === undefined) stopAll(reason);
+    else for (const hook of hooks) void hook(reason);
   };
 
   return {
-    add(member) {
-      if (members.size === 0 && stopping === undefined) {
+    add(hook) {
+      if (hooks.size === 0 && stopping === undefined) {
         target.on('SIGTERM', onSignal);
         target.on('SIGINT', onSignal);
         target.on('uncaughtException', onFatal);
         target.on('disconnect', onDisconnect);
       }
-      members.add(member);
-      if (stopping !== undefined) end(member, stopping);
+      hooks.add(hook);
+      if (stopping !== undefined) run(hook, stopping);
       return () => {
-        if (stopping !== undefined || !members.delete(member) || members.size > 0) return;
+        if (stopping !== undefined || !hooks.delete(hook) || hooks.size > 0) return;
         target.off('SIGTERM', onSignal);
         target.off('SIGINT', onSignal);
         target.off('uncaughtException', onFatal);

@@ -5,6 +5,8 @@ import Fastify from 'fastify';
 import { afterEach, describe, expect, it } from 'vitest';
 
 import { eventually } from '../../../test/kit/eventually.ts';
+import { startFakeGateway } from '../../../test/kit/fake-gateway.ts';
+import { healthRecord } from '../../../test/kit/health-record.ts';
 import { registerService, type ServiceEvent, startService } from '../index.ts';
 
 const ends: (() => Promise<unknown>)[] = [];
@@ -16,12 +18,19 @@ afterEach(async () => {
 async function startAgent(port = 0) {
   const services = new Map<string, Record<string, unknown>>();
   const calls: string[] = [];
+  /** What it says of gateways, and what it fails at. */
+  const state = { gateways: [] as unknown[], isWithoutLeader: false, refusesMaintenance: false };
   const server = createServer((incoming, response) => {
     void read(incoming).then((body) => {
       const path = decodeURIComponent((incoming.url ?? '').replace(/\?.*$/u, ''));
       if (path.startsWith('/v1/health/')) {
-        // No gateway is registered.
-        response.setHeader('content-type', 'application/json').end('[]');
+        response.writeHead(state.isWithoutLeader ? 500 : 200, { 'content-type': 'application/json' });
+        response.end(state.isWithoutLeader ? 'No cluster leader' : JSON.stringify(state.gateways));
+        return;
+      }
+      if (path.includes('/maintenance/') && state.refusesMaintenance) {
+        response.writeHead(403);
+        response.end('Permission denied');
         return;
       }
       calls.push(path.replace('/v1/agent/', ''));
@@ -49,7 +58,14 @@ async function startAgent(port = 0) {
       server.closeAllConnections();
     });
   ends.push(close);
-  return { services, calls, close, port: portOf(server), address: `http://127.0.0.1:${portOf(server)}` };
+  return {
+    services,
+    calls,
+    state,
+    close,
+    port: portOf(server),
+    address: `http://127.0.0.1:${portOf(server)}`,
+  };
 }
 
 function portOf(server: Server): number {
@@ -235,6 +251,52 @@ describe('startService', () => {
     expect(agent.services.size).toBe(0);
   });
 
+  it('closes the application and calls the close hook once, also when closing fails', async () => {
+    const agent = await startAgent();
+    const closed: string[] = [];
+    const app = Fastify();
+    app.addHook('onClose', () => Promise.reject(new Error('disk is full')));
+    const counted = Object.assign(Object.create(app) as typeof app, {
+      server: app.server,
+      close: () => {
+        closed.push('application');
+        return app.close();
+      },
+    });
+    const { events, options } = quiet(agent.address);
+    const close = () => {
+      closed.push('hook');
+      return Promise.resolve();
+    };
+    const handle = await startService({ name: 'api', port: 0, handler: counted, close, ...options });
+    await Promise.all([handle.stop(), handle.stop()]);
+    await handle.stop();
+    expect(closed).toEqual(['application', 'hook']);
+    expect(events.filter(({ kind }) => kind === 'stop_step_failed').map(({ message }) => message)).toEqual([
+      'closing the application: disk is full',
+    ]);
+    expect(agent.services.size).toBe(0);
+  });
+
+  it('takes hooks that are no promises, and calls them without arguments', async () => {
+    const agent = await startAgent();
+    const calls: unknown[][] = [];
+    const hook = ((...values: unknown[]) => void calls.push(values)) as unknown as () => Promise<void>;
+    const { events, options } = quiet(agent.address);
+    const handler = () => undefined;
+    const handle = await startService({
+      name: 'api',
+      port: 0,
+      handler,
+      ready: hook,
+      close: hook,
+      ...options,
+    });
+    await handle.stop();
+    expect(calls).toEqual([[], []]);
+    expect(events.filter(({ level }) => level !== 'info')).toEqual([]);
+  });
+
   it('refuses a handler that it can’t serve', async () => {
     await expect(startService({ name: 'api', handler: JSON.parse('{}') as Server })).rejects.toMatchObject({
       code: 'invalid_options',
@@ -262,5 +324,74 @@ describe('registerService', () => {
     })();
     expect(callsAtClose.at(-1)).toBe('service/maintenance/web-1');
     expect(agent.calls.at(-1)).toBe('service/deregister/web-1');
+  });
+});
+
+describe('a stop', () => {
+  /** A running service and how long its stop takes, with what it logs. */
+  async function stopWith(agent: Awaited<ReturnType<typeof startAgent>>, propagationMs: number) {
+    const { events, options } = quiet(agent.address);
+    const handle = await startService({
+      name: 'api',
+      port: 0,
+      handler: (_request, response) => response.end(),
+      ...options,
+      propagationMs,
+    });
+    const sinceMs = performance.now();
+    await handle.stop();
+    const lines = events.filter(({ kind }) => kind === 'drain_acknowledged' || kind === 'stop_step_failed');
+    return {
+      tookMs: performance.now() - sinceMs,
+      lines: lines.map(({ level, message }) => `${level}: ${message}`),
+    };
+  }
+
+  async function gateway(id = 'g-1') {
+    const fake = await startFakeGateway();
+    ends.push(() => Promise.resolve(fake[Symbol.asyncDispose]()));
+    fake.answer('draining');
+    const record = healthRecord(id, { service: 'roundhouse', address: '127.0.0.1', port: fake.port });
+    return { fake, record };
+  }
+
+  it('is over soon after all gateways have confirmed, and takes the fixed time where there are none', async () => {
+    const agent = await startAgent();
+    const { record } = await gateway();
+    agent.state.gateways = [record];
+    const all = await stopWith(agent, 60_000);
+    expect(all.tookMs).toBeLessThan(5_000);
+    expect(all.lines).toEqual([
+      expect.stringMatching(/^info: draining acknowledged by 1\/1 gateways in \d+ ms$/),
+    ]);
+    agent.state.gateways = [];
+    // A timer may fire a fraction of a millisecond early.
+    expect((await stopWith(agent, 150)).tookMs).toBeGreaterThan(145);
+  });
+
+  it('takes the fixed time where not all gateways confirm', async () => {
+    const agent = await startAgent();
+    const [good, dead] = [await gateway(), await gateway('g-2')];
+    await dead.fake[Symbol.asyncDispose]();
+    agent.state.gateways = [good.record, dead.record];
+    const { tookMs, lines } = await stopWith(agent, 800);
+    expect(tookMs).toBeGreaterThan(795);
+    expect(lines[0]).toMatch(/^warn: draining acknowledged by 1\/2 gateways/);
+  });
+
+  it('says that Consul failed, and asks no gateway when Consul could not be told', async () => {
+    const agent = await startAgent();
+    agent.state.isWithoutLeader = true;
+    const broken = await stopWith(agent, 150);
+    expect(broken.tookMs).toBeGreaterThan(145);
+    expect(broken.lines).toEqual([
+      expect.stringMatching(/^warn: could not ask for gateways: .*leader.*; closing after 150 ms$/),
+    ]);
+    const { fake, record } = await gateway();
+    Object.assign(agent.state, { isWithoutLeader: false, refusesMaintenance: true, gateways: [record] });
+    fake.answer('live');
+    const { tookMs, lines } = await stopWith(agent, 150);
+    expect(tookMs).toBeGreaterThan(145);
+    expect(lines).toEqual([expect.stringMatching(/^warn: could not announce the stop: /)]);
   });
 });

@@ -1,8 +1,10 @@
 import { createServer, type IncomingMessage, Server, type ServerResponse } from 'node:http';
 import { Server as SecureServer } from 'node:https';
 
+import { unmapped } from './advertised-address.ts';
 import type { Listen } from './bind.ts';
-import { ServiceError, describeError } from './service-error.ts';
+import { describeError, ServiceError } from './service-error.ts';
+import { timeLimits } from './time-limits.ts';
 
 /** What of a Fastify instance is used; structural, so that the SDK depends on no framework. */
 export interface FastifyLike {
@@ -25,33 +27,16 @@ export interface Application {
   readonly ready: () => Promise<void>;
   /** Binds; rejects with the system error and may be called again then. Not to be called on a listening server. */
   readonly listen: Listen;
-  /** Runs the framework's closing hooks (Fastify: preClose, then onClose after the last answer); may be called again. */
-  readonly close: (() => Promise<void>) | undefined;
+  /** Runs the framework's closing hooks (Fastify: preClose, then onClose after the last answer). Called once. */
+  readonly close: () => Promise<void>;
 }
 
-/**
- * How long a connection may be idle. The gateway gives up its idle connections after less than 60 s, so it never sends a request
- * on one that this side is closing at that moment (RFC 9112 §9.8: a client can't tell whether such a request was processed).
- */
-const keepAliveTimeoutMs = 75_000;
-/** Has to be above the other, else it can end an idle connection first. */
-const headersTimeoutMs = 80_000;
-
-/** Recognises what was passed in. Throws ServiceError `invalid_options` for anything else. */
-export function createApplication(handler: unknown): Application {
-  const app = recognise(handler);
-  patient(app.server);
-  return app;
-}
-
-function recognise(handler: unknown): Application {
+/** The application for what was passed in; undefined when it is none of {@link ServiceHandler}. Has no effect yet. */
+export function applicationFor(handler: unknown): Application | undefined {
   if (isServer(handler)) return plainApplication(handler);
   if (isFastifyLike(handler)) return fastifyApplication(handler);
-  if (isRequestHandler(handler))
-    return plainApplication(createServer((request, response) => void handler(request, response)));
-  throw new ServiceError('invalid_options', [
-    'handler must be a Fastify instance, an http.Server, an Express app or a function (request, response) => ….',
-  ]);
+  if (!isRequestHandler(handler)) return undefined;
+  return plainApplication(createServer((request, response) => void handler(request, response)));
 }
 
 function plainApplication(server: Server): Application {
@@ -73,7 +58,7 @@ function plainApplication(server: Server): Application {
         server.once('listening', settle);
         server.listen(port, host);
       }),
-    close: undefined,
+    close: () => Promise.resolve(),
   };
 }
 
@@ -120,14 +105,24 @@ function isRequestHandler(handler: unknown): handler is RequestHandler {
   return typeof handler === 'function';
 }
 
-/** Raises the timeouts where they are lower; 0 means none and stays. */
-function patient(server: Server): void {
-  if (server.keepAliveTimeout !== 0)
-    server.keepAliveTimeout = Math.max(server.keepAliveTimeout, keepAliveTimeoutMs);
+/** Where a server listens. Throws ServiceError `invalid_options` for a socket in the file system. */
+export function boundAddress(server: Server): { readonly address: string; readonly port: number } {
+  const bound = server.address();
+  if (bound !== null && typeof bound !== 'string')
+    return { port: bound.port, address: unmapped(bound.address) };
+  throw new ServiceError('invalid_options', [
+    `The server listens on ${bound ?? 'nothing'}; Consul needs a TCP port.`,
+  ]);
+}
+
+/** Raises a server's timeouts for idle connections and for heads where they are lower; 0 means none and stays. */
+export function raiseTimeouts(server: Server): void {
+  const { keepAliveMs, headersMs } = timeLimits;
+  if (server.keepAliveTimeout !== 0) server.keepAliveTimeout = Math.max(server.keepAliveTimeout, keepAliveMs);
   if (server.headersTimeout !== 0) {
     server.headersTimeout = Math.max(
       server.headersTimeout,
-      server.keepAliveTimeout + headersTimeoutMs - keepAliveTimeoutMs,
+      server.keepAliveTimeout + headersMs - keepAliveMs,
     );
   }
 }

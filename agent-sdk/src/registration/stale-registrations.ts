@@ -1,0 +1,106 @@
+import { type RegistryClient, RegistryError, type ServiceDefinition } from '../discovery/registry-client.ts';
+
+import type { Report } from './log.ts';
+import { isRecord } from './option-rules.ts';
+import { stoppingReason } from './service-definition.ts';
+
+/** What killed processes left in Consul and what would harm this instance. */
+export interface StaleRegistrations {
+  /**
+   * Before registering: removes what crashed at this instance's address and port. Once per address: later, siblings that share
+   * the port (cluster workers) would be taken for stale again and again.
+   */
+  remove(definition: ServiceDefinition): Promise<void>;
+  /** After registering: see {@link isLeftStopping}. Once, and only for an id that may have been used before. */
+  endMaintenance(definition: ServiceDefinition): Promise<void>;
+}
+
+/** Both methods reject when Consul can't be reached; its refusals are ignored, since cleaning up is optional. */
+export function createStaleRegistrations(parts: {
+  readonly client: RegistryClient;
+  /** Gives a call its deadline. */
+  readonly call: <T>(what: (signal: AbortSignal) => Promise<T>) => Promise<T>;
+  readonly report: Report;
+  /** Whether a process before this one may have had the same id. */
+  readonly idMayBeReused: boolean;
+}): StaleRegistrations {
+  const { client, call, report } = parts;
+  let cleanedAddress: string | undefined;
+  let mayBeInMaintenance = parts.idMayBeReused;
+  const cleaned = (what: string): void => {
+    report('info', 'stale_instance_removed', what);
+  };
+  return {
+    async remove(definition) {
+      const { Address: address, Port: port } = definition;
+      if (cleanedAddress === address) return;
+      await unlessRefused(async () => {
+        const services = await call((signal) => client.agentServices({ signal }));
+        for (const id of staleInstanceIds(services.body, definition)) {
+          await call((signal) => client.deregisterService(id, signal));
+          cleaned(`removed ${id}, left behind at ${address}:${port}`);
+        }
+      });
+      cleanedAddress = address;
+    },
+    async endMaintenance({ ID: id, Name: name }) {
+      if (!mayBeInMaintenance) return;
+      await unlessRefused(async () => {
+        const health = await call((signal) => client.serviceHealth(name, { signal }));
+        if (isLeftStopping(health.body, id)) {
+          await call((signal) => client.setMaintenance(id, { enable: false, reason: '' }, signal));
+          cleaned(`ended the maintenance that a killed predecessor left on ${id}`);
+        }
+        mayBeInMaintenance = false;
+      });
+    },
+  };
+}
+
+async function unlessRefused(act: () => Promise<void>): Promise<void> {
+  try {
+    await act();
+  } catch (error) {
+    const refused =
+      error instanceof RegistryError && error.failure !== 'unreachable' && error.failure !== 'timeout';
+    if (!refused) throw error;
+  }
+}
+
+/**
+ * Ids that a crashed process left behind: same service, same address, same port, other id. Two live processes cannot listen
+ * there at once. The body is what `/v1/agent/services` answered; entries that do not look like a record are ignored.
+ */
+export function staleInstanceIds(agentServices: unknown, own: ServiceDefinition): readonly string[] {
+  if (!isRecord(agentServices)) return [];
+  return Object.values(agentServices).flatMap((entry) =>
+    isRecord(entry) &&
+    typeof entry['ID'] === 'string' &&
+    entry['ID'] !== own.ID &&
+    entry['Service'] === own.Name &&
+    entry['Address'] === own.Address &&
+    entry['Port'] === own.Port
+      ? [entry['ID']]
+      : [],
+  );
+}
+
+/**
+ * Whether a process with the same id was killed between its maintenance and its deregistration. Consul keeps the maintenance
+ * when the id is registered again, and the new process would never get a request. The body is what
+ * `/v1/health/service/:name` answered; entries that do not look like a record are ignored.
+ */
+export function isLeftStopping(serviceHealth: unknown, id: string): boolean {
+  return listOf(serviceHealth).some((row) =>
+    listOf(isRecord(row) ? row['Checks'] : undefined).some(
+      (check) =>
+        isRecord(check) &&
+        check['CheckID'] === `_service_maintenance:${id}` &&
+        check['Notes'] === stoppingReason,
+    ),
+  );
+}
+
+function listOf(value: unknown): readonly unknown[] {
+  return Array.isArray(value) ? value : [];
+}
