@@ -10,7 +10,7 @@ const pureFiles = [
   'gateway/src/registry/{address-policy,claims,destination-of,held-instances,hidden-instances,host-facts,meta-settings}.ts',
   'gateway/src/registry/{saved-table-format,service-policy,service-view,watch-state}.ts',
   'gateway/src/exchange/**/*.ts',
-  'gateway/src/health/{check-answer,check-judge,endpoint-changes,routing-status}.ts',
+  'gateway/src/health/{check-answer,check-state,routing-status}.ts',
 ];
 
 /** One rim per dependency (design law 2): where each third-party package may be imported. */

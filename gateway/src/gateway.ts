@@ -84,9 +84,9 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   });
   registry.subscribe(createChangeLog(log, tableLog));
   registry.subscribe({
-    serviceChanged: ({ service }) => {
+    serviceChanged: (change) => {
       pools.schedule();
-      health.changed(service);
+      health.serviceChanged(change);
       saved.changed();
     },
     tableChanged: () => {
@@ -110,7 +110,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
       names: () => registry.services.map(({ service }) => service),
     },
     gateway: () => name,
-    identity: config.identity,
+    identity: () => config.identity,
     lookup,
     log,
     now: monotonicNow,

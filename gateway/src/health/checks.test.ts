@@ -4,7 +4,6 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { defaults } from '../config/defaults.ts';
 import type { CheckSettings } from '../config/gateway-config.ts';
 import { createChecks, type CheckNews } from './checks.ts';
-import type { EndpointChanges } from './endpoint-changes.ts';
 import type { ProbeQuestion, ProbeResult } from './probe.ts';
 import { createConcurrencyLimit } from './concurrency-limit.ts';
 import { record } from './testing/fake-instance.ts';
@@ -23,7 +22,6 @@ const settings: CheckSettings = {
   intervalMs: 1_000,
   timeoutMs: 500,
 };
-const none: EndpointChanges = { appeared: [], gone: [], renewed: [] };
 const a = record(1, { id: 'a' });
 const b = record(2, { id: 'b' });
 const alive: ProbeResult = { kind: 'alive' };
@@ -49,24 +47,17 @@ function setUp(slots = 64) {
       told.push(`${key.slice(7, 8)} ${verdict}`);
     },
   };
-  const follow = (
-    instances: readonly Instance[],
-    changes: Partial<EndpointChanges> = {},
-    own: Partial<CheckSettings> = {},
-  ) => {
-    checks.follow(
-      { service: 'api', upstream, instances, checks: { ...settings, ...own } },
-      { ...none, ...changes },
-    );
+  const configure = (instances: readonly Instance[], own: Partial<CheckSettings> = {}) => {
+    checks.configure({ service: 'api', upstream, instances, checks: { ...settings, ...own } });
   };
   const pass = (ms: number) => vi.advanceTimersByTimeAsync(ms);
-  return { answers, asked, told, news, checks, follow, pass };
+  return { answers, asked, told, news, checks, configure, pass };
 }
 
 describe('checks', () => {
   it('ask every instance at its interval, and tell the upstream what is decided', async () => {
-    const { asked, told, news, follow, pass } = setUp();
-    follow([a, b]);
+    const { asked, told, news, configure, pass } = setUp();
+    configure([a, b]);
     await pass(499);
     expect(asked).toEqual([]);
     await pass(1);
@@ -80,9 +71,9 @@ describe('checks', () => {
   });
 
   it('take out after fall, bring back after rise, and say each once with the reason', async () => {
-    const { answers, told, news, checks, follow, pass } = setUp();
+    const { answers, told, news, checks, configure, pass } = setUp();
     answers.set('a', dead);
-    follow([a, b]);
+    configure([a, b]);
     await pass(2_499);
     expect(told).toEqual(['b up']);
     await pass(1);
@@ -103,54 +94,56 @@ describe('checks', () => {
   });
 
   it('count nothing when a probe says nothing', async () => {
-    const { answers, told, follow, pass } = setUp();
+    const { answers, told, configure, pass } = setUp();
     answers.set('a', { kind: 'inconclusive', reason: 'the gateway stalled' });
-    follow([a]);
+    configure([a]);
     await pass(20_000);
     expect(told).toEqual([]);
   });
 
   it('follow instances: newcomers, leavers, and those that drain', async () => {
-    const { asked, told, follow, pass } = setUp();
+    const { asked, told, checks, configure, pass } = setUp();
     const draining: Instance = { ...record(3, { id: 'c' }), status: 'draining' };
-    follow([a, draining]);
+    configure([a, draining]);
     await pass(500);
-    follow([b], { appeared: [b], gone: [a] });
+    checks.remove('api', a);
+    checks.add('api', b);
+    configure([b]);
     expect(told).toEqual(['a up', 'a unchecked']);
     await pass(1_500);
     expect(asked.map((row) => row.id)).toEqual(['a', 'b', 'b']);
   });
 
   it('ask a renewed instance by its newest record', async () => {
-    const { asked, follow, pass } = setUp();
-    follow([a]);
-    follow([{ ...a, id: 'a2' }], { renewed: [{ ...a, id: 'a2' }] });
+    const { asked, checks, configure, pass } = setUp();
+    configure([a]);
+    checks.renew('api', { ...a, id: 'a2' });
     await pass(500);
     expect(asked.map((row) => row.id)).toEqual(['a2']);
   });
 
   it('forget what they knew when they are turned off or ask for something else', async () => {
-    const { asked, told, checks, follow, pass } = setUp();
-    follow([a]);
+    const { asked, told, checks, configure, pass } = setUp();
+    configure([a]);
     await pass(500);
-    follow([a], {}, { path: '/other' });
+    configure([a], { path: '/other' });
     expect(told).toEqual(['a up', 'a unchecked']);
     await pass(500);
     expect(asked.at(-1)?.question.path).toBe('/other');
-    follow([a], {}, { kind: 'off' });
+    configure([a], { kind: 'off' });
     expect(told).toEqual(['a up', 'a unchecked', 'a up', 'a unchecked']);
     expect(checks.opinion('api', 'dc1/n1/a@127.0.0.1:1').verdict).toBe('unchecked');
     expect(vi.getTimerCount()).toBe(0);
-    follow([a]);
+    configure([a]);
     await pass(500);
     expect(told.at(-1)).toBe('a up');
   });
 
   it('take a shorter interval at once, and keep what they know', async () => {
-    const { asked, told, follow, pass } = setUp();
-    follow([a]);
+    const { asked, told, configure, pass } = setUp();
+    configure([a]);
     await pass(500);
-    follow([a], {}, { intervalMs: 100, timeoutMs: 50 });
+    configure([a], { intervalMs: 100, timeoutMs: 50 });
     await pass(50);
     expect(asked).toHaveLength(2);
     await pass(1_000);
@@ -159,10 +152,10 @@ describe('checks', () => {
   });
 
   it('run no more than there are places', async () => {
-    const { answers, asked, follow, pass } = setUp(1);
+    const { answers, asked, configure, pass } = setUp(1);
     let answer: (result: ProbeResult) => void = () => undefined;
     answers.set('a', new Promise((resolve) => (answer = resolve)));
-    follow([a, b]);
+    configure([a, b]);
     await pass(5_000);
     expect(asked.map((row) => row.id)).toEqual(['a']);
     answer(alive);
@@ -171,10 +164,10 @@ describe('checks', () => {
   });
 
   it('give up what is under way when they stop, and leave no timer', async () => {
-    const { answers, asked, told, checks, follow, pass } = setUp();
+    const { answers, asked, told, checks, configure, pass } = setUp();
     let answer: (result: ProbeResult) => void = () => undefined;
     answers.set('a', new Promise((resolve) => (answer = resolve)));
-    follow([a, b]);
+    configure([a, b]);
     await pass(500);
     checks.stop();
     expect(asked[0]?.signal.aborted).toBe(true);

@@ -1,12 +1,11 @@
-import { endpointKey, type Instance, type Upstream, type CheckVerdict } from '@roundhouse/agent-sdk/internal';
+import { endpointKey, type CheckVerdict, type Instance, type Upstream } from '@roundhouse/agent-sdk/internal';
 
 import type { CheckSettings } from '../config/gateway-config.ts';
-import { firstCheckMs, judgeCheck, nextCheckMs, unchecked, type CheckState } from './check-judge.ts';
+import { firstCheckMs, nextCheckMs, nextCheckState, unchecked, type CheckState } from './check-state.ts';
 import type { ConcurrencyLimit } from './concurrency-limit.ts';
-import type { EndpointChanges } from './endpoint-changes.ts';
 import type { Probe } from './probe.ts';
 
-/** A service as the checks need it: a view of now. */
+/** A service as the checks need it. */
 export interface CheckedService {
   readonly service: string;
   readonly upstream: Pick<Upstream, 'checked'>;
@@ -14,16 +13,16 @@ export interface CheckedService {
   readonly checks: CheckSettings;
 }
 
-/** An endpoint is judged differently than before. */
+/** A change of an endpoint's verdict. */
 export interface CheckNews {
   readonly service: string;
   readonly instance: Instance;
   readonly verdict: 'up' | 'down';
-  /** Why, when it is `down`. */
+  /** Why it is `down`; empty otherwise. */
   readonly reason: string;
 }
 
-/** How an endpoint is judged, and why when it is `down`. */
+/** The verdict about an endpoint, and why it is `down`. */
 export interface CheckOpinion {
   readonly verdict: CheckVerdict;
   readonly reason: string;
@@ -32,7 +31,7 @@ export interface CheckOpinion {
 /** What the checks need from outside. */
 export interface ChecksOptions {
   readonly probe: Probe;
-  /** Bounds the checks that run at a time; the caller ends it after the checks. */
+  /** Bounds the checks that run at a time; the caller stops it after the checks. */
   readonly limit: ConcurrencyLimit;
   readonly onNews: (news: CheckNews) => void;
   readonly random: () => number;
@@ -40,87 +39,85 @@ export interface ChecksOptions {
 
 /** The gateway's own checks of every endpoint of the services that want them, each at its interval. Ends by `stop`. */
 export interface Checks {
-  /** The service as it is now, and what has changed since the last call: new endpoints are checked, those that are gone no longer. */
-  follow(service: CheckedService, changes: EndpointChanges): void;
-  /** The service is gone, or its checks are off. */
-  forget(service: string): void;
+  /**
+   * Applies the settings of a service. When its checks begin, all its instances are checked from now on; when they end or ask something
+   * else, the verdicts are void.
+   */
+  configure(service: CheckedService): void;
+  /** A new instance of a service. */
+  add(service: string, instance: Instance): void;
+  remove(service: string, instance: Instance): void;
+  /** A newer record of the same registration. */
+  renew(service: string, instance: Instance): void;
   /** By `endpointKey`. */
   opinion(service: string, key: string): CheckOpinion;
-  /** No further checks; those under way are given up. */
+  /** No further checks; running ones are cancelled. */
   stop(): void;
 }
 
-export function createChecks(options: ChecksOptions): Checks {
-  return new ChecksState(options);
-}
-
 /** A service under checks, with its endpoints by key. */
-interface Followed {
+interface ServiceChecks {
   view: CheckedService;
-  readonly watched: Map<string, Watched>;
+  readonly endpoints: Map<string, EndpointChecks>;
 }
 
-class ChecksState implements Checks {
-  readonly #options: ChecksOptions;
-  readonly #services = new Map<string, Followed>();
+export function createChecks(options: ChecksOptions): Checks {
+  const services = new Map<string, ServiceChecks>();
 
-  constructor(options: ChecksOptions) {
-    this.#options = options;
-  }
-
-  follow(view: CheckedService, changes: EndpointChanges): void {
-    const { service, checks, instances } = view;
-    const before = this.#services.get(service);
-    if (before !== undefined && !sameQuestion(before.view, view)) this.forget(service);
-    if (checks.kind === 'off') return;
-    const known = this.#services.get(service);
-    if (known === undefined) {
-      const followed: Followed = { view, watched: new Map() };
-      this.#services.set(service, followed);
-      for (const instance of instances) if (instance.status !== 'draining') this.#watch(followed, instance);
-      return;
-    }
-    const hastened = checks.intervalMs < known.view.checks.intervalMs;
-    known.view = view;
-    for (const instance of changes.gone) {
-      const key = endpointKey(instance);
-      known.watched.get(key)?.stop();
-      known.watched.delete(key);
-    }
-    for (const instance of changes.renewed) known.watched.get(endpointKey(instance))?.renew(instance);
-    if (hastened) for (const watched of known.watched.values()) watched.hasten();
-    for (const instance of changes.appeared) this.#watch(known, instance);
-  }
-
-  forget(service: string): void {
-    for (const watched of this.#services.get(service)?.watched.values() ?? []) watched.stop();
-    this.#services.delete(service);
-  }
-
-  opinion(service: string, key: string): CheckOpinion {
-    return this.#services.get(service)?.watched.get(key)?.opinion ?? { verdict: 'unchecked', reason: '' };
-  }
-
-  stop(): void {
-    for (const service of [...this.#services.keys()]) this.forget(service);
-  }
-
-  #watch(followed: Followed, instance: Instance): void {
+  const end = (service: string): void => {
+    for (const endpoint of services.get(service)?.endpoints.values() ?? []) endpoint.stop();
+    services.delete(service);
+  };
+  const remove = (service: string, instance: Instance): void => {
+    const endpoints = services.get(service)?.endpoints;
     const key = endpointKey(instance);
-    followed.watched.get(key)?.stop();
-    followed.watched.set(key, new Watched(this.#options, followed, instance));
-  }
+    endpoints?.get(key)?.stop();
+    endpoints?.delete(key);
+  };
+  const add = (service: string, instance: Instance): void => {
+    const known = services.get(service);
+    if (known === undefined || instance.status === 'draining') return;
+    remove(service, instance);
+    known.endpoints.set(endpointKey(instance), new EndpointChecks(options, known, instance));
+  };
+  return {
+    configure(view) {
+      const { service, checks, instances } = view;
+      const before = services.get(service);
+      const ends = checks.kind === 'off' || instances.length === 0;
+      if (before !== undefined && !ends && asksTheSame(before.view, view)) {
+        const isFaster = checks.intervalMs < before.view.checks.intervalMs;
+        before.view = view;
+        if (isFaster) for (const endpoint of before.endpoints.values()) endpoint.hasten();
+        return;
+      }
+      end(service);
+      if (ends) return;
+      services.set(service, { view, endpoints: new Map() });
+      for (const instance of instances) add(service, instance);
+    },
+    add,
+    remove,
+    renew: (service, instance) => {
+      services.get(service)?.endpoints.get(endpointKey(instance))?.renew(instance);
+    },
+    opinion: (service, key) =>
+      services.get(service)?.endpoints.get(key)?.opinion ?? { verdict: 'unchecked', reason: '' },
+    stop() {
+      for (const service of [...services.keys()]) end(service);
+    },
+  };
 }
 
-/** Whether what was found out for one view holds for the other too. */
-function sameQuestion(a: CheckedService, b: CheckedService): boolean {
+/** Whether verdicts of one view hold for the other too. */
+function asksTheSame(a: CheckedService, b: CheckedService): boolean {
   return a.upstream === b.upstream && a.checks.kind === b.checks.kind && a.checks.path === b.checks.path;
 }
 
-/** One endpoint under checks. Owns its timer and the probe under way until `stop`. */
-class Watched {
+/** The checks of one endpoint. Owns its timer and its running probe until `stop`. */
+class EndpointChecks {
   readonly #options: ChecksOptions;
-  readonly #followed: Followed;
+  readonly #service: ServiceChecks;
   readonly #key: string;
   readonly #ending = new AbortController();
   #instance: Instance;
@@ -128,12 +125,12 @@ class Watched {
   #reason = '';
   #timer: NodeJS.Timeout | undefined;
 
-  constructor(options: ChecksOptions, followed: Followed, instance: Instance) {
+  constructor(options: ChecksOptions, service: ServiceChecks, instance: Instance) {
     this.#options = options;
-    this.#followed = followed;
+    this.#service = service;
     this.#instance = instance;
     this.#key = endpointKey(instance);
-    this.#schedule(firstCheckMs(followed.view.checks.intervalMs, options.random()));
+    this.#schedule(firstCheckMs);
   }
 
   get opinion(): CheckOpinion {
@@ -145,21 +142,21 @@ class Watched {
     this.#instance = instance;
   }
 
-  /** The interval has become shorter: don't wait for the end of the old one. */
+  /** The interval has become shorter: the next check need not wait for the end of the old one. */
   hasten(): void {
-    if (this.#timer === undefined) return;
-    this.#schedule(firstCheckMs(this.#followed.view.checks.intervalMs, this.#options.random()));
+    if (this.#timer !== undefined) this.#schedule(firstCheckMs);
   }
 
   stop(): void {
     clearTimeout(this.#timer);
     this.#timer = undefined;
     this.#ending.abort();
-    if (this.#state !== unchecked) this.#followed.view.upstream.checked(this.#key, 'unchecked');
+    if (this.#state !== unchecked) this.#service.view.upstream.checked(this.#key, 'unchecked');
   }
 
-  #schedule(inMs: number): void {
+  #schedule(delayMs: (intervalMs: number, random: number) => number): void {
     clearTimeout(this.#timer);
+    const inMs = delayMs(this.#service.view.checks.intervalMs, this.#options.random());
     this.#timer = setTimeout(() => {
       this.#timer = undefined;
       void this.#options.limit.run(() => this.#check());
@@ -168,30 +165,30 @@ class Watched {
 
   async #check(): Promise<void> {
     const { signal } = this.#ending;
-    const { kind, path, timeoutMs } = this.#followed.view.checks;
+    const { kind, path, timeoutMs } = this.#service.view.checks;
     if (isOver(signal) || kind === 'off') return;
     const result = await this.#options.probe(this.#instance, { kind, path, timeoutMs }, signal);
     if (isOver(signal)) return;
-    if (result.kind === 'alive') this.#judge('good', '');
-    else if (result.kind === 'dead') this.#judge('bad', result.reason);
-    this.#schedule(nextCheckMs(this.#followed.view.checks.intervalMs, this.#options.random()));
+    if (result.kind !== 'inconclusive') this.#count(result.kind === 'dead' ? result.reason : undefined);
+    this.#schedule(nextCheckMs);
   }
 
-  #judge(result: 'good' | 'bad', reason: string): void {
-    const { service, upstream, checks } = this.#followed.view;
+  /** Counts a result; `failure` is undefined when the check passed. */
+  #count(failure: string | undefined): void {
+    const { service, upstream, checks } = this.#service.view;
     const before = this.#state.verdict;
-    const { state, tell } = judgeCheck(checks, this.#state, result);
+    const { state, tell } = nextCheckState(checks, this.#state, failure === undefined);
     this.#state = state;
-    if (result === 'bad') this.#reason = reason;
+    if (failure !== undefined) this.#reason = failure;
     if (tell === undefined) return;
     upstream.checked(this.#key, tell);
-    // That a new instance is well, or that one which never was down is, is no news for a person.
+    // An endpoint that was never `down` and passes is no news for a person.
     if (tell === 'down' || before === 'down')
-      this.#options.onNews({ service, instance: this.#instance, verdict: tell, reason });
+      this.#options.onNews({ service, instance: this.#instance, verdict: tell, reason: failure ?? '' });
   }
 }
 
-/** An await may have lasted; the checker doesn't know that the signal can have changed meanwhile. */
+/** An await may have lasted; the type checker doesn't know that the signal can have changed meanwhile. */
 function isOver(signal: AbortSignal): boolean {
   return signal.aborted;
 }

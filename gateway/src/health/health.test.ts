@@ -1,10 +1,11 @@
 import type { LookupFunction } from 'node:net';
 
 import {
+  compareSnapshots,
   type Endpoint,
   identityAnswer,
   type Instance,
-  type Snapshot,
+  type SnapshotChange,
   type Upstream,
 } from '@roundhouse/agent-sdk/internal';
 import { afterEach, describe, expect, it } from 'vitest';
@@ -48,32 +49,30 @@ function setUp(first: readonly Instance[], checks: Partial<CheckSettings> = {}) 
   const write = (message: string): void => {
     lines.push(message);
   };
-  const show = (instances: readonly Instance[] | undefined): void => {
-    const snapshot = (rows: readonly Instance[]): Snapshot => {
-      return { service: 'api', index: '1', instances: rows, quarantined: [], held: [] };
+  /** The upstream stays the same; health uses only these members of it. */
+  const upstream = {
+    endpoints: [] as readonly Endpoint[],
+    checked: (_key: string, verdict: string) => {
+      told.push(verdict);
+    },
+  };
+  const show = (listed: readonly Instance[], own: Partial<CheckSettings> = {}): SnapshotChange => {
+    const after = { service: 'api', index: '1', instances: listed, quarantined: [], held: [] };
+    const change = compareSnapshots(view?.snapshot, after);
+    upstream.endpoints = listed.map(endpointOf);
+    view = {
+      service: 'api',
+      upstream: upstream as unknown as Upstream,
+      snapshot: change.after,
+      settings: { checks: { ...defaults.checks, ...checks, ...own } },
     };
-    const upstream: Pick<Upstream, 'endpoints' | 'checked'> = {
-      endpoints: (instances ?? []).map(endpointOf),
-      checked: (_key, verdict) => {
-        told.push(verdict);
-      },
-    };
-    view =
-      instances === undefined
-        ? undefined
-        : {
-            service: 'api',
-            // The upstream itself stays the same one; the test has only these two of its members.
-            upstream: Object.assign((view?.upstream ?? {}) as Upstream, upstream),
-            snapshot: snapshot(instances),
-            settings: { checks: { ...defaults.checks, ...checks } },
-          };
+    return change;
   };
   show(first);
   const health = createHealth({
     services: { get: (name) => (name === 'api' ? view : undefined), names: () => ['api'] },
     gateway: () => 'gw-1',
-    identity: 'verify',
+    identity: () => 'verify',
     lookup,
     log: { info: write, warn: write },
     now: () => performance.now(),
@@ -90,9 +89,15 @@ function setUp(first: readonly Instance[], checks: Partial<CheckSettings> = {}) 
     lines,
     told,
     stop,
-    change: (instances: readonly Instance[] | undefined) => {
-      show(instances);
-      health.changed('api');
+    change: (listed: readonly Instance[], own?: Partial<CheckSettings>) => {
+      health.serviceChanged({ service: 'api', instances: show(listed, own) });
+    },
+    /** Changes the settings without a change of the registry. */
+    set: (own: Partial<CheckSettings>) => {
+      show(view?.snapshot?.instances ?? [], own);
+    },
+    leave: () => {
+      view = undefined;
     },
   };
 }
@@ -107,7 +112,7 @@ const answers: Behaviour = (socket) => socket.write(identityAnswer('i1'));
 describe('a new instance', () => {
   it('is told that it is live once it has been reached, without asking first', async () => {
     const instance = await fake(answers);
-    const { health, change } = setUp([]);
+    const { health, change, leave } = setUp([]);
     expect(routingStatus(health)).toBe('unknown: ');
     change([record(instance.port, { asked: true })]);
     await eventually(() => {
@@ -126,7 +131,7 @@ describe('a new instance', () => {
     expect(routingStatus(health)).toBe('draining: ');
     change([]);
     expect(routingStatus(health)).toBe('unknown: ');
-    change(undefined);
+    leave();
     expect(routingStatus(health)).toBe('unknown: ');
   });
 
@@ -194,9 +199,64 @@ describe('the checks of the gateway', () => {
     ]);
   });
 
+  it.each<[string, Partial<Instance>, readonly string[]]>([
+    ['registered anew', { createIndex: 2 }, ['up', 'unchecked', 'up']],
+    ['at another address', { address: '::ffff:127.0.0.1' }, ['up', 'unchecked', 'up']],
+    ['draining', { status: 'draining' }, ['up', 'unchecked']],
+    ['tagged otherwise', { tags: ['x'] }, ['up']],
+  ])('know what stays true of an instance that is %s', async (_name, fields, verdicts) => {
+    const instance = await fake((socket) => socket.end('HTTP/1.1 200 OK\r\n\r\n'));
+    const { told, change } = setUp([record(instance.port)], { kind: 'http', intervalMs: 10 });
+    await eventually(() => {
+      expect(told).toEqual(['up']);
+    });
+    const accepted = instance.accepted();
+    const other = record(instance.port, { id: 'i2', status: 'draining' });
+    change([record(instance.port, fields), other]);
+    await eventually(() => {
+      expect(told).toEqual(verdicts);
+    });
+    if (fields.status !== 'draining') {
+      await eventually(() => {
+        expect(instance.accepted()).toBeGreaterThan(accepted + 1);
+      });
+    }
+    change([]);
+    expect(told.at(-1)).toBe('unchecked');
+  });
+
+  it('follow the settings of their service, by a change or when the gateway is configured anew', async () => {
+    const instance = await fake((socket) => socket.end('HTTP/1.1 200 OK\r\n\r\n'));
+    const { health, told, change, set } = setUp([record(instance.port)]);
+    change([record(instance.port)], { kind: 'http', intervalMs: 10 });
+    await eventually(() => {
+      expect(told).toEqual(['up']);
+    });
+    set({ kind: 'http', intervalMs: 10, path: '/other' });
+    expect(told).toEqual(['up']);
+    health.reconfigure();
+    expect(told).toEqual(['up', 'unchecked']);
+    await eventually(() => {
+      expect(instance.received()).toContain('GET /other');
+      expect(told).toEqual(['up', 'unchecked', 'up']);
+    });
+    set({ kind: 'off' });
+    health.reconfigure();
+    expect(told).toEqual(['up', 'unchecked', 'up', 'unchecked']);
+    set({ kind: 'tcp', intervalMs: 10 });
+    health.reconfigure();
+    await eventually(() => {
+      expect(told).toEqual(['up', 'unchecked', 'up', 'unchecked', 'up']);
+    });
+  });
+
   it('end with the signal, and leave no socket', async () => {
     const mute = await fake();
-    const { health, stop } = setUp([record(mute.port)], { kind: 'http', intervalMs: 10, timeoutMs: 5_000 });
+    const { health, change, stop } = setUp([record(mute.port)], {
+      kind: 'http',
+      intervalMs: 10,
+      timeoutMs: 5_000,
+    });
     await eventually(() => {
       expect(mute.received()).not.toBe('');
     });
@@ -204,7 +264,7 @@ describe('the checks of the gateway', () => {
     await eventually(() => {
       expect(mute.connections()).toBe(0);
     });
-    health.changed('api');
+    change([record(mute.port), record(mute.port, { id: 'i2' })]);
     const accepted = mute.accepted();
     expect(routingStatus(health)).toBe('out: not checked yet');
     expect(mute.accepted()).toBe(accepted);

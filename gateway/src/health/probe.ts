@@ -1,5 +1,6 @@
-import type { CheckSettings } from '../config/gateway-config.ts';
 import type { Instance } from '@roundhouse/agent-sdk/internal';
+
+import type { CheckSettings } from '../config/gateway-config.ts';
 
 /** What to ask an instance. */
 export interface ProbeQuestion {
@@ -18,7 +19,9 @@ export const connectProbe: ProbeQuestion = { kind: 'tcp', path: '/', timeoutMs: 
  * descriptor or port left. `reason` is for a person: "connection refused".
  */
 export type ProbeResult =
-  { readonly kind: 'alive' } | { readonly kind: 'dead' | 'inconclusive'; readonly reason: string };
+  | { readonly kind: 'alive' }
+  | { readonly kind: 'dead'; readonly reason: string }
+  | { readonly kind: 'inconclusive'; readonly reason: string };
 
 /** Probes an instance once. Ends by the question's timeout or by `signal`, with its socket closed; never rejects. */
 export type Probe = (

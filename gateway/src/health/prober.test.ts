@@ -37,7 +37,7 @@ function probe(
   signal: AbortSignal = new AbortController().signal,
 ): Promise<ProbeResult> {
   const prober = createProber({
-    identity: 'verify',
+    identity: () => 'verify',
     lookup: resolves,
     loop: { lostMs: () => 0 },
     ...options,
@@ -101,7 +101,7 @@ describe('a tcp probe', () => {
 
   it('asks nobody when identity is off', async () => {
     const instance = await fake();
-    expect(await probe(record(instance.port, { asked: true }), {}, { identity: 'off' })).toMatchObject({
+    expect(await probe(record(instance.port, { asked: true }), {}, { identity: () => 'off' })).toMatchObject({
       kind: 'alive',
     });
     expect(instance.received()).toBe('');

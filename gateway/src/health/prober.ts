@@ -13,8 +13,8 @@ import type { Probe, ProbeQuestion, ProbeResult } from './probe.ts';
 
 /** What a prober needs from outside. */
 export interface ProberOptions {
-  /** `verify`: instances that can say who they are have to, before anything else counts. */
-  readonly identity: 'verify' | 'off';
+  /** `verify`: an instance that supports it has to prove its identity before anything else counts. */
+  readonly identity: () => 'verify' | 'off';
   /** Resolves host names and refuses addresses that must not be reached; the same as the engines'. */
   readonly lookup: LookupFunction;
   readonly loop: Pick<EventLoopWatch, 'lostMs'>;
@@ -63,7 +63,7 @@ class Probing {
     this.#instance = instance;
     this.#question = question;
     this.#signal = signal;
-    this.#identity = options.identity === 'verify' ? expectedIdentity(instance) : undefined;
+    this.#identity = options.identity() === 'verify' ? expectedIdentity(instance) : undefined;
     this.#lostMs = options.loop.lostMs();
     this.result = new Promise((resolve) => {
       this.#resolve = resolve;

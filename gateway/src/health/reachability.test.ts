@@ -21,7 +21,7 @@ function setUp() {
       return new Promise((resolve) => open.push(resolve));
     },
     limit: createConcurrencyLimit(8),
-    onDead: ({ id }, reason) => told.push(`${id} ${reason}`),
+    onUnreachable: ({ id }, reason) => told.push(`${id} ${reason}`),
     now: () => nowMs,
   });
   return {
@@ -41,7 +41,7 @@ function setUp() {
 
 it('probes a new instance once, and remembers that it is alive', async () => {
   const { reachability, asked, answer, pass, told } = setUp();
-  reachability.appeared(a);
+  reachability.add(a);
   expect(reachability.of(a)).toBeUndefined();
   await answer(0, alive);
   pass(100_000);
@@ -52,7 +52,7 @@ it('probes a new instance once, and remembers that it is alive', async () => {
 
 it('tells once of a new instance that cannot be reached, and asks again when somebody wants to know', async () => {
   const { reachability, asked, answer, pass, told } = setUp();
-  reachability.appeared(a);
+  reachability.add(a);
   await answer(0, dead);
   expect(told).toEqual(['a connection refused']);
   expect(reachability.of(a)).toEqual(dead);
@@ -80,20 +80,20 @@ it('probes an instance of which it never heard when somebody asks, without telli
 it('probes once when an instance asks before it is noticed, and tells all the same', async () => {
   const early = setUp();
   early.reachability.of(a);
-  early.reachability.appeared(a);
+  early.reachability.add(a);
   await early.answer(0, dead);
   expect([early.asked(), early.told]).toEqual([1, ['a connection refused']]);
   const late = setUp();
   late.reachability.of(a);
   await late.answer(0, dead);
-  late.reachability.appeared(a);
+  late.reachability.add(a);
   expect([late.asked(), late.told]).toEqual([1, ['a connection refused']]);
 });
 
 it('forgets an instance that is gone, also when its answer comes later', async () => {
   const { reachability, asked, answer, told } = setUp();
-  reachability.appeared(a);
-  reachability.gone(a);
+  reachability.add(a);
+  reachability.remove(a);
   await answer(0, dead);
   expect(told).toEqual([]);
   expect(reachability.of(a)).toBeUndefined();
@@ -112,7 +112,7 @@ it('keeps what it knew when a probe says nothing', async () => {
 
 it('gives up its probes when it stops', () => {
   const { reachability, signal } = setUp();
-  reachability.appeared(a);
+  reachability.add(a);
   reachability.stop();
   expect(signal()?.aborted).toBe(true);
 });

@@ -5,92 +5,93 @@ import { endpointKey, type Instance } from '@roundhouse/agent-sdk/internal';
 import type { ConcurrencyLimit } from './concurrency-limit.ts';
 import { connectProbe, type Probe, type ProbeResult } from './probe.ts';
 
-/** What is known about reaching an endpoint from here; undefined: nothing yet, it is being found out. */
+/** Whether the gateway can reach an endpoint; undefined until the first probe has ended. */
 export type Reach = Exclude<ProbeResult, { readonly kind: 'inconclusive' }> | undefined;
 
 /** What reachability needs from outside. */
 export interface ReachabilityOptions {
   readonly probe: Probe;
-  /** Bounds the probes that run at a time; the caller ends it afterwards. */
+  /** Bounds the probes that run at a time; the caller stops it afterwards. */
   readonly limit: ConcurrencyLimit;
-  /** An instance that has just appeared can't be reached. Called once for each. */
-  readonly onDead: (instance: Instance, reason: string) => void;
+  /** A new instance can't be reached. Called at most once for each. */
+  readonly onUnreachable: (instance: Instance, reason: string) => void;
   /** Monotonic milliseconds. */
   readonly now: () => number;
 }
 
 /**
- * Whether instances can be reached from here, found out by one probe each, so that they can be told when they ask. Traffic to them
- * waits for nothing of it. Ends by `stop`.
+ * Whether the gateway can reach instances, found out by one probe each, so that it can tell them on request. No request waits for it. Ends
+ * by `stop`.
  */
 export interface Reachability {
-  /** A new instance: probed at once. What a gateway finds at its start need not be told: it is probed when somebody asks. */
-  appeared(instance: Instance): void;
-  /** Forgets an instance. */
-  gone(instance: Instance): void;
-  /** The last word; asks for a new one when there is none, or when it was bad and is old. */
+  /** A new instance: it is probed at once. Instances that are there when the gateway starts are only probed on request. */
+  add(instance: Instance): void;
+  remove(instance: Instance): void;
+  /** The last result. Probes when there is none, or again when it was bad and is old. */
   of(instance: Instance): Reach;
   stop(): void;
 }
 
-/** A bad word is asked for again after so long, when somebody wants to know. */
-const badWordMs = 250;
+/** A bad result is this old before a request for it starts another probe. */
+const badResultMs = 250;
 
-interface Known {
-  readonly reach: Reach;
-  readonly atMs: number;
-  readonly state: 'asking' | 'known';
+interface Entry {
+  reach: Reach;
+  /** When the last probe ended. */
+  atMs: number;
+  isProbing: boolean;
+  /** A bad result has to be reported. */
+  isNew: boolean;
 }
 
-export function createReachability(options: ReachabilityOptions): Reachability {
-  const { probe, limit, onDead, now } = options;
-  const known = new Map<string, Known>();
-  /** New ones about which a bad word is still news. */
-  const fresh = new Set<string>();
+export function createReachability({ probe, limit, onUnreachable, now }: ReachabilityOptions): Reachability {
+  const entries = new Map<string, Entry>();
   const ending = new AbortController();
   // Dozens of probes listen to it at a time; that is no leak.
   setMaxListeners(0, ending.signal);
 
-  const tell = (instance: Instance, key: string): void => {
-    const word = known.get(key);
-    if (word?.state === 'known' && fresh.delete(key) && word.reach?.kind === 'dead')
-      onDead(instance, word.reach.reason);
-  };
-  const ask = (instance: Instance, key: string, last: Reach): void => {
-    const asking: Known = { reach: last, atMs: now(), state: 'asking' };
-    known.set(key, asking);
+  const start = (instance: Instance, key: string, entry: Entry): void => {
+    entry.isProbing = true;
     void limit.run(async () => {
-      if (known.get(key) !== asking) return;
+      if (entries.get(key) !== entry) return;
       const result = await probe(instance, connectProbe, ending.signal);
-      // Gone meanwhile.
-      if (known.get(key) !== asking) return;
-      known.set(key, { reach: result.kind === 'inconclusive' ? last : result, atMs: now(), state: 'known' });
-      tell(instance, key);
+      if (entries.get(key) !== entry) return;
+      entry.isProbing = false;
+      entry.atMs = now();
+      if (result.kind !== 'inconclusive') entry.reach = result;
+      report(instance, entry);
     });
   };
+  const report = (instance: Instance, entry: Entry): void => {
+    if (entry.isProbing || !entry.isNew) return;
+    entry.isNew = false;
+    if (entry.reach?.kind === 'dead') onUnreachable(instance, entry.reach.reason);
+  };
+  const entryOf = (instance: Instance): Entry => {
+    const key = endpointKey(instance);
+    let entry = entries.get(key);
+    if (entry === undefined) {
+      entry = { reach: undefined, atMs: 0, isProbing: false, isNew: false };
+      entries.set(key, entry);
+      start(instance, key, entry);
+    } else if (!entry.isProbing && entry.reach?.kind !== 'alive' && now() - entry.atMs >= badResultMs) {
+      start(instance, key, entry);
+    }
+    return entry;
+  };
   return {
-    appeared: (instance) => {
-      const key = endpointKey(instance);
-      fresh.add(key);
-      // It may have asked how it stands before this gateway took notice.
-      if (known.has(key)) tell(instance, key);
-      else ask(instance, key, undefined);
+    add: (instance) => {
+      const entry = entryOf(instance);
+      entry.isNew = true;
+      // It may have asked for its routing status, and been probed, before this call.
+      report(instance, entry);
     },
-    gone: (instance) => {
-      const key = endpointKey(instance);
-      known.delete(key);
-      fresh.delete(key);
+    remove: (instance) => {
+      entries.delete(endpointKey(instance));
     },
-    of: (instance) => {
-      const key = endpointKey(instance);
-      const word = known.get(key);
-      const stays = word?.state === 'asking' || word?.reach?.kind === 'alive';
-      if (word === undefined || (!stays && now() - word.atMs >= badWordMs)) ask(instance, key, word?.reach);
-      return word?.reach;
-    },
+    of: (instance) => entryOf(instance).reach,
     stop: () => {
-      known.clear();
-      fresh.clear();
+      entries.clear();
       ending.abort();
     },
   };

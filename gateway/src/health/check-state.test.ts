@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 
-import { firstCheckMs, judgeCheck, nextCheckMs, unchecked, type CheckState } from './check-judge.ts';
+import { firstCheckMs, nextCheckState, nextCheckMs, unchecked, type CheckState } from './check-state.ts';
 
 const rules = { rise: 2, fall: 3 };
 
@@ -10,14 +10,14 @@ function run(results: string, { rise, fall } = rules): { told: string; state: Ch
   let state = unchecked;
   let told = '';
   for (const result of results) {
-    const step = judgeCheck({ rise, fall }, state, result === '+' ? 'good' : 'bad');
+    const step = nextCheckState({ rise, fall }, state, result === '+');
     state = step.state;
     told += step.tell === undefined ? '.' : step.tell === 'up' ? 'U' : 'D';
   }
   return { told, state };
 }
 
-describe('judgeCheck', () => {
+describe('nextCheckState', () => {
   it.each([
     ['+', 'U'],
     ['+++', 'U..'],
@@ -60,7 +60,7 @@ describe('judgeCheck', () => {
 
   it('keeps the state when nothing changes', () => {
     const { state } = run('++');
-    expect(judgeCheck(rules, state, 'good').state).toBe(state);
+    expect(nextCheckState(rules, state, true).state).toBe(state);
   });
 });
 
