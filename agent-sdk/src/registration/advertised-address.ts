@@ -6,7 +6,7 @@ import type { Setting } from '../discovery/environment.ts';
 
 import { describeError, ServiceError } from './service-error.ts';
 
-/** Where Consul is, as far as it matters for our own address. */
+/** Where Consul is. The route to it decides which local address is registered. */
 export type ConsulPlace =
   { readonly kind: 'tcp'; readonly host: string; readonly port: number } | { readonly kind: 'unix' };
 
@@ -14,7 +14,7 @@ export type ConsulPlace =
 export interface AddressSources {
   /** The address that was set, and the setting (`option address`, `ADDRESS`). */
   readonly configured: Setting<string> | undefined;
-  /** The IP address that the listener is bound to; undefined when we did not bind it ourselves. */
+  /** The IP address that the listener is bound to; undefined where the process listens by itself. */
   readonly bound: string | undefined;
   readonly consul: ConsulPlace;
 }
@@ -52,7 +52,7 @@ async function acceptable(
 ): Promise<string> {
   if (isUnspecified(address)) {
     throw refused(
-      `${address} (${from}) is no address that anybody can connect to. Set ADDRESS to one of this machine.`,
+      `${address} (${from}) is not an address to connect to. Set ADDRESS to one of this machine.`,
     );
   }
   if (isLoopback(address) && !isLoopback(await localAddress(consul, probe))) {
@@ -72,7 +72,7 @@ async function localAddress(consul: ConsulPlace, probe: RouteProbe): Promise<str
     throw new ServiceError(
       'address_unresolved',
       [
-        `Cannot tell which of our addresses to register, because there is no way to Consul at ${consul.host} ` +
+        `Cannot tell which local address to register, because there is no way to Consul at ${consul.host} ` +
           `(${describeError(error)}). Set ADDRESS to skip the detection.`,
       ],
       { cause: error },

@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import { createServer, type IncomingMessage, Server, type ServerResponse } from 'node:http';
 import { Server as SecureServer } from 'node:https';
 
@@ -43,21 +44,10 @@ function plainApplication(server: Server): Application {
   return {
     server,
     ready: () => Promise.resolve(),
-    listen: (port, host) =>
-      new Promise((resolve, reject) => {
-        const settle = () => {
-          server.off('error', fail);
-          server.off('listening', settle);
-          resolve();
-        };
-        const fail = (error: Error) => {
-          server.off('listening', settle);
-          reject(error);
-        };
-        server.once('error', fail);
-        server.once('listening', settle);
-        server.listen(port, host);
-      }),
+    async listen(port, host) {
+      server.listen(port, host);
+      await once(server, 'listening');
+    },
     close: () => Promise.resolve(),
   };
 }

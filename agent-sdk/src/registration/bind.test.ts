@@ -100,7 +100,7 @@ describe('bind', () => {
           ? Promise.reject(Object.assign(new Error('no'), { code: 'EAFNOSUPPORT' }))
           : Promise.resolve();
       },
-      choice: { kind: 'kernel' },
+      choice: { kind: 'fixed', port: 0 },
       host: undefined,
       random: Math.random,
       origin: 'option port',

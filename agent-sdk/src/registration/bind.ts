@@ -1,11 +1,10 @@
 import portfinder from 'portfinder';
 
-import { ServiceError, describeError, systemCode } from './service-error.ts';
+import { describeError, ServiceError, systemCode } from './service-error.ts';
 
-/** Which port to bind: this one, one that the kernel picks, or a random one of a range (both ends included). */
+/** Which port to bind: this one, 0 for one that the kernel picks, or a random one of a range (both ends included). */
 export type PortChoice =
   | { readonly kind: 'fixed'; readonly port: number }
-  | { readonly kind: 'kernel' }
   | { readonly kind: 'range'; readonly from: number; readonly to: number };
 
 /** Binds a port on a host; rejects with the system error when that fails, and can be called again then. */
@@ -33,86 +32,69 @@ const rangeTries = 20;
 const noSuchFamily = new Set(['EAFNOSUPPORT', 'EADDRNOTAVAIL', 'EINVAL']);
 
 /**
- * Binds, whatever it takes: a found port can be lost again before it is bound (portfinder checks, then somebody else binds), so
- * only the bind itself counts, and a lost one starts over. Rejects with ServiceError `port_unavailable`.
+ * Binds. A free port that portfinder has found may be taken by another process before it is bound here; then another one is
+ * tried. Rejects with ServiceError `port_unavailable`.
  */
 export async function bind(parts: BindParts): Promise<void> {
-  if (parts.host !== undefined) {
-    await bindOn(parts, parts.host);
-    return;
-  }
+  const { host } = parts;
   try {
-    await bindOn(parts, '::');
+    await bindOn(parts, host ?? '::');
   } catch (error) {
     const code = error instanceof ServiceError ? systemCode(error.cause) : undefined;
-    if (code === undefined || !noSuchFamily.has(code)) throw error;
+    if (host !== undefined || code === undefined || !noSuchFamily.has(code)) throw error;
     await bindOn(parts, '0.0.0.0');
   }
 }
 
 async function bindOn(parts: BindParts, host: string): Promise<void> {
-  const { listen, choice } = parts;
-  switch (choice.kind) {
-    case 'fixed':
-      await listen(choice.port, host).catch((error: unknown) => {
-        throw unavailable(choice.port, host, parts.origin, error);
-      });
-      return;
-    case 'kernel':
-      await listen(0, host).catch((error: unknown) => {
-        throw unavailable(0, host, parts.origin, error);
-      });
-      return;
-    case 'range':
-      await bindInRange(parts, choice, host);
-  }
-}
-
-async function bindInRange(
-  parts: BindParts,
-  range: { readonly from: number; readonly to: number },
-  host: string,
-): Promise<void> {
-  const { listen, random, findPort = portfinderPort } = parts;
-  let last: unknown;
-  for (let attempt = 0; attempt < rangeTries; attempt += 1) {
-    const base = range.from + Math.floor(random() * (range.to - range.from + 1));
-    // Nothing found above the base: perhaps below it. Nothing at all: the base itself, so that the bind says what is wrong.
-    const port = await findPort(base, range.to, host)
-      .catch(() => findPort(range.from, range.to, host))
-      .catch(() => base);
+  const { listen, choice, origin } = parts;
+  for (let tries = 1; ; tries += 1) {
+    const port = choice.kind === 'fixed' ? choice.port : await freePort(parts, choice, host);
     try {
       await listen(port, host);
       return;
-    } catch (error) {
-      last = error;
-      const code = systemCode(error);
-      if (code !== 'EADDRINUSE' && code !== 'EACCES') throw unavailable(port, host, parts.origin, error);
+    } catch (cause) {
+      const code = systemCode(cause);
+      if (choice.kind === 'fixed' || (code !== 'EADDRINUSE' && code !== 'EACCES'))
+        throw unavailable(`Cannot bind port ${port} on ${host} (${origin}): ${reasonFor(cause)}.`, cause);
+      const range = `${choice.from}–${choice.to}`;
+      if (tries === rangeTries) {
+        throw unavailable(
+          `No free port in ${range} after ${tries} tries (${origin}). Choose another range.`,
+          cause,
+        );
+      }
     }
   }
-  throw new ServiceError(
-    'port_unavailable',
-    [
-      `No free port in ${range.from}–${range.to} after ${rangeTries} tries (${parts.origin}). Choose another range.`,
-    ],
-    { cause: last },
-  );
+}
+
+/** A port above a random base, else one below it, else the base itself, so that binding it tells what is wrong. */
+function freePort(
+  { random, findPort = portfinderPort }: BindParts,
+  { from, to }: { readonly from: number; readonly to: number },
+  host: string,
+): Promise<number> {
+  const base = from + Math.floor(random() * (to - from + 1));
+  return findPort(base, to, host)
+    .catch(() => findPort(from, to, host))
+    .catch(() => base);
 }
 
 const portfinderPort: FindPort = (from, to, host) =>
   portfinder.getPortPromise({ port: from, stopPort: to, host });
 
 const advice: Readonly<Record<string, string>> = {
-  EADDRINUSE: 'it is in use; choose another one, or leave the choice to us',
+  EADDRINUSE: 'it is in use; choose another one, or set none',
   EACCES: 'this process may not bind it; ports below 1024 need privileges',
   EADDRNOTAVAIL: 'this machine has no such address; check HOST or the option host',
   ENOTFOUND: 'the host name does not resolve; check HOST or the option host',
 };
 
-function unavailable(port: number, host: string, origin: string, error: unknown): ServiceError {
+function reasonFor(error: unknown): string {
   const code = systemCode(error);
-  const why = code === undefined ? describeError(error) : `${code}: ${advice[code] ?? describeError(error)}`;
-  return new ServiceError('port_unavailable', [`Cannot bind port ${port} on ${host} (${origin}): ${why}.`], {
-    cause: error,
-  });
+  return code === undefined ? describeError(error) : `${code}: ${advice[code] ?? describeError(error)}`;
+}
+
+function unavailable(problem: string, cause: unknown): ServiceError {
+  return new ServiceError('port_unavailable', [problem], { cause });
 }

@@ -108,7 +108,7 @@ describe('service options', () => {
     const env = { PORT: '0', HOST: '127.0.0.1', ADDRESS: '10.0.0.4' };
     expect(check({ name: 'a' }, env)).toMatchObject({
       address: { value: '10.0.0.4', origin: 'ADDRESS' },
-      port: { value: { kind: 'kernel' }, origin: 'PORT' },
+      port: { value: { kind: 'fixed', port: 0 }, origin: 'PORT' },
       host: { value: '127.0.0.1', origin: 'HOST' },
     });
     expect(check({ name: 'a', port: 80, host: 'localhost', address: 'x.y' }, env)).toMatchObject({

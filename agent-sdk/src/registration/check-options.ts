@@ -115,7 +115,7 @@ function readPort(value: unknown, place: rule.Place): PortChoice | undefined {
   }
   const number = rule.optional('a port from 0 (any) to 65535', (given) => rule.within(given, 0, 65_535));
   const port = number(value, place);
-  return port === undefined ? undefined : port === 0 ? { kind: 'kernel' } : { kind: 'fixed', port };
+  return port === undefined ? undefined : { kind: 'fixed', port };
 }
 
 /** A route as the tag that claims it. */

@@ -41,8 +41,8 @@ export function sleep(clock: Clock, delayMs: number, signal?: AbortSignal): Prom
 export interface Bound {
   readonly clock: Clock;
   readonly timeoutMs: number;
-  /** What the call rejects with when its time is up. */
-  readonly timeoutError: () => Error;
+  /** What the call rejects with when its time is up. Default: "not finished within … s". */
+  readonly timeoutError?: () => Error;
   /** Ends the call early; it then rejects with the signal's reason. */
   readonly signal?: AbortSignal;
 }
@@ -52,23 +52,21 @@ export interface Bound {
  * purpose: on Node 20 each use leaves an entry behind on the long-lived signal.
  */
 export async function bounded<T>(bound: Bound, call: (signal: AbortSignal) => Promise<T>): Promise<T> {
-  const { clock, timeoutMs, timeoutError, signal } = bound;
+  const { clock, timeoutMs, signal } = bound;
   signal?.throwIfAborted();
   const controller = new AbortController();
+  let end: (reason: unknown) => void = () => undefined;
   const ended = new Promise<never>((_resolve, reject) => {
-    controller.signal.addEventListener(
-      'abort',
-      () => {
-        reject(asError(controller.signal.reason));
-      },
-      { once: true },
-    );
+    end = (reason) => {
+      controller.abort(reason);
+      reject(reason instanceof Error ? reason : new Error(String(reason)));
+    };
   });
-  const forward = () => {
-    controller.abort(signal?.reason);
+  const forward = (): void => {
+    end(signal?.reason);
   };
   const cancel = clock.setTimer(timeoutMs, () => {
-    controller.abort(timeoutError());
+    end(bound.timeoutError?.() ?? new Error(`not finished within ${timeoutMs / 1000} s`));
   });
   signal?.addEventListener('abort', forward, { once: true });
   try {
@@ -77,8 +75,4 @@ export async function bounded<T>(bound: Bound, call: (signal: AbortSignal) => Pr
     cancel();
     signal?.removeEventListener('abort', forward);
   }
-}
-
-function asError(reason: unknown): Error {
-  return reason instanceof Error ? reason : new Error(String(reason));
 }

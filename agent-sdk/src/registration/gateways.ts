@@ -1,18 +1,17 @@
 import { setMaxListeners } from 'node:events';
-import { Agent } from 'node:http';
+import { Agent, type IncomingMessage, request } from 'node:http';
 
 import type { Instance } from '../discovery/instance.ts';
 import type { RegistryClient } from '../discovery/registry-client.ts';
-import { type RoutingStatus, routingStatusPath } from '../discovery/routing-status.ts';
+import { readRoutingStatus, type RoutingStatus, routingStatusPath } from '../discovery/routing-status.ts';
 import { snapshotFromAnswer } from '../discovery/snapshot.ts';
 
 import { bounded, type Clock, sleep } from './clock.ts';
-import { fetchRoutingStatus } from './fetch-routing-status.ts';
 import type { Report } from './log.ts';
-import { describeError } from './service-error.ts';
+import { describeError, systemCode } from './service-error.ts';
 import { timeLimits } from './time-limits.ts';
 
-/** What one gateway says of this instance, or that it says nothing. */
+/** What one gateway answered about this instance, or that it did not answer. */
 export interface GatewayVerdict {
   /** The gateway's instance id in Consul. */
   readonly gateway: string;
@@ -27,7 +26,7 @@ export interface GatewayVerdict {
   readonly reason: string;
 }
 
-/** What the live gateways say of this instance. */
+/** What the live gateways answered about this instance. */
 export interface GatewayReport {
   /** One per gateway that Consul calls passing or warning; empty where there is none, or Consul could not be asked. */
   readonly gateways: readonly GatewayVerdict[];
@@ -56,6 +55,15 @@ export interface Gateways {
   confirmDrained(timeoutMs: number): Promise<GatewayReport>;
 }
 
+/** What every gateway is asked, and with what. */
+interface Question {
+  readonly wanted: 'live' | 'drained';
+  readonly path: string;
+  readonly agent: Agent;
+  readonly clock: Clock;
+  readonly signal: AbortSignal;
+}
+
 /** How often a question may fail in a row: a gateway that has just died must not cost the whole time. */
 const maxFailures = 3;
 
@@ -81,8 +89,8 @@ async function confirm(
   wanted: 'live' | 'drained',
   { timeoutMs, signal }: { readonly timeoutMs: number; readonly signal: AbortSignal },
 ): Promise<GatewayReport> {
-  const { gateways: name, clock } = parts;
-  if (name === 'off' || name.toLowerCase() === parts.service.toLowerCase())
+  const { gateways: name, service, id, clock } = parts;
+  if (name === 'off' || name.toLowerCase() === service.toLowerCase())
     return { gateways: [], confirmed: 0, elapsedMs: 0, problem: undefined };
   const sinceMs = clock.nowMs();
   const ending = new AbortController();
@@ -95,6 +103,8 @@ async function confirm(
   if (signal.aborted) end();
   signal.addEventListener('abort', end, { once: true });
   const agent = new Agent({ keepAlive: true });
+  const path = routingStatusPath(service, id);
+  const question = { wanted, path, agent, clock, signal: ending.signal };
   const verdicts = new Map<string, GatewayVerdict>();
   let problem: string | undefined;
   try {
@@ -103,7 +113,7 @@ async function confirm(
       const fresh = (await listed(parts, name, ending.signal)).filter(({ key }) => !verdicts.has(key));
       if (fresh.length === 0) break;
       const settled = fresh.map(async (gateway) => {
-        verdicts.set(gateway.key, await settle(parts, gateway, wanted, { agent, signal: ending.signal }));
+        verdicts.set(gateway.key, await settle(gateway, question));
       });
       await Promise.all(settled);
     }
@@ -134,20 +144,19 @@ async function listed(
 }
 
 /** Asks one gateway until it has confirmed, has failed too often, or the signal ends. */
-async function settle(
-  { clock, service, id }: GatewaysParts,
-  { id: gateway, address, port }: Instance,
-  wanted: 'live' | 'drained',
-  { agent, signal }: { readonly agent: Agent; readonly signal: AbortSignal },
-): Promise<GatewayVerdict> {
-  const facts = { gateway, address: address.includes(':') ? `[${address}]:${port}` : `${address}:${port}` };
-  const question = { address, port, path: routingStatusPath(service, id), agent, clock, signal };
+async function settle(gateway: Instance, question: Question): Promise<GatewayVerdict> {
+  const { wanted, clock, signal } = question;
+  const { id, address, port } = gateway;
+  const facts = {
+    gateway: id,
+    address: address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`,
+  };
   const { first, longest } = timeLimits.gatewayPauseMs;
   const isOver = (): boolean => signal.aborted;
   let last: GatewayVerdict = { ...facts, outcome: 'pending', reason: 'it has not answered' };
   let failures = 0;
   for (let pauseMs: number = first; !isOver(); pauseMs = Math.min(longest, pauseMs * 1.5)) {
-    const answer = await fetchRoutingStatus(question);
+    const answer = await fetchRoutingStatus(gateway, question);
     if (answer.kind === 'answered') {
       last = { ...facts, ...verdictOn(answer.routingStatus, wanted) };
       if (last.outcome === 'confirmed') return last;
@@ -160,6 +169,69 @@ async function settle(
     await sleep(clock, pauseMs, signal);
   }
   return last;
+}
+
+const words: Readonly<Record<string, string>> = {
+  ECONNREFUSED: 'connection refused',
+  ECONNRESET: 'connection reset',
+  EHOSTUNREACH: 'no route to it',
+  ENETUNREACH: 'no route to it',
+  ENOTFOUND: 'its name does not resolve',
+};
+
+/** What a question came to. `silent`: nothing in time, or "not now" (5xx). `failed`: nothing or something else listens there. */
+type GatewayAnswer =
+  | { readonly kind: 'answered'; readonly routingStatus: RoutingStatus }
+  | { readonly kind: 'silent' | 'failed'; readonly reason: string };
+
+/** A routing status takes a few hundred bytes; a longer body is not one. */
+const maxBodyBytes = 16_384;
+
+/** Asks one gateway once. Never rejects; ends by its time limit or the signal (then `silent`). */
+async function fetchRoutingStatus(gateway: Instance, question: Question): Promise<GatewayAnswer> {
+  const { clock, signal } = question;
+  const timeoutMs = timeLimits.gatewayAnswerMs;
+  const late = new Error(`no answer within ${timeoutMs / 1000} s`);
+  try {
+    const { status, body } = await bounded({ clock, timeoutMs, timeoutError: () => late, signal }, (ending) =>
+      fetchText(gateway, question, ending),
+    );
+    const routingStatus = status === 200 ? readRoutingStatus(body) : undefined;
+    if (routingStatus !== undefined) return { kind: 'answered', routingStatus };
+    const reason = status === 200 ? "its answer is not a gateway's" : `it answered with status ${status}`;
+    return { kind: status >= 500 ? 'silent' : 'failed', reason };
+  } catch (error) {
+    if (error === late || signal.aborted) return { kind: 'silent', reason: late.message };
+    return { kind: 'failed', reason: words[systemCode(error) ?? ''] ?? describeError(error) };
+  }
+}
+
+function fetchText(
+  { address, port }: Instance,
+  { path, agent }: Question,
+  signal: AbortSignal,
+): Promise<{ readonly status: number; readonly body: string }> {
+  return new Promise((resolve, reject) => {
+    const read = (response: IncomingMessage): void => {
+      let body = '';
+      response.setEncoding('utf8');
+      response.on('data', (text: string) => {
+        body += text;
+        if (body.length > maxBodyBytes) response.destroy(new Error('its answer is too long'));
+      });
+      response.on('error', reject);
+      response.on('end', () => {
+        resolve({ status: response.statusCode ?? 0, body });
+      });
+    };
+    request({ host: address, port, path, agent, signal, headers: { accept: 'application/json' } }, read)
+      .on('error', reject)
+      // An answer that switches protocols is followed by this and nothing else. After all others it changes nothing.
+      .on('close', () => {
+        reject(new Error('it closed the connection without an answer'));
+      })
+      .end();
+  });
 }
 
 /** `unknown` is as good as drained: a gateway that has no such instance sends it nothing. */

@@ -180,9 +180,8 @@ async function register(service: Service, listener: Listener): Promise<ServiceHa
 
 /** A wrong setting fails the start; an address that can't be determined yet does not. */
 async function refuseBadAddress(resolveAddress: () => Promise<string>): Promise<void> {
-  const timeoutError = (): Error => new Error('not determined in time');
   try {
-    await bounded({ clock, timeoutMs: timeLimits.firstAttemptMs, timeoutError }, resolveAddress);
+    await bounded({ clock, timeoutMs: timeLimits.firstAttemptMs }, resolveAddress);
   } catch (error) {
     if (error instanceof ServiceError && error.code === 'address_refused') throw error;
   }
@@ -285,9 +284,8 @@ async function untilNothingNew(
 async function finishServing({ options, report, served, identity }: Service): Promise<void> {
   const { drainTimeoutMs, close } = options;
   const step = async (what: string, act: () => Promise<void>, timeoutMs: number): Promise<void> => {
-    const timeoutError = (): Error => new Error(`not finished within ${timeoutMs / 1000} s`);
     try {
-      await bounded({ clock, timeoutMs, timeoutError }, () => act());
+      await bounded({ clock, timeoutMs }, () => act());
     } catch (error) {
       report('warn', 'stop_step_failed', `${what}: ${describeError(error)}`);
     }

@@ -22,8 +22,8 @@ export interface RegisterOptions {
   /** The port the process listens on. */
   readonly port: number;
   /**
-   * The server that listens there. It then says who it is when a gateway asks on a new connection, so that no request reaches a
-   * stranger who got the port after this process. Default: none; gateways trust the registration then.
+   * The server that listens there. It then answers a gateway's identity question on a new connection, so that no request reaches
+   * another process that got the port after this one. Default: none; gateways trust the registration then.
    */
   readonly server?: Server | undefined;
   /** Path prefixes to claim at the gateway; a text is `/prefix` or `host/prefix`. Default: none. */
@@ -42,35 +42,35 @@ export interface RegisterOptions {
   readonly weight?: number | undefined;
   /** Lets Consul's agent ask this path too: 2xx is passing, 429 warning, anything else critical. Plain HTTP. Default: none. */
   readonly check?: { readonly http: string; readonly intervalMs?: number | undefined } | undefined;
-  /** Without a heartbeat for this long the instance counts as dead. Default 15 s; heartbeats come every third of it or 5 s. */
+  /** Without a heartbeat for this long the instance is critical. Default 15 s; heartbeats come every third of it or 5 s. */
   readonly ttlMs?: number | undefined;
-  /** Dead for this long, Consul forgets the instance. Default and Consul's minimum: 60 s. */
+  /** Consul removes an instance that has been critical for this long. Default and Consul's minimum: 60 s. */
   readonly deregisterCriticalAfterMs?: number | undefined;
   /**
    * The name under which gateways are registered (their setting `announce`). At a stop the listener closes as soon as all of them
-   * have confirmed that they send nothing new; after the start they are asked whether this instance is live. `off`: nobody is
+   * have confirmed that they send nothing new; after the start they are asked whether this instance is live. `off`: none is
    * asked. Default `roundhouse`.
    */
   readonly gateways?: string | undefined;
-  /** At stop, how long gateways are waited for at most, all together; those that have not confirmed are named. Default 5 s, at most 60 s. */
+  /** At stop, the longest wait for all gateways together; the log names those that have not confirmed. Default 5 s, at most 60 s. */
   readonly acknowledgeTimeoutMs?: number | undefined;
   /**
-   * At stop, the time between announcing it in Consul and closing the listener where nobody confirms: no gateway is registered, one
-   * can't be asked, Consul can't be told, or `gateways` is `off` because somebody else balances too. Default 500, at most 60 s.
+   * At stop, the time between the maintenance in Consul and the end of the listener where no gateway confirms: none is registered,
+   * one can't be asked, Consul can't be told, or `gateways` is `off` because another balancer is used too. Default 500 ms, at most 60 s.
    */
   readonly propagationMs?: number | undefined;
   /** At stop, how long requests in flight may take after that. For registerService: how long `close` may take. Default 10 s. */
   readonly drainTimeoutMs?: number | undefined;
   /**
    * `answer` (default): requests for `/.well-known/roundhouse/instance` are answered with this instance's id in front of the
-   * application, and the registration says so. `off`: not; needed where several processes share the address and port that are
-   * registered (a balancer of your own; workers of `node:cluster` are recognised).
+   * application, and the registration promises it. `off`: they are not; needed where several processes share the registered
+   * address and port (another balancer in between; workers of `node:cluster` are recognised).
    */
   readonly identity?: 'answer' | 'off' | undefined;
   /** Awaited after binding and before registering; rejecting fails the start. Default: nothing. */
   readonly ready?: (() => Promise<void>) | undefined;
   /**
-   * Your own end, called once during stop: for startService after the last request, before the deregistration, to close
+   * The caller's own cleanup, called once during stop: for startService after the last request, before the deregistration, to close
    * databases and the like (5 s at most); for registerService, to stop accepting and finish what is in flight.
    */
   readonly close?: (() => Promise<void>) | undefined;
@@ -98,7 +98,7 @@ export interface ServiceOptions extends Omit<RegisterOptions, 'port' | 'server'>
   readonly host?: string | undefined;
 }
 
-/** Defaults of both calls, in milliseconds where the name says so. */
+/** Defaults of both calls; milliseconds where the name ends in `Ms`. */
 export const defaults = {
   portRange: { from: 20_000, to: 29_999 },
   weight: 1,

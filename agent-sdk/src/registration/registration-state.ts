@@ -6,7 +6,7 @@ import { describeError } from './service-error.ts';
 import type { RegistrarTiming } from './time-limits.ts';
 
 /**
- * Where a registration stands. `registering`: not in Consul as far as we know, and being tried. `registered`: the last call
+ * Where a registration stands. `registering`: not known to be in Consul, and being tried. `registered`: the last call
  * succeeded. `unregistered`: ended by stop.
  */
 export interface RegistrationState {

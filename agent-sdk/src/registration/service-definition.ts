@@ -37,7 +37,7 @@ export interface InstanceFacts {
 }
 
 /**
- * What a heartbeat says: nothing, as the registration itself. Every change of a check's output raises Consul's index and wakes
+ * The output of a heartbeat: empty, as in the registration itself. Every change of a check's output raises Consul's index and wakes
  * all watchers of the service, and a text would be one when the agent next syncs (measured on 1.8.7).
  */
 export const heartbeatNote = '';
@@ -96,5 +96,5 @@ function checks(facts: InstanceFacts, address: string): readonly CheckDefinition
   return [ttl, http];
 }
 
-/** Why an instance is put into maintenance by this SDK; tells ours from that of an operator, which is left alone. */
+/** The reason of a maintenance by this SDK. One with another reason is an operator's and is left alone. */
 export const stoppingReason = 'The service is stopping';

@@ -5,11 +5,11 @@ import { createExitGuard, type ExitReason, type ProcessLike, type ShutdownHook }
 function fakeProcess() {
   const listeners = new Map<string, (value: never) => void>();
   const exits: number[] = [];
-  const target: ProcessLike = {
+  const target = {
     on: (event: string, listener: (value: never) => void) => listeners.set(event, listener),
     off: (event: string) => listeners.delete(event),
-    exit: (code) => exits.push(code),
-  };
+    exit: (code: number) => exits.push(code),
+  } as unknown as ProcessLike;
   return {
     target,
     exits,

@@ -1,15 +1,7 @@
 import { describeError } from './service-error.ts';
 
 /** What of `process` is used. */
-export interface ProcessLike {
-  on(event: 'SIGTERM' | 'SIGINT', listener: (signal: 'SIGTERM' | 'SIGINT') => void): unknown;
-  on(event: 'uncaughtException', listener: (error: unknown) => void): unknown;
-  on(event: 'disconnect', listener: () => void): unknown;
-  off(event: 'SIGTERM' | 'SIGINT', listener: (signal: 'SIGTERM' | 'SIGINT') => void): unknown;
-  off(event: 'uncaughtException', listener: (error: unknown) => void): unknown;
-  off(event: 'disconnect', listener: () => void): unknown;
-  exit(code: number): void;
-}
+export type ProcessLike = Pick<NodeJS.EventEmitter, 'on' | 'off'> & { exit(code: number): void };
 
 /**
  * Stops one service before the process exits. Never rejects; bounded. Called again when a fatal error comes during the stop; then
@@ -73,22 +65,22 @@ export function createExitGuard(target: ProcessLike): ExitGuard {
     else for (const hook of hooks) void hook(reason);
   };
 
+  const listeners = [
+    ['SIGTERM', onSignal],
+    ['SIGINT', onSignal],
+    ['uncaughtException', onFatal],
+    ['disconnect', onDisconnect],
+  ] as const;
   return {
     add(hook) {
-      if (hooks.size === 0 && stopping === undefined) {
-        target.on('SIGTERM', onSignal);
-        target.on('SIGINT', onSignal);
-        target.on('uncaughtException', onFatal);
-        target.on('disconnect', onDisconnect);
-      }
+      if (hooks.size === 0 && stopping === undefined)
+        for (const [event, listener] of listeners) target.on(event, listener);
+
       hooks.add(hook);
       if (stopping !== undefined) run(hook, stopping);
       return () => {
         if (stopping !== undefined || !hooks.delete(hook) || hooks.size > 0) return;
-        target.off('SIGTERM', onSignal);
-        target.off('SIGINT', onSignal);
-        target.off('uncaughtException', onFatal);
-        target.off('disconnect', onDisconnect);
+        for (const [event, listener] of listeners) target.off(event, listener);
       };
     },
   };

@@ -57,7 +57,7 @@ export const cutShare = 0.3;
 /** The intervals of a registrar, all in milliseconds. */
 export interface RegistrarTiming {
   readonly heartbeatMs: number;
-  /** How often the registration is repeated although nothing seems wrong: heals what others changed, follows our address. */
+  /** How often the registration is repeated although nothing seems wrong: repairs what others changed and follows a changed address. */
   readonly reconcileMs: number;
   /** Deadline of each single call. */
   readonly callTimeoutMs: number;
