@@ -7,7 +7,7 @@ import { createAdmin } from './admin/admin.ts';
 import type { GatewayConfig } from './config/gateway-config.ts';
 import type { BoundAddress, Engine, EngineOptions } from './listeners/engine.ts';
 import { createNodeHttpEngine } from './node-http/node-http-engine.ts';
-import { createWireEngine } from './listeners/wire-engine.ts';
+import { createWireEngine } from './http1/wire-engine.ts';
 import { createExchanges } from './exchange/exchange.ts';
 import type { ExchangeObserver } from './exchange/record.ts';
 import { createTrust } from './exchange/trusted-proxies.ts';
@@ -205,7 +205,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
       log.info(
         `Stopping: not ready any more; new connections are taken for ${config.drain.noticeMs} ms more.`,
       );
-      engine.discourage();
+      engine.disableKeepAlive();
       await Promise.all([announced.then((handle) => handle?.stop()), sleep(config.drain.noticeMs)]);
       const cut = await engine.stop(config.drain.timeoutMs);
       if (cut > 0)
@@ -265,7 +265,7 @@ function poolKeeper(
         () => {
           timer = undefined;
           const startedMs = monotonicNow();
-          engine.retain(registry.listedEndpoints());
+          engine.closeIdleExcept(registry.listedEndpoints());
           tookMs = monotonicNow() - startedMs;
         },
         Math.max(retainDelayMs, retainPause * tookMs),

@@ -152,7 +152,7 @@ describe.each(engineNames)('the %s engine', (engine) => {
     await eventually(() => {
       expect(origin.requests()).toHaveLength(2);
     });
-    subject.engine.discourage();
+    subject.engine.disableKeepAlive();
     answer();
     expect(valuesOf(await busy.response(), 'connection')).toEqual(['close']);
     for (const sender of [idle, await client()]) {
@@ -268,14 +268,14 @@ describe.each(engineNames)('the %s engine', (engine) => {
     await serve();
     answer();
     await sender.response();
-    subject.engine.retain(live);
+    subject.engine.closeIdleExcept(live);
     expect(origin.open()).toBe(1);
-    subject.engine.retain(new Set());
+    subject.engine.closeIdleExcept(new Set());
     await eventually(() => {
       expect(origin.open()).toBe(0);
     });
     await serve();
-    subject.engine.retain(new Set());
+    subject.engine.closeIdleExcept(new Set());
     expect(origin.open()).toBe(1);
     answer();
     expect((await sender.response()).status).toBe(200);

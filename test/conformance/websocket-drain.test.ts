@@ -177,7 +177,7 @@ describe.each(engineNames)('the %s engine', (engine) => {
   it('tells the client to come back when an instance that is not registered any more leaves', async () => {
     const { origin, subject } = await start();
     const client = await open(subject);
-    subject.engine.retain(new Set());
+    subject.engine.closeIdleExcept(new Set());
     (await connectionOf(origin)).reset();
     await got(client, restart);
     // And waits no longer than a second for an answer to that.

@@ -157,7 +157,7 @@ describe.each(engineNames)('the %s engine', (engine) => {
     moved = 'yes';
     expect((await rawExchange(subject.port, post)).body).toBe('ok');
     const { instance: old } = subject.endpoints[0]!;
-    subject.engine.retain(new Set([endpointKey({ ...old, port: after.port })]));
+    subject.engine.closeIdleExcept(new Set([endpointKey({ ...old, port: after.port })]));
     await eventually(() => {
       expect([before.open(), after.open()]).toEqual([0, 1]);
     });

@@ -3,7 +3,7 @@ import { createServer, METHODS, type IncomingMessage } from 'node:http';
 import { connect, type AddressInfo } from 'node:net';
 import { finished } from 'node:stream/promises';
 
-import { createWireEngine } from '../../gateway/src/listeners/wire-engine.ts';
+import { createWireEngine } from '../../gateway/src/http1/wire-engine.ts';
 import {
   createScriptedExchanges,
   type ExchangeJournal,

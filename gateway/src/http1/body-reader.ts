@@ -1,65 +1,73 @@
 import type { ResponseFraming } from '../http/framing.ts';
 import type { FieldLines } from '../exchange/seam.ts';
-import { ChunkedReader, type ChunkOutput } from './chunked-reader.ts';
+import type { BodyForm, BodyPiece } from '../proxy/ports.ts';
+import type { ReadBuffer } from '../sockets/read-buffer.ts';
+import { ChunkedReader } from './chunked-reader.ts';
 
 /** More than this is read into a block of its own and written on without a copy. */
 const largeBytes = 32_768;
 
-const nothing: FieldLines = [];
+const noFields: FieldLines = [];
+const noBytes = Buffer.alloc(0);
 
 /**
- * Follows a message body through the buffers it comes in: where it ends, whether it is faulty, and which bytes of a buffer go
- * on to the other side. One shape for every framing, so that what moves the bytes need not tell them apart.
+ * Follows a message body through the buffers it comes in: where it ends, whether it is faulty, and which bytes of a buffer go on to
+ * the other side. It is itself the piece that the last `read` has found.
  */
-export class BodyReader {
-  /** `more` until the last byte of the body; `until_close` never becomes `done` by itself. */
+export class BodyReader implements BodyPiece {
+  /** `more` until the last byte of the body; `until_close` becomes `done` only by {@link endWithConnection}. */
   state: 'more' | 'done' | 'faulty';
-  /** Content bytes so far, without framing. */
   contentBytes = 0;
+  bytes: Buffer = noBytes;
+  readonly form: BodyForm;
+  readonly source: ReadBuffer | undefined;
   readonly framing: ResponseFraming['kind'];
   #left: number;
   readonly #chunked: ChunkedReader | undefined;
   readonly #spans: number[];
 
-  constructor(framing: ResponseFraming['kind'], bytes: number, output: ChunkOutput) {
+  /** `bytes`: the length of a body of known length. `source`: what the reads of the connection go into. */
+  constructor(
+    framing: ResponseFraming['kind'],
+    bytes: number,
+    { form, source }: { readonly form: BodyForm; readonly source: ReadBuffer | undefined },
+  ) {
     this.framing = framing;
     this.#left = bytes;
-    this.#chunked = framing === 'chunked' ? new ChunkedReader(output) : undefined;
+    this.#chunked = framing === 'chunked' ? new ChunkedReader(form) : undefined;
     this.#spans = this.#chunked?.spans ?? [];
+    this.form = framing === 'chunked' ? form : 'content';
+    this.source = source;
     this.state = framing === 'none' || (framing === 'length' && bytes === 0) ? 'done' : 'more';
   }
 
-  /** After `read`: from, to, from, to … of the bytes to pass on. */
   get spans(): readonly number[] {
     return this.#spans;
   }
 
-  /** What to write before span `index` (0, 1 …); mostly nothing. */
   prefix(index: number): string {
     return this.#chunked?.prefixes[index] ?? '';
   }
 
-  /** Trailers of a chunked body, once `done`. */
   get trailers(): FieldLines {
-    return this.#chunked?.trailers ?? nothing;
+    return this.#chunked?.trailers ?? noFields;
   }
 
-  get trailerFraming(): 'none' | 'present' {
-    return this.#chunked?.trailerFraming ?? 'none';
+  get framingTrailer(): boolean {
+    return this.#chunked?.framingTrailer ?? false;
   }
 
-  /** Bytes that are known to be still to come; 0 where nobody knows. */
-  get left(): number {
-    return this.#left;
+  get leftBytes(): number | undefined {
+    return this.framing === 'length' ? this.#left : undefined;
   }
 
-  /** Whether much more is still to come, or nobody knows how much: worth a read buffer of its own. */
   get expectsLarge(): boolean {
     return this.framing !== 'length' || this.#left > largeBytes;
   }
 
   /** Reads from `from` up to `to` or the end of the body, and returns the index after what it took. */
-  read(bytes: Uint8Array, from: number, to: number): number {
+  read(bytes: Buffer, from: number, to: number): number {
+    this.bytes = bytes;
     if (this.#chunked !== undefined) {
       const end = this.#chunked.read(bytes, from, to);
       this.contentBytes = this.#chunked.contentBytes;
@@ -75,5 +83,13 @@ export class BodyReader {
     this.#spans.length = 0;
     if (end > from) this.#spans.push(from, end);
     return end;
+  }
+
+  /** The connection has ended. Returns whether that is the end of the body; then the piece is empty and `done`. */
+  endWithConnection(): boolean {
+    if (this.framing !== 'until_close') return false;
+    this.#spans.length = 0;
+    this.state = 'done';
+    return true;
   }
 }

@@ -1,14 +1,15 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 
-import { ChunkedReader, type ChunkOutput } from './chunked-reader.ts';
+import type { BodyForm } from '../proxy/ports.ts';
+import { ChunkedReader } from './chunked-reader.ts';
 import { chunks } from './testing/arbitraries.ts';
 
 /** Everything that the reader lets through when it gets `text` in pieces that end at `cuts`. */
 function passed(
   bytes: Buffer,
   cuts: readonly number[],
-  output: ChunkOutput,
+  output: BodyForm,
 ): { text: string; reader: ChunkedReader; end: number } {
   const reader = new ChunkedReader(output);
   let text = '';

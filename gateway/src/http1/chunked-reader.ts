@@ -1,19 +1,17 @@
 import type { FieldLines } from '../exchange/seam.ts';
+import type { BodyForm } from '../proxy/ports.ts';
 import { scanFields } from './field-section.ts';
 import { sourceOf } from './head-source.ts';
 import { valueChar } from './grammar.ts';
 
 /** Hexadecimal digits of a chunk size, leading zeros included: 13 hold every safe integer. */
 const maxSizeDigits = 13;
-/** Of one chunk's extensions, and of all of them in a body: they are dropped, and must not be a way to keep us busy (R16). */
+/** Of one chunk's extensions, and of all of them in a body: they are dropped, and their number is bounded (R16). */
 const maxExtensionBytes = 256;
 const maxExtensionsBytes = 16_384;
 /** The trailer section, its final empty line included. */
 const maxTrailerBytes = 8_192;
 const maxTrailerLines = 64;
-
-/** `framed`: chunks stay chunks. `content`: only what is in them, for a peer that knows no chunks (HTTP/1.0). */
-export type ChunkOutput = 'framed' | 'content';
 
 type State =
   'size' | 'extension' | 'size-lf' | 'content' | 'content-cr' | 'content-lf' | 'trailer' | 'done' | 'faulty';
@@ -33,8 +31,8 @@ export class ChunkedReader {
   contentBytes = 0;
   /** The trailer section, once `done`. */
   trailers: FieldLines = [];
-  /** Whether a trailer claims to say how the message is framed. */
-  trailerFraming: 'none' | 'present' = 'none';
+  /** Whether the trailers hold a framing field. */
+  framingTrailer = false;
 
   #state: State = 'size';
   /** Of the present chunk: its size, then what is left of it. */
@@ -50,9 +48,9 @@ export class ChunkedReader {
   /** Where the present size line began. */
   #sizeLineAt = 0;
   #trailerText = '';
-  readonly #output: ChunkOutput;
+  readonly #output: BodyForm;
 
-  constructor(output: ChunkOutput) {
+  constructor(output: BodyForm) {
     this.#output = output;
   }
 
@@ -179,8 +177,8 @@ export class ChunkedReader {
         this.#fail();
       } else {
         this.trailers = section.lines;
-        const framing = section.headers.contentLength !== -1 || section.headers.transferCoding !== 'absent';
-        this.trailerFraming = framing ? 'present' : 'none';
+        const { contentLength, transferCoding } = section.headers;
+        this.framingTrailer = contentLength !== -1 || transferCoding !== 'absent';
         this.#state = 'done';
       }
     }

@@ -1,20 +1,26 @@
+import type { Persistence } from '../http/connection.ts';
 import type { Socket } from 'node:net';
 
 import type { ErrorCode } from '../exchange/errors.ts';
 import type { ClientFacts } from '../exchange/seam.ts';
-import { Timeout, type TimeoutOwner } from '../proxy/timeout-wheel.ts';
-import { readInto } from '../listeners/accepted-socket.ts';
-import { fullness } from './body-sender.ts';
-import { clientFacts } from '../listeners/client-facts.ts';
-import type { EngineContext } from '../proxy/engine-context.ts';
-import { ExchangeRun } from '../proxy/exchange-run.ts';
-import { Inlet } from '../proxy/read-buffer.ts';
+import { clientFacts } from '../sockets/client-facts.ts';
+import { readInto } from '../sockets/accepted-socket.ts';
+import type { BodyProgress, ClientPort, CutBy } from '../proxy/ports.ts';
+import type { ProxyContext } from '../proxy/proxy-context.ts';
+import { ReadBuffer, type ReadBuffers } from '../sockets/read-buffer.ts';
+import { ExchangeRun } from '../proxy/run.ts';
+import { Timeout, type TimeoutOwner } from '../sockets/timeout-wheel.ts';
+import { BodyReader } from './body-reader.ts';
 import { answerText } from './message-text.ts';
 import { readRequestHead } from './request-head-reader.ts';
+import type { ParsedRequest } from './request-head.ts';
+import { Http1ResponseWriter } from './response-writer.ts';
 
 /** Bytes behind a request that are kept until its exchange is over; above it, reading pauses. */
 const heldBytes = 65_536;
-/** While the engine stops, how long a connection may take to send one more request, whose answer says that it was the last. */
+/** A body up to this size that came together with its head is sent in the same write. */
+const smallBodyBytes = 16_384;
+/** While the listener stops, how long a connection may take to send one more request, whose answer says that it was the last. */
 export const lastRequestMs = 1_000;
 /** How long, and for how many bytes, input is read and dropped after the last answer, so that no reset overtakes it (R34). */
 const lingerMs = 2_000;
@@ -23,45 +29,47 @@ const lingerBytes = 33_554_432;
 const lineFeed = 0x0a;
 
 /**
- * A client's connection: reads one request head after the other, has each exchange run to its end before the next begins
- * (R41), and closes so that the last answer arrives. Everything about the exchange itself is in {@link ExchangeRun}.
- * Ends by itself, by `close` or by `destroy`.
+ * A client's HTTP/1.1 connection: reads one request head after the other, has each exchange run to its end before the next begins
+ * (R41), and closes so that the last answer arrives. Ends by itself, by `close` or by `destroy`.
  */
-export class ClientConnection implements TimeoutOwner {
+export class ClientConnection implements ClientPort, TimeoutOwner {
   readonly socket: Socket;
   readonly timeout: Timeout;
-  readonly inlet: Inlet;
+  readonly response: Http1ResponseWriter;
   /**
    * `head`: between exchanges. `full`: the same, but the client has to take its answers before more are made. `closing`: the last
    * answer has been written.
    */
   phase: 'head' | 'full' | 'exchange' | 'closing' | 'closed' = 'head';
-  /** `ended`: the client has sent all it will send. */
   input: 'open' | 'ended' = 'open';
-  readonly #context: EngineContext;
+  smallBody = '';
+  readonly #context: ProxyContext;
+  readonly #buffer: ReadBuffer;
   #run: ExchangeRun | undefined;
+  #body: BodyReader | undefined;
   /** Bytes that have not been understood yet: part of a head, or what follows the request in progress. */
   #held: Buffer | undefined;
   #facts: ClientFacts | undefined;
-  #reading: 'on' | 'paused' = 'on';
-  /** `busy`: the loop over heads is running further up the stack. */
-  #loop: 'idle' | 'busy' = 'idle';
+  #paused = false;
+  /** Whether the loop over heads is running further up the stack. */
+  #looping = false;
   /** Whether the time for a head is running; for the first one since the connection was accepted. */
-  #headClock: 'running' | 'stopped' = 'running';
+  #headClockRuns = true;
   #requests = 0;
   #dropped = 0;
 
   /** `accepted`: fresh from a server with `pauseOnConnect`. */
-  constructor(accepted: Socket, context: EngineContext) {
+  constructor(accepted: Socket, context: ProxyContext, buffers: ReadBuffers) {
     this.#context = context;
     this.timeout = new Timeout(this);
-    this.inlet = new Inlet(context.buffers);
+    this.#buffer = new ReadBuffer(buffers);
     context.wheel.arm(this.timeout, context.limits.requestHeadMs);
     const socket = readInto(accepted, {
-      buffer: () => this.inlet.next(),
+      buffer: () => this.#buffer.next(),
       callback: (length, bytes) => this.#read(length, bytes),
     });
     this.socket = socket;
+    this.response = new Http1ResponseWriter(socket, context.httpDate);
     socket.on('end', () => {
       this.#guarded('end');
     });
@@ -73,70 +81,50 @@ export class ClientConnection implements TimeoutOwner {
     });
     socket.on('close', () => {
       this.#gone();
-      this.inlet.close();
+      this.#buffer.close();
       this.#context.wheel.remove(this.timeout);
     });
   }
 
-  /** Who it is; asked of the kernel once, when the first request needs it. */
+  /** Asked of the kernel once, when the first request needs it. */
   get facts(): ClientFacts {
     return (this.#facts ??= clientFacts(this.socket));
   }
 
-  /** Whether it is a keep-alive connection with nothing under way. */
-  get idle(): boolean {
-    return this.phase === 'head' && this.#held === undefined && this.#requests > 0;
+  get body(): BodyProgress | undefined {
+    return this.#body;
   }
 
-  /** Whether it has been accepted and has not said anything yet. */
-  get fresh(): boolean {
-    return this.phase === 'head' && this.#requests === 0;
+  get ahead(): boolean {
+    return this.#held !== undefined;
   }
 
-  /** Ends the wait for a request: it comes soon, or not at all. */
-  hurry(ms: number): void {
-    this.#context.wheel.arm(this.timeout, ms);
-  }
-
-  /** Whether it has sent more than the exchange in progress has taken. */
-  get ahead(): 'no' | 'yes' {
-    return this.#held === undefined ? 'no' : 'yes';
-  }
-
-  /** Gives what was held back to the exchange that can take it now. */
-  feed(): void {
-    // Before the exchange takes any: it may find that it has to wait again.
-    this.resumeReading();
+  resume(): void {
+    // Before the run takes any: it may pause again.
+    this.#readOn();
     const held = this.#held;
-    if (held === undefined || this.#run === undefined) return;
+    if (held === undefined) return;
     this.#held = undefined;
-    const taken = this.#run.clientBytes(held, 0, held.length);
-    this.#keep(held, taken, held.length);
+    this.#keep(held, this.#deliver(held, 0, held.length), held.length);
   }
 
-  /** The exchange is over: the next request, or the end. */
-  exchangeOver(connection: 'keep' | 'close'): void {
+  done(persistence: Persistence): void {
     this.#run = undefined;
+    this.#buffer.settle();
     if (this.phase !== 'exchange') return;
-    // One that has been told `keep` may be sending its next request already: that is answered, with `close`.
-    if (connection === 'close') {
+    // A client that was told `keep` may be sending its next request already: that is answered, with `close`.
+    if (persistence === 'close') {
       this.close();
       return;
     }
     this.phase = 'head';
-    if (this.#loop === 'idle') this.#goOn();
+    if (!this.#looping) this.#goOn();
   }
 
-  pauseReading(): void {
-    if (this.#reading === 'paused') return;
-    this.#reading = 'paused';
+  pause(): void {
+    if (this.#paused) return;
+    this.#paused = true;
     this.socket.pause();
-  }
-
-  resumeReading(): void {
-    if (this.#reading === 'on') return;
-    this.#reading = 'on';
-    this.socket.resume();
   }
 
   /** Ends the connection after what has been written: says so, then reads and drops what still comes for a while (R34). */
@@ -144,7 +132,7 @@ export class ClientConnection implements TimeoutOwner {
     if (this.phase === 'closing' || this.phase === 'closed') return;
     this.phase = 'closing';
     this.#held = undefined;
-    this.resumeReading();
+    this.#readOn();
     // A client that reads slowly gets as long as one between two requests.
     this.#context.wheel.arm(this.timeout, this.#context.limits.keepAliveMs);
     this.socket.end(() => {
@@ -152,23 +140,22 @@ export class ClientConnection implements TimeoutOwner {
     });
   }
 
-  /**
-   * Ends the connection at once. `reset`: what was sent must not look finished, as it always must where something that was written
-   * has not even left.
-   */
-  destroy(how: 'plain' | 'reset'): void {
+  /** What was written and has not left yet is cut as well, which always shows as a reset. */
+  destroy(how: CutBy): void {
     this.phase = 'closed';
     this.#held = undefined;
     if (how === 'reset' || this.socket.writableLength > 0) this.socket.resetAndDestroy();
     else this.socket.destroy();
   }
 
-  /** The engine stops: what must end before its deadline prepares for it. */
-  leave(): void {
-    this.#run?.leave();
+  /** The listener stops. An idle connection gets `graceMs` for one more request. */
+  drain(graceMs: number): void {
+    this.#run?.drain();
+    // An idle connection looks like one whose next request is on its way.
+    if (this.phase === 'head' && this.#held === undefined) this.#context.wheel.arm(this.timeout, graceMs);
   }
 
-  /** Cuts whatever is under way, at the end of a drain. */
+  /** Cuts what is under way, at the end of a drain. */
   shutdown(): void {
     this.destroy(this.#run?.shutdown() ?? 'plain');
   }
@@ -177,7 +164,7 @@ export class ClientConnection implements TimeoutOwner {
     this.#guarded('timeout');
   }
 
-  /** Everything that happens but reads; a mistake of ours ends this connection only. */
+  /** Everything that happens but reads; a mistake of the gateway's own ends this connection only. */
   #guarded(event: 'drain' | 'end' | 'timeout'): void {
     try {
       if (event === 'drain') this.#drained();
@@ -205,7 +192,7 @@ export class ClientConnection implements TimeoutOwner {
       return;
     }
     this.#held = undefined;
-    this.resumeReading();
+    this.#readOn();
     this.#readHeads(held, held.length);
   }
 
@@ -244,8 +231,8 @@ export class ClientConnection implements TimeoutOwner {
       }
     } else if (this.phase === 'full') {
       this.#hold(bytes, 0, length);
-    } else if (this.phase === 'exchange' && this.#run !== undefined) {
-      const taken = this.#held === undefined ? this.#run.clientBytes(bytes, 0, length) : 0;
+    } else if (this.phase === 'exchange') {
+      const taken = this.#held === undefined ? this.#deliver(bytes, 0, length) : 0;
       this.#keep(bytes, taken, length);
     } else {
       this.#dropped += length;
@@ -253,12 +240,25 @@ export class ClientConnection implements TimeoutOwner {
     }
   }
 
+  /** Gives bytes to the run, as far as it takes them. Returns the index after those. */
+  #deliver(bytes: Buffer, from: number, to: number): number {
+    const run = this.#run;
+    if (run?.takes === 'body' && this.#body !== undefined) {
+      const end = this.#body.read(bytes, from, to);
+      run.clientBody(this.#body);
+      return end;
+    }
+    if (run?.takes !== 'raw') return from;
+    run.clientRaw(bytes, from, to);
+    return to;
+  }
+
   /** Runs requests for as long as whole heads are there, exchanges end at once and the client takes the answers. */
   #readHeads(bytes: Buffer, length: number): void {
-    this.#loop = 'busy';
+    this.#looping = true;
     let at = 0;
     while (at < length && this.phase === 'head') {
-      if (fullness(this.socket) === 'full') {
+      if (this.response.flow === 'full') {
         this.phase = 'full';
         this.#context.wheel.arm(this.timeout, this.#context.limits.keepAliveMs);
         break;
@@ -270,26 +270,43 @@ export class ClientConnection implements TimeoutOwner {
       } else if (head === 'incomplete') {
         this.#held = Buffer.from(bytes.subarray(at, length));
         // Measured from the first byte, however many more come: a drip must not buy time.
-        if (this.#headClock === 'stopped')
-          this.#context.wheel.arm(this.timeout, this.#context.limits.requestHeadMs);
-        this.#headClock = 'running';
+        if (!this.#headClockRuns) this.#context.wheel.arm(this.timeout, this.#context.limits.requestHeadMs);
+        this.#headClockRuns = true;
         at = length;
       } else if (typeof head === 'string') {
         this.#refuse(head);
         at = length;
       } else {
         this.phase = 'exchange';
-        this.#headClock = 'stopped';
+        this.#headClockRuns = false;
         this.#requests += 1;
         this.#context.wheel.disarm(this.timeout);
-        const run = new ExchangeRun(this, head, this.#context);
-        this.#run = run;
-        at = run.begin(bytes, at + head.end, length);
+        at = this.#begin(head, bytes, [at + head.end, length]);
       }
     }
-    this.#loop = 'idle';
+    this.#looping = false;
     if (at < length && (this.phase === 'exchange' || this.phase === 'full')) this.#hold(bytes, at, length);
     else if (this.phase === 'head' && this.#held === undefined) this.#awaitNext();
+  }
+
+  /** Starts the exchange of a head with the bytes behind it. Returns the index after those that it took. */
+  #begin(head: ParsedRequest, bytes: Buffer, [from, to]: readonly [number, number]): number {
+    const { body } = head;
+    let at = from;
+    this.smallBody = '';
+    this.#body = undefined;
+    if (body.kind === 'length' && body.bytes <= smallBodyBytes && body.bytes <= to - from) {
+      at = from + body.bytes;
+      this.smallBody = bytes.toString('latin1', from, at);
+    } else if (body.kind !== 'none') {
+      const length = body.kind === 'length' ? body.bytes : 0;
+      this.#body = new BodyReader(body.kind, length, { form: 'framed', source: this.#buffer });
+    }
+    this.response.request = head;
+    const run = new ExchangeRun(this, head, this.#context);
+    this.#run = run;
+    run.begin();
+    return at < to && this.#run === run ? this.#deliver(bytes, at, to) : at;
   }
 
   #awaitNext(): void {
@@ -309,7 +326,13 @@ export class ClientConnection implements TimeoutOwner {
   #hold(bytes: Buffer, from: number, to: number): void {
     const rest = Buffer.from(bytes.subarray(from, to));
     this.#held = this.#held === undefined ? rest : Buffer.concat([this.#held, rest]);
-    if (this.#held.length > heldBytes || this.phase === 'full') this.pauseReading();
+    if (this.#held.length > heldBytes || this.phase === 'full') this.pause();
+  }
+
+  #readOn(): void {
+    if (!this.#paused) return;
+    this.#paused = false;
+    this.socket.resume();
   }
 
   /** Answers what is not a request, and ends the connection: nothing behind it can be understood. */

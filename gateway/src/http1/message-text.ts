@@ -2,7 +2,7 @@ import type { AnswerStep, AttemptStep } from '../exchange/seam.ts';
 import type { FieldLines } from '../http/field-lines.ts';
 import { allowedTrailers } from '../http/field-roles.ts';
 import type { SentFraming } from '../http/framing.ts';
-import type { ParsedRequest } from './request-head.ts';
+import type { AcceptedRequest } from '../proxy/ports.ts';
 
 /** Ends every chunked body. */
 export const lastChunk = '0\r\n\r\n';
@@ -47,7 +47,7 @@ export function fieldText(fields: FieldLines): string {
  * The head of a request to an instance: the exchange's fields, then exactly one form of framing (R13) and what concerns the
  * connection. Trailers are asked for when the client wants them.
  */
-export function requestText(step: AttemptStep, { body, trailers }: ParsedRequest): string {
+export function requestText(step: AttemptStep, { body, trailers }: AcceptedRequest): string {
   let text = `${step.method} ${step.target} HTTP/1.1\r\n${fieldText(step.fields)}`;
   if (body.kind === 'length') text += `Content-Length: ${String(body.bytes)}\r\n`;
   else if (body.kind === 'chunked') text += 'Transfer-Encoding: chunked\r\n';

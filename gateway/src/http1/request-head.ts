@@ -1,11 +1,12 @@
 import type { ErrorCode } from '../exchange/errors.ts';
-import { offeredUpgrade, requestPersistence, type Persistence } from '../http/connection.ts';
+import { offeredUpgrade, requestPersistence } from '../http/connection.ts';
 import { lists } from '../http/field-lines.ts';
 import { requestFraming } from '../http/framing.ts';
 import type { HeaderFacts } from '../http/header-facts.ts';
 import { expectationOf } from '../http/interim.ts';
-import type { ClientFacts, RequestHead } from '../http/message.ts';
-import type { ListenerLimits } from '../listeners/engine.ts';
+import type { ClientFacts } from '../http/message.ts';
+import type { ListenerLimits } from '../proxy/limits.ts';
+import type { AcceptedRequest } from '../proxy/ports.ts';
 import { scanFields } from './field-section.ts';
 import { targetChar, tokenChar } from './grammar.ts';
 import type { HeadSource } from './head-source.ts';
@@ -14,14 +15,8 @@ import type { HeadSource } from './head-source.ts';
 export type HeadLimits = Pick<ListenerLimits, 'headBytes' | 'headLines'>;
 
 /** A request head by the strict grammar, with its framing settled and what it says about its connection. */
-export interface ParsedRequest extends RequestHead {
+export interface ParsedRequest extends AcceptedRequest {
   readonly headers: HeaderFacts;
-  /** Whether the client connection may serve another request. */
-  readonly persistence: Persistence;
-  /** Whether the client takes trailers (`TE: trailers`). */
-  readonly trailers: 'unwanted' | 'wanted';
-  /** Whether the client waits for a 100 before it sends the body. */
-  readonly expectation: 'none' | 'continue';
   /** Index in the text after the head: where the body begins. */
   readonly end: number;
 }

@@ -6,8 +6,7 @@ import { parseResponseHead, type ParsedResponse } from './response-head.ts';
 const firstLookBytes = 2_048;
 
 /**
- * Puts the heads of responses together from the reads they arrive in, however they are split. One per connection to an
- * instance, used over and over.
+ * Puts the heads of responses together from the reads they arrive in, however they are split. One per response.
  */
 export class ResponseHeadReader {
   /** After a head: the buffer with what follows it, from `at` to `end`. */
@@ -15,15 +14,15 @@ export class ResponseHeadReader {
   at = 0;
   end = 0;
   /** Whether part of a head is waiting for the rest. */
-  partial: 'no' | 'yes' = 'no';
+  partial = false;
 
   /** Takes a read; `bytes` need be valid during the call only. Then `next` says what is in it. */
   add(bytes: Buffer, from: number, to: number): void {
-    if (this.partial === 'yes') {
+    if (this.partial) {
       this.bytes = Buffer.concat([this.bytes.subarray(this.at, this.end), bytes.subarray(from, to)]);
       this.at = 0;
       this.end = this.bytes.length;
-      this.partial = 'no';
+      this.partial = false;
     } else {
       this.bytes = bytes;
       this.at = from;
@@ -47,17 +46,10 @@ export class ResponseHeadReader {
       this.bytes = Buffer.from(bytes.subarray(at, this.end));
       this.at = 0;
       this.end = this.bytes.length;
-      this.partial = this.end > 0 ? 'yes' : 'no';
+      this.partial = this.end > 0;
     } else if (head !== 'malformed') {
       this.at += head.end;
     }
     return head;
-  }
-
-  /** Forgets everything, for the next request. */
-  clear(): void {
-    this.partial = 'no';
-    this.at = 0;
-    this.end = 0;
   }
 }

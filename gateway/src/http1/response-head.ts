@@ -1,25 +1,17 @@
-import {
-  keepAliveSeconds,
-  offeredUpgrade,
-  responsePersistence,
-  type Persistence,
-} from '../http/connection.ts';
-import { responseFraming, type ResponseFraming } from '../http/framing.ts';
+import { keepAliveSeconds, responsePersistence, type Persistence } from '../http/connection.ts';
+import { responseFraming } from '../http/framing.ts';
 import type { HeaderFacts } from '../http/header-facts.ts';
-import type { ResponseHead } from '../http/message.ts';
+import type { InstanceResponse } from '../proxy/ports.ts';
 import { scanFields } from './field-section.ts';
 import { valueChar } from './grammar.ts';
 import type { HeadSource } from './head-source.ts';
 import type { HeadLimits } from './request-head.ts';
 
 /** A response head by the strict grammar, with its framing settled and what it says about its connection. */
-export interface ParsedResponse extends ResponseHead {
+export interface ParsedResponse extends InstanceResponse {
   readonly headers: HeaderFacts;
-  readonly body: ResponseFraming;
   /** Whether the connection may serve another request. */
   readonly persistence: Persistence;
-  /** The protocol switched to: `Upgrade` in lower case, when `Connection` lists it. */
-  readonly upgrade: string | undefined;
   /** `Keep-Alive: timeout=` in seconds; −1: unsaid. */
   readonly keepAliveSeconds: number;
   /** Index in the text after the head: where the body begins. */
@@ -62,7 +54,6 @@ export function parseResponseHead(
     headers,
     body,
     persistence: responsePersistence(headers, { status, version, body }),
-    upgrade: offeredUpgrade(headers, '1.1'),
     keepAliveSeconds: keepAliveSeconds(headers),
     end,
   };

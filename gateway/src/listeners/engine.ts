@@ -1,22 +1,7 @@
 import type { LookupFunction } from 'node:net';
 
 import type { Exchanges } from '../exchange/seam.ts';
-
-/** How long a client may take, and how much it may send. */
-export interface ListenerLimits {
-  /** From the first byte of a connection, or of the next request on it, to the end of the head. → 408 */
-  readonly requestHeadMs: number;
-  /** An idle keep-alive client connection is closed after this. */
-  readonly keepAliveMs: number;
-  /** Request line and header lines together. → 431 (414 when the target alone is over) */
-  readonly headBytes: number;
-  /** Number of header lines. → 431 */
-  readonly headLines: number;
-  /** Request body; 0 for no limit. → 413 */
-  readonly bodyBytes: number;
-  /** Open client connections; further ones are closed at once. */
-  readonly connections: number;
-}
+import type { ListenerLimits } from '../proxy/limits.ts';
 
 /** What an engine counts about itself. */
 export interface EngineStats {
@@ -44,31 +29,33 @@ export interface EngineOptions {
    * checked is what is connected to.
    */
   readonly lookup: LookupFunction;
-  /** Hears of exceptions of our own inside an exchange, which has then been ended with a 500 or a cut. Must not throw. */
+  /** Hears of exceptions of the gateway's own inside an exchange, which has then been ended with a 500 or a cut. Must not throw. */
   readonly onFault: (fault: unknown) => void;
 }
 
-/** What moves the bytes of exchanges. Made by `createNodeHttpEngine` or `createWireEngine`; ended by its owner with `stop`. */
+/** Moves the bytes of exchanges. Made by `createWireEngine` or `createHttpProxyEngine`; ended by its owner with `stop`. */
 export interface Engine {
   readonly name: string;
   /** Starts accepting. Rejects with the system error (EADDRINUSE …). */
   listen(address: { readonly host: string; readonly port: number }): Promise<BoundAddress>;
+  /** New limits, for heads that begin and connections that come from now on. */
+  setLimits(limits: ListenerLimits): void;
   /**
-   * From now on: `Connection: close` on every answer. Still accepts, and closes no idle client connection: nobody could tell it from
-   * one whose next request is on its way.
+   * From now on: `Connection: close` on every answer (lame duck). It still accepts, and closes no idle client connection: an idle
+   * connection looks like one whose next request is on its way.
    */
-  discourage(): void;
+  disableKeepAlive(): void;
   /**
-   * Stops accepting and discourages. Lets exchanges finish for up to `drainMs`; idle client connections get a second (half the
-   * drain when that is less) for one more request; WebSockets are closed with 1012 one after the other in the later half. Then
-   * cuts the rest and closes every pool. Resolves with the number of exchanges it had to cut, when no socket is left. Further
-   * calls get the same promise.
+   * Stops accepting and disables keep-alive. Lets exchanges finish for up to `drainMs`; idle client connections get a second (half
+   * the drain when that is less) for one more request; WebSockets are closed with 1012 one after the other in the later half.
+   * Then cuts the rest and closes every pool. Resolves with the number of exchanges it had to cut, when no socket is left.
+   * Further calls get the same promise.
    */
   stop(drainMs: number): Promise<number>;
   /**
    * Closes the idle pooled connections of every endpoint whose key (`endpointKey(instance)` of the SDK: key, address and port) is
    * not in `live`; connections in use are closed when their exchange ends.
    */
-  retain(live: ReadonlySet<string>): void;
+  closeIdleExcept(live: ReadonlySet<string>): void;
   stats(): EngineStats;
 }

@@ -3,79 +3,53 @@ import type { Socket } from 'node:net';
 
 import type { ErrorCode } from '../exchange/errors.ts';
 import type { ClientFacts } from '../exchange/seam.ts';
-import type { ListenerLimits } from '../listeners/engine.ts';
-import { holdEarlyBytes, type EarlyBytes } from './early-bytes.ts';
-import type { ClientMessage } from './client-side.ts';
-import { createExchangeRun, type ExchangeRun, type RunContext } from './exchange-run.ts';
+import type { ListenerConnection } from '../listeners/traffic-listener.ts';
+import type { ProxyContext } from '../proxy/proxy-context.ts';
+import { clientFacts } from '../sockets/client-facts.ts';
+import { Timeout } from '../sockets/timeout-wheel.ts';
+import { ClientMessage } from './client-message.ts';
 import { readHead } from './request-head.ts';
-import { writeAnswer, writeRefusal } from './response-writer.ts';
-import { WheelTimer } from './wheel-timer.ts';
+import { NodeResponseWriter, writeRefusal } from './response-writer.ts';
 
 /** Requests that may wait behind the one in progress. A client that sends more without reading is cut. */
-const pipelined = 64;
-
-/** After the last answer the client's bytes are read and dropped for this long, so that no reset overtakes the answer (RFC 9112 §9.6). */
+const maxPipelined = 64;
+/** How long the client's bytes are read and dropped after the last answer, so that no reset overtakes it (RFC 9112 §9.6). */
 const lingerMs = 2_000;
+/** While the listener stops, how long a connection may take to send one more request, whose answer says that it was the last. */
+const lastRequestMs = 1_000;
 
-/** While the engine stops, how long a connection may take to send one more request, whose answer says that it was the last. */
-export const lastRequestMs = 1_000;
-
-export interface ConnectionContext extends RunContext {
-  readonly limits: ListenerLimits;
-}
-
-/** One connection of a client: its requests in order, one exchange at a time (RFC 9112 §9.3.2), and its end. */
-export interface ClientConnection {
-  /** The parser has read a head. */
-  request(request: IncomingMessage, response: ServerResponse): void;
-  /** The parser has read a head and left the connection; `head` are the bytes behind it. */
-  left(request: IncomingMessage, head: Buffer): void;
-  /** The parser can't go on. */
-  broken(code: ErrorCode | 'gone'): void;
-  /** `unused`: nothing has come yet. `idle`: between exchanges. `busy`: in an exchange, or in the middle of a head. */
-  state(): 'unused' | 'idle' | 'busy';
-  exchanges(): number;
-  /** The engine stops: idle, it is closed after `idleMs` when no further request has come; a WebSocket leaves when it has its turn. */
-  leave(idleMs: number): void;
-  /** Closes it; exchanges are told that it was the gateway. Returns how many that were. */
-  cut(): number;
-}
-
-type Waiting =
+type Pipelined =
   | {
       readonly request: IncomingMessage;
       readonly response: ServerResponse;
-      readonly early: EarlyBytes | undefined;
+      readonly early: Buffer | undefined;
     }
   | { readonly refusal: ErrorCode };
 
-/** Takes over a connection that node:http has accepted. It ends with the socket. */
-export function createClientConnection(socket: Socket, context: ConnectionContext): ClientConnection {
-  return new Connection(socket, context);
-}
-
-class Connection implements ClientConnection {
-  readonly #socket: Socket;
-  readonly #context: ConnectionContext;
-  readonly #client: ClientFacts;
-  readonly #waiting: Waiting[] = [];
-  #run: ExchangeRun | undefined;
+/** A client's connection under node:http: its requests in order, one exchange at a time (RFC 9112 §9.3.2). It ends with its socket. */
+export class ClientConnection implements ListenerConnection {
+  readonly socket: Socket;
+  readonly #context: ProxyContext;
+  readonly #facts: ClientFacts;
+  readonly #pipelined: Pipelined[] = [];
+  readonly #idleTimeout: Timeout;
+  #current: ClientMessage | undefined;
   #request: IncomingMessage | undefined;
   /** `last`: the answer at hand is the last one; nothing behind it is taken. */
   #phase: 'open' | 'last' | 'lingering' = 'open';
   /** Bytes read when the last exchange ended; more since then are the beginning of another head. */
   #quietAtBytes = 0;
-  readonly #patience: WheelTimer;
 
-  constructor(socket: Socket, context: ConnectionContext) {
-    this.#socket = socket;
+  constructor(socket: Socket, context: ProxyContext) {
+    this.socket = socket;
     this.#context = context;
-    this.#client = {
-      address: (socket.remoteAddress ?? '').replace(/^::ffff:(?=\d+\.)/, ''),
-      port: socket.remotePort ?? 0,
-      scheme: 'http',
-      localPort: socket.localPort ?? 0,
-    };
+    this.#facts = clientFacts(socket);
+    this.#idleTimeout = new Timeout({
+      timedOut: () => {
+        if (this.#phase === 'lingering') socket.destroy();
+        else if (!this.#busy) socket.destroySoon();
+      },
+    });
     // node:http writes some heads without naming an encoding: bytes 0x80–0xff would come out as UTF-8 (RFC 9110 §5.5).
     socket.setDefaultEncoding('latin1');
     // node:http closes after the last response with this, at once; unread bytes would then reset the connection.
@@ -84,83 +58,77 @@ class Connection implements ClientConnection {
       if (this.#request === undefined || this.#request.complete) close();
       else this.#linger();
     };
-    this.#patience = new WheelTimer(context.wheel, () => {
-      if (this.state() !== 'busy') socket.destroySoon();
-    });
     socket.on('close', () => {
-      this.#waiting.length = 0;
-      this.#patience.end();
+      this.#pipelined.length = 0;
+      context.wheel.remove(this.#idleTimeout);
+      this.#current?.gone();
     });
   }
 
+  /** Whether no exchange is in progress, so that the parser may leave the connection to an upgrade. */
+  get free(): boolean {
+    return this.#current === undefined;
+  }
+
+  /** The parser has read a head. */
   request(request: IncomingMessage, response: ServerResponse): void {
     this.#take({ request, response, early: undefined });
   }
 
-  left(request: IncomingMessage, head: Buffer): void {
+  /** The parser has read a head and left the connection; `early` are the bytes behind it. */
+  left(request: IncomingMessage, early: Buffer): void {
     // The parser's listeners are gone, and with them the one that keeps an error from ending the process.
-    this.#socket.on('error', () => undefined);
-    this.#socket.setTimeout(0);
-    const early = holdEarlyBytes(this.#socket, head);
-    if (this.#run !== undefined) {
-      // CONNECT behind another request, whose response has lost its connection with the parser.
-      this.#socket.destroy();
-      return;
-    }
-    this.#take({ request, response: detachedResponse(request, this.#socket), early });
+    this.socket.on('error', () => undefined);
+    this.socket.setTimeout(0);
+    // CONNECT behind another request, whose response has lost its connection with the parser.
+    if (this.#current !== undefined) this.socket.destroy();
+    else this.#take({ request, response: detachedResponse(request, this.socket), early });
   }
 
+  /** The parser can't go on. */
   broken(code: ErrorCode | 'gone'): void {
     if (code === 'gone') {
-      this.#socket.destroy();
+      this.socket.destroy();
     } else if (this.#phase !== 'open') {
       return;
-    } else if (this.#run !== undefined && this.#request?.complete === false) {
+    } else if (this.#current !== undefined && this.#request?.complete === false) {
       this.#phase = 'last';
-      this.#run.bodyBroken(code);
-    } else if (code === 'request_timeout' && this.#socket.bytesRead === 0) {
-      this.#socket.destroy();
+      this.#current.broken(code);
+    } else if (code === 'request_timeout' && this.socket.bytesRead === 0) {
+      this.socket.destroy();
     } else {
       this.#take({ refusal: code });
     }
   }
 
-  state(): 'unused' | 'idle' | 'busy' {
-    if (this.#run !== undefined || this.#waiting.length > 0 || this.#phase !== 'open') return 'busy';
-    if (this.#request === undefined) return 'unused';
-    return this.#socket.bytesRead === this.#quietAtBytes && this.#socket.writableLength === 0
-      ? 'idle'
-      : 'busy';
+  drain(graceMs: number): void {
+    this.#current?.drain();
+    // An idle connection looks like one whose next request is on its way.
+    if (!this.#busy) this.#context.wheel.arm(this.#idleTimeout, graceMs);
   }
 
-  exchanges(): number {
-    return this.#run === undefined ? 0 : 1;
+  shutdown(): void {
+    this.#pipelined.length = 0;
+    this.#current?.shutdown();
+    this.socket.destroy();
   }
 
-  leave(idleMs: number): void {
-    const departsInMs = this.#context.departsInMs();
-    if (this.#run !== undefined && departsInMs !== undefined) this.#run.leaveAfter(departsInMs);
-    // Nobody can tell an idle connection from one whose next request is on its way.
-    if (this.state() !== 'busy') this.#patience.set(idleMs);
+  /** Whether it is in an exchange, or in the middle of a head. */
+  get #busy(): boolean {
+    if (this.#current !== undefined || this.#pipelined.length > 0 || this.#phase !== 'open') return true;
+    if (this.#request === undefined) return false;
+    return this.socket.bytesRead !== this.#quietAtBytes || this.socket.writableLength > 0;
   }
 
-  cut(): number {
-    const cut = this.exchanges();
-    this.#waiting.length = 0;
-    this.#run?.cut('shutdown');
-    this.#socket.destroy();
-    return cut;
-  }
-
-  #take(next: Waiting): void {
+  #take(next: Pipelined): void {
     if (this.#phase !== 'open') return;
-    this.#waiting.push(next);
-    if (this.#waiting.length > pipelined) this.#socket.destroy();
-    else if (this.#run === undefined) this.#next();
+    this.#pipelined.push(next);
+    if (this.#pipelined.length > maxPipelined) this.socket.destroy();
+    else if (this.#current === undefined) this.#next();
   }
 
   #next(): void {
-    const next = this.#phase === 'open' ? this.#waiting.shift() : undefined;
+    const next = this.#phase === 'open' ? this.#pipelined.shift() : undefined;
     if (next === undefined) return;
     if ('refusal' in next) {
       this.#refuse(next.refusal);
@@ -168,69 +136,74 @@ class Connection implements ClientConnection {
     }
     const { request, response, early } = next;
     this.#request = request;
-    const head = readHead(request, this.#client, this.#context.limits);
+    const head = readHead(request, this.#facts, this.#context.limits);
     if (typeof head === 'string') {
-      this.#phase = 'last';
-      const { method = '' } = request;
-      writeAnswer(
-        response,
-        this.#context.exchanges.refuse(head, this.#client),
-        { method, version: '1.1' },
-        'close',
-      );
+      this.#refuseRequest(head, request, response);
       return;
     }
-    // After an upgrade that it doesn't take, node:http loses the bytes behind the request.
-    const persistence = head.upgrade !== undefined && early === undefined ? 'close' : 'keep';
-    // One with a body stays visible as an upgrade, for the exchange to refuse (R29).
+    // An upgrade that the parser has not left the connection for can't be carried out; with a body, the exchange refuses it (R29).
     const upgrade = early === undefined && head.body.kind === 'none' ? undefined : head.upgrade;
-    const message: ClientMessage = {
-      head: { ...head, upgrade },
-      request,
-      response,
-      socket: this.#socket,
-      early,
-      persistence,
-    };
-    this.#run = createExchangeRun(this.#context, message, () => {
-      this.#ended();
-    });
-    this.#run.start();
+    // After an upgrade that it doesn't take, node:http loses the bytes behind the request.
+    const persistence = head.upgrade !== undefined && early === undefined ? 'close' : head.persistence;
+    const accepted = { ...head, upgrade, persistence };
+    const current = new ClientMessage(
+      { accepted, request, response, socket: this.socket, early },
+      this.#context,
+      () => {
+        this.#ended(response);
+      },
+    );
+    this.#current = current;
+    current.begin();
   }
 
-  #ended(): void {
-    if (this.#run?.persistence() === 'close' && this.#phase === 'open') this.#phase = 'last';
-    this.#run = undefined;
-    this.#quietAtBytes = this.#socket.bytesRead;
+  #ended(response: ServerResponse): void {
+    if (!response.shouldKeepAlive && this.#phase === 'open') this.#phase = 'last';
+    this.#current = undefined;
+    this.#quietAtBytes = this.socket.bytesRead;
+    if (this.socket.destroyed) return;
     this.#next();
-    if (this.#context.departsInMs() !== undefined && this.state() === 'idle')
-      this.#patience.set(lastRequestMs);
+    if (this.#context.state === 'stopping' && !this.#busy)
+      this.#context.wheel.arm(this.#idleTimeout, lastRequestMs);
+  }
+
+  /** Answers a head that node:http takes and RFC 9112 doesn't. */
+  #refuseRequest(code: ErrorCode, request: IncomingMessage, response: ServerResponse): void {
+    this.#phase = 'last';
+    const { method = '' } = request;
+    const accepted = {
+      method,
+      target: '',
+      version: '1.1',
+      fields: [],
+      body: { kind: 'none' },
+      upgrade: undefined,
+      client: this.#facts,
+      persistence: 'close',
+      trailers: 'unwanted',
+      expectation: 'none',
+    } as const;
+    const step = this.#context.exchanges.refuse(code, this.#facts);
+    new NodeResponseWriter(response, this.socket, accepted).answer(step, 'close');
   }
 
   #refuse(code: ErrorCode): void {
     this.#phase = 'last';
-    if (!this.#socket.writable) return;
-    writeRefusal(this.#socket, this.#context.exchanges.refuse(code, this.#client));
+    if (!this.socket.writable) return;
+    writeRefusal(this.socket, this.#context.exchanges.refuse(code, this.#facts), this.#context.httpDate());
     this.#linger();
   }
 
   #linger(): void {
     if (this.#phase === 'lingering') return;
     this.#phase = 'lingering';
-    const socket = this.#socket;
-    const timer = new WheelTimer(this.#context.wheel, () => {
-      socket.destroy();
+    this.#context.wheel.arm(this.#idleTimeout, lingerMs);
+    this.socket.on('end', () => {
+      this.socket.destroy();
     });
-    timer.set(lingerMs);
-    socket.on('close', () => {
-      timer.end();
-    });
-    socket.on('end', () => {
-      socket.destroy();
-    });
-    socket.end();
+    this.socket.end();
     this.#request?.resume();
-    socket.resume();
+    this.socket.resume();
   }
 }
 

@@ -1,4 +1,4 @@
-import { Agent, IncomingMessage, ServerResponse } from 'node:http';
+import { Agent } from 'node:http';
 import { Socket } from 'node:net';
 
 import { describe, expect, it } from 'vitest';
@@ -12,8 +12,6 @@ class NoAgent extends Agent {
   }
 }
 
-const client = new Socket();
-const response = new ServerResponse(new IncomingMessage(client));
 const options = (headers: string[], path = '/'): UpstreamOptions => ({
   agent: new NoAgent({ keepAlive: true }),
   host: '127.0.0.1',
@@ -38,7 +36,7 @@ describe('createForwarder', () => {
       'Connection',
       'keep-alive',
     ];
-    const request = createForwarder().forward(options(headers, '//a//b/../c?x=//y#z'), client, response);
+    const request = createForwarder().forward(options(headers, '//a//b/../c?x=//y#z'));
     expect(Reflect.get(request, '_header')).toBe(
       'DELETE //a//b/../c?x=//y#z HTTP/1.1\r\nHost: h\r\nX-A: 1\r\nx-a: 2\r\nTransfer-Encoding: chunked\r\nConnection: keep-alive\r\n\r\n',
     );
@@ -48,8 +46,8 @@ describe('createForwarder', () => {
   });
 
   it('throws what node:http refuses to write', () => {
-    expect(() => createForwarder().forward(options(['X-A', 'a\r\nb']), client, response)).toThrow();
-    expect(() => createForwarder().forward(options([], '/a b'), client, response)).toThrow();
+    expect(() => createForwarder().forward(options(['X-A', 'a\r\nb']))).toThrow();
+    expect(() => createForwarder().forward(options([], '/a b'))).toThrow();
   });
 
   it('leaves warnings of deprecation as they were', () => {

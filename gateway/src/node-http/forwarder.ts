@@ -12,7 +12,7 @@ import type { Dial } from './dial.ts';
  *
  * - Of its passes only `stream` is left: `deleteLength` makes chunked DELETE and OPTIONS smugglable (its issue 1721), `XHeaders`
  *   believes clients.
- * - It sees a blank stand-in for the client's request, so that none of its header, path and abort handling has anything to
+ * - It sees blank stand-ins for the client's request and response, so that none of its header, path and abort handling has anything to
  *   act on, and no listeners pile up on a request that is tried more than once.
  * - The options of the upstream request are given to it frozen, as the base object on which it would compose them: its
  *   assignments (joined headers, a re-parsed and de-duplicated path, `Connection: close`) fall flat, and exactly our method,
@@ -25,7 +25,7 @@ export interface Forwarder {
    * Starts an upstream request and returns it before it has a connection. Nothing of the body has been sent and it hasn't been
    * ended. Throws when node:http refuses the options. The caller listens to all its events and destroys it.
    */
-  forward(options: UpstreamOptions, client: Socket, response: ServerResponse): ClientRequest;
+  forward(options: UpstreamOptions): ClientRequest;
 }
 
 /** What goes out, and on which pool. `headers` is flat: name, value, name, value …, in order and with repeated names. */
@@ -40,22 +40,23 @@ export type UpstreamOptions = Readonly<
 /** Makes the forwarder. It owns no sockets and no timers. */
 export function createForwarder(): Forwarder {
   const proxy = httpProxy.createProxyServer({});
+  const nowhere = new Socket();
   proxy.on('error', ignore);
   keepOnlyStreamPass(proxy);
   withoutDeprecations(() => {
-    const request = new IncomingMessage(new Socket());
+    const request = new IncomingMessage(nowhere);
     // Without a target it gives up at once, after its first use of `util._extend`.
     proxy.web(request, new ServerResponse(request), {});
   });
   return {
-    forward(options, client, response) {
+    forward(options) {
       const handover = new Handover();
-      const standIn = new IncomingMessage(client);
+      const standIn = new IncomingMessage(nowhere);
       standIn.method = options.method ?? '';
       standIn.url = '/';
       proxy.web(
         standIn,
-        response,
+        new ServerResponse(standIn),
         {
           target: { host: options.host ?? '', port: Number(options.port) },
           // Strict whatever `--insecure-http-parser` says.

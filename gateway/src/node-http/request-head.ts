@@ -1,12 +1,14 @@
 import type { IncomingMessage } from 'node:http';
 
 import type { ErrorCode } from '../exchange/errors.ts';
-import { offeredUpgrade } from '../http/connection.ts';
+import { offeredUpgrade, requestPersistence } from '../http/connection.ts';
 import type { FieldLines } from '../http/field-lines.ts';
 import { requestFraming } from '../http/framing.ts';
 import { readHeaders } from '../http/header-facts.ts';
-import type { ClientFacts, RequestHead } from '../http/message.ts';
-import type { ListenerLimits } from '../listeners/engine.ts';
+import { expectationOf } from '../http/interim.ts';
+import type { ClientFacts } from '../http/message.ts';
+import type { ListenerLimits } from '../proxy/limits.ts';
+import type { AcceptedRequest } from '../proxy/ports.ts';
 
 /** The parts of node:http's message that make a head. */
 export type ParsedMessage = Pick<IncomingMessage, 'httpVersion' | 'method' | 'rawHeaders' | 'url'>;
@@ -20,7 +22,7 @@ export function readHead(
   message: ParsedMessage,
   client: ClientFacts,
   limits: ListenerLimits,
-): RequestHead | ErrorCode {
+): AcceptedRequest | ErrorCode {
   const { httpVersion: version, rawHeaders: fields, method = '', url: target = '' } = message;
   if (version !== '1.1' && version !== '1.0') return 'unsupported_version';
   if (fields.length / 2 > limits.headLines) return 'fields_too_large';
@@ -30,8 +32,22 @@ export function readHead(
   const headers = readHeaders(fields);
   const body = requestFraming(headers, version);
   if (typeof body === 'string') return body;
-  const upgrade = offeredUpgrade(headers, version);
-  return { method, target, version, fields, headers, body, upgrade, client };
+  if (limits.bodyBytes > 0 && body.kind === 'length' && body.bytes > limits.bodyBytes)
+    return 'content_too_large';
+  return {
+    method,
+    target,
+    version,
+    fields,
+    headers,
+    body,
+    upgrade: offeredUpgrade(headers, version),
+    client,
+    persistence: requestPersistence(headers, version, method),
+    // Trailers are discarded both ways.
+    trailers: 'unwanted',
+    expectation: expectationOf(headers, version) === 'continue' ? 'continue' : 'none',
+  };
 }
 
 function fieldBytes(fields: FieldLines): number {

@@ -1,145 +1,128 @@
-import { identityQuestion, readIdentityAnswer } from '@roundhouse/agent-sdk/internal';
-
 import type { ErrorCode } from '../exchange/errors.ts';
 import type { AttemptFailure, AttemptStep } from '../exchange/seam.ts';
-import type { Alarm } from './alarm.ts';
-import type { ExchangeRun } from './exchange-run.ts';
-import { requestText } from '../http1/message-text.ts';
-import { halfClosedMs, type Stage } from './stage.ts';
-import type { UpstreamConnection, UpstreamUser } from '../upstreams/upstream-connection.ts';
+import type { OneShotTimer } from '../sockets/one-shot-timer.ts';
+import type { BodyPiece, InstanceHandler, InstancePort, InstanceResponse } from './ports.ts';
+import type { AttemptStage, StageHost } from './stage.ts';
+import { StallTimer } from './stall-timer.ts';
 
 /** Interim responses that an instance may send before its final one. */
 const maxInterims = 32;
-/** The kernel takes a first write up to this size whole or not at all. */
-const wholeWriteBytes = 16_384;
-/**
- * One try of an exchange on an endpoint: from finding a connection, on a new one asking who is there, to the final head of the
- * response.
- */
-export class Attempt implements Stage, UpstreamUser {
+
+/** One try of an exchange on an endpoint: from finding a connection to the final head of the response. */
+export class Attempt implements AttemptStage, InstanceHandler {
   readonly responseBytes = 0;
   readonly requestBytes = undefined;
   readonly step: AttemptStep;
-  upstream: UpstreamConnection | undefined;
-  readonly #run: ExchangeRun;
-  #connection: 'fresh' | 'reused' = 'fresh';
-  /** `asking`: who is there. */
-  #phase: 'connecting' | 'asking' | 'waiting' = 'connecting';
-  /** What has come of the answer to that, latin1. */
-  #identity = '';
+  instance: InstancePort | undefined;
+  readonly #host: StageHost;
+  stall: StallTimer | undefined;
+  #phase: 'connecting' | 'sent' = 'connecting';
   #interims = 0;
-  #tryLimit: Alarm | undefined;
-  #hedgeDelay: Alarm | undefined;
+  #tryLimit: OneShotTimer | undefined;
+  #hedgeDelay: OneShotTimer | undefined;
 
-  constructor(run: ExchangeRun, step: AttemptStep) {
-    this.#run = run;
+  constructor(host: StageHost, step: AttemptStep) {
+    this.#host = host;
     this.step = step;
   }
 
   /** Takes an idle connection or opens one. */
   start(): void {
     const { step } = this;
-    const { context, client, uploading } = this.#run;
-    const { pools } = context;
+    const { context, client, request } = this.#host;
     this.#setLimits();
-    // Until there is a connection, nobody waits for the client.
-    if (uploading) context.wheel.disarm(client.timeout);
-    if (step.connection === 'fresh') pools.dropIdle(step.endpoint);
-    const idle = step.connection === 'any' ? pools.take(step.endpoint, step.identity, this) : undefined;
-    if (idle !== undefined) {
-      this.#connection = 'reused';
-      this.upstream = idle;
-      this.#send(idle);
+    const instance = context.instances.open(step, request, this);
+    if (instance === undefined) {
+      this.#fail('connect_failed');
       return;
     }
-    this.upstream = pools.open(step.endpoint, this);
-    if (this.upstream === undefined) this.#fail('connect_failed');
-    else this.upstream.arm(step.timeouts.connectMs);
+    this.instance = instance;
+    this.stall = new StallTimer(context.wheel, client.timeout, instance.timeout);
+    if (instance.ready) this.#send(instance, this.stall);
+    else this.stall.awaitInstance(step.timeouts.connectMs);
   }
 
-  upstreamConnected(): void {
-    const { upstream, step } = this;
-    if (upstream === undefined) return;
-    if (step.identity === undefined) {
-      this.#send(upstream);
-    } else {
-      this.#phase = 'asking';
-      upstream.socket.write(identityQuestion(step.endpoint.instance), 'latin1');
-    }
+  instanceReady(): void {
+    if (this.instance !== undefined && this.stall !== undefined) this.#send(this.instance, this.stall);
   }
 
-  upstreamBytes(bytes: Buffer, from: number, to: number): void {
-    if (this.#phase === 'asking') {
-      this.#identify(bytes.toString('latin1', from, to));
+  instanceHead(head: InstanceResponse): void {
+    if (head.status >= 200 || head.status === 101) {
+      this.#clearLimits();
+      this.stall?.stop();
+      this.#host.responded(this, head);
       return;
     }
-    const heads = this.upstream?.heads;
-    if (heads === undefined) return;
-    heads.add(bytes, from, to);
-    do {
-      const head = heads.next(this.#run.request.method, this.#run.context.limits);
-      if (head === 'incomplete') return;
-      if (head === 'malformed') {
-        this.#fail('upstream_protocol');
-        return;
-      }
-      if (head.status >= 200 || head.status === 101) {
-        this.#clearLimits();
-        this.#run.responded(this, head);
-        return;
-      }
-      this.#interims += 1;
-      if (this.#interims > maxInterims) {
-        this.#fail('upstream_protocol');
-        return;
-      }
-      this.#run.interim(head);
-      // Told to go on: from here it is the client that is waited for.
-      if (head.status === 100 && this.#run.uploading) this.upstream?.disarm();
-    } while (heads.at < heads.end);
+    this.#interims += 1;
+    if (this.#interims > maxInterims) {
+      this.#fail('upstream_protocol');
+      return;
+    }
+    this.#host.interim(head);
+    // The instance wants the body: now the client is waited for.
+    if (head.status === 100 && this.#host.uploading) this.stall?.awaitClient(this.step.timeouts.idleMs);
   }
 
-  upstreamEnded(): void {
-    if (this.#phase === 'asking') this.#fail('wrong_instance');
-    else this.#fail(this.upstream?.heads.partial === 'yes' ? 'response_incomplete' : 'upstream_reset');
+  instanceBody(): void {
+    // Comes after a final head only, when the relay has taken over.
   }
 
-  upstreamLost(code: ErrorCode, sent: 'nothing' | 'something'): void {
-    if (this.#phase === 'asking') this.#fail('wrong_instance');
-    else this.#fail(code, sent);
+  instanceRaw(): void {
+    // Comes after a 101 only, when the tunnel has taken over.
   }
 
-  upstreamDrained(): void {
-    if (!this.#run.uploading) return;
-    this.upstream?.disarm();
-    this.#run.upload?.drained();
+  instanceEnded(): void {
+    this.#fail(this.instance?.partialHead === true ? 'response_incomplete' : 'upstream_reset');
   }
 
-  upstreamTimedOut(): void {
-    this.#fail(this.#phase === 'waiting' ? 'upstream_timeout' : 'connect_timeout');
+  instanceLost(code: ErrorCode, sent: 'nothing' | 'something'): void {
+    this.#fail(code, sent);
+  }
+
+  instanceDrained(): void {
+    const { uploading, awaitsContinue, client } = this.#host;
+    if (!uploading) return;
+    if (!awaitsContinue) this.stall?.awaitClient(this.step.timeouts.idleMs);
+    client.resume();
+  }
+
+  instanceTimedOut(): void {
+    this.#fail(this.#phase === 'sent' ? 'upstream_timeout' : 'connect_timeout');
   }
 
   faulted(fault: unknown): void {
-    this.#run.faulted(fault);
+    this.#host.faulted(fault);
   }
 
-  clientBytes(bytes: Buffer, from: number, to: number): number {
-    const { upload, client, context } = this.#run;
-    if (upload === undefined || this.#phase !== 'waiting') return from;
-    // It has not waited for the 100 any longer: from here it is the client that is waited for.
-    if (this.#run.awaitsContinue) this.upstream?.disarm();
-    const end = upload.carry(bytes, from, to);
-    if (upload.fault !== undefined) {
-      this.#fail(upload.fault);
+  get takes(): 'nothing' | 'body' {
+    return this.#phase === 'sent' && this.#host.uploading ? 'body' : 'nothing';
+  }
+
+  clientBody(piece: BodyPiece): void {
+    const { upload, client } = this.#host;
+    if (upload === undefined) return;
+    const { responseHeadMs, idleMs } = this.step.timeouts;
+    switch (upload.carry(piece)) {
+      case 'faulty':
+        this.#fail(upload.fault);
+        return;
+      case 'done':
+        this.stall?.awaitInstance(responseHeadMs);
+        if (client.input === 'ended') this.#host.halfClose.clientEnded();
+        return;
+      case 'full':
+        client.pause();
+        this.stall?.awaitInstance(idleMs);
+        break;
+      case 'flowing':
+        this.stall?.awaitClient(idleMs);
     }
-    // All that it has sent has been taken by now.
-    else if (upload.state === 'more' && client.input === 'ended') {
-      client.destroy('plain');
-    } else if (upload.state === 'done' && end > from) {
-      this.upstream?.arm(this.step.timeouts.responseHeadMs);
-      if (client.input === 'ended') context.wheel.arm(client.timeout, halfClosedMs);
-    }
-    return end;
+    // All that the client has sent is taken, and it is not a whole request.
+    if (client.input === 'ended' && !client.ahead) client.destroy('plain');
+  }
+
+  clientRaw(): void {
+    // Nothing of a new protocol is taken before the instance has agreed to it.
   }
 
   clientDrained(): void {
@@ -147,22 +130,15 @@ export class Attempt implements Stage, UpstreamUser {
   }
 
   clientEnded(): void {
-    this.#run.clientEnd.heard();
+    this.#host.halfClose.clientEnded();
   }
 
   clientTimedOut(): void {
-    const { uploading, client } = this.#run;
-    if (uploading && client.input === 'open') this.#fail('request_timeout');
-    else this.#run.clientEnd.ask();
+    if (this.#host.uploading) this.#fail('request_timeout');
   }
 
   expired(): void {
     this.#fail('deadline_exceeded');
-  }
-
-  /** The final head can't be passed on. */
-  refuse(code: ErrorCode): void {
-    this.#fail(code);
   }
 
   abandon(): AttemptFailure {
@@ -171,64 +147,60 @@ export class Attempt implements Stage, UpstreamUser {
     return failure;
   }
 
-  /** A request that the instance has not got whole must not be taken for finished: its connection is reset. */
+  fail(code: ErrorCode): void {
+    this.#fail(code);
+  }
+
   #fail(code: ErrorCode, sent: 'nothing' | 'something' = 'something'): void {
     const failure = this.#failure(code, sent);
     this.#drop();
-    this.#run.failed(failure, this);
+    this.#host.failed(failure, this);
   }
 
+  /** The connection is reset: an instance must not take a request for whole that it has not got whole. */
   #drop(): void {
     this.#clearLimits();
-    this.upstream?.reset();
-    this.upstream = undefined;
+    this.stall?.stop();
+    this.instance?.reset();
+    this.instance = undefined;
   }
 
   #failure(code: ErrorCode, sent: 'nothing' | 'something'): AttemptFailure {
-    const connection = this.#connection;
-    if (sent === 'nothing' || this.#phase !== 'waiting') return { code, sent: 'nothing', connection };
-    return { code, sent: this.#run.replay === 'lost' ? 'body' : 'head', connection };
+    const connection = this.instance?.connection ?? 'fresh';
+    if (sent === 'nothing' || this.#phase === 'connecting') return { code, sent: 'nothing', connection };
+    return { code, sent: this.#host.replayable ? 'head' : 'body', connection };
   }
 
   /** Sends the request, as far as there is something of it. */
-  #send(upstream: UpstreamConnection): void {
-    this.#phase = 'waiting';
-    const { request, smallBody, upload, awaitsContinue } = this.#run;
-    const text = requestText(this.step, request) + smallBody + (upload?.kept ?? '');
-    upstream.writes += text.length > wholeWriteBytes ? 2 : 1;
-    upstream.socket.write(text, 'latin1');
+  #send(instance: InstancePort, stall: StallTimer): void {
+    this.#phase = 'sent';
+    const { client, upload, uploading, awaitsContinue } = this.#host;
     const { responseHeadMs, idleMs } = this.step.timeouts;
-    // A client that waits for a 100 sends nothing before the instance speaks.
-    if (upload?.state !== 'more' || awaitsContinue) upstream.arm(responseHeadMs);
-    else upstream.disarm();
-    upload?.start(upstream, idleMs);
-  }
-
-  /** Nothing of the request goes to anybody but the instance that was registered (docs/decisions/0007-who-answers.md). */
-  #identify(text: string): void {
-    const { upstream, step } = this;
-    if (upstream === undefined || step.identity === undefined) return;
-    this.#identity += text;
-    const answer = readIdentityAnswer(this.#identity, step.identity);
-    if (answer === 'mismatch') {
-      this.#fail('wrong_instance');
-    } else if (answer === 'match') {
-      this.#identity = '';
-      upstream.identity = step.identity;
-      this.#send(upstream);
+    instance.request(upload?.kept ?? client.smallBody, !uploading);
+    const flow = upload?.start(instance);
+    if (!uploading) {
+      stall.awaitInstance(responseHeadMs);
+    } else if (flow === 'full') {
+      client.pause();
+      stall.awaitInstance(idleMs);
+    } else {
+      // A client that waits for a 100 sends nothing before the instance has answered.
+      if (awaitsContinue) stall.awaitInstance(responseHeadMs);
+      else stall.awaitClient(idleMs);
+      client.resume();
     }
   }
 
   #setLimits(): void {
     const { hedgeAfterMs, timeouts } = this.step;
     if (timeouts.tryMs > 0) {
-      this.#tryLimit = this.#run.alarm(timeouts.tryMs, () => {
+      this.#tryLimit = this.#host.timer(timeouts.tryMs, () => {
         this.#fail('try_timeout');
       });
     }
     if (hedgeAfterMs > 0) {
-      this.#hedgeDelay = this.#run.alarm(hedgeAfterMs, () => {
-        this.#run.hedge(this);
+      this.#hedgeDelay = this.#host.timer(hedgeAfterMs, () => {
+        this.#host.hedge(this);
       });
     }
   }

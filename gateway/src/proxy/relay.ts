@@ -1,127 +1,132 @@
 import type { RelayStep } from '../exchange/seam.ts';
-import type { Attempt } from './attempt.ts';
-import { Download } from './download.ts';
-import type { ExchangeRun } from './exchange-run.ts';
-import type { ParsedResponse } from '../http1/response-head.ts';
-import { halfClosedMs, type Stage } from './stage.ts';
-import type { UpstreamConnection, UpstreamUser } from '../upstreams/upstream-connection.ts';
+import type { BodyPiece, Flow, InstanceHandler, InstancePort, InstanceResponse } from './ports.ts';
+import type { AttemptStage, Stage, StageHost } from './stage.ts';
+import type { StallTimer } from './stall-timer.ts';
 
-/** Begins to pass a response on: the connection to the instance belongs to the relay that is returned. */
-export function startRelay(
-  run: ExchangeRun,
-  answer: { readonly step: RelayStep; readonly response: ParsedResponse },
-  { step: { upgrade, timeouts } }: Attempt,
-  upstream: UpstreamConnection,
-): Relay {
-  const { client, request } = run;
-  // An answer that refuses won't have its body read; the client should hear that the connection ends (R34, R35).
-  const unread = run.uploading && (answer.response.status >= 300 || run.expectation === 'continue');
-  // What a client has sent behind an upgrade is of the new protocol; without one, nobody can read it (R29).
-  const stray = upgrade !== undefined && client.ahead === 'yes';
-  const connection = unread || stray || answer.step.connection === 'close' ? 'close' : run.persistence;
-  const download = new Download(client.socket, request, answer, connection);
-  const relay = new Relay(run, upstream, download, timeouts.idleMs);
-  upstream.user = relay;
-  return relay;
+/** What a relay takes over from its attempt. */
+interface RelayOptions {
+  readonly idleMs: number;
+  readonly stall: StallTimer;
 }
 
 /** The stage in which a response goes to the client, while the rest of the request may still go the other way. */
-export class Relay implements Stage, UpstreamUser {
+export class Relay implements Stage, InstanceHandler {
   readonly requestBytes = undefined;
-  readonly #run: ExchangeRun;
-  readonly #upstream: UpstreamConnection;
-  readonly #download: Download;
+  responseBytes = 0;
+  readonly #host: StageHost;
+  readonly #instance: InstancePort;
+  readonly #stall: StallTimer;
   readonly #idleMs: number;
+  /** Whether each side has taken all that was written to it. */
+  #toClient: Flow = 'flowing';
+  #toInstance: Flow = 'flowing';
 
-  constructor(run: ExchangeRun, upstream: UpstreamConnection, download: Download, idleMs: number) {
-    this.#run = run;
-    this.#upstream = upstream;
-    this.#download = download;
+  constructor(host: StageHost, instance: InstancePort, { idleMs, stall }: RelayOptions) {
+    this.#host = host;
+    this.#instance = instance;
     this.#idleMs = idleMs;
+    this.#stall = stall;
   }
 
-  get responseBytes(): number {
-    return this.#download.contentBytes;
+  /** Writes the head with the first bytes of the body, which it asks the instance for. */
+  start(step: RelayStep, response: InstanceResponse, { step: { upgrade } }: AttemptStage): void {
+    const { client, uploading, request } = this.#host;
+    // The body that a refusal leaves unread ends the connection; the client should hear of it (R34, R35).
+    const unread = uploading && (response.status >= 300 || request.expectation === 'continue');
+    // What a client has sent behind an upgrade belongs to the new protocol, which was not agreed to (R29).
+    const stray = upgrade !== undefined && client.ahead;
+    const persistence = unread || stray || step.connection === 'close' ? 'close' : this.#host.persistence;
+    this.#instance.handler = this;
+    this.#instance.receive(client.response.begin(step, response, persistence));
   }
 
-  /** How the client's connection ends before the response does: never so that it could look whole (R38). */
-  get cutBy(): 'plain' | 'reset' {
-    return this.#download.endsWithConnection ? 'reset' : 'plain';
+  get takes(): 'nothing' | 'body' {
+    return this.#host.uploading ? 'body' : 'nothing';
   }
 
-  upstreamConnected(): void {
+  instanceReady(): void {
     // It is.
   }
 
-  upstreamBytes(bytes: Buffer, from: number, to: number): void {
-    const upstream = this.#upstream;
-    const download = this.#download;
-    const fullness = download.push(upstream, bytes, from, to);
-    const { client, context, uploading } = this.#run;
-    if (download.state === 'done') {
-      this.#complete(to - download.end);
-    } else if (download.state === 'faulty') {
-      this.#cut('response_incomplete');
-    } else if (fullness === 'full') {
-      upstream.socket.pause();
-      upstream.disarm();
-      context.wheel.arm(client.timeout, this.#idleMs);
-    } else {
-      upstream.arm(this.#idleMs);
-      if (client.input === 'ended') context.wheel.arm(client.timeout, halfClosedMs);
-      else if (uploading) context.wheel.arm(client.timeout, this.#idleMs);
+  instanceHead(): void {
+    // The final one has come.
+  }
+
+  instanceBody(piece: BodyPiece): void {
+    const { client } = this.#host;
+    this.#toClient = client.response.send(piece);
+    this.responseBytes = piece.contentBytes;
+    if (piece.state === 'done') {
+      this.#complete();
+      return;
     }
+    if (this.#toClient === 'full') this.#instance.pause();
+    else if (piece.expectsLarge) piece.source?.expectLarge();
+    this.#await();
+    if (client.input === 'ended') this.#awaitHalfClosed();
   }
 
-  upstreamEnded(): void {
-    if (this.#download.upstreamEnded() === 'complete') this.#complete(0);
-    else this.#cut('response_incomplete');
+  instanceRaw(): void {
+    // Nothing has switched.
   }
 
-  upstreamLost(): void {
+  instanceEnded(): void {
     this.#cut('response_incomplete');
   }
 
-  upstreamDrained(): void {
-    if (!this.#run.uploading) return;
-    this.#upstream.arm(this.#idleMs);
-    this.#run.upload?.drained();
+  instanceLost(): void {
+    this.#host.client.response.flushHead();
+    this.#cut('response_incomplete');
   }
 
-  upstreamTimedOut(): void {
+  instanceDrained(): void {
+    if (!this.#host.uploading) return;
+    this.#toInstance = 'flowing';
+    this.#await();
+    this.#host.client.resume();
+  }
+
+  instanceTimedOut(): void {
     this.#cut('response_incomplete');
   }
 
   faulted(fault: unknown): void {
-    this.#run.faulted(fault);
+    this.#host.faulted(fault);
   }
 
-  clientBytes(bytes: Buffer, from: number, to: number): number {
-    const { upload, client } = this.#run;
-    if (upload === undefined) return from;
-    const end = upload.carry(bytes, from, to);
-    // Half of an answer is out: there is no other way left to refuse the rest of the body.
-    if (upload.fault !== undefined) client.destroy(this.cutBy);
-    return end;
+  clientBody(piece: BodyPiece): void {
+    const { upload, client } = this.#host;
+    const flow = upload?.carry(piece) ?? 'faulty';
+    if (flow === 'faulty') {
+      // Half of an answer is out: the rest of the body can only be refused by a cut.
+      client.destroy(client.response.cutBy);
+      return;
+    }
+    this.#toInstance = flow === 'full' ? 'full' : 'flowing';
+    if (flow === 'full') client.pause();
+    this.#await();
+  }
+
+  clientRaw(): void {
+    // Nothing has switched.
   }
 
   clientDrained(): void {
-    const { client, context, uploading } = this.#run;
-    if (uploading) context.wheel.arm(client.timeout, this.#idleMs);
-    else context.wheel.disarm(client.timeout);
-    this.#upstream.arm(this.#idleMs);
-    this.#upstream.socket.resume();
+    this.#toClient = 'flowing';
+    this.#await();
+    this.#instance.resume();
   }
 
   clientEnded(): void {
-    const { client, context, uploading } = this.#run;
-    if (uploading) client.destroy(this.cutBy);
-    else context.wheel.arm(client.timeout, halfClosedMs);
+    const { client, uploading } = this.#host;
+    if (uploading) client.destroy(client.response.cutBy);
+    else this.#awaitHalfClosed();
   }
 
-  /** The client takes nothing any more, sends nothing any more, or left in the middle of a stream that has fallen silent. */
+  /** The client takes nothing more, or sends nothing more. */
   clientTimedOut(): void {
-    this.#run.client.destroy(this.cutBy);
+    const { client } = this.#host;
+    client.destroy(client.response.cutBy);
   }
 
   expired(): void {
@@ -129,23 +134,37 @@ export class Relay implements Stage, UpstreamUser {
   }
 
   abandon(): undefined {
-    this.#upstream.reset();
+    this.#stall.stop();
+    this.#instance.reset();
   }
 
-  /** The whole response has been written. `surplus`: bytes that the instance sent after it (R32). */
-  #complete(surplus: number): void {
-    const upstream = this.#upstream;
-    const { uploading, context } = this.#run;
-    const { persistence, keepAliveSeconds } = this.#download.response;
-    const reusable = !uploading && persistence === 'keep' && surplus === 0;
-    if (reusable) context.pools.giveBack(upstream, keepAliveSeconds);
-    else upstream.destroy();
-    this.#run.complete(uploading ? 'close' : this.#download.connection);
+  /** Waits for the side that owes the next bytes. */
+  #await(): void {
+    if (this.#toClient === 'full') this.#stall.awaitClient(this.#idleMs);
+    else if (this.#toInstance === 'full' || !this.#host.uploading) this.#stall.awaitInstance(this.#idleMs);
+    else this.#stall.awaitBoth(this.#idleMs);
   }
 
-  /** The answer ends here in the middle: the client must see that it is not whole (R38). */
+  /** A client that has ended its side and gets nothing for a while has left in the middle of a stream. */
+  #awaitHalfClosed(): void {
+    const { client, halfClose } = this.#host;
+    halfClose.awaitResponse(() => {
+      client.destroy(client.response.cutBy);
+    });
+  }
+
+  /** The whole response has been written. */
+  #complete(): void {
+    const { uploading, client } = this.#host;
+    this.#stall.stop();
+    this.#instance.release(!uploading);
+    this.#host.complete(uploading ? 'close' : client.response.persistence);
+  }
+
+  /** The response ends here in the middle: the client must see that it is not whole (R38). */
   #cut(kind: 'response_incomplete' | 'deadline'): void {
-    this.#upstream.destroy();
-    this.#run.cut(kind, this.cutBy);
+    this.#stall.stop();
+    this.#instance.destroy();
+    this.#host.cut(kind, this.#host.client.response.cutBy);
   }
 }

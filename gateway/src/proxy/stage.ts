@@ -1,26 +1,79 @@
-import type { AttemptFailure } from '../exchange/seam.ts';
+import type { ErrorCode } from '../exchange/errors.ts';
+import type { AttemptFailure, AttemptStep, ExchangeEnd } from '../exchange/seam.ts';
+import type { Persistence } from '../http/connection.ts';
+import type { HalfCloseProbe } from './half-close-probe.ts';
+import type { OneShotTimer } from '../sockets/one-shot-timer.ts';
+import type {
+  AcceptedRequest,
+  BodyPiece,
+  ClientPort,
+  CutBy,
+  InstancePort,
+  InstanceResponse,
+} from './ports.ts';
+import type { ProxyContext } from './proxy-context.ts';
+import type { StallTimer } from './stall-timer.ts';
+import type { Upload } from './upload.ts';
 
-/**
- * One stretch of an exchange: a wait, an attempt, then the relay of a response, or a tunnel. It hears of the client's connection for
- * as long as it lasts, and tells the exchange what came of it.
- */
+/** One part of an exchange: a wait, an attempt, the relay of a response, a tunnel, or the rest of an unwanted body. */
 export interface Stage {
   /** Body bytes that have come from the instance. */
   readonly responseBytes: number;
-  /** Bytes that have come from the client, where that isn't the body of the request. */
+  /** Bytes that have come from the client, where they are not the body of the request. */
   readonly requestBytes: number | undefined;
-  /** Bytes of the client, valid during the call. Returns the index after those it took; the rest is offered again. */
-  clientBytes(bytes: Buffer, from: number, to: number): number;
-  /** The client takes bytes again. */
+  /** What the stage takes from the client at the moment. */
+  readonly takes: 'nothing' | 'body' | 'raw';
+  clientBody(piece: BodyPiece): void;
+  clientRaw(bytes: Buffer, from: number, to: number): void;
   clientDrained(): void;
-  /** The client has sent all it will send. */
   clientEnded(): void;
   clientTimedOut(): void;
-  /** The exchange has had all its time (`totalMs`). */
+  /** The time of the whole exchange (`totalMs`) is over. */
   expired(): void;
-  /** Lets go of the instance at once. What the attempt had come to, as long as there was no final head. */
+  /** Lets go of the instance at once. Returns what the attempt came to, as long as there was no final head. */
   abandon(): AttemptFailure | undefined;
 }
 
-/** How long a client that has ended its side may hear nothing before it is taken for gone, or asked (R40). */
-export const halfClosedMs = 20;
+/** An attempt, as the run sees it. */
+export interface AttemptStage extends Stage {
+  readonly step: AttemptStep;
+  readonly instance: InstancePort | undefined;
+  readonly stall: StallTimer | undefined;
+  /** Ends it for `code`, as if the connection had failed. */
+  fail(code: ErrorCode): void;
+}
+
+/** What the stages see of the run. */
+export interface StageHost {
+  readonly client: ClientPort;
+  readonly context: ProxyContext;
+  readonly request: AcceptedRequest;
+  /** The request body, unless there is none or it came with the head. */
+  readonly upload: Upload | undefined;
+  /** Whether the client still has to send part of its request. */
+  readonly uploading: boolean;
+  /** Whether the client may send its body only after a 100. */
+  readonly awaitsContinue: boolean;
+  /** Whether all of the body that an instance was sent can be sent again. */
+  readonly replayable: boolean;
+  readonly persistence: Persistence;
+  readonly halfClose: HalfCloseProbe;
+  /** Calls `expired` once after `ms`, unless it is cleared before. The caller clears it. */
+  timer(ms: number, expired: () => void): OneShotTimer;
+  /** An interim head. */
+  interim(head: InstanceResponse): void;
+  /** A final head of an attempt. */
+  responded(attempt: AttemptStage, head: InstanceResponse): void;
+  /** An attempt has come to nothing. */
+  failed(failure: AttemptFailure, attempt: AttemptStage): void;
+  /** An attempt takes long: there may be another beside it. */
+  hedge(attempt: AttemptStage): void;
+  /** A wait is over. */
+  waited(how: 'ready' | 'timeout'): void;
+  /** The client has got everything. */
+  complete(persistence: Persistence): void;
+  /** Ends exchange and client connection in the middle. */
+  cut(kind: ExchangeEnd['kind'], how: CutBy): void;
+  /** A mistake of the gateway's own: it ends this exchange and nothing else. */
+  faulted(fault: unknown): void;
+}

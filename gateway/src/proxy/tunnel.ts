@@ -1,208 +1,217 @@
 import { randomBytes } from 'node:crypto';
 
 import type { RelayStep } from '../exchange/seam.ts';
+import type { OneShotTimer } from '../sockets/one-shot-timer.ts';
+import type { InstanceHandler, InstancePort } from './ports.ts';
+import type { AttemptStage, Stage, StageHost } from './stage.ts';
+import type { StallTimer } from './stall-timer.ts';
+import { WebSocketDirection } from './websocket-direction.ts';
 import { closeFrame, goingAway, serviceRestart } from './websocket-frames.ts';
-import { WebSocketWay } from './websocket-way.ts';
-import type { Alarm } from './alarm.ts';
-import type { Attempt } from './attempt.ts';
-import { sendCopy } from '../http1/body-sender.ts';
-import type { ExchangeRun } from './exchange-run.ts';
-import { responseText } from '../http1/message-text.ts';
-import type { Stage } from './stage.ts';
-import type { UpstreamConnection, UpstreamUser } from '../upstreams/upstream-connection.ts';
 
-/** How long the last bytes of a tunnel may take to arrive. */
-const lingerMs = 2_000;
-/** How long a client has to answer our Close with its own. */
+/** How long a client has to answer the gateway's Close frame with its own. */
 const replyMs = 1_000;
 
-/** Tells the client of the agreed upgrade; from then on the connections belong to the tunnel that is returned. */
-export function startTunnel(
-  run: ExchangeRun,
-  step: RelayStep,
-  { step: { upgrade = '', timeouts } }: Attempt,
-  upstream: UpstreamConnection,
-): Tunnel {
-  run.client.socket.write(responseText(step, { kind: 'none' }, { upgrade }), 'latin1');
-  const tunnel = new Tunnel(run, upstream, timeouts.idleMs);
-  upstream.user = tunnel;
-  const delay = run.context.leaveAfterMs();
-  if (delay !== undefined) tunnel.leaveAfter(delay);
-  return tunnel;
+/** What a tunnel takes over from its attempt. */
+interface TunnelOptions {
+  readonly idleMs: number;
+  readonly stall: StallTimer;
 }
 
 /**
- * A WebSocket: bytes both ways after an agreed upgrade (RFC 9110 §7.8), each way with its own end: a side that has finished is told
- * on, the other goes on. The idle timeout runs on the connection to the instance and hears of both ways. When the gateway leaves,
- * or the instance did as it was to, the client is told by a Close frame to come back (1012), not by a cut.
+ * A WebSocket: bytes both ways after an agreed upgrade (RFC 9110 §7.8). Each direction has its own end: the end of one side is passed
+ * on, the other side goes on. When the gateway stops, or an instance goes that was expected to, the client gets a Close frame
+ * that tells it to come back (1012).
  */
-export class Tunnel implements Stage, UpstreamUser {
-  readonly #run: ExchangeRun;
-  readonly #upstream: UpstreamConnection;
-  readonly #idleMs: number;
-  readonly #toClient: WebSocketWay;
-  readonly #toInstance: WebSocketWay;
-  /** When to leave. */
-  #departure: Alarm | undefined;
-  /** How long the client has for its Close. */
-  #reply: Alarm | undefined;
-  /** Ways that are still open. */
-  #open = 2;
+export class Tunnel implements Stage, InstanceHandler {
+  readonly takes = 'raw';
   requestBytes = 0;
   responseBytes = 0;
+  readonly #host: StageHost;
+  readonly #instance: InstancePort;
+  readonly #stall: StallTimer;
+  readonly #idleMs: number;
+  readonly #toClient: WebSocketDirection;
+  readonly #toInstance: WebSocketDirection;
+  #closeDelay: OneShotTimer | undefined;
+  #replyLimit: OneShotTimer | undefined;
+  #openDirections = 2;
 
-  constructor(run: ExchangeRun, upstream: UpstreamConnection, idleMs: number) {
-    this.#run = run;
-    this.#upstream = upstream;
+  constructor(host: StageHost, instance: InstancePort, { idleMs, stall }: TunnelOptions) {
+    this.#host = host;
+    this.#instance = instance;
     this.#idleMs = idleMs;
-    this.#toClient = new WebSocketWay((bytes) => sendCopy(run.client.socket, bytes));
-    this.#toInstance = new WebSocketWay((bytes) => sendCopy(upstream.socket, bytes));
-    upstream.arm(idleMs);
+    this.#stall = stall;
+    this.#toClient = new WebSocketDirection((bytes) => host.client.response.sendRaw(bytes));
+    this.#toInstance = new WebSocketDirection((bytes) => instance.sendRaw(bytes));
   }
 
-  /** It ends in order after `ms`, because the gateway stops. */
-  leaveAfter(ms: number): void {
-    this.#departure ??= this.#run.alarm(ms, () => {
-      this.leave();
+  /** Tells the client of the agreed upgrade and passes on what has come behind it. */
+  start(step: RelayStep, { step: { upgrade = '' } }: AttemptStage): void {
+    const { client, context } = this.#host;
+    client.response.switchProtocols(step, upgrade);
+    this.#instance.handler = this;
+    this.#moved();
+    const delayMs = context.closeAfterMs();
+    if (delayMs !== undefined) this.closeAfter(delayMs);
+    this.#instance.receiveRaw();
+    client.resume();
+    if (client.input === 'ended') this.clientEnded();
+  }
+
+  /** Closes it in order after `ms`, because the gateway stops. */
+  closeAfter(ms: number): void {
+    this.#closeDelay ??= this.#host.timer(ms, () => {
+      this.close();
     });
   }
 
-  /** Tells both sides, each at the end of the frame under way: the client to come back, the instance that the client goes. */
-  leave(): void {
-    this.#toClient.leave(closeFrame(serviceRestart, undefined));
-    this.#toInstance.leave(closeFrame(goingAway, randomBytes(4)));
+  /** Sends a Close frame to both sides, behind the frame that is under way. */
+  close(): void {
+    this.#toClient.close(closeFrame(serviceRestart, undefined));
+    this.#toInstance.close(closeFrame(goingAway, randomBytes(4)));
     this.#awaitReply();
   }
 
-  clientBytes(bytes: Buffer, from: number, to: number): number {
-    this.requestBytes += to - from;
-    this.#upstream.arm(this.#idleMs);
-    if (this.#toInstance.carry(bytes, from, to) === 'full') this.#run.client.pauseReading();
-    if (this.#left && this.#toInstance.closeSeen === 'yes') this.#finish();
-    return to;
+  clientBody(): void {
+    // There is no body.
   }
 
-  upstreamBytes(bytes: Buffer, from: number, to: number): void {
+  clientRaw(bytes: Buffer, from: number, to: number): void {
+    this.requestBytes += to - from;
+    this.#moved();
+    if (this.#toInstance.carry(bytes, from, to) === 'full') this.#host.client.pause();
+    if (this.#clientClosed && this.#toInstance.closeSeen) this.#finish();
+  }
+
+  instanceRaw(bytes: Buffer, from: number, to: number): void {
     this.responseBytes += to - from;
-    this.#upstream.arm(this.#idleMs);
-    if (this.#toClient.carry(bytes, from, to) === 'full') this.#upstream.socket.pause();
+    this.#moved();
+    if (this.#toClient.carry(bytes, from, to) === 'full') this.#instance.pause();
     this.#awaitReply();
   }
 
   clientDrained(): void {
-    this.#upstream.arm(this.#idleMs);
-    this.#upstream.socket.resume();
+    this.#moved();
+    this.#instance.resume();
   }
 
-  upstreamDrained(): void {
-    this.#upstream.arm(this.#idleMs);
-    this.#run.client.resumeReading();
+  instanceDrained(): void {
+    this.#moved();
+    this.#host.client.resume();
   }
 
   clientEnded(): void {
-    if (this.#left) {
+    if (this.#clientClosed) {
       this.#finish();
     } else {
-      this.#upstream.socket.end();
-      this.#wayEnded();
+      this.#instance.endRaw();
+      this.#directionEnded();
     }
   }
 
-  upstreamEnded(): void {
-    if (this.#left) return;
-    if (this.#excused() === 'yes') {
+  instanceEnded(): void {
+    if (this.#clientClosed) return;
+    if (this.#closedForLeaving()) {
       this.#awaitReply();
     } else {
-      this.#run.client.socket.end();
-      this.#wayEnded();
+      this.#host.client.response.endRaw();
+      this.#directionEnded();
     }
   }
 
-  upstreamLost(): void {
-    // A client that has been told is given the time to say so.
-    if (this.#left) return;
-    this.#upstream.destroy();
-    if (this.#excused() === 'yes') {
+  instanceLost(): void {
+    // A client that has its Close frame gets the time to answer it.
+    if (this.#clientClosed) return;
+    this.#instance.destroy();
+    if (this.#closedForLeaving()) {
       this.#awaitReply();
     } else {
-      this.#clear();
-      this.#run.cut('response_incomplete', 'reset');
+      this.#stop();
+      this.#host.cut('response_incomplete', 'reset');
     }
   }
 
-  upstreamTimedOut(): void {
-    this.#clear();
-    this.#upstream.destroy();
-    this.#run.cut('complete', 'plain');
+  instanceTimedOut(): void {
+    this.#stop();
+    this.#instance.destroy();
+    this.#host.cut('complete', 'plain');
   }
 
-  upstreamConnected(): void {
+  instanceReady(): void {
     // It is.
   }
 
+  instanceHead(): void {
+    // The 101 was the last.
+  }
+
+  instanceBody(): void {
+    // There is no body.
+  }
+
   clientTimedOut(): void {
-    // The connection to the instance has the timeout.
+    // The idle time runs on the instance's side.
   }
 
   expired(): void {
-    // Its time has no end.
+    // A tunnel has no total time.
   }
 
   faulted(fault: unknown): void {
-    this.#run.faulted(fault);
+    this.#host.faulted(fault);
   }
 
   abandon(): undefined {
-    this.#clear();
-    this.#upstream.reset();
+    this.#stop();
+    this.#instance.reset();
   }
 
-  /** Whether the client has had its last frame. */
-  get #left(): boolean {
+  /** Whether the client has got its Close frame. */
+  get #clientClosed(): boolean {
     return this.#toClient.state === 'closed';
   }
 
+  /** There was progress in one of the directions. */
+  #moved(): void {
+    this.#stall.awaitInstance(this.#idleMs);
+  }
+
   /**
-   * The instance has gone. One that drains, or is not registered any more, goes as it was to, even if it doesn't say so: the client
-   * is told to come back. One that just dies gets no such excuse; the client sees what happened (1006).
+   * The instance has gone. When it drains or is not registered any more, the client gets a Close frame (1012). When it just dies, the
+   * client sees the cut (1006).
    */
-  #excused(): 'no' | 'yes' {
-    const { endpoint, reuse } = this.#upstream;
-    if (endpoint.phase !== 'draining' && reuse !== 'never') return 'no';
-    this.#toClient.leave(closeFrame(serviceRestart, undefined));
-    return this.#left ? 'yes' : 'no';
+  #closedForLeaving(): boolean {
+    if (!this.#instance.leaving) return false;
+    this.#toClient.close(closeFrame(serviceRestart, undefined));
+    return this.#clientClosed;
   }
 
   #awaitReply(): void {
-    if (!this.#left || this.#reply !== undefined) return;
-    if (this.#toInstance.closeSeen === 'yes') {
+    if (!this.#clientClosed || this.#replyLimit !== undefined) return;
+    if (this.#toInstance.closeSeen) {
       this.#finish();
     } else {
-      this.#reply = this.#run.alarm(replyMs, () => {
+      this.#replyLimit = this.#host.timer(replyMs, () => {
         this.#finish();
       });
     }
   }
 
-  #wayEnded(): void {
-    this.#open -= 1;
-    if (this.#open === 0) this.#finish();
+  #directionEnded(): void {
+    this.#openDirections -= 1;
+    if (this.#openDirections === 0) this.#finish();
   }
 
-  /** Both ways are ended; what is still on its way gets a moment to arrive. */
+  /** Both directions have ended; what is still on its way gets a moment to arrive. */
   #finish(): void {
-    this.#clear();
-    const upstream = this.#upstream;
-    upstream.user = undefined;
-    if (upstream.phase !== 'closed') {
-      upstream.socket.end();
-      upstream.arm(lingerMs);
-    }
-    this.#run.complete('close');
+    this.#stop();
+    this.#instance.finish();
+    this.#host.complete('close');
   }
 
-  #clear(): void {
-    this.#departure?.clear();
-    this.#reply?.clear();
+  #stop(): void {
+    this.#stall.stop();
+    this.#closeDelay?.clear();
+    this.#replyLimit?.clear();
   }
 }

@@ -1,128 +1,79 @@
 import type { ErrorCode } from '../exchange/errors.ts';
-import type { BodyFraming } from '../exchange/seam.ts';
-import { BodyReader } from '../http1/body-reader.ts';
-import { bodyText, fullness, pieceBytes, sendBody, type BodyPiece } from '../http1/body-sender.ts';
-import type { ClientConnection } from '../http1/client-connection.ts';
-import type { EngineContext } from './engine-context.ts';
-import { lastChunk } from '../http1/message-text.ts';
-import type { UpstreamConnection } from '../upstreams/upstream-connection.ts';
+import { pieceBytes, pieceText } from './body-piece.ts';
+import type { BodyPiece, ClientPort, Flow, InstancePort } from './ports.ts';
+import type { ProxyContext } from './proxy-context.ts';
 
 /**
- * A request body on its way from the client to an instance, with backpressure: whoever is waited for has the timeout running.
- * Trailers of requests are read, judged and dropped: no instance said that it wants any (R39).
+ * A request body on its way from the client to an instance. Trailers of requests are read, judged and dropped: an instance has no way
+ * to say that it wants any (R39).
  */
 export class Upload {
-  readonly #client: ClientConnection;
-  readonly #context: EngineContext;
-  readonly #reader: BodyReader;
-  #idleMs = 0;
-  #upstream: UpstreamConnection | undefined;
-  /** Why it can't go on. */
-  fault: ErrorCode | undefined;
+  readonly #client: ClientPort;
+  readonly #context: ProxyContext;
+  #instance: InstancePort | undefined;
+  /** Why it can't go on, after `carry` has returned `faulty`. */
+  fault: ErrorCode = 'bad_framing';
   /** All that has been sent of it, framing included, for another attempt; latin1. */
   kept = '';
-  /** `lost`: something has been sent that is not kept, so that it can't be sent a second time. */
-  replay: 'whole' | 'lost' = 'whole';
+  /** False once something has been sent that is not kept. */
+  replayable = true;
 
-  constructor(client: ClientConnection, framing: BodyFraming, context: EngineContext) {
+  constructor(client: ClientPort, context: ProxyContext) {
     this.#client = client;
     this.#context = context;
-    this.#reader = new BodyReader(framing.kind, framing.kind === 'length' ? framing.bytes : 0, 'framed');
   }
 
   get contentBytes(): number {
-    return this.#reader.contentBytes;
+    return this.#client.body?.contentBytes ?? 0;
   }
 
-  get state(): 'more' | 'done' {
-    return this.#reader.state === 'done' ? 'done' : 'more';
+  /** Whether the client has sent all of it. */
+  get done(): boolean {
+    return this.#client.body?.state === 'done';
   }
 
-  /** What is still to come of a body of known length; undefined where nobody knows. */
-  get leftBytes(): number | undefined {
-    return this.#reader.framing === 'length' ? this.#reader.left : undefined;
-  }
-
-  /** The head and what is kept have been sent on this connection: from now on the client is waited for. */
-  start(upstream: UpstreamConnection, idleMs: number): void {
-    this.#upstream = upstream;
-    this.#idleMs = idleMs;
-    if (this.state === 'done') return;
-    if (fullness(upstream.socket) === 'full') this.#awaitInstance(upstream);
-    else this.drained();
+  /** The head and what is kept have been sent to this instance: what comes goes there, too. */
+  start(instance: InstancePort): Flow {
+    this.#instance = instance;
+    return instance.flow;
   }
 
   /** A response goes to the client: there won't be another attempt. */
   forget(): void {
     this.kept = '';
-    this.replay = 'lost';
+    this.replayable = false;
   }
 
-  /** Takes bytes of the client and passes them on. Returns the index after those; then `state` and `fault` tell more. */
-  carry(bytes: Buffer, from: number, to: number): number {
-    const upstream = this.#upstream;
-    if (upstream === undefined || this.state === 'done') return from;
-    const reader = this.#reader;
-    const end = reader.read(bytes, from, to);
-    this.fault = this.#judge();
-    if (this.fault !== undefined) {
+  /** Passes a piece on. `full`: the instance takes no more for now. `faulty`: see `fault`. */
+  carry(piece: BodyPiece): Flow | 'done' | 'faulty' {
+    const fault = this.#judge(piece);
+    if (fault !== undefined || this.#instance === undefined) {
+      this.fault = fault ?? 'internal';
       this.forget();
-      return end;
+      return 'faulty';
     }
-    const done = reader.state === 'done';
-    const after = done && reader.framing === 'chunked' ? lastChunk : '';
-    upstream.writes += 1;
-    const { inlet, timeout } = this.#client;
-    const state = this.#send(upstream, { reader, before: '', after }, bytes);
-    if (done) {
-      inlet.settle();
-      this.#context.wheel.disarm(timeout);
-    } else if (state === 'full') {
-      this.#awaitInstance(upstream);
-    } else {
-      if (reader.expectsLarge) inlet.expectLarge();
-      this.#context.wheel.arm(timeout, this.#idleMs);
-    }
-    return end;
+    const flow = this.#instance.send(piece, this.#keep(piece));
+    if (piece.state === 'done') return 'done';
+    if (flow === 'flowing' && piece.expectsLarge) piece.source?.expectLarge();
+    return flow;
   }
 
-  /** The instance takes bytes again. */
-  drained(): void {
-    this.#context.wheel.arm(this.#client.timeout, this.#idleMs);
-    this.#client.resumeReading();
-    this.#client.feed();
-  }
-
-  /** Takes bytes of the client that nobody wants, so that the next request can be found behind them. */
-  skip(bytes: Buffer, from: number, to: number): number {
-    return this.#reader.read(bytes, from, to);
-  }
-
-  #awaitInstance(upstream: UpstreamConnection): void {
-    this.#client.pauseReading();
-    this.#context.wheel.disarm(this.#client.timeout);
-    upstream.arm(this.#idleMs);
-  }
-
-  /** Sends a piece, and keeps it as long as everything so far can be kept. */
-  #send(upstream: UpstreamConnection, piece: BodyPiece, bytes: Buffer): 'flowing' | 'full' {
-    if (this.replay === 'whole') {
-      const total = this.kept.length + pieceBytes(piece) + piece.reader.left;
-      if (total <= this.#context.replayBytes) {
-        const text = bodyText(piece, bytes);
-        this.kept += text;
-        if (text !== '') upstream.socket.write(text, 'latin1');
-        return fullness(upstream.socket);
-      }
+  /** Keeps a piece, as long as everything so far can be kept. Returns its text then. */
+  #keep(piece: BodyPiece): string | undefined {
+    if (!this.replayable) return undefined;
+    const total = this.kept.length + pieceBytes(piece) + (piece.leftBytes ?? 0);
+    if (total > this.#context.replayBytes) {
       this.forget();
+      return undefined;
     }
-    return sendBody(upstream.socket, piece, bytes, this.#client.inlet);
+    const text = pieceText(piece);
+    this.kept += text;
+    return text;
   }
 
-  #judge(): ErrorCode | undefined {
-    const reader = this.#reader;
-    if (reader.state === 'faulty' || reader.trailerFraming === 'present') return 'bad_framing';
+  #judge(piece: BodyPiece): ErrorCode | undefined {
+    if (piece.state === 'faulty' || piece.framingTrailer) return 'bad_framing';
     const { bodyBytes } = this.#context.limits;
-    return bodyBytes > 0 && reader.contentBytes > bodyBytes ? 'content_too_large' : undefined;
+    return bodyBytes > 0 && piece.contentBytes > bodyBytes ? 'content_too_large' : undefined;
   }
 }

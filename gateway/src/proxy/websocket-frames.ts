@@ -7,14 +7,14 @@ const shortHeader = 2;
 const maskBytes = 4;
 
 /**
- * Follows one direction of a WebSocket through the buffers it comes in (RFC 6455 §5.2), to know where a frame of our own may be put
- * between those of the peers. It judges nothing: what is no frame makes it lose its place, and then there is no boundary any more.
+ * Follows one direction of a WebSocket through the buffers it comes in (RFC 6455 §5.2), to find where a frame of the gateway's own may be put
+ * between those of the peers. It judges nothing: bytes that are no frame make it lose its place, and then it finds no boundary any more.
  */
 export class FrameBoundary {
   /** `boundary`: the next byte begins a frame; a Close may be put here, in the middle of a fragmented message too (§5.4). */
   at: 'boundary' | 'inside' = 'boundary';
   /** Whether a whole Close frame has passed: nothing may follow it (§5.5.1). */
-  closeSeen: 'no' | 'yes' = 'no';
+  closeSeen = false;
   #opcode = 0;
   /** Header bytes read of the present frame, and how many it has. */
   #header = 0;
@@ -59,13 +59,13 @@ export class FrameBoundary {
       this.#headerBytes = shortHeader + this.#extended + ((byte & 0x80) === 0 ? 0 : maskBytes);
     } else if (index < shortHeader + this.#extended) {
       this.#left = this.#left * 256 + byte;
-      // Nobody sends such a frame: its end is never found.
+      // An impossible length: the end of such a frame is never found.
       if (this.#left > Number.MAX_SAFE_INTEGER) this.#left = Infinity;
     }
   }
 
   #frameEnded(): void {
-    if (this.#opcode === closeOpcode) this.closeSeen = 'yes';
+    if (this.#opcode === closeOpcode) this.closeSeen = true;
     this.at = 'boundary';
     this.#header = 0;
     this.#headerBytes = shortHeader;

@@ -1,21 +1,21 @@
 import { connect, type LookupFunction, type Socket } from 'node:net';
 
-import type { Endpoint } from '@roundhouse/agent-sdk/internal';
+import { identityQuestion, readIdentityAnswer, type Endpoint } from '@roundhouse/agent-sdk/internal';
 
 import type { ErrorCode } from '../exchange/errors.ts';
-import { Timeout, type TimeoutOwner, type TimeoutWheel } from '../proxy/timeout-wheel.ts';
-import { Inlet, type ReadBuffers } from '../proxy/read-buffer.ts';
-import { ResponseHeadReader } from '../http1/response-head-reader.ts';
+import { ReadBuffer, type ReadBuffers } from '../sockets/read-buffer.ts';
+import { Timeout, type TimeoutOwner, type TimeoutWheel } from '../sockets/timeout-wheel.ts';
 
-/** Who uses a connection to an instance at the moment: it hears everything that happens on it. */
+/** The user of a connection to an instance: it hears everything that happens on it. */
 export interface UpstreamUser {
-  upstreamConnected(): void;
+  /** The connection stands, and the instance has answered the identity question where there is one. */
+  upstreamReady(): void;
   /** Valid during the call only. */
   upstreamBytes(bytes: Buffer, from: number, to: number): void;
-  /** The instance has said all it will say (FIN). */
+  /** The instance has ended its side (FIN). */
   upstreamEnded(): void;
-  /** The connection is gone. `sent`: whether anything that was written can have reached the instance. */
-  upstreamLost(code: ErrorCode, sent: 'nothing' | 'something'): void;
+  /** The connection is gone. `nothing`: nothing has been written. `perhaps`: the kernel refused a write. */
+  upstreamLost(code: ErrorCode, sent: 'nothing' | 'perhaps' | 'something'): void;
   /** Everything written has left; called only after a write that did not fit. */
   upstreamDrained(): void;
   upstreamTimedOut(): void;
@@ -23,47 +23,46 @@ export interface UpstreamUser {
   faulted(fault: unknown): void;
 }
 
-/** What the connections of an engine share. */
+/** What all connections share. */
 export interface UpstreamContext {
   readonly wheel: TimeoutWheel;
   readonly buffers: ReadBuffers;
-  /** For instances registered with a host name. */
+  /** Resolves the host name of an instance and refuses addresses that must not be reached. */
   readonly lookup: LookupFunction;
   /** Called once per connection, when its socket has closed. */
   readonly closed: (connection: UpstreamConnection) => void;
 }
 
-/** How long the kernel waits before it asks a silent peer whether it is still there. */
+/** How long the kernel waits before it probes a silent peer. */
 const keepAliveProbeMs = 30_000;
 
 /**
- * A connection to an instance: opened for one user, lent to one at a time, dropped when anything happens on it while nobody
- * uses it (R37). Ended by `destroy`, by its pool, or by the instance.
+ * A connection to an instance: opened for one user, lent to one at a time, closed when anything happens on it while it has no user
+ * (R37). Where the instance has an identity, the connection asks for it before anything else is sent (decision 0007). Ended by
+ * `destroy`, `reset` or `finish`, by its pool, or by the instance.
  */
 export class UpstreamConnection implements TimeoutOwner {
   readonly endpoint: Endpoint;
+  /** The id that the instance has to answer with, or has answered with; undefined: it is not asked. */
+  readonly identity: string | undefined;
   readonly socket: Socket;
   readonly timeout: Timeout;
-  readonly inlet: Inlet;
-  readonly heads = new ResponseHeadReader();
-  /** Exchanges it has completed. */
-  served = 0;
-  phase: 'connecting' | 'open' | 'closed' = 'connecting';
+  readonly buffer: ReadBuffer;
+  phase: 'connecting' | 'identifying' | 'open' | 'closed' = 'connecting';
   user: UpstreamUser | undefined;
-  /** `never`: its endpoint is gone, and it is closed after the present use. */
-  reuse: 'allowed' | 'never' = 'allowed';
-  /** Who has answered on it; a connection stays with whom it was made to. */
-  identity: string | undefined;
-  /** Writes of the present user. */
-  writes = 0;
+  /** False once its endpoint is gone: it is closed after the present use. */
+  reusable = true;
   readonly #context: UpstreamContext;
+  /** What has come of the answer to the identity question, latin1. */
+  #answer = '';
 
-  constructor(endpoint: Endpoint, user: UpstreamUser, context: UpstreamContext) {
+  /** Throws when the address or port of the instance is impossible. */
+  constructor(endpoint: Endpoint, identity: string | undefined, context: UpstreamContext) {
     this.endpoint = endpoint;
-    this.user = user;
+    this.identity = identity;
     this.#context = context;
     this.timeout = new Timeout(this);
-    this.inlet = new Inlet(context.buffers);
+    this.buffer = new ReadBuffer(context.buffers);
     const { address, port } = endpoint.instance;
     this.socket = connect({
       host: address,
@@ -74,48 +73,37 @@ export class UpstreamConnection implements TimeoutOwner {
       keepAliveInitialDelay: keepAliveProbeMs,
       allowHalfOpen: true,
       onread: {
-        buffer: () => this.inlet.next(),
+        buffer: () => this.buffer.next(),
         callback: (length, bytes) => this.#read(length, bytes),
       },
     });
     this.socket.on('connect', () => {
-      this.phase = 'open';
-      this.#tell('upstreamConnected');
+      this.#connected();
     });
     this.socket.on('end', () => {
-      this.#tell('upstreamEnded');
+      if (this.phase === 'identifying') this.#lose('wrong_instance', 'nothing');
+      else this.#tell('upstreamEnded');
     });
     this.socket.on('drain', () => {
       if (this.user !== undefined) this.#tell('upstreamDrained');
     });
     this.socket.on('error', (error) => {
-      this.#lost(error);
+      this.#failed(error);
     });
     this.socket.on('close', () => {
-      const { user } = this;
+      this.buffer.close();
+      context.wheel.remove(this.timeout);
+      context.closed(this);
+      if (this.phase === 'identifying') this.#lose('wrong_instance', 'nothing');
+      else this.#lose('upstream_reset', 'something');
       this.destroy();
-      this.inlet.close();
-      this.#context.wheel.remove(this.timeout);
-      this.#context.closed(this);
-      user?.upstreamLost('upstream_reset', 'something');
     });
   }
 
   /** The user has no more use for it, and it may serve another. */
   settle(): void {
     this.user = undefined;
-    this.writes = 0;
-    this.served += 1;
-    this.heads.clear();
-    this.inlet.settle();
-  }
-
-  arm(ms: number): void {
-    this.#context.wheel.arm(this.timeout, ms);
-  }
-
-  disarm(): void {
-    this.#context.wheel.disarm(this.timeout);
+    this.buffer.settle();
   }
 
   timedOut(): void {
@@ -137,8 +125,39 @@ export class UpstreamConnection implements TimeoutOwner {
     else this.socket.resetAndDestroy();
   }
 
-  /** R37: whatever happens on a connection that nobody uses, it ends with it. */
-  #tell(what: 'upstreamConnected' | 'upstreamEnded' | 'upstreamDrained' | 'upstreamTimedOut'): void {
+  /** Ends this side; what is on its way gets `ms` to arrive. Its user hears nothing more. */
+  finish(ms: number): void {
+    this.user = undefined;
+    if (this.phase === 'closed') return;
+    this.socket.end();
+    this.socket.resume();
+    this.#context.wheel.arm(this.timeout, ms);
+  }
+
+  #connected(): void {
+    if (this.identity === undefined) {
+      this.phase = 'open';
+      this.#tell('upstreamReady');
+    } else {
+      this.phase = 'identifying';
+      this.socket.write(identityQuestion(this.endpoint.instance), 'latin1');
+    }
+  }
+
+  #identify(text: string, identity: string): void {
+    this.#answer += text;
+    const answer = readIdentityAnswer(this.#answer, identity);
+    if (answer === 'mismatch') {
+      this.#lose('wrong_instance', 'nothing');
+    } else if (answer === 'match') {
+      this.#answer = '';
+      this.phase = 'open';
+      this.#tell('upstreamReady');
+    }
+  }
+
+  /** R37: a connection ends with whatever happens on it while it has no user. */
+  #tell(what: 'upstreamReady' | 'upstreamEnded' | 'upstreamDrained' | 'upstreamTimedOut'): void {
     const { user } = this;
     if (user === undefined) {
       this.destroy();
@@ -152,13 +171,16 @@ export class UpstreamConnection implements TimeoutOwner {
   }
 
   #read(length: number, bytes: Uint8Array): boolean {
-    // R37: nothing may be said on a connection that nobody asked anything.
-    if (this.user === undefined) {
+    const { user } = this;
+    if (user === undefined) {
+      // R37
       this.destroy();
     } else {
-      const { user } = this;
       try {
-        if (Buffer.isBuffer(bytes)) user.upstreamBytes(bytes, 0, length);
+        if (!Buffer.isBuffer(bytes)) return true;
+        if (this.phase === 'open') user.upstreamBytes(bytes, 0, length);
+        else if (this.identity !== undefined)
+          this.#identify(bytes.toString('latin1', 0, length), this.identity);
       } catch (fault) {
         user.faulted(fault);
       }
@@ -166,18 +188,21 @@ export class UpstreamConnection implements TimeoutOwner {
     return true;
   }
 
-  #lost(error: NodeJS.ErrnoException): void {
+  #failed(error: NodeJS.ErrnoException): void {
+    if (this.phase === 'connecting') this.#lose(connectFailure(error.code), 'nothing');
+    else if (this.phase === 'identifying') this.#lose('wrong_instance', 'nothing');
+    else this.#lose('upstream_reset', error.syscall === 'write' ? 'perhaps' : 'something');
+  }
+
+  #lose(code: ErrorCode, sent: 'nothing' | 'perhaps' | 'something'): void {
     const { user } = this;
-    const connecting = this.phase === 'connecting';
     this.user = undefined;
     this.phase = 'closed';
     if (user === undefined) return;
-    if (connecting) {
-      user.upstreamLost(connectFailure(error.code), 'nothing');
-    } else {
-      // A first write that the kernel itself refused: the connection had been closed before, and nothing has left.
-      const refused = error.syscall === 'write' && this.writes <= 1;
-      user.upstreamLost('upstream_reset', refused ? 'nothing' : 'something');
+    try {
+      user.upstreamLost(code, sent);
+    } catch (fault) {
+      user.faulted(fault);
     }
   }
 }

@@ -2,9 +2,9 @@ import type { LookupFunction } from 'node:net';
 
 import { type Endpoint, endpointKey } from '@roundhouse/agent-sdk/internal';
 
-import type { ReadBuffers } from '../proxy/read-buffer.ts';
-import type { TimeoutWheel } from '../proxy/timeout-wheel.ts';
-import { UpstreamConnection, type UpstreamContext, type UpstreamUser } from './upstream-connection.ts';
+import type { ReadBuffers } from '../sockets/read-buffer.ts';
+import type { TimeoutWheel } from '../sockets/timeout-wheel.ts';
+import { UpstreamConnection, type UpstreamContext } from './upstream-connection.ts';
 
 export interface UpstreamPoolsOptions {
   readonly wheel: TimeoutWheel;
@@ -14,13 +14,12 @@ export interface UpstreamPoolsOptions {
   readonly lookup: LookupFunction;
 }
 
-/** Keep at least this much ahead of the moment at which an instance says it will close an idle connection (I8). */
+/** A connection is closed this long before the moment at which the instance has said that it closes it (`Keep-Alive: timeout=`). */
 const keepAliveMarginMs = 1_000;
 
 /**
- * All connections to instances: per endpoint a stack of idle ones, last in first out, so that those that are not needed age
- * out. An endpoint is the same object as long as id, address and port stay the same, so no connection outlives its instance's
- * place. Ended by `close`.
+ * All connections to instances: per endpoint a stack of idle ones, last in first out, so that surplus ones age out. An endpoint is
+ * the same object as long as id, address and port stay the same. Ended by `close`.
  */
 export class UpstreamPools {
   readonly #idle = new Map<Endpoint, UpstreamConnection[]>();
@@ -47,36 +46,30 @@ export class UpstreamPools {
     return this.#all.size;
   }
 
-  /**
-   * An idle connection to this endpoint, given to `user`; undefined when there is none. `identity`: who must have answered on it,
-   * undefined for anybody.
-   */
-  take(endpoint: Endpoint, identity: string | undefined, user: UpstreamUser): UpstreamConnection | undefined {
+  /** An idle connection to this endpoint on which `identity` has answered; undefined when there is none. The caller becomes its user. */
+  take(endpoint: Endpoint, identity: string | undefined): UpstreamConnection | undefined {
     const stack = this.#idle.get(endpoint);
     if (stack === undefined) return undefined;
     for (let connection = stack.pop(); connection !== undefined; connection = stack.pop()) {
       if (connection.phase !== 'open') continue;
-      if (identity !== undefined && connection.identity !== identity) {
-        connection.destroy();
-        continue;
-      }
-      connection.user = user;
-      return connection;
+      if (identity === undefined || connection.identity === identity) return connection;
+      connection.destroy();
     }
     return undefined;
   }
 
   /**
-   * Opens a connection for `user`, which hears when it is usable, or why not. Undefined when there can't be one: the registry's
-   * address or port is impossible, or the pools are closed.
+   * Opens a connection; the caller becomes its user at once. Undefined when there can't be one: the registry's address or port is
+   * impossible, or the pools are closed.
    */
-  open(endpoint: Endpoint, user: UpstreamUser): UpstreamConnection | undefined {
+  open(endpoint: Endpoint, identity: string | undefined): UpstreamConnection | undefined {
     if (this.#state === 'closed') return undefined;
     try {
-      const connection = new UpstreamConnection(endpoint, user, this.#context);
+      const connection = new UpstreamConnection(endpoint, identity, this.#context);
       this.#all.add(connection);
       return connection;
     } catch {
+      // `net.connect` throws for a port out of range; the caller answers `connect_failed`.
       return undefined;
     }
   }
@@ -91,7 +84,7 @@ export class UpstreamPools {
     const { endpoint } = connection;
     connection.settle();
     if (
-      connection.reuse === 'never' ||
+      !connection.reusable ||
       this.#state === 'closed' ||
       idleMs <= 0 ||
       endpoint.phase === 'draining' ||
@@ -100,24 +93,24 @@ export class UpstreamPools {
       connection.destroy();
       return;
     }
-    connection.arm(idleMs);
+    this.#context.wheel.arm(connection.timeout, idleMs);
     const stack = this.#idle.get(endpoint);
     if (stack === undefined) this.#idle.set(endpoint, [connection]);
     else stack.push(connection);
   }
 
   /** Closes the idle connections to an endpoint: one of them has just turned out to be dead, and the others are as old. */
-  dropIdle(endpoint: Endpoint): void {
+  closeIdle(endpoint: Endpoint): void {
     const stack = this.#idle.get(endpoint) ?? [];
     this.#idle.delete(endpoint);
     for (const connection of stack) connection.destroy();
   }
 
   /** Closes the idle connections of endpoints that are not in `live`; those in use are closed when they are given back. */
-  retain(live: ReadonlySet<string>): void {
+  closeIdleExcept(live: ReadonlySet<string>): void {
     for (const connection of this.#all) {
       if (live.has(endpointKey(connection.endpoint.instance))) continue;
-      connection.reuse = 'never';
+      connection.reusable = false;
       if (connection.user === undefined) connection.destroy();
     }
   }

@@ -9,8 +9,8 @@ export interface Drain {
   readonly drainMs: number;
 }
 
-/** In how many milliseconds a WebSocket has its turn to be closed. `random`: in [0, 1). */
-export function departureMs({ startedMs, drainMs }: Drain, nowMs: number, random: number): number {
+/** How long to wait, from `nowMs`, before a WebSocket is closed; WebSockets are spread over the time by `random`, in [0, 1). */
+export function closeDelayMs({ startedMs, drainMs }: Drain, nowMs: number, random: number): number {
   const at = startedMs + drainMs * (from + random * (until - from));
   return Math.max(0, at - nowMs);
 }

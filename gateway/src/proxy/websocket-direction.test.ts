@@ -1,15 +1,15 @@
 import { describe, expect, it } from 'vitest';
 
 import { closeFrame, goingAway, serviceRestart } from './websocket-frames.ts';
-import { WebSocketWay } from './websocket-way.ts';
+import { WebSocketDirection } from './websocket-direction.ts';
 
 /** A short text frame of a server. */
 const text = (payload: string): Buffer => Buffer.from([0x81, payload.length, ...Buffer.from(payload)]);
 const farewell = Buffer.from(closeFrame(serviceRestart, undefined));
 
-function way(): { readonly way: WebSocketWay; carry(...pieces: Buffer[]): void; sent(): Buffer } {
+function way(): { readonly way: WebSocketDirection; carry(...pieces: Buffer[]): void; sent(): Buffer } {
   const sent: Buffer[] = [];
-  const made = new WebSocketWay((bytes) => {
+  const made = new WebSocketDirection((bytes) => {
     sent.push(Buffer.from(bytes));
     return 'flowing';
   });
@@ -22,20 +22,20 @@ function way(): { readonly way: WebSocketWay; carry(...pieces: Buffer[]): void; 
   };
 }
 
-describe('WebSocketWay', () => {
+describe('WebSocketDirection', () => {
   it('passes on everything, and says when the other side takes no more', () => {
     const { carry, sent } = way();
     carry(text('hello'), text('world'));
     expect(sent()).toEqual(Buffer.concat([text('hello'), text('world')]));
-    const full = new WebSocketWay(() => 'full');
+    const full = new WebSocketDirection(() => 'full');
     expect(full.carry(text('a'), 0, 3)).toBe('full');
   });
 
   it('leaves at once between two frames, and passes on nothing behind its Close', () => {
     const { way: left, carry, sent } = way();
     carry(text('hello'));
-    left.leave(farewell);
-    left.leave(farewell);
+    left.close(farewell);
+    left.close(farewell);
     expect(left.state).toBe('closed');
     carry(text('late'));
     expect(sent()).toEqual(Buffer.concat([text('hello'), farewell]));
@@ -46,8 +46,8 @@ describe('WebSocketWay', () => {
     for (let at = 1; at < frame.length; at += 1) {
       const { way: left, carry, sent } = way();
       carry(frame.subarray(0, at));
-      left.leave(farewell);
-      expect(left.state).toBe('leaving');
+      left.close(farewell);
+      expect(left.state).toBe('closing');
       carry(Buffer.concat([frame.subarray(at), text('late').subarray(0, 3)]), text('late').subarray(3));
       expect(left.state).toBe('closed');
       expect(sent()).toEqual(Buffer.concat([frame, farewell]));
@@ -58,12 +58,12 @@ describe('WebSocketWay', () => {
     const close = Buffer.from(closeFrame(goingAway, undefined));
     const first = way();
     first.carry(close);
-    first.way.leave(farewell);
+    first.way.close(farewell);
     expect(first.sent()).toEqual(close);
     const second = way();
-    second.way.leave(farewell);
-    expect(second.way.closeSeen).toBe('no');
+    second.way.close(farewell);
+    expect(second.way.closeSeen).toBe(false);
     second.carry(close);
-    expect([second.way.closeSeen, second.sent()]).toEqual(['yes', farewell]);
+    expect([second.way.closeSeen, second.sent()]).toEqual([true, farewell]);
   });
 });

@@ -3,14 +3,15 @@ import { lookup } from 'node:dns';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 
 import { eventually } from '../../../test/kit/eventually.ts';
-import type { Engine, ListenerLimits } from './engine.ts';
-import { TimeoutWheel } from '../proxy/timeout-wheel.ts';
+import type { Engine } from '../listeners/engine.ts';
+import type { ListenerLimits } from '../proxy/limits.ts';
+import { TimeoutWheel } from '../sockets/timeout-wheel.ts';
 import {
   createScriptedExchanges,
   type ScriptedExchanges,
   type ScriptedOptions,
-} from '../http1/testing/scripted-exchanges.ts';
-import { answering, rawClient, rawOrigin, type RawOrigin, type RawPeer } from '../http1/testing/sockets.ts';
+} from './testing/scripted-exchanges.ts';
+import { answering, rawClient, rawOrigin, type RawOrigin, type RawPeer } from './testing/sockets.ts';
 import { createWireEngine } from './wire-engine.ts';
 
 const limits: ListenerLimits = {
@@ -684,14 +685,6 @@ describe('tunnels', () => {
     await (await origin.connection(0)).ended();
   });
 
-  it('are refused for a request with a body', async () => {
-    const { client, origin } = await rig();
-    const c = await client();
-    c.send(upgrade.replace('\r\n\r\n', '\r\nContent-Length: 5\r\n\r\nhello'));
-    await c.received('400');
-    expect(origin.connections).toHaveLength(0);
-  });
-
   it('do not open on a refusal, which is relayed', async () => {
     const { client, origin } = await rig(
       answering('HTTP/1.1 426 Upgrade Required\r\nContent-Length: 2\r\n\r\nno'),
@@ -717,7 +710,7 @@ describe('the end', () => {
     const busy = await client();
     busy.send(get);
     await o.received(/a\?b[^]*a\?b/);
-    engine.discourage();
+    engine.disableKeepAlive();
     o.send(ok);
     expect(await busy.ended()).toContain('Connection: close\r\n');
     expect(idle.end).toBe('open');
@@ -727,7 +720,7 @@ describe('the end', () => {
 
   it('discourage still accepts', async () => {
     const { client, engine, origin } = await rig();
-    engine.discourage();
+    engine.disableKeepAlive();
     const late = await client();
     late.send(get);
     const o = await origin.connection(0);
@@ -779,9 +772,9 @@ describe('the end', () => {
     c.send(get);
     await c.received('hi');
     const key = `c/n/i${String(origin.port)}@127.0.0.1:${String(origin.port)}`;
-    engine.retain(new Set([key]));
+    engine.closeIdleExcept(new Set([key]));
     expect(engine.stats().upstreamConnections).toBe(1);
-    engine.retain(new Set());
+    engine.closeIdleExcept(new Set());
     await origin.connections[0]?.ended();
   });
 

@@ -8,7 +8,7 @@ const headroomBytes = 4_096;
 const maxBlocks = 64;
 
 /** A read buffer of one connection. */
-interface Block {
+interface OwnedBuffer {
   readonly whole: Buffer;
   /** Where the kernel reads into: `whole` behind its headroom. */
   readonly view: Buffer;
@@ -20,25 +20,25 @@ interface Block {
  */
 export class ReadBuffers {
   readonly shared: Buffer = Buffer.allocUnsafeSlow(readBytes);
-  readonly #spare: Block[] = [];
+  readonly #spare: OwnedBuffer[] = [];
   #reserved = 0;
 
-  take(): Block {
+  take(): OwnedBuffer {
     const spare = this.#spare.pop();
     if (spare !== undefined) return spare;
     const whole = Buffer.allocUnsafeSlow(headroomBytes + readBytes);
     return { whole, view: whole.subarray(headroomBytes) };
   }
 
-  giveBack(block: Block): void {
+  giveBack(block: OwnedBuffer): void {
     if (this.#spare.length < maxBlocks) this.#spare.push(block);
   }
 
   /** Whether one more connection may keep its block between two bodies. */
-  reserve(): 'granted' | 'refused' {
-    if (this.#reserved >= maxBlocks) return 'refused';
+  reserve(): boolean {
+    if (this.#reserved >= maxBlocks) return false;
     this.#reserved += 1;
-    return 'granted';
+    return true;
   }
 
   release(): void {
@@ -50,13 +50,13 @@ export class ReadBuffers {
  * The reading side of one socket: which buffer the kernel fills next, and what may be done with what it has filled. Ended by
  * `close`, when its socket is.
  */
-export class Inlet {
+export class ReadBuffer {
   readonly #buffers: ReadBuffers;
-  #block: Block | undefined;
+  #block: OwnedBuffer | undefined;
   #reads: 'shared' | 'own' = 'shared';
   /** Whether the present message has shown itself to be large. */
   #message: 'small' | 'large' = 'small';
-  #reserved: 'no' | 'yes' = 'no';
+  #keepsBlock = false;
 
   constructor(buffers: ReadBuffers) {
     this.#buffers = buffers;
@@ -81,23 +81,22 @@ export class Inlet {
   }
 
   /**
-   * Writes `bytes` from `from` to `to` to a socket without copying them, with `before` in front: possible when they are in a
-   * block of our own that has room for it. When the kernel doesn't take it all, the block belongs to that write from then on.
+   * Writes `bytes` from `from` to `to` to a socket without copying them, with `before` in front. Returns false, and writes nothing,
+   * when they are not in a block that has room for it. When the kernel doesn't take it all, the block belongs to that write.
    */
   writeThrough(
     target: Socket,
     bytes: Buffer,
     before: string,
     [from, to]: readonly [number, number],
-  ): 'written' | 'impossible' {
+  ): boolean {
     const block = this.#block;
-    if (block === undefined || bytes !== block.view || before.length > headroomBytes + from)
-      return 'impossible';
+    if (block === undefined || bytes !== block.view || before.length > headroomBytes + from) return false;
     const start = headroomBytes + from - before.length;
     if (before !== '') block.whole.write(before, start, 'latin1');
     target.write(block.whole.subarray(start, headroomBytes + to));
     if (target.writableLength > 0) this.#block = undefined;
-    return 'written';
+    return true;
   }
 
   /**
@@ -107,8 +106,8 @@ export class Inlet {
   settle(): void {
     if (this.#message === 'large') {
       this.#message = 'small';
-      if (this.#reserved === 'no' && this.#buffers.reserve() === 'granted') this.#reserved = 'yes';
-      if (this.#reserved === 'yes') return;
+      if (!this.#keepsBlock && this.#buffers.reserve()) this.#keepsBlock = true;
+      if (this.#keepsBlock) return;
     }
     if (this.#reads === 'own') this.#share();
   }
@@ -121,7 +120,7 @@ export class Inlet {
 
   #share(): void {
     this.#reads = 'shared';
-    if (this.#reserved === 'yes') this.#buffers.release();
-    this.#reserved = 'no';
+    if (this.#keepsBlock) this.#buffers.release();
+    this.#keepsBlock = false;
   }
 }

@@ -1,0 +1,108 @@
+import type { Persistence } from '../http/connection.ts';
+import { sentFraming, type SentFraming } from '../http/framing.ts';
+import type { Socket } from 'node:net';
+
+import type { AnswerStep, RelayStep, ResponseHead } from '../exchange/seam.ts';
+import { pieceBytes } from '../proxy/body-piece.ts';
+import type {
+  AcceptedRequest,
+  BodyForm,
+  BodyPiece,
+  CutBy,
+  Flow,
+  InstanceResponse,
+  ResponseWriter,
+} from '../proxy/ports.ts';
+import { isFieldText } from './grammar.ts';
+import { answerText, chunkedEnd, lastChunk, responseText } from './message-text.ts';
+import { flowOf, writeCopy, writePiece } from './socket-writer.ts';
+
+const nothing: SentFraming = { kind: 'none' };
+
+/** Writes the responses of one client connection, one after the other, each in the one framing that its client understands. */
+export class Http1ResponseWriter implements ResponseWriter {
+  persistence: Persistence = 'keep';
+  readonly #socket: Socket;
+  readonly #httpDate: () => string;
+  #request: AcceptedRequest | undefined;
+  #framing = nothing;
+  /** The head, until it is written together with the first bytes of the body. */
+  #head = '';
+
+  constructor(socket: Socket, httpDate: () => string) {
+    this.#socket = socket;
+    this.#httpDate = httpDate;
+  }
+
+  /** The request that the next response answers. */
+  set request(request: AcceptedRequest) {
+    this.#request = request;
+  }
+
+  get cutBy(): CutBy {
+    return this.#framing.kind === 'close' ? 'reset' : 'plain';
+  }
+
+  interim(head: ResponseHead): void {
+    this.#socket.write(responseText(head, nothing, 'keep'), 'latin1');
+  }
+
+  answer(step: AnswerStep, persistence: Persistence): number {
+    if (!step.fields.every(isFieldText))
+      throw new Error(`an answer ${String(step.status)} has a field that can not be written`);
+    const method = this.#request?.method ?? 'GET';
+    const date = this.#httpDate();
+    this.#socket.write(answerText(step, method, { date, connection: persistence }), 'latin1');
+    return method === 'HEAD' ? 0 : Buffer.byteLength(step.body);
+  }
+
+  begin(step: RelayStep, { body }: InstanceResponse, persistence: Persistence): BodyForm {
+    const framing = sentFraming(body, this.#request?.version ?? '1.0');
+    this.#framing = framing;
+    this.persistence = framing.kind === 'close' ? 'close' : persistence;
+    this.#head = responseText(step, framing, this.persistence);
+    return framing.kind === 'chunked' ? 'framed' : 'content';
+  }
+
+  send(piece: BodyPiece): Flow {
+    let before = this.#head;
+    this.#head = '';
+    if (this.#framing.kind !== 'chunked') return writePiece(this.#socket, piece, { before, after: '' });
+    let after = piece.state === 'done' ? this.#end(piece) : '';
+    if (piece.form === 'content') {
+      // Content without chunks of its own becomes one chunk.
+      const bytes = pieceBytes(piece);
+      if (bytes > 0) {
+        before += `${bytes.toString(16)}\r\n`;
+        after = `\r\n${after}`;
+      }
+    }
+    return writePiece(this.#socket, piece, { before, after });
+  }
+
+  flushHead(): void {
+    if (this.#head !== '') this.#socket.write(this.#head, 'latin1');
+    this.#head = '';
+  }
+
+  switchProtocols(step: RelayStep, protocol: string): void {
+    this.#socket.write(responseText(step, nothing, { upgrade: protocol }), 'latin1');
+  }
+
+  sendRaw(bytes: Buffer): Flow {
+    return writeCopy(this.#socket, bytes);
+  }
+
+  endRaw(): void {
+    this.#socket.end();
+  }
+
+  /** Whether the client takes more bytes. */
+  get flow(): Flow {
+    return flowOf(this.#socket);
+  }
+
+  #end({ trailers }: BodyPiece): string {
+    return this.#request?.trailers === 'wanted' ? chunkedEnd(trailers) : lastChunk;
+  }
+}

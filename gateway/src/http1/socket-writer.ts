@@ -1,0 +1,54 @@
+import type { Socket } from 'node:net';
+
+import { pieceBytes, pieceText } from '../proxy/body-piece.ts';
+import type { BodyPiece, Flow } from '../proxy/ports.ts';
+
+/** Up to here, everything leaves as one string in one write: cheaper than a buffer, and node writes it from its stack. */
+const smallBytes = 8_192;
+
+/** Text to write before and after a piece, latin1. */
+export interface Surroundings {
+  readonly before: string;
+  readonly after: string;
+}
+
+/** Writes a piece of a body with its surroundings in a single write. */
+export function writePiece(target: Socket, piece: BodyPiece, { before, after }: Surroundings): Flow {
+  const total = pieceBytes(piece) + before.length + after.length;
+  if (total === 0) return 'flowing';
+  if (total <= smallBytes) target.write(before + pieceText(piece) + after, 'latin1');
+  else if (!writeThrough(target, piece, { before, after }))
+    target.write(copied(piece, { before, after }, total));
+  return flowOf(target);
+}
+
+/** Without a copy, where the read buffer of the other side can be lent to the write. */
+function writeThrough(target: Socket, piece: BodyPiece, { before, after }: Surroundings): boolean {
+  const { spans, source, bytes } = piece;
+  if (spans.length !== 2 || after !== '' || source === undefined) return false;
+  return source.writeThrough(target, bytes, before + piece.prefix(0), [spans[0] ?? 0, spans[1] ?? 0]);
+}
+
+function copied(piece: BodyPiece, { before, after }: Surroundings, total: number): Buffer {
+  const { spans, bytes } = piece;
+  const out = Buffer.allocUnsafeSlow(total);
+  let at = out.write(before, 0, 'latin1');
+  for (let i = 0; i < spans.length; i += 2) {
+    at += out.write(piece.prefix(i >> 1), at, 'latin1');
+    at += bytes.copy(out, at, spans[i], spans[i + 1]);
+  }
+  out.write(after, at, 'latin1');
+  return out;
+}
+
+/** Writes bytes that may be overwritten afterwards. */
+export function writeCopy(target: Socket, bytes: Buffer): Flow {
+  if (bytes.length <= smallBytes) target.write(bytes.toString('latin1'), 'latin1');
+  else target.write(Buffer.from(bytes));
+  return flowOf(target);
+}
+
+/** Whether a socket wants its writer to wait for 'drain'. */
+export function flowOf(target: Socket): Flow {
+  return target.writableLength > 0 && target.writableNeedDrain ? 'full' : 'flowing';
+}

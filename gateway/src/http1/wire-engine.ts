@@ -1,0 +1,30 @@
+import { createServer } from 'node:net';
+
+import type { Engine, EngineOptions } from '../listeners/engine.ts';
+import { TrafficListener } from '../listeners/traffic-listener.ts';
+import { ReadBuffers } from '../sockets/read-buffer.ts';
+import { processTicker, TimeoutWheel } from '../sockets/timeout-wheel.ts';
+import { UpstreamPools } from '../upstreams/upstream-pools.ts';
+import { ClientConnection } from './client-connection.ts';
+import { createHttp1Instances } from './instance-connection.ts';
+
+/** The engine on bare sockets: its own HTTP/1.1, strict about what it reads and exact in what it writes. Ended by `stop`. */
+export function createWireEngine(options: EngineOptions): Engine {
+  const wheel = new TimeoutWheel(processTicker);
+  const buffers = new ReadBuffers();
+  const pools = new UpstreamPools({ wheel, buffers, idleMs: options.poolIdleMs, lookup: options.lookup });
+  let { limits } = options;
+  return new TrafficListener(
+    {
+      name: 'wire',
+      server: createServer({ allowHalfOpen: true, noDelay: true, pauseOnConnect: true }),
+      wheel,
+      instances: createHttp1Instances(pools, () => limits),
+      connect: (socket, context) => new ClientConnection(socket, context, buffers),
+      applyLimits: (given) => {
+        limits = given;
+      },
+    },
+    options,
+  );
+}

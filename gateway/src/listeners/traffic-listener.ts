@@ -1,0 +1,182 @@
+import { Server, type Socket } from 'node:net';
+import { setImmediate as turn } from 'node:timers/promises';
+
+import { createHttpDate, monotonicNow } from '../lifecycle/clock.ts';
+import { closeDelayMs, type Drain } from '../proxy/drain-schedule.ts';
+import type { ListenerLimits } from '../proxy/limits.ts';
+import type { InstanceConnector } from '../proxy/ports.ts';
+import type { ProxyContext } from '../proxy/proxy-context.ts';
+import type { TimeoutWheel } from '../sockets/timeout-wheel.ts';
+import type { BoundAddress, Engine, EngineOptions, EngineStats } from './engine.ts';
+
+/** Half a second's worth of new connections on a busy edge; the kernel caps it at `somaxconn`. */
+const backlog = 4_096;
+/** While the listener stops, how long an idle connection may take to send one more request, whose answer says that it was the last. */
+const lastRequestMs = 1_000;
+
+/** A client connection of a listener, whatever its protocol. It ends with its socket. */
+export interface ListenerConnection {
+  /** The socket that the client is on; its end is the connection's. */
+  readonly socket: Socket;
+  /** The listener stops: idle, it is closed after `graceMs` when no further request has come; a WebSocket is closed at its time. */
+  drain(graceMs: number): void;
+  /** Cuts what is under way. */
+  shutdown(): void;
+}
+
+/** What makes a listener speak a protocol. */
+export interface ListenerParts {
+  readonly name: string;
+  /** Not listening yet. Its connections are given to `accept` of the listener. */
+  readonly server: Server;
+  readonly wheel: TimeoutWheel;
+  readonly instances: InstanceConnector;
+  /** Takes over an accepted socket. */
+  readonly connect: (socket: Socket, context: ProxyContext) => ListenerConnection;
+  /** Applies limits that the server itself enforces. */
+  readonly applyLimits: (limits: ListenerLimits) => void;
+}
+
+/** Accepts client connections, bounds and counts them, and drains them. Ended by `stop`. */
+export class TrafficListener implements Engine {
+  readonly name: string;
+  readonly #parts: ListenerParts;
+  readonly #context: ProxyContext;
+  readonly #connections = new Set<ListenerConnection>();
+  #stopped: Promise<number> | undefined;
+  #drain: Drain | undefined;
+  /** Called whenever a client connection has closed, while `stop` waits. */
+  #whenClosed: (() => void) | undefined;
+
+  constructor(parts: ListenerParts, { exchanges, limits, replayBytes, onFault }: EngineOptions) {
+    this.name = parts.name;
+    this.#parts = parts;
+    this.#context = {
+      exchanges,
+      instances: parts.instances,
+      wheel: parts.wheel,
+      replayBytes,
+      closeAfterMs: () => this.#closeAfterMs(),
+      httpDate: createHttpDate(),
+      onFault,
+      limits,
+      state: 'open',
+      exchangesRunning: 0,
+    };
+    parts.applyLimits(limits);
+    parts.server.on('connection', (socket: Socket) => {
+      this.#accept(socket);
+    });
+  }
+
+  listen({ host, port }: { readonly host: string; readonly port: number }): Promise<BoundAddress> {
+    return new Promise((resolve, reject) => {
+      const { server } = this.#parts;
+      server.once('error', reject);
+      server.listen({ host, port, backlog }, () => {
+        server.off('error', reject);
+        // EMFILE while accepting: the kernel keeps the connection in its queue, and accepting goes on by itself.
+        server.on('error', () => undefined);
+        const bound = server.address();
+        resolve(
+          typeof bound === 'object' && bound !== null
+            ? { host: bound.address, port: bound.port }
+            : { host, port },
+        );
+      });
+    });
+  }
+
+  setLimits(limits: ListenerLimits): void {
+    this.#context.limits = limits;
+    this.#parts.applyLimits(limits);
+  }
+
+  disableKeepAlive(): void {
+    if (this.#context.state === 'open') this.#context.state = 'lame_duck';
+  }
+
+  stop(drainMs: number): Promise<number> {
+    this.#stopped ??= this.#stop(drainMs);
+    return this.#stopped;
+  }
+
+  async #stop(drainMs: number): Promise<number> {
+    const { server, instances, wheel } = this.#parts;
+    this.#context.state = 'stopping';
+    this.#drain = { startedMs: monotonicNow(), drainMs };
+    // A connection that the kernel has accepted and the process hasn't would be reset: two more turns of the loop take those in.
+    await turn();
+    await turn();
+    for (const connection of this.#connections) connection.drain(Math.min(lastRequestMs, drainMs / 2));
+    const closed = new Promise<void>((resolve) => {
+      // Not by `close` of node:http, which destroys connections with unflushed answers and ends its watch over slow heads.
+      Server.prototype.close.call(server, () => {
+        resolve();
+      });
+    });
+    await this.#drained(drainMs);
+    const cut = this.#context.exchangesRunning;
+    for (const connection of this.#connections) connection.shutdown();
+    await instances.close();
+    await closed;
+    await this.#allClosed();
+    wheel.stop();
+    // Ends the timer of a node:http server; a plain one has nothing left to close.
+    server.close(() => undefined);
+    return cut;
+  }
+
+  closeIdleExcept(live: ReadonlySet<string>): void {
+    this.#parts.instances.closeIdleExcept(live);
+  }
+
+  stats(): EngineStats {
+    return {
+      clientConnections: this.#connections.size,
+      exchanges: this.#context.exchangesRunning,
+      upstreamConnections: this.#parts.instances.size,
+    };
+  }
+
+  /** When a WebSocket is to be closed, somewhere in the later part of the drain. */
+  #closeAfterMs(): number | undefined {
+    return this.#drain === undefined ? undefined : closeDelayMs(this.#drain, monotonicNow(), Math.random());
+  }
+
+  #accept(socket: Socket): void {
+    if (this.#connections.size >= this.#context.limits.connections) {
+      socket.on('error', () => undefined);
+      socket.destroy();
+      return;
+    }
+    const connection = this.#parts.connect(socket, this.#context);
+    this.#connections.add(connection);
+    connection.socket.on('close', () => {
+      this.#connections.delete(connection);
+      this.#whenClosed?.();
+    });
+  }
+
+  /** Resolves when no client connection is left, or when the time is up. */
+  #drained(drainMs: number): Promise<void> {
+    return new Promise((resolve) => {
+      const timer = setTimeout(resolve, drainMs);
+      void this.#allClosed().then(() => {
+        clearTimeout(timer);
+        resolve();
+      });
+    });
+  }
+
+  /** Resolves when no client connection is left. */
+  #allClosed(): Promise<void> {
+    return new Promise((resolve) => {
+      const check = (): void => {
+        if (this.#connections.size === 0) resolve();
+      };
+      this.#whenClosed = check;
+      check();
+    });
+  }
+}

@@ -1,0 +1,15 @@
+/** How long a client may take, and how much it may send. */
+export interface ListenerLimits {
+  /** From the first byte of a connection, or of the next request on it, to the end of the head. → 408 */
+  readonly requestHeadMs: number;
+  /** An idle keep-alive client connection is closed after this. */
+  readonly keepAliveMs: number;
+  /** Request line and header lines together. → 431 (414 when the target alone is over) */
+  readonly headBytes: number;
+  /** Number of header lines. → 431 */
+  readonly headLines: number;
+  /** Request body; 0 for no limit. → 413 */
+  readonly bodyBytes: number;
+  /** Open client connections; further ones are closed at once. */
+  readonly connections: number;
+}

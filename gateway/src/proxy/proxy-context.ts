@@ -1,0 +1,25 @@
+import type { Exchanges } from '../exchange/seam.ts';
+import type { ListenerLimits } from './limits.ts';
+import type { InstanceConnector } from './ports.ts';
+import type { TimeoutWheel } from '../sockets/timeout-wheel.ts';
+
+/** What the exchanges of one listener share. */
+export interface ProxyContext {
+  readonly exchanges: Exchanges;
+  readonly instances: InstanceConnector;
+  readonly wheel: TimeoutWheel;
+  /** Request bodies up to this size are kept until the response head has come. */
+  readonly replayBytes: number;
+  /** When a WebSocket is to be closed, in ms from now, because the listener stops; undefined as long as it doesn't. */
+  readonly closeAfterMs: () => number | undefined;
+  /** The present time as an HTTP date (RFC 9110 §5.6.7). */
+  readonly httpDate: () => string;
+  /** Hears of mistakes of the gateway's own. */
+  readonly onFault: (fault: unknown) => void;
+  /** Replaced whole when the configuration changes. */
+  limits: ListenerLimits;
+  /** Unless `open`, every answer closes its connection. `stopping`: idle connections are closed soon. */
+  state: 'open' | 'lame_duck' | 'stopping';
+  /** Exchanges between their head and their end. */
+  exchangesRunning: number;
+}
