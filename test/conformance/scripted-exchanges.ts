@@ -13,6 +13,7 @@ import type {
   ResponseHead,
   Step,
 } from '../../gateway/src/exchange/seam.ts';
+import { agreesToUpgrade } from '../../gateway/src/http/connection.ts';
 import { readHeaders } from '../../gateway/src/http/header-facts.ts';
 import { expectationOf, passesInterim } from '../../gateway/src/http/interim.ts';
 import type { AttemptTimeouts } from '../../gateway/src/routing/policy.ts';
@@ -156,6 +157,8 @@ function scriptedExchange({ endpoints, timeouts, ...options }: ScriptOptions, en
       return withoutConnectionFields(response.fields);
     },
     responded(response, of, sent) {
+      if (response.status === 101 && !agreesToUpgrade(readHeaders(response.fields), of.upgrade))
+        return this.failed({ code: 'upgrade_failed', sent: 'head', connection: 'fresh' }, of);
       ended(of);
       const { status, reason, fields } = response;
       return (

@@ -12,6 +12,9 @@ import type {
   Step,
 } from '../../exchange/seam.ts';
 import type { AttemptTimeouts } from '../../routing/policy.ts';
+import { agreesToUpgrade } from '../../http/connection.ts';
+import { readHeaders } from '../../http/header-facts.ts';
+import { passesInterim } from '../../http/interim.ts';
 
 /** What the engine has said to one exchange. */
 export interface ExchangeJournal {
@@ -124,8 +127,11 @@ export function createScriptedExchanges(options: ScriptedOptions): ScriptedExcha
       begin: () => options.answer?.(head) ?? attempt(head, 'any'),
       waited: () => attempt(head, 'any'),
       hedge: () => undefined,
-      interim: (interim) => interim.fields,
-      responded: (response) => {
+      interim: (interim) =>
+        passesInterim(interim, { version: head.version, awaitsContinue: true }) ? interim.fields : undefined,
+      responded(response, of) {
+        if (response.status === 101 && !agreesToUpgrade(readHeaders(response.fields), of.upgrade))
+          return this.failed({ code: 'upgrade_failed', sent: 'head', connection: 'fresh' }, of);
         entry.responses.push(response);
         const { status, reason } = response;
         const fields = response.fields.filter(
@@ -133,7 +139,7 @@ export function createScriptedExchanges(options: ScriptedOptions): ScriptedExcha
         );
         return { kind: 'relay', status, reason, fields, connection: 'keep' };
       },
-      failed: (failure) => {
+      failed(failure) {
         entry.failures.push(failure);
         if (failure.code === 'client_closed') return { kind: 'finish' };
         const again = failure.sent !== 'body' && entry.failures.length < (options.attempts ?? 1);
