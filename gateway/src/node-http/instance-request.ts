@@ -255,12 +255,15 @@ class NodeInstance implements InstancePort, TimeoutOwner {
       this.#lose(this.ready ? 'upstream_reset' : 'connect_failed');
     });
     request.on('socket', (socket) => {
-      if (socket.connecting)
+      if (socket.connecting) {
         socket.once('connect', () => {
           this.#connected();
         });
-      else if (socket.destroyed) this.#lose(request.reusedSocket ? 'upstream_reset' : 'connect_failed');
-      else this.#connected();
+      } else if (socket.destroyed) {
+        this.#lose(request.reusedSocket ? 'upstream_reset' : 'connect_failed');
+      } else {
+        this.#connected();
+      }
     });
     request.on(
       'drain',
