@@ -15,7 +15,7 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { eventually } from '../../../test/kit/eventually.ts';
 
 import { type Clock, systemClock } from './clock.ts';
-import { createDrain } from './drain.ts';
+import { ConnectionDrain } from './drain.ts';
 
 const nothing = (): Promise<void> => Promise.resolve();
 
@@ -26,7 +26,7 @@ afterEach(() => {
 
 async function serve(handler: RequestListener, clock: Clock = systemClock) {
   const server = createServer(handler);
-  const drain = createDrain(server, clock);
+  const drain = new ConnectionDrain(server, clock);
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   ends.push(() => {
     server.close();

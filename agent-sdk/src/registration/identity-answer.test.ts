@@ -9,7 +9,7 @@ import { openRawClient } from '../../../test/kit/raw-client.ts';
 import { identityPath, readIdentityAnswer } from '../discovery/identity.ts';
 
 import { systemClock } from './clock.ts';
-import { createDrain } from './drain.ts';
+import { ConnectionDrain } from './drain.ts';
 import { answerIdentity } from './identity-answer.ts';
 
 const ends: (() => void)[] = [];
@@ -126,7 +126,7 @@ describe('the answer to who listens here', () => {
   it('keeps the connection while the application drains, and counts as none of its requests', async () => {
     const server = createServer(tellsPath);
     answerIdentity(server, 'api-1');
-    const drain = createDrain(server, systemClock);
+    const drain = new ConnectionDrain(server, systemClock);
     const client = await dial(await listen(server));
     drain.disableKeepAlive();
     client.send(question);

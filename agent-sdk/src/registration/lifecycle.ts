@@ -9,7 +9,7 @@ import { type Application, boundAddress, raiseTimeouts } from './application.ts'
 import { bind } from './bind.ts';
 import { type CheckedOptions, checkRegisterOptions, checkServiceOptions } from './check-options.ts';
 import { bounded, sleep, systemClock as clock } from './clock.ts';
-import { type ConnectionDrain, createDrain } from './drain.ts';
+import { ConnectionDrain } from './drain.ts';
 import { allConfirmed, createGateways, type Gateways } from './gateways.ts';
 import { answerIdentity, type IdentityAnswer } from './identity-answer.ts';
 import { createReport, type Report } from './log.ts';
@@ -70,7 +70,7 @@ export async function startService(options: ServiceOptions): Promise<ServiceHand
   const { handler: application, host, port } = checked;
   const { server } = application;
   raiseTimeouts(server);
-  const service = createService(checked, server, { application, drain: createDrain(server, clock) });
+  const service = createService(checked, server, { application, drain: new ConnectionDrain(server, clock) });
   const isListening = (): boolean => server.listening;
   const isOurs = !isListening();
   try {
