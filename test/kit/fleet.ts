@@ -62,6 +62,9 @@ export interface Fleet extends AsyncDisposable {
   ask(count: number, headers?: Record<string, string>, path?: string): Promise<readonly string[]>;
 }
 
+/** Consul's verb for each status of a TTL check. */
+const verbs = { passing: 'pass', warning: 'warn', critical: 'fail' } as const;
+
 /** Starts a gateway (see {@link startTestGateway}) without instances. */
 export async function startFleet(config: TestConfig = {}): Promise<Fleet> {
   const gateway = await startTestGateway(config);
@@ -125,7 +128,7 @@ export async function startFleet(config: TestConfig = {}): Promise<Fleet> {
     },
     async setStatus(id, status) {
       if (status === 'draining') await put(`service/maintenance/${id}?enable=true`);
-      else await put(`check/update/check-${id}`, { Status: status });
+      else await put(`check/${verbs[status]}/check-${id}`);
       await until((row) => row.instances.some((each) => each.id === id && each.status === status));
     },
     async ask(count, headers = {}, path = '/') {
