@@ -4,7 +4,7 @@ import { parseCoding, parseLength, type TransferCoding } from './framing.ts';
 
 /**
  * What the header lines of one message say, gathered in one pass in which each line is classified once. The codec that scans a
- * head calls `add` for each line; rules decide from it. Undefined: not said. Lists of several lines are joined (RFC 9110 §5.3).
+ * head adds the role of each line and calls `note` for those that have one; rules decide from it. Undefined: not said. Lists of several lines are joined (RFC 9110 §5.3).
  */
 export class HeaderFacts {
   /** The role of each line, in their order. */
@@ -37,7 +37,7 @@ export class HeaderFacts {
   hasRepeatedSingleton = false;
   #singletons: readonly string[] | undefined = undefined;
 
-  /** Takes a line that is not end-to-end: for these, its role has to be added to `roles` and no more. `value`: without outer blanks. */
+  /** Takes what a line with a role says. `value`: without outer blanks. */
   note(role: Exclude<FieldRole, 'end-to-end'>, name: string, value: string): void {
     switch (role) {
       case 'host':

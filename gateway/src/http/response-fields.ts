@@ -33,20 +33,26 @@ function pushCrossing(
   nominated: readonly string[],
 ): void {
   for (let i = 0; i + 1 < fields.length; i += 2) {
-    switch (roles[i >> 1]) {
-      case 'connection':
-      case 'keep-alive':
-      case 'hop-by-hop':
-      case 'te':
-      case 'upgrade':
-      case 'content-length':
-      case 'transfer-encoding':
-      case 'request-id':
-        continue;
-      default:
-    }
+    const role = roles[i >> 1];
+    if (role !== 'end-to-end' && staysBehind(role)) continue;
     const name = fields[i] ?? '';
     if (nominated.length === 0 || !nominated.includes(name.toLowerCase()))
       kept.push(name, fields[i + 1] ?? '');
+  }
+}
+
+function staysBehind(role: FieldRole | undefined): boolean {
+  switch (role) {
+    case 'connection':
+    case 'keep-alive':
+    case 'hop-by-hop':
+    case 'te':
+    case 'upgrade':
+    case 'content-length':
+    case 'transfer-encoding':
+    case 'request-id':
+      return true;
+    default:
+      return false;
   }
 }

@@ -1,5 +1,5 @@
+import { fieldRole } from '../http/field-roles.ts';
 import { HeaderFacts } from '../http/header-facts.ts';
-import { fieldName } from './field-names.ts';
 import { tokenChar, valueChar } from './grammar.ts';
 import type { HeadSource } from './head-source.ts';
 
@@ -52,7 +52,8 @@ export function scanFields(source: HeadSource, from: number, maxLines: number): 
     while (valueEnd > valueStart && isBlank(bytes[offset + valueEnd - 1])) valueEnd -= 1;
     at += 2;
     if (lines.length >= 2 * maxLines) return 'too_many';
-    const { text: name, role } = fieldName(source, nameStart, nameEnd);
+    const name = text.substring(nameStart, nameEnd);
+    const role = fieldRole(name);
     const value = text.substring(valueStart, valueEnd);
     lines.push(name, value);
     roles.push(role);
