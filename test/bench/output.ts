@@ -23,7 +23,7 @@ export interface OutputOptions {
 
 /** Prints a report, and writes what else is asked for. `part`: which place of the page it fills. */
 export async function publish(
-  part: 'compare' | 'prompt' | 'table' | 'storm',
+  part: 'compare' | 'against' | 'prompt' | 'table' | 'storm',
   { sections, data }: { readonly sections: readonly Section[]; readonly data: unknown },
   options: OutputOptions,
 ): Promise<void> {

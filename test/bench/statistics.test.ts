@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 
-import { median, percentile, spread } from './statistics.ts';
+import { median, pairedRatio, percentile, spread } from './statistics.ts';
 
 describe('statistics', () => {
   it('takes the nearest rank for a percentile, by value and not by text', () => {
@@ -22,5 +22,17 @@ describe('statistics', () => {
 
   it('has nothing to say without samples', () => {
     expect([percentile([], 0.5), median([]), spread([1])]).toEqual([0, 0, 0]);
+  });
+});
+
+describe('pairedRatio', () => {
+  it('compares pair by pair and gives the interval of the sign test', () => {
+    const before = [10, 20, 30, 40, 50, 60, 70, 80, 90, 100];
+    const after = before.map((value, i) => value * (1 + i / 10));
+    const { median, low, high, pairs } = pairedRatio(after, before);
+    expect(pairs).toBe(10);
+    expect(median).toBeCloseTo(1.45);
+    // The second and the ninth of ten: 97.9 %.
+    expect([low, high].map((value) => value.toFixed(2))).toEqual(['1.10', '1.80']);
   });
 });

@@ -18,3 +18,34 @@ export function spread(samples: readonly number[]): number {
   if (samples.length < 2 || middle === 0) return 0;
   return (Math.max(...samples) - Math.min(...samples)) / middle;
 }
+
+/** The median of paired ratios with an interval that holds the true median with at least 95 % where there are six pairs or more. */
+export interface PairedRatio {
+  readonly median: number;
+  readonly low: number;
+  readonly high: number;
+  readonly pairs: number;
+}
+
+/**
+ * How `after` compares with `before`, pair by pair, so that a machine that changes its speed between rounds changes both of a pair. The
+ * interval is that of the sign test: order statistics of the ratios, which assumes no distribution.
+ */
+export function pairedRatio(after: readonly number[], before: readonly number[]): PairedRatio {
+  const ratios = Float64Array.from(
+    after.slice(0, before.length),
+    (value, i) => value / (before[i] ?? value),
+  ).sort();
+  const pairs = ratios.length;
+  // The largest k for which at most 2.5 % of the binomial distribution (n, ½) lies below it.
+  let below = 0;
+  let term = 0.5 ** pairs;
+  let k = 0;
+  for (; k < pairs / 2; k += 1) {
+    below += term;
+    if (below > 0.025) break;
+    term *= (pairs - k) / (k + 1);
+  }
+  const at = Math.max(0, k - 1);
+  return { median: median([...ratios]), low: ratios[at] ?? 0, high: ratios[pairs - 1 - at] ?? 0, pairs };
+}

@@ -1,19 +1,29 @@
 import { spawnSync } from 'node:child_process';
+import { join } from 'node:path';
 
 import { repositoryRoot } from '../../kit/processes.ts';
 import type { Contender, Found } from './contender.ts';
 
 const cli = 'gateway/dist/cli.js';
 
+/** A build of the gateway. */
+export interface GatewayBuild {
+  readonly name: string;
+  readonly title: string;
+  /** Its checkout, built. */
+  readonly folder: string;
+}
+
 /** The gateway as it is built, with its whole pipeline, following the registry; access log off. */
-export function gatewayContender(engine: string): Contender {
+export function gatewayContender(engine: string, build?: GatewayBuild): Contender {
+  const folder = build?.folder ?? repositoryRoot;
   return {
-    name: engine,
-    title: `Roundhouse, engine ${engine}`,
-    find: () => findEngine(engine),
+    name: build?.name ?? engine,
+    title: build?.title ?? `Roundhouse, engine ${engine}`,
+    find: () => findEngine(engine, folder),
     prepare: ({ port, consulPort }) => ({
       command: process.execPath,
-      args: [cli, 'run'],
+      args: [join(folder, cli), 'run'],
       env: {
         GATEWAY_ENGINE: engine,
         GATEWAY_HOST: '127.0.0.1',
@@ -28,10 +38,10 @@ export function gatewayContender(engine: string): Contender {
   };
 }
 
-function findEngine(engine: string): Found {
+function findEngine(engine: string, folder: string): Found {
   const { PATH, HOME } = process.env;
   const { status, stdout, stderr } = spawnSync(process.execPath, [cli, 'validate'], {
-    cwd: repositoryRoot,
+    cwd: folder,
     env: { PATH, HOME, NO_COLOR: '1', GATEWAY_ENGINE: engine },
     encoding: 'utf8',
     timeout: 20_000,
