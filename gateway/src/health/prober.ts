@@ -1,4 +1,4 @@
-import { connect, type LookupFunction, type Socket } from 'node:net';
+import { connect, type LookupFunction } from 'node:net';
 
 import {
   expectedIdentity,
@@ -9,7 +9,7 @@ import {
 
 import { readCheckAnswer } from './check-answer.ts';
 import type { EventLoopWatch } from './event-loop-watch.ts';
-import type { Probe, ProbeQuestion, ProbeResult } from './probe.ts';
+import type { Probe, ProbeResult } from './probe.ts';
 
 /** What a prober needs from outside. */
 export interface ProberOptions {
@@ -20,160 +20,123 @@ export interface ProberOptions {
   readonly loop: Pick<EventLoopWatch, 'lostMs'>;
 }
 
-/** Probes over fresh connections, one each, closed when the answer is known. */
-export function createProber(options: ProberOptions): Probe {
-  return (instance, question, signal) =>
-    signal.aborted ? Promise.resolve(cancelled) : new Probing(options, instance, question, signal).result;
-}
-
 const cancelled: ProbeResult = { kind: 'inconclusive', reason: 'cancelled' };
 
-/** How far a probe has got. */
-type Stage = 'connecting' | 'asking who answers' | 'asking for the path' | 'settled';
+const dead = (reason: string): ProbeResult => ({ kind: 'dead', reason });
 
-const closedReasons: Readonly<Record<Exclude<Stage, 'settled'>, string>> = {
-  connecting: 'the connection was closed',
-  'asking who answers': 'wrong instance: the connection was closed where its id was expected',
-  'asking for the path': 'the connection was closed without an answer',
-};
+/** What the gateway itself has run out of says nothing about the instance. */
+const ownShortages: readonly string[] = ['EMFILE', 'ENFILE', 'EADDRNOTAVAIL'];
 
-const timeoutReasons: Readonly<Record<Exclude<Stage, 'settled'>, string>> = {
-  connecting: 'no connection',
-  'asking who answers': 'no word on who answers',
-  'asking for the path': 'no answer',
-};
+/** What a probe waits for, and what it means when the connection ends or the time is over meanwhile. */
+const stages = {
+  connecting: { onClose: 'the connection was closed', onTimeout: 'no connection' },
+  identifying: {
+    onClose: 'wrong instance: the connection was closed where its id was expected',
+    onTimeout: 'no word on who answers',
+  },
+  requesting: { onClose: 'the connection was closed without an answer', onTimeout: 'no answer' },
+} as const;
 
-/** One probe under way. Owns its socket, its timer and its place on the signal until it is settled. */
-class Probing {
-  readonly result: Promise<ProbeResult>;
-  readonly #options: ProberOptions;
-  readonly #instance: Instance;
-  readonly #question: ProbeQuestion;
-  readonly #identity: string | undefined;
-  readonly #signal: AbortSignal;
-  readonly #socket: Socket;
-  readonly #timer: NodeJS.Timeout;
-  readonly #lostMs: number;
-  #resolve: (result: ProbeResult) => void = () => undefined;
-  #stage: Stage = 'connecting';
-  #text = '';
-
-  constructor(options: ProberOptions, instance: Instance, question: ProbeQuestion, signal: AbortSignal) {
-    this.#options = options;
-    this.#instance = instance;
-    this.#question = question;
-    this.#signal = signal;
-    this.#identity = options.identity() === 'verify' ? expectedIdentity(instance) : undefined;
-    this.#lostMs = options.loop.lostMs();
-    this.result = new Promise((resolve) => {
-      this.#resolve = resolve;
-    });
-    // What has arrived by then is read before the time is called over: timers come first in a turn of the loop.
-    this.#timer = setTimeout(() => setImmediate(this.#onTimeout), question.timeoutMs);
-    signal.addEventListener('abort', this.#onAbort);
+/** Probes over fresh connections, one each, closed when the result is known. */
+export function createProber({ identity, lookup, loop }: ProberOptions): Probe {
+  return (instance, { kind, path, timeoutMs }, signal) => {
+    if (signal.aborted) return Promise.resolve(cancelled);
     const { address: host, port } = instance;
-    this.#socket = connect({ host, port, lookup: options.lookup, noDelay: true });
-    this.#socket.on('connect', this.#onConnect);
-    this.#socket.on('data', this.#onData);
-    this.#socket.on('error', this.#onError);
-    this.#socket.on('end', this.#onClosed);
-    this.#socket.on('close', this.#onClosed);
-  }
-
-  readonly #onConnect = (): void => {
-    if (this.#stage !== 'connecting') return;
-    if (this.#identity === undefined) {
-      this.#onKnown();
-      return;
-    }
-    this.#stage = 'asking who answers';
-    this.#socket.write(identityQuestion(this.#instance), 'latin1');
-  };
-
-  /** The right one is connected. */
-  #onKnown(): void {
-    if (this.#question.kind === 'tcp') {
-      this.#alive();
-      return;
-    }
-    this.#stage = 'asking for the path';
-    this.#text = '';
-    const { address, port } = this.#instance;
-    const host = address.includes(':') ? `[${address}]` : address;
-    const head = [
-      `GET ${this.#question.path} HTTP/1.1`,
-      `Host: ${host}:${port}`,
-      'User-Agent: roundhouse-check',
-      'Accept: */*',
-      'Connection: close',
-    ];
-    this.#socket.write(`${head.join('\r\n')}\r\n\r\n`, 'latin1');
-  }
-
-  readonly #onData = (chunk: Buffer): void => {
-    if (this.#stage === 'asking who answers') {
-      this.#text += chunk.toString('latin1');
-      const answer = readIdentityAnswer(this.#text, this.#identity ?? '');
-      if (answer === 'match') this.#onKnown();
-      else if (answer === 'mismatch') this.#dead('wrong instance: somebody else answers at its address');
-    } else if (this.#stage === 'asking for the path') {
-      this.#text += chunk.toString('latin1');
-      const status = readCheckAnswer(this.#text);
-      if (status === 'incomplete') return;
-      if (status === 'garbage') this.#dead('answered with something that is not HTTP');
-      else if (status >= 200 && status < 400) this.#alive();
-      else this.#dead(`answered ${status}`);
-    }
-  };
-
-  readonly #onError = (error: Error): void => {
-    const { code, reason } = explain(error);
-    const wrong = this.#stage === 'asking who answers' ? 'wrong instance: ' : '';
-    // What the gateway itself has run out of is nobody's fault but its own.
-    if (code === 'EMFILE' || code === 'ENFILE' || code === 'EADDRNOTAVAIL')
-      this.#settle({ kind: 'inconclusive', reason });
-    else this.#dead(`${wrong}${reason}`);
-  };
-
-  readonly #onClosed = (): void => {
-    if (this.#stage !== 'settled') this.#dead(closedReasons[this.#stage]);
-  };
-
-  readonly #onTimeout = (): void => {
-    if (this.#stage === 'settled') return;
-    const { timeoutMs } = this.#question;
-    const lostMs = this.#options.loop.lostMs() - this.#lostMs;
-    if (lostMs > timeoutMs / 2)
-      this.#settle({ kind: 'inconclusive', reason: `the gateway stalled for ${Math.round(lostMs)} ms` });
-    else this.#dead(`${timeoutReasons[this.#stage]} within ${timeoutMs} ms`);
-  };
-
-  readonly #onAbort = (): void => {
-    this.#settle(cancelled);
-  };
-
-  #alive(): void {
-    this.#settle({ kind: 'alive' });
-  }
-
-  #dead(reason: string): void {
-    this.#settle({ kind: 'dead', reason });
-  }
-
-  #settle(result: ProbeResult): void {
-    if (this.#stage === 'settled') return;
-    this.#stage = 'settled';
-    clearTimeout(this.#timer);
-    this.#signal.removeEventListener('abort', this.#onAbort);
-    this.#socket.destroy();
-    if (this.#socket.closed) {
-      this.#resolve(result);
-    } else {
-      this.#socket.once('close', () => {
-        this.#resolve(result);
+    const expected = identity() === 'verify' ? expectedIdentity(instance) : undefined;
+    const lostBeforeMs = loop.lostMs();
+    const socket = connect({ host, port, lookup, noDelay: true });
+    let stage: keyof typeof stages | 'settled' = 'connecting';
+    /** Received in this stage. */
+    let text = '';
+    return new Promise((resolve) => {
+      const settle = (result: ProbeResult): void => {
+        if (stage === 'settled') return;
+        stage = 'settled';
+        clearTimeout(timer);
+        signal.removeEventListener('abort', onAbort);
+        const finish = (): void => {
+          resolve(result);
+        };
+        socket.destroy();
+        if (socket.closed) finish();
+        else socket.once('close', finish);
+      };
+      const onAbort = (): void => {
+        settle(cancelled);
+      };
+      const onTimeout = (): void => {
+        if (stage === 'settled') return;
+        const lostMs = loop.lostMs() - lostBeforeMs;
+        if (lostMs > timeoutMs / 2)
+          settle({ kind: 'inconclusive', reason: `the gateway stalled for ${Math.round(lostMs)} ms` });
+        else settle(dead(`${stages[stage].onTimeout} within ${timeoutMs} ms`));
+      };
+      const onClose = (): void => {
+        if (stage !== 'settled') settle(dead(stages[stage].onClose));
+      };
+      /** The right instance is connected. */
+      const onIdentified = (): void => {
+        if (kind === 'tcp') {
+          settle({ kind: 'alive' });
+          return;
+        }
+        stage = 'requesting';
+        text = '';
+        socket.write(requestText(path, instance), 'latin1');
+      };
+      // Timers come first in a turn of the event loop: read what has arrived before the time is called over.
+      const timer = setTimeout(() => setImmediate(onTimeout), timeoutMs);
+      signal.addEventListener('abort', onAbort);
+      socket.on('connect', () => {
+        if (stage !== 'connecting') return;
+        if (expected === undefined) {
+          onIdentified();
+          return;
+        }
+        stage = 'identifying';
+        socket.write(identityQuestion(instance), 'latin1');
       });
-    }
-  }
+      socket.on('data', (chunk) => {
+        text += chunk.toString('latin1');
+        if (stage === 'identifying') {
+          const answer = readIdentityAnswer(text, expected ?? '');
+          if (answer === 'match') onIdentified();
+          else if (answer === 'mismatch')
+            settle(dead('wrong instance: somebody else answers at its address'));
+        } else if (stage === 'requesting') {
+          const result = resultOf(text);
+          if (result !== undefined) settle(result);
+        }
+      });
+      socket.on('error', (error) => {
+        const { code = '', reason } = explain(error);
+        if (ownShortages.includes(code)) settle({ kind: 'inconclusive', reason });
+        else settle(dead(stage === 'identifying' ? `wrong instance: ${reason}` : reason));
+      });
+      socket.on('end', onClose);
+      socket.on('close', onClose);
+    });
+  };
+}
+
+/** The result of an HTTP check; undefined while the answer is incomplete. */
+function resultOf(text: string): ProbeResult | undefined {
+  const status = readCheckAnswer(text);
+  if (status === 'incomplete') return undefined;
+  if (status === 'garbage') return dead('answered with something that is not HTTP');
+  return status >= 200 && status < 400 ? { kind: 'alive' } : dead(`answered ${status}`);
+}
+
+function requestText(path: string, { address, port }: Instance): string {
+  const host = address.includes(':') ? `[${address}]` : address;
+  const head = [
+    `GET ${path} HTTP/1.1`,
+    `Host: ${host}:${port}`,
+    'User-Agent: roundhouse-check',
+    'Accept: */*',
+    'Connection: close',
+  ];
+  return `${head.join('\r\n')}\r\n\r\n`;
 }
 
 const reasons: Readonly<Record<string, string>> = {
