@@ -77,18 +77,20 @@ const serviceRules = {
 
 /** The options of both calls, complete and valid. */
 export type CheckedOptions = rule.Values<typeof common>;
-/** The options of registerService, complete and valid. */
-export type CheckedRegisterOptions = rule.Values<typeof registerRules>;
-/** The options of startService, complete and valid; of the handler, what is the same for all kinds. */
-export type CheckedServiceOptions = rule.Values<typeof serviceRules>;
 
 /** Checks the options of registerService. Throws ServiceError `invalid_options` with every problem at once. */
-export function checkRegisterOptions(options: object, env: rule.Place['env']): CheckedRegisterOptions {
+export function checkRegisterOptions(
+  options: object,
+  env: rule.Place['env'],
+): rule.Values<typeof registerRules> {
   return rule.readOptions(registerRules, options, env);
 }
 
 /** Checks the options of startService. Throws ServiceError `invalid_options` with every problem at once. */
-export function checkServiceOptions(options: object, env: rule.Place['env']): CheckedServiceOptions {
+export function checkServiceOptions(
+  options: object,
+  env: rule.Place['env'],
+): rule.Values<typeof serviceRules> {
   return rule.readOptions(serviceRules, options, env);
 }
 

@@ -27,23 +27,8 @@ export interface ServiceEvent {
 /** Where events go. Must not throw; when it does, the event is lost and nothing else. */
 export type ServiceLog = (event: ServiceEvent) => void;
 
-const ranks: Readonly<Record<string, number>> = {
-  trace: 0,
-  debug: 0,
-  info: 0,
-  warn: 1,
-  error: 2,
-  fatal: 3,
-  silent: 3,
-};
-
-/** Readable lines, `api-service: registered …`, at or above `level` (unknown or unset means `info`). */
-function createLineLog(write: (line: string) => void, level: string | undefined): ServiceLog {
-  const threshold = ranks[level?.toLowerCase() ?? 'info'] ?? 0;
-  return (event) => {
-    if ((ranks[event.level] ?? 0) >= threshold) write(`${event.service}: ${event.message}\n`);
-  };
-}
+/** What `LOG_LEVEL` may say, and the level of an event; anything else counts as info. */
+const ranks: Readonly<Record<string, number>> = { warn: 1, error: 2, fatal: 3, silent: 3 };
 
 /** Emits events of one service; what the sink throws stays here, because a log must not stop a heartbeat. */
 export type Report = (level: ServiceEvent['level'], kind: ServiceEventKind, message: string) => void;
@@ -62,13 +47,16 @@ export function createReport(service: string, log: ServiceLog = stderrLog()): Re
 let isStderrGuarded = false;
 
 /**
- * Lines on stderr. Its reader may go away first; the EPIPE that then comes with every line must not become an uncaught
- * exception, whose report would be the next line.
+ * Lines on stderr, `api-service: registered …`, at or above `LOG_LEVEL`. The reader of stderr may go away first; the EPIPE that
+ * then comes with every line must not become an uncaught exception, whose report would be the next line.
  */
 function stderrLog(): ServiceLog {
   if (!isStderrGuarded) {
     isStderrGuarded = true;
     process.stderr.on('error', () => undefined);
   }
-  return createLineLog((line) => process.stderr.write(line), process.env['LOG_LEVEL']);
+  const threshold = ranks[process.env['LOG_LEVEL']?.toLowerCase() ?? ''] ?? 0;
+  return ({ level, service, message }) => {
+    if ((ranks[level] ?? 0) >= threshold) process.stderr.write(`${service}: ${message}\n`);
+  };
 }

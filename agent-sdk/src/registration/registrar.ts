@@ -62,7 +62,7 @@ export function createRegistrar(parts: RegistrarParts): Registrar {
   const first = new Promise<void>((resolve) => (settleFirst = resolve));
 
   const call = <T>(what: (signal: AbortSignal) => Promise<T>): Promise<T> =>
-    within({ timeoutMs: timing.callTimeoutMs, signal: cutting.signal, client, clock }, what);
+    callWithin(timing.callTimeoutMs, { client, clock, signal: cutting.signal }, what);
   const stale = createStaleRegistrations({ client, call, report, idMayBeReused: parts.idMayBeReused });
 
   const apply = (event: RegistrationEvent): void => {
@@ -134,7 +134,7 @@ export function createRegistrar(parts: RegistrarParts): Registrar {
 
 async function announceStop({ client, id, clock, report }: RegistrarParts): Promise<'announced' | 'unknown'> {
   try {
-    await within({ timeoutMs: timeLimits.leavingCallMs, client, clock }, (signal) =>
+    await callWithin(timeLimits.leavingCallMs, { client, clock }, (signal) =>
       client.setMaintenance(id, { enable: true, reason: stoppingReason }, signal),
     );
     return 'announced';
@@ -148,7 +148,7 @@ async function announceStop({ client, id, clock, report }: RegistrarParts): Prom
 async function removeInstance({ client, id, clock, report }: RegistrarParts): Promise<void> {
   for (let triesLeft = deregisterTries - 1; ; triesLeft -= 1) {
     try {
-      await within({ timeoutMs: timeLimits.leavingCallMs, client, clock }, (signal) =>
+      await callWithin(timeLimits.leavingCallMs, { client, clock }, (signal) =>
         client.deregisterService(id, signal),
       );
       return;
@@ -165,16 +165,12 @@ async function removeInstance({ client, id, clock, report }: RegistrarParts): Pr
 }
 
 /** Makes a call to Consul with a deadline. */
-function within<T>(
-  limits: {
-    readonly timeoutMs: number;
-    readonly signal?: AbortSignal;
-    readonly client: RegistryClient;
-    readonly clock: Clock;
-  },
+function callWithin<T>(
+  timeoutMs: number,
+  parts: Pick<RegistrarParts, 'client' | 'clock'> & { readonly signal?: AbortSignal },
   call: (signal: AbortSignal) => Promise<T>,
 ): Promise<T> {
-  const { timeoutMs, client, ...rest } = limits;
+  const { client, ...rest } = parts;
   const message = `Consul at ${client.description} did not answer within ${timeoutMs / 1000} s`;
   return bounded({ ...rest, timeoutMs, timeoutError: () => new RegistryError('timeout', message) }, call);
 }

@@ -75,7 +75,6 @@ export function createExitGuard(target: ProcessLike): ExitGuard {
     add(hook) {
       if (hooks.size === 0 && stopping === undefined)
         for (const [event, listener] of listeners) target.on(event, listener);
-
       hooks.add(hook);
       if (stopping !== undefined) run(hook, stopping);
       return () => {
