@@ -1,37 +1,38 @@
-import { networkInterfaces } from 'node:os';
-
-import { registerService, type ServiceHandle } from '@roundhouse/agent-sdk';
 import type { ConsulOptions, RegistryClient } from '@roundhouse/agent-sdk/internal';
 
 import { createAdmin } from './admin/admin.ts';
+import { formatAuthority } from './config/address.ts';
 import type { GatewayConfig } from './config/gateway-config.ts';
+import { createExchanges } from './exchange/exchange.ts';
+import { createTrust } from './exchange/trusted-proxies.ts';
+import { createHealth } from './health/health.ts';
+import { createWireEngine } from './http1/wire-engine.ts';
+import { createAnnouncement } from './lifecycle/announcement.ts';
+import { createHttpDate, createRequestIds, monotonicNow, sleep } from './lifecycle/clock.ts';
+import { createParts, partUntilStopped } from './lifecycle/parts.ts';
+import { createSessionTokens } from './lifecycle/session-tokens.ts';
 import type { BoundAddress, Engine, EngineOptions } from './listeners/engine.ts';
 import { createNodeHttpEngine } from './node-http/node-http-engine.ts';
-import { createWireEngine } from './http1/wire-engine.ts';
-import { createExchanges } from './exchange/exchange.ts';
-import type { ExchangeObserver } from './exchange/record.ts';
-import { createTrust } from './exchange/trusted-proxies.ts';
-import { readStatus } from './status/read-status.ts';
-import { createHealth } from './health/health.ts';
-import { createHttpDate, createRequestIds, monotonicNow, sleep } from './lifecycle/clock.ts';
-import { createSessionTokens } from './lifecycle/session-tokens.ts';
-import { createAddressPolicy, type AddressPolicy } from './registry/address-policy.ts';
 import { createChangeLog } from './registry/change-log.ts';
 import { followConsul } from './registry/follow-consul.ts';
 import { createGuardedLookup } from './registry/guarded-lookup.ts';
 import { keepTable } from './registry/kept-table.ts';
+import { localAddressPolicy } from './registry/local-address-policy.ts';
 import { createRegistry, type Registry } from './registry/registry.ts';
+import { readStatus } from './status/read-status.ts';
 import { createAccessLog, writesAccessLog } from './telemetry/access-log.ts';
 import type { Log, LogFormat } from './telemetry/log.ts';
 import type { LogSink } from './telemetry/log-sink.ts';
 import { createMetrics } from './telemetry/metrics.ts';
+import { createRequestSeries } from './telemetry/request-series.ts';
 import { createTableLog } from './telemetry/table-log.ts';
+import { createPoolKeeper } from './upstreams/pool-keeper.ts';
 
 /** What a gateway is built from. The caller owns client, log and sink, and ends them after the gateway. */
 export interface GatewayOptions {
   readonly config: GatewayConfig;
   readonly client: RegistryClient;
-  /** How the gateway's own registration reaches Consul; the environment's `CONSUL_*` where it says nothing. */
+  /** How the gateway's own registration reaches Consul; the environment's `CONSUL_*` fill in what is missing. */
   readonly consul: ConsulOptions;
   readonly log: Log;
   readonly accessLog: { readonly sink: LogSink; readonly format: LogFormat };
@@ -53,70 +54,47 @@ export interface Gateway {
 /** How long the traffic listener waits for the registry's first answers before it opens anyway. */
 const firstSyncMs = 1_000;
 
-/** How often the pools of endpoints that are gone are looked for, after a change … */
-const retainDelayMs = 250;
-/** … and so many times later than it took the last time: with thousands of instances every look takes milliseconds. */
-const retainPause = 100;
+/** The engines by their configured names. */
+const engines: Readonly<Record<GatewayConfig['engine'], (options: EngineOptions) => Engine>> = {
+  wire: createWireEngine,
+  'http-proxy': createNodeHttpEngine,
+};
 
-/** Builds everything, follows the registry and listens. Rejects, with nothing left behind, when a listener can't open. */
+/** Builds every part, then starts one after the other. Rejects, with nothing left behind, when a listener can't open. */
 export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const { config, client, log, version } = options;
-  const startedMs = monotonicNow();
-  let phase: 'starting' | 'serving' | 'draining' = 'starting';
-
-  const observers: ExchangeObserver[] = [];
-  const observe: ExchangeObserver = (record) => {
-    for (const observer of observers) observer(record);
-  };
-  const tableLog = createTableLog({
-    log,
-    changed: (changes) => {
-      metrics.tableChanged(changes);
-    },
+  const clock = { now: monotonicNow, random: Math.random };
+  const parts = createParts((part, err) => {
+    log.error(`A mistake of the gateway itself; its part "${part}" did not stop as it should.`, { err });
   });
-  let policy = addressPolicy(options, []);
+
+  const addresses = (listeners: readonly BoundAddress[]) =>
+    localAddressPolicy(config.addresses, client.address, listeners);
   const registry = createRegistry({
     config,
     ...followConsul(client, config.guard),
-    addresses: policy,
-    now: monotonicNow,
-    random: Math.random,
+    addresses: addresses([]),
+    ...clock,
   });
-  registry.subscribe(createChangeLog(log, tableLog));
-  registry.subscribe({
-    serviceChanged: (change) => {
-      pools.schedule();
-      health.serviceChanged(change);
-      saved.changed();
-    },
-    tableChanged: () => {
-      saved.changed();
-    },
-    watchChanged: () => {
-      saved.changed();
-    },
-  });
-  const lookup = createGuardedLookup({
-    judge: (address, hostname) => {
-      const { source, ports } = registry.hostFacts(hostname);
-      return policy.judgeResolved(address, ports, source);
-    },
-  });
-  let announced: Promise<ServiceHandle | undefined> = Promise.resolve(undefined);
-  let name = config.pseudonym;
+  const lookup = createGuardedLookup({ judge: registry.judgeResolved });
+  const announcement = createAnnouncement({ name: config.announce, consul: options.consul, version, log });
   const health = createHealth({
     services: {
       get: (service) => registry.service(service),
       names: () => registry.services.map(({ service }) => service),
     },
-    gateway: () => name,
+    gateway: () => announcement.id ?? config.pseudonym,
     identity: () => config.identity,
     lookup,
     log,
-    now: monotonicNow,
-    random: Math.random,
+    ...clock,
   });
   const saved = keepTable(registry, { path: config.savedTable, log, wallClock: Date.now });
+
+  const requests = createRequestSeries();
+  const accessLog = writesAccessLog(config.log)
+    ? createAccessLog({ ...options.accessLog, now: Date.now })
+    : undefined;
   const engine = engines[config.engine]({
     exchanges: createExchanges({
       resolve: (host, path) => registry.resolve(host, path),
@@ -126,11 +104,13 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
       forwardedFields: config.forwardedFields,
       identity: config.identity,
       sessionToken: createSessionTokens(config.stickySecret),
-      observe,
-      now: monotonicNow,
-      random: Math.random,
+      observe: (record) => {
+        requests.record(record);
+        accessLog?.(record);
+      },
       httpDate: createHttpDate(),
       newRequestId: createRequestIds(),
+      ...clock,
     }),
     limits: config.limits,
     poolIdleMs: config.poolIdleMs,
@@ -140,25 +120,29 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
       log.error('A mistake of the gateway itself; one exchange was lost.', { err });
     },
   });
-  const pools = poolKeeper(engine, registry);
+  const pools = createPoolKeeper(() => {
+    engine.closeIdleExcept(registry.listedEndpoints());
+  });
+
   const status = readStatus({
     registry,
     engine,
     health,
-    phase: () => phase,
+    phase: () => parts.phase,
     now: monotonicNow,
-    startedMs,
+    startedMs: monotonicNow(),
     version,
     consul: client.description,
   });
+  const tableLog = createTableLog(log);
   const metrics = createMetrics({
     scope: 'process',
+    requests,
     status,
-    stalls: { lostMs: () => health.loop.lostMs(), takeLongestMs: () => health.loop.takeLongestMs() },
+    stalls: health.loop,
     droppedLogLines: () => options.accessLog.sink.dropped(),
+    tableChanges: () => tableLog.changes(),
   });
-  observers.push(metrics.observe);
-  if (writesAccessLog(config.log)) observers.push(createAccessLog({ ...options.accessLog, now: Date.now }));
   const admin = createAdmin({
     status,
     actions: { release: (service) => registry.release(service) },
@@ -167,130 +151,66 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     log,
   });
 
-  const following = new AbortController();
-  const followed = Promise.all([
-    registry.run(following.signal, (...asked) => health.probe(...asked)),
-    health.run(following.signal),
-  ]);
-
-  async function teardown(): Promise<void> {
-    // While everything is still followed: what is no longer live is not saved.
-    await saved.stop();
-    following.abort();
-    pools.stop();
-    await Promise.allSettled([followed, admin.stop()]);
-  }
-
-  try {
-    const adminAddress = await admin.listen(config.admin);
-    await Promise.race([registry.synced, sleep(firstSyncMs)]);
-    await saved.adopt();
-    const address = await engine.listen(config.listen);
-    policy = addressPolicy(options, [address, adminAddress]);
-    registry.setAddresses(policy);
-    phase = 'serving';
-    if (config.announce !== 'off') {
-      announced = announce(options, address);
-      void announced.then((handle) => {
-        name = handle?.id ?? name;
-      });
-    }
-    log.info(
-      `Listening on ${show(address)}, admin on ${show(adminAddress)}, following Consul at ${client.description}.`,
-    );
-
-    let stopping: Promise<void> | undefined;
-    const stop = async (): Promise<void> => {
-      phase = 'draining';
-      log.info(
-        `Stopping: not ready any more; new connections are taken for ${config.drain.noticeMs} ms more.`,
-      );
-      engine.disableKeepAlive();
-      await Promise.all([announced.then((handle) => handle?.stop()), sleep(config.drain.noticeMs)]);
-      const cut = await engine.stop(config.drain.timeoutMs);
-      if (cut > 0)
-        log.warn(`Cut ${cut} exchanges that were not finished after ${config.drain.timeoutMs} ms.`);
-      await teardown();
-      log.info('Stopped.');
-    };
-    return { address, adminAddress, registry, stop: () => (stopping ??= stop()) };
-  } catch (error) {
-    await engine.stop(0);
-    await teardown();
-    throw error;
-  }
-}
-
-/** The engines by their configured names. */
-const engines: Readonly<Record<GatewayConfig['engine'], (options: EngineOptions) => Engine>> = {
-  wire: createWireEngine,
-  'http-proxy': createNodeHttpEngine,
-};
-
-/** The gateway announces itself with the same SDK call as everybody else. It serves whether that works or not. */
-async function announce(options: GatewayOptions, { port }: BoundAddress): Promise<ServiceHandle | undefined> {
-  const { config, consul, log, version } = options;
-  try {
-    return await registerService({
-      name: config.announce,
-      port,
-      version,
-      consul,
-      signals: 'ignore',
-      gateways: 'off',
-      propagationMs: 0,
-      log: ({ level, message }) => {
-        log[level](message);
-      },
-    });
-  } catch (err) {
-    log.error(
-      `The gateway can't announce itself in Consul as "${config.announce}"; it serves all the same.`,
-      { err },
-    );
-    return undefined;
-  }
-}
-
-/** Lets the engine close pooled connections to endpoints that are gone, soon after a change and once for many. */
-function poolKeeper(
-  engine: Engine,
-  registry: Registry,
-): { readonly schedule: () => void; readonly stop: () => void } {
-  let timer: NodeJS.Timeout | undefined;
-  let tookMs = 0;
-  return {
-    schedule: () => {
-      timer ??= setTimeout(
-        () => {
-          timer = undefined;
-          const startedMs = monotonicNow();
-          engine.closeIdleExcept(registry.listedEndpoints());
-          tookMs = monotonicNow() - startedMs;
-        },
-        Math.max(retainDelayMs, retainPause * tookMs),
-      ).unref();
-    },
-    stop: () => {
-      clearTimeout(timer);
-    },
+  registry.subscribe(createChangeLog(log, tableLog));
+  registry.subscribe(pools);
+  registry.subscribe(health);
+  const save = (): void => {
+    saved.changed();
   };
-}
+  registry.subscribe({ serviceChanged: save, tableChanged: save, watchChanged: save });
+  registry.subscribe(metrics);
 
-/** Which registered addresses are believed, given our own listeners. */
-function addressPolicy(
-  { config, client }: GatewayOptions,
-  listeners: readonly BoundAddress[],
-): AddressPolicy {
-  const { address } = client;
-  return createAddressPolicy({
-    rules: config.addresses,
-    consul: address.kind === 'tcp' ? address : undefined,
-    listeners,
-    localAddresses: Object.values(networkInterfaces()).flatMap((own) => own?.map((one) => one.address) ?? []),
+  await parts.start(
+    partUntilStopped('registry and health', (signal) =>
+      Promise.all([registry.run(signal, health.probe), health.run(signal)]),
+    ),
+  );
+  const adminAddress = await parts.start({
+    name: 'admin listener',
+    start: () => admin.listen(config.admin),
+    stop: () => admin.stop(),
   });
+  await parts.start({
+    name: 'saved table',
+    start: async () => {
+      await Promise.race([registry.synced, sleep(firstSyncMs)]);
+      await saved.adopt();
+    },
+    stop: () => saved.stop(),
+  });
+  const address = await parts.start({
+    name: 'traffic listener',
+    start: () => engine.listen(config.listen),
+    stop: async () => {
+      const { timeoutMs } = config.drain;
+      const cut = await engine.stop(timeoutMs);
+      if (cut > 0) log.warn(`Cut ${cut} exchanges that were not finished after ${timeoutMs} ms.`);
+      pools.stop();
+    },
+  });
+  registry.setAddresses(addresses([address, adminAddress]));
+  await parts.start({
+    name: 'announcement',
+    start: () => announcement.start(address.port),
+    stop: async () => {
+      engine.disableKeepAlive();
+      await Promise.all([announcement.stop(), sleep(config.drain.noticeMs)]);
+    },
+  });
+  parts.started();
+  log.info(
+    `Listening on ${show(address)}, admin on ${show(adminAddress)}, following Consul at ${client.description}.`,
+  );
+
+  const stop = async (): Promise<void> => {
+    log.info(`Stopping: not ready any more; new connections are taken for ${config.drain.noticeMs} ms more.`);
+    await parts.stop();
+    log.info('Stopped.');
+  };
+  let stopping: Promise<void> | undefined;
+  return { address, adminAddress, registry, stop: () => (stopping ??= stop()) };
 }
 
 function show({ host, port }: BoundAddress): string {
-  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
+  return formatAuthority(host, port);
 }

@@ -1,20 +1,22 @@
-/** A part of a running system. A part without `start` or `stop` has nothing to do then. */
-export interface Part {
+/** A part of a running system. */
+export interface Part<T> {
   /** Stands in the report of a part that can't stop. */
   readonly name: string;
   /** Resolves when the part runs. A part that rejects has ended what it had begun; its `stop` is not called. */
-  start?(): Promise<void>;
+  readonly start: () => Promise<T>;
   /** Resolves when nothing of the part is left. */
-  stop?(): Promise<void>;
+  readonly stop: () => Promise<void>;
 }
 
-/** Parts that are started and stopped as one. */
+/** Parts that are started one after the other and stopped in reverse order. */
 export interface Parts {
-  /** `starting` until every part runs, `draining` from {@link Parts.stop} on. */
+  /** `starting` until {@link Parts.started}, `draining` from {@link Parts.stop} on. */
   readonly phase: 'starting' | 'serving' | 'draining';
-  /** Starts one part after the other. When one rejects, those before it are stopped and the promise rejects with its error. Once. */
-  start(parts: readonly Part[]): Promise<void>;
-  /** Stops the parts in reverse order. Called again it returns the same promise. Never rejects. */
+  /** Starts a part, and resolves with what its `start` does. When that rejects, the parts before it are stopped first. */
+  start<T>(part: Part<T>): Promise<T>;
+  /** Every part runs. */
+  started(): void;
+  /** Stops the parts in reverse order, when none is being started. Called again it returns the same promise. Never rejects. */
   stop(): Promise<void>;
 }
 
@@ -23,37 +25,56 @@ export interface Parts {
  * same.
  */
 export function createParts(onFault: (part: string, error: unknown) => void): Parts {
-  const running: Part[] = [];
+  const running: Part<unknown>[] = [];
   let phase: Parts['phase'] = 'starting';
   let stopped: Promise<void> | undefined;
 
-  const stop = async (): Promise<void> => {
+  const stopAll = async (): Promise<void> => {
     phase = 'draining';
     for (let part = running.pop(); part !== undefined; part = running.pop()) {
       try {
-        await part.stop?.();
+        await part.stop();
       } catch (error) {
         onFault(part.name, error);
       }
     }
   };
+  const stop = (): Promise<void> => (stopped ??= stopAll());
 
   return {
     get phase() {
       return phase;
     },
-    async start(parts) {
+    async start(part) {
       try {
-        for (const part of parts) {
-          await part.start?.();
-          running.push(part);
-        }
-        phase = 'serving';
+        const result = await part.start();
+        running.push(part);
+        return result;
       } catch (error) {
-        await (stopped ??= stop());
+        await stop();
         throw error;
       }
     },
-    stop: () => (stopped ??= stop()),
+    started: () => {
+      phase = 'serving';
+    },
+    stop,
+  };
+}
+
+/** A part that runs until its signal aborts; its `stop` aborts it and waits until it has ended. */
+export function partUntilStopped(name: string, run: (signal: AbortSignal) => Promise<unknown>): Part<void> {
+  const end = new AbortController();
+  let running: Promise<unknown> = Promise.resolve();
+  return {
+    name,
+    start: () => {
+      running = run(end.signal);
+      return Promise.resolve();
+    },
+    stop: async () => {
+      end.abort();
+      await running;
+    },
   };
 }

@@ -14,7 +14,6 @@ import type { RouteTable } from '../routing/route-table.ts';
 import type { AddressPolicy } from './address-policy.ts';
 import type { HeldInstance } from './held-instances.ts';
 import type { Probe } from '../health/probe.ts';
-import type { HostFacts } from './host-facts.ts';
 import type { InvalidSetting } from './meta-settings.ts';
 import type { Subscribe } from './registry-listener.ts';
 import type { SavedTable } from './saved-table-format.ts';
@@ -85,8 +84,8 @@ export interface Registry {
   release(service: string): readonly string[] | undefined;
   /** Judges every address afresh from now on; for when listeners have been bound. */
   setAddresses(policy: AddressPolicy): void;
-  /** Who says that instances are at a host name, and on which ports; for judging what it resolves to. */
-  hostFacts(hostname: string): HostFacts;
+  /** Why an address must not be connected to that the host name of instances resolves to, or undefined. Bound; may be passed on. */
+  readonly judgeResolved: (address: string, hostname: string) => string | undefined;
   /**
    * Serves what was saved, marked stale, for all services that have had no answer yet, until the registry answers. Call it while
    * {@link Registry.run} is running.

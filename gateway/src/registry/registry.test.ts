@@ -511,19 +511,21 @@ describe('createRegistry', () => {
       instance('api-service', 'loop', [], { address: '127.0.0.1', port: 8080 }),
       instance('api-service', 'metadata', [], { address: '169.254.169.254' }),
       instance('api-service', 'named', [], { address: 'api.internal', port: 80 }),
+      instance('api-service', 'self', [], { address: 'self.internal', port: 8080 }),
     );
     const ids = () => registry.service('api-service')?.snapshot?.instances.map(({ id }) => id);
-    expect(ids()).toEqual(['good', 'loop', 'named']);
+    expect(ids()).toEqual(['good', 'loop', 'named', 'self']);
     const listeners = [{ host: '0.0.0.0', port: 8080 }];
     const rules = defaults.addresses;
     registry.setAddresses(createAddressPolicy({ rules, consul: undefined, listeners, localAddresses: [] }));
-    expect(ids()).toEqual(['good', 'named']);
+    expect(ids()).toEqual(['good', 'named', 'self']);
     expect(registry.service('api-service')?.snapshot?.quarantined).toMatchObject([
       { id: 'loop', reason: expect.stringContaining('this gateway itself') as string },
       { id: 'metadata' },
     ]);
-    expect(registry.hostFacts('api.internal')).toEqual({ source: 'registry', ports: [80] });
-    expect(registry.hostFacts('nobody.internal')).toEqual({ source: 'registry', ports: [] });
+    expect(registry.judgeResolved('127.0.0.1', 'api.internal')).toBeUndefined();
+    expect(registry.judgeResolved('127.0.0.1', 'self.internal')).toContain('this gateway itself');
+    expect(registry.judgeResolved('169.254.169.254', 'unknown.internal')).toContain('metadata');
   });
 
   it('ends every watch when it is stopped', async () => {

@@ -138,10 +138,11 @@ class RegistryState implements Registry {
     for (const service of this.#services.values()) this.#reapply(service);
   }
 
-  hostFacts(hostname: string): HostFacts {
+  readonly judgeResolved = (address: string, hostname: string): string | undefined => {
     this.#hosts ??= hostIndex(this.#services.values());
-    return this.#hosts.get(hostname) ?? { source: 'registry', ports: [] };
-  }
+    const { source, ports } = this.#hosts.get(hostname) ?? { source: 'registry', ports: [] };
+    return this.#addresses.judgeResolved(address, ports, source);
+  };
 
   adopt(saved: SavedTable, ageMs: number): void {
     const { now } = this.#options;

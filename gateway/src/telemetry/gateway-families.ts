@@ -1,10 +1,12 @@
 import type { GatewayStatus, ServiceStatus } from '../status/status.ts';
 import type { Family } from './exposition.ts';
 
-/** What is read when the metrics are asked for, and at no other time. */
+/** What is read when the metrics are asked for. */
 export interface GaugeSources {
   readonly status: GatewayStatus;
   readonly droppedLogLines: () => number;
+  /** Instances and routes that came, went or changed so far. */
+  readonly tableChanges: () => number;
   /** How long the process itself did not run: in all, and at most since the last call. */
   readonly stalls: { readonly lostMs: () => number; readonly takeLongestMs: () => number };
 }
@@ -31,11 +33,22 @@ function ofInstances(services: readonly ServiceStatus[]): Family {
 }
 
 /** The state of the gateway as families of samples. */
-export function gatewayFamilies({ status, droppedLogLines, stalls }: GaugeSources): readonly Family[] {
+export function gatewayFamilies({
+  status,
+  droppedLogLines,
+  tableChanges,
+  stalls,
+}: GaugeSources): readonly Family[] {
   const services = status.services();
   const stats = status.summary();
   const followed = services.every((s) => s.registry === 'live' || s.registry === 'fixed');
   return [
+    {
+      name: 'gateway_table_changes_total',
+      type: 'counter',
+      help: 'Changes of the routing table: instances and routes that came, went or changed.',
+      samples: [[{}, tableChanges()]],
+    },
     gauge('gateway_open_connections', 'Open connections, to clients and to instances.', [
       [{ side: 'client' }, stats.clientConnections],
       [{ side: 'instance' }, stats.upstreamConnections],

@@ -5,6 +5,7 @@ import type { RouteStatus, ServiceStatus } from '../status/status.ts';
 import { fakeStatus, idleSummary } from '../status/testing/fake-status.ts';
 import type { AttemptRecord, ExchangeRecord } from '../exchange/record.ts';
 import { createMetrics, type Metrics } from './metrics.ts';
+import { createRequestSeries, type RequestSeries } from './request-series.ts';
 
 function attempt(instance: string, error: AttemptRecord['error']): AttemptRecord {
   const end = error === undefined ? 'answered' : 'failed';
@@ -46,6 +47,9 @@ interface World {
   routes: RouteStatus[];
   services: ServiceStatus[];
   metrics: Metrics;
+  requests: RequestSeries;
+  /** Changes of the table. */
+  changes: number;
   /** How often the routes were read. */
   sweeps: () => number;
 }
@@ -54,6 +58,7 @@ function world(scope: 'gateway' | 'process' = 'gateway'): World {
   const state = {
     routes: [route('/api', 'api-service'), route('/', 'web')],
     services: [] as ServiceStatus[],
+    changes: 0,
   };
   let sweeps = 0;
   const status = fakeStatus({
@@ -64,13 +69,16 @@ function world(scope: 'gateway' | 'process' = 'gateway'): World {
     services: () => state.services,
     summary: () => ({ ...idleSummary, clientConnections: 3, exchanges: 2, upstreamConnections: 1 }),
   });
+  const requests = createRequestSeries();
   const metrics = createMetrics({
+    requests,
     status,
+    tableChanges: () => state.changes,
     droppedLogLines: () => 4,
     stalls: { lostMs: () => 1_500, takeLongestMs: () => 250 },
     scope,
   });
-  return Object.assign(state, { metrics, sweeps: () => sweeps });
+  return Object.assign(state, { metrics, requests, sweeps: () => sweeps });
 }
 
 /** Sample lines → values; throws on a line that is not of the text format. */
@@ -99,10 +107,10 @@ async function scrape(metrics: Metrics): Promise<Map<string, number>> {
 
 describe('request metrics', () => {
   it('count by route, service, method and code', async () => {
-    const { metrics } = world();
-    metrics.observe(base);
-    metrics.observe(base);
-    metrics.observe({ ...base, status: 404, route: undefined, service: undefined, error: 'no_route' });
+    const { metrics, requests } = world();
+    requests.record(base);
+    requests.record(base);
+    requests.record({ ...base, status: 404, route: undefined, service: undefined, error: 'no_route' });
     const samples = await scrape(metrics);
     expect(
       samples.get('gateway_requests_total{route="/api",service="api-service",method="GET",code="200"}'),
@@ -114,8 +122,8 @@ describe('request metrics', () => {
   });
 
   it('spread durations over cumulative buckets', async () => {
-    const { metrics } = world();
-    for (const durationMs of [5, 60, 20_000]) metrics.observe({ ...base, durationMs });
+    const { metrics, requests } = world();
+    for (const durationMs of [5, 60, 20_000]) requests.record({ ...base, durationMs });
     const samples = await scrape(metrics);
     const labels = 'route="/api",service="api-service",method="GET",code_class="2xx"';
     const bucket = (le: string) =>
@@ -129,8 +137,8 @@ describe('request metrics', () => {
   });
 
   it('count each retry under the failure that caused it', async () => {
-    const { metrics } = world();
-    metrics.observe({
+    const { metrics, requests } = world();
+    requests.record({
       ...base,
       attempts: [attempt('a', 'connect_refused'), attempt('b', 'upstream_reset'), attempt('c', undefined)],
     });
@@ -140,8 +148,8 @@ describe('request metrics', () => {
   });
 
   it('count a retry after an answer that was passed over under its status', async () => {
-    const { metrics } = world();
-    metrics.observe({
+    const { metrics, requests } = world();
+    requests.record({
       ...base,
       attempts: [{ ...attempt('a', undefined), end: 'passed_over', status: 503 }, attempt('b', undefined)],
     });
@@ -150,9 +158,9 @@ describe('request metrics', () => {
   });
 
   it('do not grow with what clients invent', async () => {
-    const { metrics } = world();
+    const { metrics, requests } = world();
     for (let i = 0; i < 1000; i++)
-      metrics.observe({ ...base, method: `M${i}`, path: `/api/${i}`, host: `h${i}` });
+      requests.record({ ...base, method: `M${i}`, path: `/api/${i}`, host: `h${i}` });
     const samples = await scrape(metrics);
     expect([...samples.keys()].filter((key) => key.startsWith('gateway_requests_total'))).toEqual([
       'gateway_requests_total{route="/api",service="api-service",method="_OTHER",code="200"}',
@@ -161,7 +169,7 @@ describe('request metrics', () => {
 
   it('end with the route and the service they belong to', async () => {
     const w = world();
-    w.metrics.observe(base);
+    w.requests.record(base);
     w.routes = [route('/api', 'other'), route('/', 'web')];
     const samples = await scrape(w.metrics);
     expect([...samples.keys()].filter((key) => key.includes('api-service'))).toEqual([]);
@@ -171,8 +179,9 @@ describe('request metrics', () => {
     const w = world();
     for (let i = 0; i < 5000; i++) {
       w.routes = [route(`/r${i}`, `s${i}`)];
-      w.metrics.tableChanged(1);
-      w.metrics.observe({ ...base, route: `/r${i}`, service: `s${i}` });
+      w.changes += 1;
+      w.metrics.tableChanged();
+      w.requests.record({ ...base, route: `/r${i}`, service: `s${i}` });
     }
     // Each sweep reads the routes; one for every hundred or so new series keeps at most a few hundred of them.
     expect(w.sweeps()).toBeGreaterThan(40);
@@ -186,7 +195,7 @@ describe('request metrics', () => {
   it('escape hostile names', async () => {
     const w = world();
     w.routes = [route('/x', 'a"\\\nb')];
-    w.metrics.observe({ ...base, route: '/x', service: 'a"\\\nb' });
+    w.requests.record({ ...base, route: '/x', service: 'a"\\\nb' });
     expect([...(await scrape(w.metrics)).keys()].some((key) => key.includes('service="a\\"\\\\\\nb"'))).toBe(
       true,
     );

@@ -1,24 +1,23 @@
 import { collectDefaultMetrics, Registry } from 'prom-client';
 
-import type { ExchangeObserver } from '../exchange/record.ts';
 import { routeName } from '../routing/route.ts';
-import { familyLines, histogramLines, type Family } from './exposition.ts';
+import { familyLines, histogramLines } from './exposition.ts';
 import { gatewayFamilies, type GaugeSources } from './gateway-families.ts';
-import { createRequestSeries, type RequestSeries } from './request-series.ts';
+import type { RequestSeries } from './request-series.ts';
 
-/** What the gateway counts. Holds no timer; nothing has to be stopped. */
+/** The gateway's metrics. Holds no timer; nothing has to be stopped. */
 export interface Metrics {
-  /** Counts an exchange that ended. */
-  readonly observe: ExchangeObserver;
-  /** Counts changes of the routing table, and forgets series whose route is gone once they are many. */
-  readonly tableChanged: (changes: number) => void;
-  /** Everything in the Prometheus text format. Lets the event loop breathe in between: many series take a while. */
+  /** To be called after a change of the route table: forgets series whose route is gone, once they are many. */
+  readonly tableChanged: () => void;
+  /** Everything in the Prometheus text format. Written in several turns of the event loop, because many series take a while. */
   readonly text: () => Promise<string>;
   readonly contentType: string;
 }
 
 /** What metrics need. */
 export interface MetricsOptions extends GaugeSources {
+  /** What is counted at the end of each exchange. */
+  readonly requests: RequestSeries;
   /** `process`: also CPU, memory, event loop and garbage collection of this process. */
   readonly scope: 'gateway' | 'process';
 }
@@ -28,8 +27,7 @@ const linesPerTurn = 2_000;
 
 /** See {@link Metrics}. */
 export function createMetrics(options: MetricsOptions): Metrics {
-  const series = createRequestSeries();
-  let tableChanges = 0;
+  const series = options.requests;
   let keptAtLastSweep = 0;
   const sweep = (): void => {
     const active = options.status.routes().filter((route) => route.state === 'active');
@@ -37,23 +35,12 @@ export function createMetrics(options: MetricsOptions): Metrics {
     keptAtLastSweep = series.size();
   };
   return {
-    observe: series.record,
-    tableChanged: (changes) => {
-      tableChanges += changes;
+    tableChanged: () => {
       if (series.size() > 2 * keptAtLastSweep + 100) sweep();
     },
     text: async () => {
       sweep();
-      const table: Family = {
-        name: 'gateway_table_changes_total',
-        type: 'counter',
-        help: 'Changes of the routing table: instances and routes that came, went or changed.',
-        samples: [[{}, tableChanges]],
-      };
-      const parts = [
-        ...requestParts(series),
-        ...[table, ...gatewayFamilies(options)].map((family) => familyLines(family)),
-      ];
+      const parts = [...requestParts(series), ...gatewayFamilies(options).map(familyLines)];
       const own = await joinLines(parts);
       return options.scope === 'process' ? `${own}\n${await processRegistry().metrics()}` : own;
     },

@@ -78,16 +78,11 @@ describe('createTableLog', () => {
   it('counts all changes, and sums up what would flood the log', () => {
     const lines: string[] = [];
     const quiet = (): void => undefined;
-    let changes = 0;
-    const table = createTableLog({
-      log: { trace: quiet, debug: quiet, info: (line) => lines.push(line), warn: quiet, error: quiet },
-      changed: (count) => {
-        changes += count;
-      },
-    });
+    const info = (line: string): void => void lines.push(line);
+    const table = createTableLog({ trace: quiet, debug: quiet, info, warn: quiet, error: quiet });
     const many = Array.from({ length: 200 }, (_, i) => instance(`i${i}`));
     table.service(compareSnapshots(undefined, snapshot(...many)), ['/api']);
-    expect(changes).toBe(200);
+    expect(table.changes()).toBe(200);
     expect(lines).toHaveLength(51);
     expect(lines.at(-1)).toBe('… and 150 more changes');
   });

@@ -1,5 +1,6 @@
 import type { Instance, SnapshotChange } from '@roundhouse/agent-sdk/internal';
 
+import { formatAuthority } from '../config/address.ts';
 import { routeName } from '../routing/route.ts';
 import type { Log } from './log.ts';
 
@@ -12,11 +13,9 @@ export interface TableRoute {
 }
 
 /** `10.0.0.4:41823`, `[fd00::1]:80`. */
-function address({ address: host, port }: Instance): string {
-  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
-}
+const address = (instance: Instance): string => formatAuthority(instance.address, instance.port);
 
-/** `api-service x7k2 10.0.0.4:41823`: an id that repeats the service's name loses it. */
+/** `api-service x7k2 10.0.0.4:41823`: the service's name at the start of an id is left out. */
 function who(instance: Instance): string {
   const { service, id } = instance;
   const short = id.startsWith(`${service}-`) ? id.slice(service.length + 1) : id;
@@ -32,7 +31,7 @@ function whatChanged(before: Instance, after: Instance): string {
   return changes.length === 0 ? 'tags or meta changed' : changes.join(', ');
 }
 
-/** One line for each instance that came (`+`), went (`-`) or changed (`~`), and for each record that was not believed (`!`). */
+/** One line for each instance that came (`+`), went (`-`) or changed (`~`), and for each record that is not used (`!`). */
 export function snapshotLines(
   { before, after, added, removed, updated }: SnapshotChange,
   routes: readonly string[],
@@ -74,24 +73,23 @@ export interface TableLog {
   service(change: SnapshotChange, routes: readonly string[]): void;
   /** The route table was replaced. */
   routes(before: readonly TableRoute[], after: readonly TableRoute[]): void;
+  /** How many changes there were so far, for the metrics. */
+  changes(): number;
 }
 
 /** Lines written for one change; a first snapshot of thousands is summed up after these. */
 const maxLines = 50;
 
-/** See {@link TableLog}. `changed` hears how many changes there were, for the metrics. */
-export function createTableLog(options: {
-  readonly log: Log;
-  readonly changed: (changes: number) => void;
-}): TableLog {
+/** See {@link TableLog}. */
+export function createTableLog(log: Log): TableLog {
+  let total = 0;
   const writeAll = (lines: readonly string[]): void => {
-    if (lines.length === 0) return;
-    options.changed(lines.length);
+    total += lines.length;
     for (const line of lines.slice(0, maxLines)) {
-      if (line.startsWith('!')) options.log.warn(line);
-      else options.log.info(line);
+      if (line.startsWith('!')) log.warn(line);
+      else log.info(line);
     }
-    if (lines.length > maxLines) options.log.info(`… and ${lines.length - maxLines} more changes`);
+    if (lines.length > maxLines) log.info(`… and ${lines.length - maxLines} more changes`);
   };
   return {
     service: (change, routes) => {
@@ -100,5 +98,6 @@ export function createTableLog(options: {
     routes: (before, after) => {
       writeAll(routeLines(before, after));
     },
+    changes: () => total,
   };
 }
