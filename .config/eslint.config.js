@@ -6,6 +6,7 @@ const pureFiles = [
   'agent-sdk/src/balancing/**/*.ts',
   'agent-sdk/src/discovery/{decode,snapshot,snapshot-change,known-list,outdated,consul-index,route-tags,backoff,rate-limit}.ts',
   'agent-sdk/src/discovery/holds/{evaluate-update,holdable}.ts',
+  'agent-sdk/src/registration/registration-state.ts',
   'gateway/src/routing/**/*.ts',
   'gateway/src/registry/{address-policy,claims,destination-of,held-instances,hidden-instances,host-facts,meta-settings}.ts',
   'gateway/src/registry/{saved-table-format,service-policy,service-view,watch-state}.ts',
