@@ -3,16 +3,12 @@ import type { ConsulOptions, RegistryClient } from '@roundhouse/agent-sdk/intern
 import { createAdmin } from './admin/admin.ts';
 import { formatAuthority } from './config/address.ts';
 import type { GatewayConfig } from './config/gateway-config.ts';
-import { createExchanges } from './exchange/exchange.ts';
-import { createTrust } from './exchange/trusted-proxies.ts';
+import { createLiveConfig, type Reconfiguration } from './config/live-config.ts';
 import { createHealth } from './health/health.ts';
-import { createWireEngine } from './http1/wire-engine.ts';
 import { createAnnouncement } from './lifecycle/announcement.ts';
-import { createHttpDate, createRequestIds, monotonicNow, sleep } from './lifecycle/clock.ts';
+import { monotonicNow, sleep } from './lifecycle/clock.ts';
 import { createParts, partUntilStopped } from './lifecycle/parts.ts';
-import { createSessionTokens } from './lifecycle/session-tokens.ts';
-import type { BoundAddress, Engine, EngineOptions } from './listeners/engine.ts';
-import { createNodeHttpEngine } from './node-http/node-http-engine.ts';
+import type { BoundAddress } from './listeners/engine.ts';
 import { createChangeLog } from './registry/change-log.ts';
 import { followConsul } from './registry/follow-consul.ts';
 import { createGuardedLookup } from './registry/guarded-lookup.ts';
@@ -26,7 +22,7 @@ import type { LogSink } from './telemetry/log-sink.ts';
 import { createMetrics } from './telemetry/metrics.ts';
 import { createRequestSeries } from './telemetry/request-series.ts';
 import { createTableLog } from './telemetry/table-log.ts';
-import { createPoolKeeper } from './upstreams/pool-keeper.ts';
+import { createTraffic } from './traffic.ts';
 
 /** What a gateway is built from. The caller owns client, log and sink, and ends them after the gateway. */
 export interface GatewayOptions {
@@ -45,6 +41,11 @@ export interface Gateway {
   readonly adminAddress: BoundAddress;
   readonly registry: Registry;
   /**
+   * Takes over another configuration while requests go on: routes, services with their policies and checks, timeouts, retries,
+   * limits, trusted proxies, and what else needs no restart. Checked as a whole first. See {@link Reconfiguration}.
+   */
+  reconfigure(config: GatewayConfig): Promise<Reconfiguration>;
+  /**
    * Not ready any more → time for an outer balancer to notice → no new connections, `Connection: close` → exchanges finish, or
    * are cut at the deadline → watches, pools, admin listener end. Called again it returns the same promise. Never rejects.
    */
@@ -54,15 +55,10 @@ export interface Gateway {
 /** How long the traffic listener waits for the registry's first answers before it opens anyway. */
 const firstSyncMs = 1_000;
 
-/** The engines by their configured names. */
-const engines: Readonly<Record<GatewayConfig['engine'], (options: EngineOptions) => Engine>> = {
-  wire: createWireEngine,
-  'http-proxy': createNodeHttpEngine,
-};
-
 /** Builds every part, then starts one after the other. Rejects, with nothing left behind, when a listener can't open. */
 export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const { config, client, log, version } = options;
+  const live = createLiveConfig(config);
   const clock = { now: monotonicNow, random: Math.random };
   const parts = createParts((part, err) => {
     log.error(`A mistake of the gateway itself; its part "${part}" did not stop as it should.`, { err });
@@ -83,8 +79,8 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
       get: (service) => registry.service(service),
       names: () => registry.services.map(({ service }) => service),
     },
-    gateway: () => announcement.id ?? config.pseudonym,
-    identity: () => config.identity,
+    gateway: () => announcement.id ?? live.current.pseudonym,
+    identity: () => live.current.identity,
     lookup,
     log,
     ...clock,
@@ -92,41 +88,22 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const saved = keepTable(registry, { path: config.savedTable, log, wallClock: Date.now });
 
   const requests = createRequestSeries();
-  const accessLog = writesAccessLog(config.log)
-    ? createAccessLog({ ...options.accessLog, now: Date.now })
-    : undefined;
-  const engine = engines[config.engine]({
-    exchanges: createExchanges({
-      resolve: (host, path) => registry.resolve(host, path),
-      routingStatus: (service, id) => health.routingStatus(service, id),
-      pseudonym: config.pseudonym,
-      trusts: createTrust(config.trustedProxies),
-      forwardedFields: config.forwardedFields,
-      identity: config.identity,
-      sessionToken: createSessionTokens(config.stickySecret),
-      observe: (record) => {
-        requests.record(record);
-        accessLog?.(record);
-      },
-      httpDate: createHttpDate(),
-      newRequestId: createRequestIds(),
-      ...clock,
-    }),
-    limits: config.limits,
-    poolIdleMs: config.poolIdleMs,
-    replayBytes: config.retry.replayBytes,
+  const accessLog = createAccessLog({ ...options.accessLog, now: Date.now });
+  const traffic = createTraffic({
+    config,
+    registry,
+    health,
     lookup,
-    onFault: (err) => {
-      log.error('A mistake of the gateway itself; one exchange was lost.', { err });
+    observe: (record) => {
+      requests.record(record);
+      if (writesAccessLog(live.current.log)) accessLog(record);
     },
-  });
-  const pools = createPoolKeeper(() => {
-    engine.closeIdleExcept(registry.listedEndpoints());
+    log,
   });
 
   const status = readStatus({
     registry,
-    engine,
+    engine: traffic.engine,
     health,
     phase: () => parts.phase,
     now: monotonicNow,
@@ -146,13 +123,12 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const admin = createAdmin({
     status,
     actions: { release: (service) => registry.release(service) },
-    token: config.admin.token === 'off' ? undefined : config.admin.token,
+    token: () => (live.current.admin.token === 'off' ? undefined : live.current.admin.token),
     metrics,
     log,
   });
 
   registry.subscribe(createChangeLog(log, tableLog));
-  registry.subscribe(pools);
   registry.subscribe(health);
   const save = (): void => {
     saved.changed();
@@ -180,21 +156,16 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   });
   const address = await parts.start({
     name: 'traffic listener',
-    start: () => engine.listen(config.listen),
-    stop: async () => {
-      const { timeoutMs } = config.drain;
-      const cut = await engine.stop(timeoutMs);
-      if (cut > 0) log.warn(`Cut ${cut} exchanges that were not finished after ${timeoutMs} ms.`);
-      pools.stop();
-    },
+    start: () => traffic.engine.listen(config.listen),
+    stop: () => traffic.stop(live.current.drain.timeoutMs),
   });
   registry.setAddresses(addresses([address, adminAddress]));
   await parts.start({
     name: 'announcement',
     start: () => announcement.start(address.port),
     stop: async () => {
-      engine.disableKeepAlive();
-      await Promise.all([announcement.stop(), sleep(config.drain.noticeMs)]);
+      traffic.engine.disableKeepAlive();
+      await Promise.all([announcement.stop(), sleep(live.current.drain.noticeMs)]);
     },
   });
   parts.started();
@@ -202,13 +173,24 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     `Listening on ${show(address)}, admin on ${show(adminAddress)}, following Consul at ${client.description}.`,
   );
 
+  live.follow((next) => {
+    traffic.apply(next);
+  });
   const stop = async (): Promise<void> => {
-    log.info(`Stopping: not ready any more; new connections are taken for ${config.drain.noticeMs} ms more.`);
+    log.info(
+      `Stopping: not ready any more; new connections are taken for ${live.current.drain.noticeMs} ms more.`,
+    );
     await parts.stop();
     log.info('Stopped.');
   };
   let stopping: Promise<void> | undefined;
-  return { address, adminAddress, registry, stop: () => (stopping ??= stop()) };
+  return {
+    address,
+    adminAddress,
+    registry,
+    reconfigure: (next) => live.reconfigure(next),
+    stop: () => (stopping ??= stop()),
+  };
 }
 
 function show({ host, port }: BoundAddress): string {

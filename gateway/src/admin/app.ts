@@ -20,8 +20,8 @@ export interface GatewayActions {
 export interface AdminOptions {
   readonly status: GatewayStatus;
   readonly actions: GatewayActions;
-  /** What a change has to be asked for with, as a bearer token; undefined: none is set. */
-  readonly token: string | undefined;
+  /** The bearer token that a change needs now; undefined: none is set. */
+  readonly token: () => string | undefined;
   readonly metrics: { readonly text: () => Promise<string>; readonly contentType: string };
   readonly log: Log;
 }
@@ -90,7 +90,7 @@ export function buildAdminApp(options: AdminOptions, exposure: Exposure): Fastif
     if (refusal !== undefined) return problem(reply, 403, 'Forbidden', refusal);
     if (request.method === 'GET' || request.method === 'HEAD') return undefined;
     if (request.method === 'POST' && !request.is404) {
-      const barred = mayNotChange(exposure, options.token, request.headers.authorization);
+      const barred = mayNotChange(exposure, options.token(), request.headers.authorization);
       if (barred === undefined) return undefined;
       if (barred.status === 401) void reply.header('www-authenticate', 'Bearer realm="roundhouse admin"');
       return problem(

@@ -1,0 +1,55 @@
+import { configProblems } from './check-config.ts';
+import { configChange } from './config-change.ts';
+import { deepFreeze } from './defaults.ts';
+import type { GatewayConfig } from './gateway-config.ts';
+import type { ConfigProblem } from './problems.ts';
+
+/** What came of a new configuration. Fields are paths: `timeouts.connectMs`, `routes`. */
+export type Reconfiguration =
+  | {
+      readonly kind: 'applied';
+      /** The fields that have changed. */
+      readonly changed: readonly string[];
+      /** The fields that differ and keep their values until the gateway is started again. */
+      readonly needRestart: readonly string[];
+    }
+  /** Nothing was applied. */
+  | { readonly kind: 'invalid'; readonly problems: readonly ConfigProblem[] };
+
+/** Takes over another configuration. It may be called with one that differs in nothing that matters to the part. */
+export type ApplyConfig = (config: GatewayConfig) => void | Promise<void>;
+
+/** The configuration that a running gateway goes by. */
+export interface LiveConfig {
+  /** Frozen; replaced as a whole. */
+  readonly current: GatewayConfig;
+  /** Adds a part that takes over every configuration from now on; parts do so in the order in which they were added. */
+  follow(apply: ApplyConfig): void;
+  /**
+   * Checks a configuration, and lets every part take over what can change while the gateway runs. Exchanges under way keep what they
+   * began with. Resolves when it holds everywhere.
+   */
+  reconfigure(next: GatewayConfig): Promise<Reconfiguration>;
+}
+
+/** See {@link LiveConfig}. Holds nothing that has to be ended. */
+export function createLiveConfig(config: GatewayConfig): LiveConfig {
+  const followers: ApplyConfig[] = [];
+  let current = config;
+  return {
+    get current() {
+      return current;
+    },
+    follow: (apply) => {
+      followers.push(apply);
+    },
+    reconfigure: async (next) => {
+      const problems = configProblems(next);
+      if (problems.length > 0) return { kind: 'invalid', problems };
+      const { config: merged, applied, needRestart } = configChange(current, next);
+      current = deepFreeze(structuredClone(merged));
+      if (applied.length > 0) for (const apply of followers) await apply(current);
+      return { kind: 'applied', changed: applied, needRestart };
+    },
+  };
+}

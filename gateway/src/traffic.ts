@@ -1,0 +1,101 @@
+import type { LookupFunction } from 'node:net';
+
+import type { GatewayConfig } from './config/gateway-config.ts';
+import { createExchanges } from './exchange/exchange.ts';
+import type { ExchangeObserver } from './exchange/record.ts';
+import type { Exchanges } from './exchange/seam.ts';
+import { createTrust } from './exchange/trusted-proxies.ts';
+import type { Health } from './health/health.ts';
+import { createWireEngine } from './http1/wire-engine.ts';
+import { createHttpDate, createRequestIds, monotonicNow } from './lifecycle/clock.ts';
+import { createSessionTokens } from './lifecycle/session-tokens.ts';
+import type { Engine, EngineOptions } from './listeners/engine.ts';
+import { createNodeHttpEngine } from './node-http/node-http-engine.ts';
+import type { Registry } from './registry/registry.ts';
+import type { Log } from './telemetry/log.ts';
+import { createPoolKeeper } from './upstreams/pool-keeper.ts';
+
+/** What traffic needs from the other parts. */
+export interface TrafficOptions {
+  readonly config: GatewayConfig;
+  readonly registry: Pick<Registry, 'resolve' | 'listedEndpoints' | 'subscribe'>;
+  readonly health: Pick<Health, 'routingStatus'>;
+  readonly lookup: LookupFunction;
+  /** Called at the end of every exchange. */
+  readonly observe: ExchangeObserver;
+  readonly log: Log;
+}
+
+/** The way of requests through the gateway: an engine, the exchanges that it drives, and its connections to instances. */
+export interface Traffic {
+  readonly engine: Engine;
+  /** Takes over limits and what exchanges go by. An exchange under way keeps what it began with. */
+  apply(config: GatewayConfig): void;
+  /** Stops the engine, see {@link Engine.stop}, and ends every timer. */
+  stop(drainMs: number): Promise<void>;
+}
+
+/** The engines by their configured names. */
+const engines: Readonly<Record<GatewayConfig['engine'], (options: EngineOptions) => Engine>> = {
+  wire: createWireEngine,
+  'http-proxy': createNodeHttpEngine,
+};
+
+/** See {@link Traffic}. Ended by `stop`. */
+export function createTraffic({ config, registry, health, lookup, observe, log }: TrafficOptions): Traffic {
+  const context = {
+    resolve: (host: string, path: string) => registry.resolve(host, path),
+    routingStatus: (service: string, id: string) => health.routingStatus(service, id),
+    observe,
+    now: monotonicNow,
+    random: Math.random,
+    httpDate: createHttpDate(),
+    newRequestId: createRequestIds(),
+  };
+  let sessions = { secret: config.stickySecret, token: createSessionTokens(config.stickySecret) };
+  const exchangesFor = ({ stickySecret, ...settings }: GatewayConfig): Exchanges => {
+    const { pseudonym, trustedProxies, forwardedFields, identity } = settings;
+    // A drawn secret stays the same while the configuration says `random`.
+    if (stickySecret !== sessions.secret)
+      sessions = { secret: stickySecret, token: createSessionTokens(stickySecret) };
+    return createExchanges({
+      ...context,
+      pseudonym,
+      trusts: createTrust(trustedProxies),
+      forwardedFields,
+      identity,
+      sessionToken: sessions.token,
+    });
+  };
+  let exchanges = exchangesFor(config);
+  const engine = engines[config.engine]({
+    exchanges: {
+      open: (head) => exchanges.open(head),
+      refuse: (code, client) => exchanges.refuse(code, client),
+    },
+    limits: config.limits,
+    poolIdleMs: config.poolIdleMs,
+    replayBytes: config.retry.replayBytes,
+    lookup,
+    onFault: (err) => {
+      log.error('A mistake of the gateway itself; one exchange was lost.', { err });
+    },
+  });
+  const pools = createPoolKeeper(() => {
+    engine.closeIdleExcept(registry.listedEndpoints());
+  });
+  registry.subscribe(pools);
+
+  return {
+    engine,
+    apply: (next) => {
+      exchanges = exchangesFor(next);
+      engine.setLimits(next.limits);
+    },
+    stop: async (drainMs) => {
+      const cut = await engine.stop(drainMs);
+      if (cut > 0) log.warn(`Cut ${cut} exchanges that were not finished after ${drainMs} ms.`);
+      pools.stop();
+    },
+  };
+}
