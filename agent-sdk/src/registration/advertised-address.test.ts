@@ -42,7 +42,7 @@ describe('advertised address', () => {
     ['configured loopback', { ...base, ...configured('localhost') }],
     ['a listener on loopback', { ...base, bound: '127.0.0.1' }],
     ['0.0.0.0', { ...base, ...configured('0.0.0.0'), consul: local }],
-  ])('refuses %s that Consul could not hand to anybody, and says what to set', async (_title, facts) => {
+  ])('refuses %s that no other machine can reach, and says what to set', async (_title, facts) => {
     await expect(advertisedAddress(facts, viaLan)).rejects.toMatchObject({
       code: 'address_refused',
       message: expect.stringMatching(/Set ADDRESS/) as string,

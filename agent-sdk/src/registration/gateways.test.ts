@@ -23,7 +23,7 @@ async function gateway() {
   return fake;
 }
 
-/** Somebody at a gateway's address who says this, whatever is asked. Resolves with the port. */
+/** A server at a gateway's address that sends this, whatever is asked. Resolves with the port. */
 async function saying(speak: (socket: Socket) => void): Promise<number> {
   const sockets = new Set<Socket>();
   const server = createServer((socket) => {
@@ -43,7 +43,7 @@ async function saying(speak: (socket: Socket) => void): Promise<number> {
   return (server.address() as AddressInfo).port;
 }
 
-/** A registry that lists these gateways; `list` may change what it says while somebody asks. */
+/** A registry that lists these gateways; `list` may change its answer between two questions. */
 function asking(list: () => unknown[], gateways = 'roundhouse') {
   const reads: string[] = [];
   const serviceHealth = (service: string) => {
@@ -132,7 +132,7 @@ describe('gateways', () => {
     expect(await gateways.confirmLive(100, never)).toMatchObject({ confirmed: 1 });
   });
 
-  it('that have just died cost three tries, not the whole time; so do strangers', async () => {
+  it('that have just died cost three tries, not the whole time; so do other servers', async () => {
     const dead = await gateway();
     await dead[Symbol.asyncDispose]();
     const stranger = await gateway();
@@ -160,15 +160,15 @@ describe('gateways', () => {
     ['half an answer', /./, (socket) => socket.end(`${head('200 OK', 'content-length: 99')}{"ga`)],
     ['an endless answer', /too long/, flood('200 OK', 'transfer-encoding: chunked')],
     ['an endless head', /./, (socket) => socket.write(`HTTP/1.1 200 OK\r\nx: ${'x'.repeat(1_000_000)}`)],
-    ['somebody else’s page', /not a gateway's/, (socket) => socket.end(`${head('200 OK', 'x: y')}<html>`)],
-  ])('that answer with %s are nobody to wait for', async (_what, reason, speak) => {
+    ['another server’s page', /not a gateway's/, (socket) => socket.end(`${head('200 OK', 'x: y')}<html>`)],
+  ])('that answer with %s are not waited for', async (_what, reason, speak) => {
     const port = await saying(speak);
     const { gateways } = asking(() => [row('g', port)]);
     const { confirmed, elapsedMs, gateways: verdicts } = await gateways.confirmDrained(60_000);
     expect(confirmed).toBe(0);
     expect(verdicts.map(({ outcome }) => outcome)).toEqual(['unreachable']);
     expect(verdicts[0]?.reason).toMatch(reason);
-    // Less than one question may take, so nobody waited for the end of its time.
+    // Less than one question may take, so the end of its time was not waited for.
     expect(elapsedMs).toBeLessThan(3_000);
   });
 

@@ -90,43 +90,46 @@ async function confirm(
   { timeoutMs, signal }: { readonly timeoutMs: number; readonly signal: AbortSignal },
 ): Promise<GatewayReport> {
   const { gateways: name, service, id, clock } = parts;
-  if (name === 'off' || name.toLowerCase() === service.toLowerCase())
-    return { gateways: [], confirmed: 0, elapsedMs: 0, problem: undefined };
-  const sinceMs = clock.nowMs();
-  const ending = new AbortController();
-  // One listener per gateway: many gateways are no leak, as Node would say on the service's stderr.
-  setMaxListeners(0, ending.signal);
-  const end = (): void => {
-    ending.abort();
-  };
-  const cancel = clock.setTimer(timeoutMs, end);
-  if (signal.aborted) end();
-  signal.addEventListener('abort', end, { once: true });
-  const agent = new Agent({ keepAlive: true });
-  const path = routingStatusPath(service, id);
-  const question = { wanted, path, agent, clock, signal: ending.signal };
   const verdicts = new Map<string, GatewayVerdict>();
   let problem: string | undefined;
-  try {
-    // Again after all have answered: one that has come meanwhile may have read the registry before this instance's last change.
-    for (;;) {
-      const fresh = (await listed(parts, name, ending.signal)).filter(({ key }) => !verdicts.has(key));
-      if (fresh.length === 0) break;
-      const settled = fresh.map(async (gateway) => {
-        verdicts.set(gateway.key, await settle(gateway, question));
-      });
-      await Promise.all(settled);
+  const sinceMs = clock.nowMs();
+  if (name !== 'off' && name.toLowerCase() !== service.toLowerCase()) {
+    const agent = new Agent({ keepAlive: true });
+    const path = routingStatusPath(service, id);
+    const late = new Error(`not finished within ${timeoutMs / 1000} s`);
+    try {
+      await bounded({ clock, timeoutMs, timeoutError: () => late, signal }, (ending) =>
+        askAll(parts, name, verdicts, { wanted, path, agent, clock, signal: ending }),
+      );
+    } catch (error) {
+      const isOver = error === late || signal.aborted;
+      if (!isOver || verdicts.size === 0) problem = describeError(error);
+    } finally {
+      agent.destroy();
     }
-  } catch (error) {
-    if (!ending.signal.aborted || verdicts.size === 0) problem = describeError(error);
-  } finally {
-    agent.destroy();
-    cancel();
-    signal.removeEventListener('abort', end);
   }
   const gateways = [...verdicts.values()];
   const confirmed = gateways.filter(({ outcome }) => outcome === 'confirmed').length;
   return { gateways, confirmed, elapsedMs: clock.nowMs() - sinceMs, problem };
+}
+
+/** Keeps the last verdict of each gateway in `verdicts`. Rejects when Consul fails. */
+async function askAll(
+  parts: GatewaysParts,
+  name: string,
+  verdicts: Map<string, GatewayVerdict>,
+  question: Question,
+): Promise<void> {
+  // One listener per gateway: many gateways are no leak, as Node would say on the service's stderr.
+  setMaxListeners(0, question.signal);
+  // Again after all have answered: one that has come meanwhile may have read the registry before this instance's last change.
+  for (;;) {
+    const fresh = (await listed(parts, name, question.signal)).filter(({ key }) => !verdicts.has(key));
+    if (fresh.length === 0) return;
+    await Promise.all(
+      fresh.map((gateway) => settle(gateway, question, (last) => verdicts.set(gateway.key, last))),
+    );
+  }
 }
 
 async function listed(
@@ -143,8 +146,12 @@ async function listed(
   return instances.filter(({ status }) => status === 'passing' || status === 'warning');
 }
 
-/** Asks one gateway until it has confirmed, has failed too often, or the signal ends. */
-async function settle(gateway: Instance, question: Question): Promise<GatewayVerdict> {
+/** Asks one gateway until it has confirmed, has failed too often, or the signal ends; tells each verdict. */
+async function settle(
+  gateway: Instance,
+  question: Question,
+  tell: (verdict: GatewayVerdict) => void,
+): Promise<void> {
   const { wanted, clock, signal } = question;
   const { id, address, port } = gateway;
   const facts = {
@@ -152,23 +159,22 @@ async function settle(gateway: Instance, question: Question): Promise<GatewayVer
     address: address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`,
   };
   const { first, longest } = timeLimits.gatewayPauseMs;
-  const isOver = (): boolean => signal.aborted;
-  let last: GatewayVerdict = { ...facts, outcome: 'pending', reason: 'it has not answered' };
   let failures = 0;
-  for (let pauseMs: number = first; !isOver(); pauseMs = Math.min(longest, pauseMs * 1.5)) {
+  tell({ ...facts, outcome: 'pending', reason: 'it has not answered' });
+  for (let pauseMs: number = first; ; pauseMs = Math.min(longest, pauseMs * 1.5)) {
     const answer = await fetchRoutingStatus(gateway, question);
+    if (signal.aborted) return;
     if (answer.kind === 'answered') {
-      last = { ...facts, ...verdictOn(answer.routingStatus, wanted) };
-      if (last.outcome === 'confirmed') return last;
-      failures = 0;
-    } else if (!isOver()) {
-      last = { ...facts, outcome: 'unreachable', reason: answer.reason };
-      failures = answer.kind === 'failed' ? failures + 1 : 0;
-      if (failures === maxFailures) return last;
+      const verdict = verdictOn(answer.routingStatus, wanted);
+      tell({ ...facts, ...verdict });
+      if (verdict.outcome === 'confirmed') return;
+    } else {
+      tell({ ...facts, outcome: 'unreachable', reason: answer.reason });
     }
+    failures = answer.kind === 'failed' ? failures + 1 : 0;
+    if (failures === maxFailures) return;
     await sleep(clock, pauseMs, signal);
   }
-  return last;
 }
 
 const words: Readonly<Record<string, string>> = {

@@ -38,7 +38,7 @@ const question = `GET ${identityPath} HTTP/1.1\r\nHost: x\r\n\r\n`;
 const wish = 'GET /x HTTP/1.1\r\nHost: x\r\n\r\n';
 const tellsPath: RequestListener = (request, response) => response.end(request.url);
 
-describe('the answer to who listens here', () => {
+describe('the identity answer', () => {
   it('comes before the application’s, on a connection that then serves requests', async () => {
     const seen: (string | undefined)[] = [];
     const server = createServer((request, response) => {
@@ -114,7 +114,7 @@ describe('the answer to who listens here', () => {
     const port = await listen(server);
     const plain = await dial(port);
     plain.send('GET /ws HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n');
-    // Node serves an upgrade as a plain request as long as nobody listens for upgrades.
+    // Node serves an upgrade as a plain request as long as there is no listener for upgrades.
     expect((await plain.response()).status).toBe(200);
     const careful = await dial(port);
     careful.send('POST /y HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n');
@@ -134,7 +134,7 @@ describe('the answer to who listens here', () => {
       expect(readIdentityAnswer(client.received(), 'api-1')).toBe('match');
     });
     await client.response();
-    // Whoever was just told who we are gets to send the request that was to follow.
+    // A client that has just got the identity may still send the request that follows.
     const finished = drain.finish(5_000, () => Promise.resolve());
     client.send(wish);
     expect((await client.response()).fields).toContainEqual(['Connection', 'close']);

@@ -218,7 +218,7 @@ describe('startService', () => {
     expect(agent.services.size).toBe(0);
   });
 
-  it('uses a server that listens already, and deregisters when somebody else closes it', async () => {
+  it('uses a server that listens already, and deregisters when other code closes it', async () => {
     const agent = await startAgent();
     const server = createServer((_request, response) => response.end('mine'));
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
