@@ -5,6 +5,8 @@ import { customAlphabet } from 'nanoid';
 import { identityMetaKey, identityMetaValue } from '../discovery/identity.ts';
 import type { CheckDefinition, ServiceDefinition } from '../discovery/registry-client.ts';
 
+import { timeLimits } from './time-limits.ts';
+
 /** Lower case letters and digits only: safe to copy from a log into a URL, a shell or a DNS name. */
 const randomPart = customAlphabet('0123456789abcdefghijklmnopqrstuvwxyz', 10);
 
@@ -90,7 +92,7 @@ function checks(facts: InstanceFacts, address: string): readonly CheckDefinition
     Name: `GET ${facts.check.http}`,
     HTTP: `http://${host}:${facts.port}${facts.check.http}`,
     Interval: `${facts.check.intervalMs}ms`,
-    Timeout: `${Math.min(facts.check.intervalMs, 10_000)}ms`,
+    Timeout: `${Math.min(facts.check.intervalMs, timeLimits.httpCheckMs)}ms`,
     ...common,
   };
   return [ttl, http];

@@ -17,6 +17,8 @@ export const timeLimits = {
   firstAttemptMs: 2_000,
 
   // Serving, see also registrarTiming
+  /** One HTTP check by Consul's agent, where its interval is not shorter. */
+  httpCheckMs: 10_000,
   /** How long a gateway may take to find a new instance good before that is worth a warning. */
   liveMs: 5_000,
   /** One read of the list of gateways. */
