@@ -2,7 +2,6 @@ import type { Endpoint } from '@roundhouse/agent-sdk/internal';
 
 import { cookieValue } from '../http/cookies.ts';
 import type { Destination } from './destination.ts';
-import type { Dispatched } from './dispatch.ts';
 import { hash32 } from './hash.ts';
 import { clientAddress, type PeerTrust } from '../http/request-fields.ts';
 import type { RequestFacts } from '../http/request-rules.ts';
@@ -11,7 +10,7 @@ import type { FieldLines, RequestHead } from './seam.ts';
 import { sessionCookie, type Sessions } from './sessions.ts';
 import type { TrustsPeer } from './trusted-proxies.ts';
 
-/** What may tie a request to an instance. */
+/** What may bind a request to an instance. */
 export interface Affinity {
   /** Where `consistent-hash` places it; undefined without that strategy, or without the value it is placed by. */
   readonly hash: number | undefined;
@@ -21,7 +20,7 @@ export interface Affinity {
   readonly session: { readonly cookie: string; readonly token: string | undefined } | undefined;
 }
 
-/** Of a request that is tied to nothing. */
+/** Of a request that is bound to nothing. */
 export const noAffinity: Affinity = { hash: undefined, sticky: undefined, session: undefined };
 
 /** What affinity is read from. */
@@ -35,15 +34,15 @@ export interface AffinitySource {
 /** What of a gateway it takes. */
 export interface AffinityTools {
   readonly sessions: Sessions;
-  readonly trusts: TrustsPeer;
+  readonly trusts: TrustsPeer | undefined;
 }
 
-/** Whether requests for a destination may be tied to instances at all; most are not, and skip the rest. */
-export function ties({ sticky, upstream }: Destination): boolean {
+/** Whether requests for a destination may be bound to instances at all; most are not, and skip the rest. */
+export function mayBind({ sticky, upstream }: Destination): boolean {
   return sticky === 'cookie' || upstream.policy.balance === 'consistent-hash';
 }
 
-/** What ties a request to an instance. */
+/** What binds a request to an instance. */
 export function affinityOf(source: AffinitySource, { sessions, trusts }: AffinityTools): Affinity {
   const { destination, head } = source;
   const { upstream } = destination;
@@ -58,7 +57,7 @@ export function affinityOf(source: AffinitySource, { sessions, trusts }: Affinit
 
 function placedBy(
   { destination, head, facts, peer }: AffinitySource,
-  trusts: TrustsPeer,
+  trusts: TrustsPeer | undefined,
 ): string | undefined {
   const { hash } = destination;
   switch (hash.kind) {
@@ -77,16 +76,14 @@ function placedBy(
 
 /**
  * The lines that bind a client to the instance whose answer it gets: none when it is bound to it already. A shared cache must not
- * hand them to anybody else (RFC 9111 §5.2.2.4).
+ * hand them to other clients (RFC 9111 §5.2.2.4).
  */
 export function sessionFields(
-  { affinity, passage, head, peer }: Dispatched,
-  endpoint: Endpoint,
-  sessions: Sessions,
+  { destination, facts, head, peer }: AffinitySource,
+  { session }: Affinity,
+  [endpoint, sessions]: readonly [Endpoint, Sessions],
 ): FieldLines {
-  const { session } = affinity;
   if (session === undefined) return nothing;
-  const { facts, destination } = passage;
   const { route, upstream } = destination;
   const token = sessions.token(upstream, endpoint);
   if (token === session.token) return nothing;

@@ -6,20 +6,20 @@ import type { RetryBudget } from './retry-budget.ts';
 import type { AttemptFailure, AttemptStep, RequestHead } from './seam.ts';
 
 /** What is to be tried, once there is an endpoint for it. */
-export interface Plan {
+export interface AttemptPlan {
   readonly kind: AttemptKind;
   readonly connection: AttemptStep['connection'];
-  /** The budget that a retry or hedge was taken from, which has to hear when it is over. */
+  /** The budget that a retry or hedge was taken from; told when the attempt is over. */
   readonly budget: RetryBudget | undefined;
-  /** What the client hears when there is no endpoint for it in time. */
+  /** The error for the client when there is no endpoint for it in time. */
   readonly otherwise: ErrorCode;
 }
 
-/** An attempt under way: it holds a lease until it ends. */
-export interface Underway {
+/** It holds a lease until it ends. */
+export interface RunningAttempt {
   readonly step: AttemptStep;
   readonly lease: Lease;
-  readonly plan: Plan;
+  readonly plan: AttemptPlan;
   readonly startedMs: number;
 }
 
@@ -31,44 +31,44 @@ export interface AttemptEnd {
   readonly nowMs: number;
 }
 
-const nobody: readonly Endpoint[] = [];
-const nothing: readonly AttemptRecord[] = [];
+const noEndpoints: readonly Endpoint[] = [];
+const noRecords: readonly AttemptRecord[] = [];
 
 /**
- * The attempts of one exchange: two under way at most, each with its lease, which is released exactly once, when the attempt ends.
- * The usual exchange has one, and costs one array.
+ * The attempts of one exchange, running and ended: the only list of them. Two run at most (hedging), each with its lease, which is
+ * released exactly once, when the attempt ends. The usual exchange has one, and costs one array.
  */
 export class Attempts {
   /** How many were started. */
   started = 0;
   retries = 0;
   /** Those that have ended. */
-  records: readonly AttemptRecord[] = nothing;
-  #one: Underway | undefined;
-  #two: Underway | undefined;
+  records: readonly AttemptRecord[] = noRecords;
+  #one: RunningAttempt | undefined;
+  #two: RunningAttempt | undefined;
   /** Endpoints of those that ended without being the answer, after which another may come. */
-  #ended: readonly Endpoint[] = nobody;
+  #ended: readonly Endpoint[] = noEndpoints;
 
-  start(underway: Underway): AttemptStep {
+  start(attempt: RunningAttempt): AttemptStep {
     this.started += 1;
-    if (underway.plan.kind === 'retry') this.retries += 1;
-    if (this.#one === undefined) this.#one = underway;
-    else this.#two = underway;
-    return underway.step;
+    if (attempt.plan.kind === 'retry') this.retries += 1;
+    if (this.#one === undefined) this.#one = attempt;
+    else this.#two = attempt;
+    return attempt.step;
   }
 
-  /** The attempt that a step started, as long as it is under way. */
-  of(step: AttemptStep): Underway | undefined {
+  /** The attempt that a step started, as long as it runs. */
+  of(step: AttemptStep): RunningAttempt | undefined {
     if (this.#one?.step === step) return this.#one;
     return this.#two?.step === step ? this.#two : undefined;
   }
 
-  get running(): 'none' | 'one' | 'two' {
-    if (this.#one === undefined) return this.#two === undefined ? 'none' : 'one';
-    return this.#two === undefined ? 'one' : 'two';
+  /** How many run: 0 to 2. */
+  get running(): number {
+    return (this.#one === undefined ? 0 : 1) + (this.#two === undefined ? 0 : 1);
   }
 
-  /** Every endpoint tried so far, those under way included. */
+  /** Every endpoint tried so far, running ones included. */
   get tried(): readonly Endpoint[] {
     if (this.#one === undefined && this.#two === undefined) return this.#ended;
     const tried = [...this.#ended];
@@ -77,12 +77,12 @@ export class Attempts {
     return tried;
   }
 
-  /** Ends one that is under way: its lease is released, and it goes into the log. Reports come before. */
-  end(underway: Underway, { end, error, status, nowMs }: AttemptEnd): void {
-    if (this.#one === underway) this.#one = undefined;
-    else if (this.#two === underway) this.#two = undefined;
+  /** Ends one that runs: its lease is released, and it goes into the log. Reports come before. */
+  end(attempt: RunningAttempt, { end, error, status, nowMs }: AttemptEnd): void {
+    if (this.#one === attempt) this.#one = undefined;
+    else if (this.#two === attempt) this.#two = undefined;
     else return;
-    const { lease, plan, startedMs } = underway;
+    const { lease, plan, startedMs } = attempt;
     const { endpoint } = lease;
     lease.release();
     plan.budget?.finished();
@@ -95,11 +95,11 @@ export class Attempts {
       status,
       durationMs: nowMs - startedMs,
     };
-    this.records = this.records === nothing ? [record] : [...this.records, record];
+    this.records = this.records === noRecords ? [record] : [...this.records, record];
   }
 
   /** Gives up all but one, without a judgement. */
-  dropAllBut(kept: Underway | undefined, nowMs: number): void {
+  dropAllBut(kept: RunningAttempt | undefined, nowMs: number): void {
     const one = this.#one;
     const two = this.#two;
     const dropped: AttemptEnd = { end: 'dropped', error: undefined, status: undefined, nowMs };
@@ -107,13 +107,13 @@ export class Attempts {
     if (two !== undefined && two !== kept) this.#drop(two, dropped);
   }
 
-  #drop(underway: Underway, how: AttemptEnd): void {
-    this.end(underway, how);
-    underway.step.driver?.abandon();
+  #drop(attempt: RunningAttempt, how: AttemptEnd): void {
+    this.end(attempt, how);
+    attempt.step.driver?.abandon();
   }
 }
 
-/** Tells the endpoint's health about a failure that is its own: failing to be reached, or having broken its word. */
+/** Reports a failure that is the endpoint's own to its health: it could not be reached, or it broke off. */
 export function blame(lease: Lease, { code, connection }: AttemptFailure): void {
   const rule: ErrorRule = errorTable[code];
   if (rule.blame !== 'endpoint') return;
@@ -123,8 +123,8 @@ export function blame(lease: Lease, { code, connection }: AttemptFailure): void 
 }
 
 /**
- * Tells it what a response head says at once: an error, and what a probe proves, however long its body lasts (with any 5xx: that it
- * is not well yet). Otherwise it is a success when the whole answer has come.
+ * Reports what a response head tells at once: an error, and the result of a probation trial, however long its body lasts (any 5xx:
+ * the endpoint has not recovered). Otherwise the success is reported when the whole response has come.
  */
 export function judgeHead(lease: Lease, status: number, latencyMs: number | undefined): void {
   const probe = lease.endpoint.health.state === 'probation';
@@ -139,8 +139,12 @@ export function judgeHead(lease: Lease, status: number, latencyMs: number | unde
 /** A body up to this size comes with its head, as a rule. */
 const quickBodyBytes = 16_384;
 
-/** From the start of an attempt to the head of its response; undefined where it tells how fast the client sends, not the instance. */
-export function latencyOf({ startedMs }: Underway, { body }: RequestHead, nowMs: number): number | undefined {
+/** From the start of an attempt to the head of its response; undefined where it measures how fast the client sends, not the instance. */
+export function latencyOf(
+  { startedMs }: RunningAttempt,
+  { body }: RequestHead,
+  nowMs: number,
+): number | undefined {
   const quick = body.kind === 'none' || (body.kind === 'length' && body.bytes <= quickBodyBytes);
   return quick ? nowMs - startedMs : undefined;
 }

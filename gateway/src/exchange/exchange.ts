@@ -1,18 +1,16 @@
-import { routeName } from '../routing/route.ts';
-import { admit, type Admission } from './admission.ts';
-import { affinityOf, noAffinity, sessionFields, ties } from './affinity.ts';
-import { errorAnswer } from './answers.ts';
-import { blame, judgeHead, latencyOf, type Underway } from './attempts.ts';
-import type { ExchangeContext } from './context.ts';
-import { deadlineOf, isOver } from './deadline.ts';
-import { Dispatch, type Dispatched, type StepOrCode } from './dispatch.ts';
-import { errorTable, type ErrorCode, type ErrorRule } from './errors.ts';
-import type { AttemptRecord } from './record.ts';
-import { clientAddress } from '../http/request-fields.ts';
 import { agreesToUpgrade } from '../http/connection.ts';
 import { readHeaders } from '../http/header-facts.ts';
 import { expectationOf, isFinalStatus, passesInterim } from '../http/interim.ts';
+import { clientAddress } from '../http/request-fields.ts';
 import { responseFields } from '../http/response-fields.ts';
+import { routeName } from '../routing/route.ts';
+import { noAffinity, sessionFields } from './affinity.ts';
+import { errorAnswer } from './answers.ts';
+import { blame, judgeHead, latencyOf, type RunningAttempt } from './attempts.ts';
+import type { ExchangeContext, ExchangePolicy, GatewayContext } from './context.ts';
+import { isOver, noDeadline } from './deadline.ts';
+import { errorTable, type ErrorCode, type ErrorRule } from './errors.ts';
+import type { AttemptRecord } from './record.ts';
 import type {
   AnswerStep,
   AttemptFailure,
@@ -26,24 +24,35 @@ import type {
   ResponseHead,
   Step,
 } from './seam.ts';
-import { createSessions, type Sessions } from './sessions.ts';
+import { createSessions } from './sessions.ts';
+import { composeSteps } from './steps.ts';
+import type { StepWait, RequestContext, RequestStep, StepOutcome } from './steps/step.ts';
 
-/** What the exchanges of a gateway share. */
-interface Shared extends ExchangeContext {
-  readonly sessions: Sessions;
+/** The exchanges of a gateway, for its listeners. */
+export interface GatewayExchanges extends Exchanges {
+  /** Takes another configuration, with a new list of steps. Exchanges that run keep the one they began with. */
+  reconfigure(policy: ExchangePolicy): void;
 }
 
-/** The exchanges of a gateway, for its engine. */
-export function createExchanges(context: ExchangeContext): Exchanges {
-  const shared: Shared = { ...context, sessions: createSessions(context.sessionToken) };
+/** `compose`: makes the list of steps, for each configuration anew. */
+export function createExchanges(
+  context: ExchangeContext,
+  compose: (context: ExchangeContext) => readonly RequestStep[] = composeSteps,
+): GatewayExchanges {
+  let gateway: GatewayContext = { ...context, sessions: createSessions(context.sessionToken) };
+  let steps = compose(gateway);
   return {
-    open: (head) => new ExchangeState(shared, head),
-    refuse: (code, client) => refuse(context, code, client),
+    open: (head) => new ExchangeState(gateway, steps, head),
+    refuse: (code, client) => refuse(gateway, code, client),
+    reconfigure({ pseudonym, trusts, forwardedFields, identity }) {
+      gateway = { ...gateway, pseudonym, trusts, forwardedFields, identity };
+      steps = compose(gateway);
+    },
   };
 }
 
-/** A message with no usable head: nothing is known of it but who sent it. */
-function refuse(context: ExchangeContext, code: ErrorCode, client: ClientFacts): AnswerStep {
+/** A message with no usable head: nothing is known of it but its sender. */
+function refuse(context: GatewayContext, code: ErrorCode, client: ClientFacts): AnswerStep {
   const requestId = context.newRequestId();
   const { pseudonym } = context;
   const answer = errorAnswer(code, { requestId, accept: '', pseudonym });
@@ -70,163 +79,150 @@ function refuse(context: ExchangeContext, code: ErrorCode, client: ClientFacts):
 
 /** The response that the client gets. */
 interface Used {
-  readonly attempt: Underway;
+  readonly attempt: RunningAttempt;
   readonly status: number;
   readonly latencyMs: number | undefined;
 }
 
-const notBegun: Admission = {
-  requestId: '',
-  peer: 'untrusted',
-  facts: undefined,
-  verdict: { kind: 'refused', code: 'internal', destination: undefined },
-};
 const noAttempts: readonly AttemptRecord[] = [];
 
 /**
- * The life of an exchange: judge the head, find the route, lease an endpoint, and after each attempt relay, try elsewhere or
- * answer. Synchronous and without I/O; the engine moves the bytes.
+ * The life of an exchange: the steps before the first attempt; after each attempt relay, try elsewhere or answer. Synchronous and
+ * without I/O; the run moves the bytes.
  */
 class ExchangeState implements Exchange {
-  readonly #shared: Shared;
-  readonly #head: RequestHead;
-  readonly #startedMs: number;
-  #admission = notBegun;
-  /** Of a request that may go to an instance; and what holds its leases. */
-  #request: Dispatched | undefined;
-  #dispatch: Dispatch | undefined;
+  readonly #request: RequestContext;
+  readonly #steps: readonly RequestStep[];
+  /** The step that waits, by its index. */
+  #held: { readonly hold: StepWait; readonly at: number } | undefined;
   #used: Used | undefined;
-  /** `begun`: the client has had part of a response, so that no other instance's may follow. */
-  #response: 'none' | 'begun' = 'none';
+  /** Whether the client has had part of a response, so that no other instance's may follow. */
+  #hasBegunResponse = false;
+  /** Whether the client waits for a 100 that it has not got. */
+  #awaitsContinue = false;
   #upstreamMs: number | undefined;
   #status = 0;
   #error: ErrorCode | undefined;
-  /** Whether the client waits for a 100 that it has not got. */
-  #awaitsContinue = false;
-  #phase: 'open' | 'ended' = 'open';
+  #hasEnded = false;
 
-  constructor(shared: Shared, head: RequestHead) {
-    this.#shared = shared;
-    this.#head = head;
-    this.#startedMs = shared.now();
+  constructor(gateway: GatewayContext, steps: readonly RequestStep[], head: RequestHead) {
+    this.#steps = steps;
+    this.#request = {
+      gateway,
+      head,
+      startedMs: gateway.now(),
+      requestId: '',
+      peer: 'untrusted',
+      facts: undefined,
+      upgrade: undefined,
+      destination: undefined,
+      target: '',
+      deadline: noDeadline,
+      affinity: noAffinity,
+      transform: undefined,
+      onResponse: undefined,
+      scheduler: undefined,
+    };
   }
 
   begin(): Step {
-    const shared = this.#shared;
-    const head = this.#head;
-    this.#admission = admit(shared, head);
-    const { verdict, peer, requestId } = this.#admission;
-    if (verdict.kind === 'refused') return this.#answer(verdict.code);
-    if (verdict.kind === 'answered') {
-      this.#status = verdict.answer.status;
-      return verdict.answer;
-    }
-    const { destination, facts } = verdict;
-    this.#awaitsContinue = expectationOf(facts.headers, head.version) === 'continue';
-    destination.budget.deposit(this.#startedMs);
-    const said = peer === 'trusted' ? facts.headers : undefined;
-    const deadline = deadlineOf(this.#startedMs, destination.timeouts.totalMs, said);
-    const affinity = ties(destination) ? affinityOf({ destination, head, facts, peer }, shared) : noAffinity;
-    this.#request = { context: shared, head, passage: verdict, deadline, affinity, peer, requestId };
-    this.#dispatch = new Dispatch(this.#request);
-    return this.#stepOf(this.#dispatch.first(this.#startedMs));
+    const request = this.#request;
+    request.requestId = request.gateway.newRequestId();
+    const step = this.#proceed(0);
+    const { facts, head } = request;
+    this.#awaitsContinue = facts !== undefined && expectationOf(facts.headers, head.version) === 'continue';
+    return step;
   }
 
-  waited(): Step {
-    return this.#stepOf(this.#dispatch?.waited(this.#shared.now()) ?? 'internal');
+  waited(how: 'ready' | 'timeout'): Step {
+    const { scheduler, deadline, gateway } = this.#request;
+    const nowMs = gateway.now();
+    const held = this.#held;
+    if (held === undefined) return this.#stepOf(scheduler?.waited(nowMs) ?? 'internal', 0);
+    this.#held = undefined;
+    if (!isOver(deadline, nowMs)) return this.#stepOf(held.hold.resume(how), held.at);
+    held.hold.cancel();
+    return this.#answer('deadline_exceeded');
   }
 
   hedge(): AttemptStep | undefined {
-    return this.#response === 'begun' ? undefined : this.#dispatch?.hedge(this.#shared.now());
+    const { scheduler, gateway } = this.#request;
+    return this.#hasBegunResponse ? undefined : scheduler?.hedge(gateway.now());
   }
 
   interim(head: ResponseHead): FieldLines | undefined {
-    const { version } = this.#head;
+    const { version } = this.#request.head;
     if (!passesInterim(head, { version, awaitsContinue: this.#awaitsContinue })) return undefined;
     // A 100 says nothing about the response: another instance may still give it.
     if (head.status === 100) this.#awaitsContinue = false;
-    else this.#response = 'begun';
+    else this.#hasBegunResponse = true;
     return responseFields(head, undefined);
   }
 
   responded(head: ResponseHead, of: AttemptStep, sent?: 'head' | 'body'): Step {
-    const dispatch = this.#dispatch;
-    const request = this.#request;
-    const attempt = dispatch?.attempts.of(of);
-    if (dispatch === undefined || request === undefined || attempt === undefined)
-      return this.#untimely('internal');
+    const { scheduler, gateway, head: requestHead } = this.#request;
+    const attempt = scheduler?.attempts.of(of);
+    if (scheduler === undefined || attempt === undefined) return this.#untimely('internal');
     const { status } = head;
     if (status === 101 && !agreesToUpgrade(head.headers ?? readHeaders(head.fields), of.upgrade))
-      return this.failed({ code: 'upgrade_failed', sent: 'head', connection: 'fresh' }, of); // R31
+      return this.failed({ code: 'upgrade_failed', sent: 'head', connection: 'fresh' }, of);
     if (!isFinalStatus(status))
       return this.failed({ code: 'upstream_protocol', sent: 'head', connection: 'fresh' }, of);
-    const nowMs = this.#shared.now();
-    const latencyMs = latencyOf(attempt, this.#head, nowMs);
+    const nowMs = gateway.now();
+    const latencyMs = latencyOf(attempt, requestHead, nowMs);
     judgeHead(attempt.lease, status, latencyMs);
-    const instead =
-      this.#response === 'none' ? dispatch.insteadOf(attempt, { head, sent }, nowMs) : undefined;
+    const instead = this.#hasBegunResponse ? undefined : scheduler.insteadOf(attempt, { head, sent }, nowMs);
     if (instead !== undefined) return instead;
-    dispatch.drop(attempt, nowMs);
+    scheduler.drop(attempt, nowMs);
     this.#used = { attempt, status, latencyMs };
-    this.#response = 'begun';
-    this.#upstreamMs = nowMs - dispatch.firstMs;
+    this.#hasBegunResponse = true;
+    this.#upstreamMs = nowMs - scheduler.firstMs;
     this.#status = status;
-    const own = { requestId: request.requestId, httpDate: this.#shared.httpDate };
-    const fields = responseFields(head, own);
-    const session = status < 500 ? sessionFields(request, attempt.lease.endpoint, this.#shared.sessions) : [];
-    return {
-      kind: 'relay',
-      status,
-      reason: head.reason,
-      fields: session.length === 0 ? fields : [...fields, ...session],
-      connection: 'keep',
-      transform: undefined,
-      trailers: undefined,
-    };
+    return this.#relay(head, attempt);
   }
 
   failed(failure: AttemptFailure, of: AttemptStep | undefined): Step {
-    const nowMs = this.#shared.now();
-    const dispatch = this.#dispatch;
+    const { scheduler, gateway } = this.#request;
+    const nowMs = gateway.now();
     if (failure.code === 'client_closed') {
-      dispatch?.drop(undefined, nowMs);
+      this.#letGo(nowMs);
       this.#error = 'client_closed';
       return { kind: 'finish' };
     }
-    const attempt = of === undefined ? undefined : dispatch?.attempts.of(of);
-    if (dispatch === undefined || attempt === undefined) {
-      // About the request itself, in a wait: that is over.
-      if (of === undefined) dispatch?.drop(undefined, nowMs);
+    const attempt = of === undefined ? undefined : scheduler?.attempts.of(of);
+    if (scheduler === undefined || attempt === undefined) {
+      // A failure of the request itself ends a wait.
+      if (of === undefined) this.#letGo(nowMs);
       return this.#untimely(failure.code);
     }
     const code = this.#cause(failure, nowMs);
     if (code === 'deadline_exceeded') this.#blameForDeadline(attempt, failure);
     else blame(attempt.lease, failure);
-    dispatch.attempts.end(attempt, { end: 'failed', error: code, status: undefined, nowMs });
+    scheduler.attempts.end(attempt, { end: 'failed', error: code, status: undefined, nowMs });
     const rule: ErrorRule = errorTable[code];
-    if (rule.blame === 'endpoint' && dispatch.attempts.running !== 'none') return { kind: 'pending' };
-    dispatch.drop(undefined, nowMs);
-    if (this.#response === 'begun') return this.#answer(code);
-    return this.#stepOf(dispatch.afterFailure(attempt, { ...failure, code }, nowMs));
+    if (rule.blame === 'endpoint' && scheduler.attempts.running > 0) return { kind: 'pending' };
+    scheduler.drop(undefined, nowMs);
+    if (this.#hasBegunResponse) return this.#answer(code);
+    return this.#stepOf(scheduler.afterFailure(attempt, { ...failure, code }, nowMs), 0);
   }
 
   ended(end: ExchangeEnd): void {
-    if (this.#phase === 'ended') return;
-    this.#phase = 'ended';
-    const nowMs = this.#shared.now();
-    const { client, method, target } = this.#head;
-    const { requestId, peer, facts, verdict } = this.#admission;
+    if (this.#hasEnded) return;
+    this.#hasEnded = true;
+    const { gateway, head, startedMs, requestId, peer, facts, destination, scheduler } = this.#request;
+    const nowMs = gateway.now();
+    const { client, method, target } = head;
     if (this.#used !== undefined) this.#endUsed(this.#used, end, nowMs);
-    this.#dispatch?.drop(undefined, nowMs);
+    this.#letGo(nowMs);
     if (end.kind === 'client_closed' || end.kind === 'response_incomplete') this.#error = end.kind;
     if (end.kind === 'deadline') this.#error = 'deadline_exceeded';
     const gone = end.kind === 'client_closed' && this.#upstreamMs === undefined;
-    const route = verdict.kind === 'answered' ? undefined : verdict.destination?.route;
-    this.#shared.observe({
+    const route = destination?.route;
+    gateway.observe({
       requestId,
       clientAddress:
         peer === 'trusted'
-          ? clientAddress(client.address, facts?.headers.forwardedFor, this.#shared.trusts)
+          ? clientAddress(client.address, facts?.headers.forwardedFor, gateway.trusts)
           : client.address,
       method,
       host: facts?.host ?? '',
@@ -236,57 +232,123 @@ class ExchangeState implements Exchange {
       instance: this.#used?.attempt.lease.endpoint.instance.id,
       status: gone ? errorTable.client_closed.status : this.#status,
       error: this.#error,
-      attempts: this.#dispatch?.attempts.records ?? noAttempts,
-      retries: this.#dispatch?.attempts.retries ?? 0,
+      attempts: scheduler?.attempts.records ?? noAttempts,
+      retries: scheduler?.attempts.retries ?? 0,
       end,
-      durationMs: nowMs - this.#startedMs,
-      queuedMs: this.#dispatch?.queuedMs ?? 0,
+      durationMs: nowMs - startedMs,
+      queuedMs: scheduler?.queuedMs ?? 0,
       upstreamMs: this.#upstreamMs,
     });
   }
 
-  /** The lease of the response that the client got (or part of it) hears how it went. */
+  /** Goes through the steps, from one of them on. */
+  #proceed(from: number): Step {
+    const steps = this.#steps;
+    for (let at = from; at < steps.length; at += 1) {
+      const outcome = steps[at]?.run(this.#request);
+      if (outcome !== 'continue') return this.#stepOf(outcome ?? 'internal', at);
+    }
+    return this.#answer('internal');
+  }
+
+  /** What the run has to do about an outcome. `at`: the index of the step that it comes from. */
+  #stepOf(outcome: StepOutcome, at: number): Step {
+    if (typeof outcome === 'string')
+      return outcome === 'continue' ? this.#proceed(at + 1) : this.#answer(outcome);
+    if (outcome.kind === 'hold') {
+      const { deadline, gateway } = this.#request;
+      this.#held = { hold: outcome, at };
+      const leftMs = Math.ceil(deadline.atMs - gateway.now());
+      return { kind: 'wait', timeoutMs: Math.min(outcome.timeoutMs, leftMs), ticket: outcome.ticket };
+    }
+    if (outcome.kind === 'answer') this.#status = outcome.status;
+    return outcome;
+  }
+
+  #relay(head: ResponseHead, { lease }: RunningAttempt): Step {
+    const {
+      gateway,
+      requestId,
+      destination,
+      facts,
+      affinity,
+      onResponse,
+      peer,
+      head: request,
+    } = this.#request;
+    const fields = responseFields(head, { requestId, httpDate: gateway.httpDate });
+    if (
+      affinity.session !== undefined &&
+      head.status < 500 &&
+      destination !== undefined &&
+      facts !== undefined
+    ) {
+      fields.push(
+        ...sessionFields({ destination, facts, head: request, peer }, affinity, [
+          lease.endpoint,
+          gateway.sessions,
+        ]),
+      );
+    }
+    const hooks = onResponse?.(head);
+    return {
+      kind: 'relay',
+      status: head.status,
+      reason: head.reason,
+      fields,
+      connection: 'keep',
+      transform: hooks?.transform,
+      trailers: hooks?.trailers,
+    };
+  }
+
+  /** Gives up everything that waits or runs. */
+  #letGo(nowMs: number): void {
+    this.#held?.hold.cancel();
+    this.#held = undefined;
+    this.#request.scheduler?.drop(undefined, nowMs);
+  }
+
+  /** Reports how the response that the client got (or part of it) went, and ends its attempt. */
   #endUsed({ attempt, status, latencyMs }: Used, end: ExchangeEnd, nowMs: number): void {
     const broken = end.kind === 'response_incomplete';
     if (broken) attempt.lease.report('failed');
     if (end.kind === 'complete' && status < 500) attempt.lease.report('success', latencyMs);
     const error = broken ? end.kind : undefined;
-    this.#dispatch?.attempts.end(attempt, { end: broken ? 'failed' : 'answered', error, status, nowMs });
+    const { scheduler } = this.#request;
+    scheduler?.attempts.end(attempt, { end: broken ? 'failed' : 'answered', error, status, nowMs });
   }
 
   /** A wait of an attempt that ended because the time of the whole exchange was over has that as its cause. */
   #cause({ code }: AttemptFailure, nowMs: number): ErrorCode {
     const waited = code === 'connect_timeout' || code === 'upstream_timeout' || code === 'try_timeout';
-    return waited && this.#request !== undefined && isOver(this.#request.deadline, nowMs)
-      ? 'deadline_exceeded'
-      : code;
+    return waited && isOver(this.#request.deadline, nowMs) ? 'deadline_exceeded' : code;
   }
 
   /**
-   * A deadline counts against an instance only when all of the time that the operator gives was its own: the first attempt, straight
-   * away, of a request that was there whole. What a client, a queue or another instance has used up is not its fault.
+   * A deadline counts against an instance only when the instance had all of the time that the operator gives: the first attempt,
+   * at once, of a request that was there whole. Time that a client, a queue or another instance has used up is not its fault.
    */
-  #blameForDeadline({ lease, plan }: Underway, { sent }: AttemptFailure): void {
-    const { deadline, head } = this.#request ?? {};
-    const own = deadline?.source === 'route' && this.#dispatch?.queuedMs === 0 && plan.kind === 'first';
-    if (own && sent === 'head' && head?.body.kind === 'none') lease.report('failed');
+  #blameForDeadline({ lease, plan }: RunningAttempt, { sent }: AttemptFailure): void {
+    const { deadline, head, scheduler } = this.#request;
+    const own = deadline.source === 'route' && scheduler?.queuedMs === 0 && plan.kind === 'first';
+    if (own && sent === 'head' && head.body.kind === 'none') lease.report('failed');
   }
 
-  /** About nothing that is under way, perhaps an attempt that was given up: what is under way goes on, if anything is. */
+  /**
+   * The event belongs to no running attempt (it may be one that was cancelled). When another attempt runs, it goes on; otherwise
+   * the client gets `code`.
+   */
   #untimely(code: ErrorCode): Step {
-    const running = this.#dispatch?.attempts.running ?? 'none';
-    return running === 'none' ? this.#answer(code) : { kind: 'pending' };
-  }
-
-  #stepOf(step: StepOrCode): Step {
-    return typeof step === 'string' ? this.#answer(step) : step;
+    const running = this.#request.scheduler?.attempts.running ?? 0;
+    return running === 0 ? this.#answer(code) : { kind: 'pending' };
   }
 
   #answer(code: ErrorCode): AnswerStep {
     this.#error = code;
-    const { pseudonym } = this.#shared;
-    const { requestId, facts } = this.#admission;
-    const answer = errorAnswer(code, { requestId, accept: facts?.headers.accept ?? '', pseudonym });
+    const { gateway, requestId, facts } = this.#request;
+    const accept = facts?.headers.accept ?? '';
+    const answer = errorAnswer(code, { requestId, accept, pseudonym: gateway.pseudonym });
     this.#status = answer.status;
     return answer;
   }

@@ -62,7 +62,7 @@ describe('what may be repeated', () => {
     [425, 'GET', [], 'once_more'],
     [425, 'POST', [], 'final'],
   ])('a %d to a %s with %j is %s', (status, method, fields, verdict) => {
-    expect(answerVerdict({ method, earlyData: 'none' }, { status, reason: '', fields }, optedIn)).toBe(
+    expect(answerVerdict({ method, hasEarlyData: false }, { status, reason: '', fields }, optedIn)).toBe(
       verdict,
     );
     if (verdict !== 'final') expect(mayBePassedOver(status)).toBe(true);
@@ -70,9 +70,9 @@ describe('what may be repeated', () => {
 
   it('passes a status on that the route does not list, and a 425 to a client that used early data', () => {
     const unavailable = { status: 503, reason: '', fields: [] };
-    expect(answerVerdict({ method: 'GET', earlyData: 'none' }, unavailable, rules)).toBe('final');
+    expect(answerVerdict({ method: 'GET', hasEarlyData: false }, unavailable, rules)).toBe('final');
     const early = { status: 425, reason: '', fields: [] };
-    expect(answerVerdict({ method: 'GET', earlyData: 'some' }, early, rules)).toBe('final');
+    expect(answerVerdict({ method: 'GET', hasEarlyData: true }, early, rules)).toBe('final');
   });
 
   it('pauses 25 to 250 ms before the same instance', () => {

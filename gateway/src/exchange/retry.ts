@@ -31,14 +31,14 @@ export function mayRetry(method: string, failure: AttemptFailure, rules: RetryRu
 }
 
 /**
- * Whether an attempt failed at once and before anything was sent: nobody was there, or somebody else was. It has cost neither time nor
- * anybody's work, so that as many as there are dead instances may come before the living one. A connection that timed out has cost time.
+ * Whether an attempt failed at once and before anything was sent: the connection was refused or the wrong instance answered. Such
+ * failures are cheap, so they do not use up the attempt limit. A connection that timed out has cost time.
  */
 export function wasRefused({ code, sent }: AttemptFailure): boolean {
   return sent === 'nothing' && errorTable[code].retry === 'unsent' && code !== 'connect_timeout';
 }
 
-/** An instance that asks for a longer pause than this is not asked again on another instance's behalf: its answer is passed on. */
+/** A response that asks for a longer pause than this is passed on. */
 const maxRetryAfterSeconds = 1;
 
 /**
@@ -48,17 +48,16 @@ const maxRetryAfterSeconds = 1;
  * repeated, unless its client did: `Early-Data`).
  */
 export function answerVerdict(
-  request: { readonly method: string; readonly earlyData: 'none' | 'some' },
+  request: { readonly method: string; readonly hasEarlyData: boolean },
   head: ResponseHead,
   rules: RetryRules,
 ): 'final' | 'elsewhere' | 'once_more' {
   const { status } = head;
   if (status === 421) return 'once_more';
-  if (status === 425)
-    return request.earlyData === 'none' && idempotent.has(request.method) ? 'once_more' : 'final';
+  if (status === 425) return !request.hasEarlyData && idempotent.has(request.method) ? 'once_more' : 'final';
   if (!rules.statuses.includes(status) || !repeatable(request.method, rules)) return 'final';
   const after = fieldValue(head.fields, 'retry-after')?.trim();
-  // A date is not worked out: whoever names one means more than a moment.
+  // A date is not worked out: it means a longer pause.
   const patient = after === undefined || (/^\d{1,9}$/.test(after) && Number(after) <= maxRetryAfterSeconds);
   return patient ? 'elsewhere' : 'final';
 }

@@ -3,11 +3,12 @@ import ipaddr from 'ipaddr.js';
 /** Whether a peer's own word about the client is believed. */
 export type TrustsPeer = (address: string) => boolean;
 
-const trustsNobody: TrustsPeer = () => false;
-
-/** The peers inside any of the CIDR ranges. The ranges have been validated by the config. Answers are remembered for a while. */
-export function createTrust(ranges: readonly string[]): TrustsPeer {
-  if (ranges.length === 0) return trustsNobody;
+/**
+ * The peers inside any of the CIDR ranges; undefined without ranges. The configuration has validated the ranges. Answers are remembered
+ * for a while.
+ */
+export function createTrust(ranges: readonly string[]): TrustsPeer | undefined {
+  if (ranges.length === 0) return undefined;
   const parsed = ranges.map((range) => ipaddr.parseCIDR(range));
   const known = new Map<string, boolean>();
   return (address) => {

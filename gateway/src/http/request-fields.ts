@@ -117,11 +117,11 @@ export function hasPassed(via: string | undefined, pseudonym: string): boolean {
 export function clientAddress(
   peer: string,
   forwardedFor: string | undefined,
-  trusts: (address: string) => boolean,
+  trusts: ((address: string) => boolean) | undefined,
 ): string {
   const chain = forwardedFor?.split(',').map((hop) => hop.trim()) ?? [];
   let address = peer;
-  while (trusts(address)) {
+  while (trusts?.(address) === true) {
     const nearer = chain.pop();
     if (nearer === undefined || nearer === '') break;
     address = nearer;

@@ -85,6 +85,7 @@ export interface SetUp {
 
 /** The exchanges of a gateway with one upstream, `api`, of instances `a` and `b`. */
 export interface Bench {
+  readonly context: ExchangeContext;
   readonly exchanges: Exchanges;
   readonly records: readonly ExchangeRecord[];
   readonly upstream: Upstream;
@@ -121,7 +122,7 @@ export function setUp(options: SetUp = {}): Bench {
   const table = createRouteTable(options.routes ?? [route()]);
   const budget = createRetryBudget({ ratio: 0.2, floorPerSecond: 10, maxConcurrent: 0 });
   let requests = 0;
-  const exchanges = createExchanges({
+  const context: ExchangeContext = {
     resolve(host, path) {
       const found = table.match(host, path);
       if (found === undefined) return undefined;
@@ -151,8 +152,17 @@ export function setUp(options: SetUp = {}): Bench {
     httpDate: () => 'Fri, 20 Nov 2026 12:00:00 GMT',
     newRequestId: () => `id-${String((requests += 1))}`,
     ...options.context,
-  });
-  return { exchanges, records, upstream, clock, list, open: (request = head()) => drive(exchanges, request) };
+  };
+  const exchanges = createExchanges(context);
+  return {
+    context,
+    exchanges,
+    records,
+    upstream,
+    clock,
+    list,
+    open: (request = head()) => drive(exchanges, request),
+  };
 }
 
 /** A GET of `/api/x?q=1` from a client that nobody vouches for. */

@@ -5,15 +5,17 @@ import {
   type LeaseRequest,
 } from '@roundhouse/agent-sdk/internal';
 
-import type { Passage } from './admission.ts';
-import type { Affinity } from './affinity.ts';
-import { Attempts, type Plan, type Underway } from './attempts.ts';
-import type { ExchangeContext } from './context.ts';
-import { isOver, timeoutsUntil, withDeadline, type Deadline } from './deadline.ts';
-import type { ErrorCode } from './errors.ts';
-import { requestFields, type PeerTrust } from '../http/request-fields.ts';
 import { hasBody } from '../http/connection.ts';
 import { fieldValue } from '../http/field-lines.ts';
+import { requestFields, type PeerTrust } from '../http/request-fields.ts';
+import type { RequestFacts } from '../http/request-rules.ts';
+import type { Affinity } from './affinity.ts';
+import { Attempts, type AttemptPlan, type RunningAttempt } from './attempts.ts';
+import type { GatewayContext } from './context.ts';
+import { isOver, timeoutsUntil, withDeadline, type Deadline } from './deadline.ts';
+import type { Destination } from './destination.ts';
+import type { ErrorCode } from './errors.ts';
+import { LeaseWait } from './lease-wait.ts';
 import {
   answerVerdict,
   isSafe,
@@ -22,56 +24,72 @@ import {
   sameInstancePauseMs,
   wasRefused,
 } from './retry.ts';
-import type { AttemptFailure, AttemptStep, FieldLines, RequestHead, ResponseHead, Step } from './seam.ts';
-import { Waiting } from './waiting.ts';
+import type {
+  AttemptFailure,
+  AttemptStep,
+  BodyTransform,
+  FieldLines,
+  RequestHead,
+  ResponseHead,
+  Step,
+} from './seam.ts';
 
-/** Refused attempts that don't count, at most: of a large service that is down as a whole, nobody asks every instance. */
+/** Refused attempts that don't count, at most: of a large service that is down as a whole, not every instance is tried. */
 const maxRefused = 16;
 
-/** A request that was admitted, with all that decides where and how it may be tried. */
-export interface Dispatched {
-  readonly context: ExchangeContext;
+/** A request that may go to an instance, with all that decides where and how it may be tried. */
+export interface ScheduledRequest {
+  readonly gateway: GatewayContext;
   readonly head: RequestHead;
-  readonly passage: Passage;
+  readonly facts: RequestFacts;
+  readonly requestId: string;
+  readonly peer: PeerTrust;
+  readonly destination: Destination;
+  readonly target: string;
+  readonly upgrade: 'websocket' | undefined;
   readonly deadline: Deadline;
   readonly affinity: Affinity;
-  readonly peer: PeerTrust;
-  readonly requestId: string;
+  readonly transform: BodyTransform | undefined;
 }
 
 /** A step, or the error to answer with. */
-export type StepOrCode = Step | ErrorCode;
+type StepOrCode = Step | ErrorCode;
 
-const firstPlan: Plan = { kind: 'first', connection: 'any', budget: undefined, otherwise: 'queue_timeout' };
+const firstPlan: AttemptPlan = {
+  kind: 'first',
+  connection: 'any',
+  budget: undefined,
+  otherwise: 'queue_timeout',
+};
 
-const nobody: LeaseRequest['tried'] = [];
+const untried: LeaseRequest['tried'] = [];
 
 /**
  * Gets an exchange its attempts: the first lease, a place in the queue, another instance after a failure, a second one beside a slow
- * one. Everything that may be held (leases, a place in a queue, a retry of the budget) is held here, and let go by `drop`.
+ * one. Holds whatever has to be given back (leases, a place in a queue, a retry of the budget); `drop` gives it back.
  */
-export class Dispatch {
+export class AttemptScheduler {
   readonly attempts = new Attempts();
   /** Time spent in queues. */
   queuedMs = 0;
   /** Start of the first attempt, monotonic ms. */
   firstMs = 0;
-  readonly #of: Dispatched;
+  readonly #request: ScheduledRequest;
   #fields: FieldLines | undefined;
-  #waiting: Waiting | undefined;
-  /** Whether an instance that asked for the request once more has been obeyed; once is enough. */
-  #repeated: 'no' | 'yes' = 'no';
+  #waiting: LeaseWait | undefined;
+  /** Whether the request was repeated because an instance asked for it; it is repeated once at most. */
+  #isRepeated = false;
   /** Attempts that were refused, after which another instance was there: these do not count. */
   #refused = 0;
 
-  constructor(of: Dispatched) {
-    this.#of = of;
+  constructor(request: ScheduledRequest) {
+    this.#request = request;
   }
 
   /** The first attempt, or the wait for it. */
   first(nowMs: number): StepOrCode {
-    const { affinity } = this.#of;
-    const step = this.#lease(firstPlan, { tried: nobody, affinity }, nowMs);
+    const { affinity } = this.#request;
+    const step = this.#lease(firstPlan, { tried: untried, affinity }, nowMs);
     if (typeof step !== 'string') return step;
     return step === 'none' ? 'no_endpoint' : 'overloaded';
   }
@@ -82,7 +100,7 @@ export class Dispatch {
     if (waiting === undefined) return 'internal';
     this.#waiting = undefined;
     if (waiting.kind === 'queue') this.queuedMs += nowMs - waiting.sinceMs;
-    if (isOver(this.#of.deadline, nowMs)) {
+    if (isOver(this.#request.deadline, nowMs)) {
       waiting.giveUp();
       return 'deadline_exceeded';
     }
@@ -96,9 +114,9 @@ export class Dispatch {
   }
 
   /** Another attempt after one that failed and has ended, where rules, count, deadline and budget allow it; otherwise what to answer. */
-  afterFailure(last: Underway, failure: AttemptFailure, nowMs: number): StepOrCode {
-    const { passage, head, deadline } = this.#of;
-    const { retry, budget } = passage.destination;
+  afterFailure(last: RunningAttempt, failure: AttemptFailure, nowMs: number): StepOrCode {
+    const { destination, head, deadline } = this.#request;
+    const { retry, budget } = destination;
     const { code, connection, sent } = failure;
     const isFree = retry.attempts > 1 && this.#refused < maxRefused && wasRefused(failure);
     const isLast = this.#counted >= retry.attempts;
@@ -107,7 +125,7 @@ export class Dispatch {
     const counted = sent === 'nothing' ? undefined : budget;
     if (counted?.withdraw(nowMs) === false) return code;
     const stale = connection === 'reused';
-    const plan: Plan = {
+    const plan: AttemptPlan = {
       kind: 'retry',
       connection: stale ? 'fresh' : 'any',
       budget: counted,
@@ -115,13 +133,13 @@ export class Dispatch {
     };
     const { tried } = this.attempts;
     const { endpoint } = last.lease;
-    let step = this.#lease(plan, { tried, affinity: this.#of.affinity }, nowMs);
+    let step = this.#lease(plan, { tried, affinity: this.#request.affinity }, nowMs);
     if (isFree && typeof step !== 'string') this.#refused += 1;
     else if (isLast) return code;
     if (step === 'none' && stale) {
       // A pooled connection that the instance had closed says little about the instance: it may be tried at once on a fresh one.
       const others = tried.filter((other) => other !== endpoint);
-      step = this.#lease(plan, { tried: others, affinity: this.#of.affinity }, nowMs);
+      step = this.#lease(plan, { tried: others, affinity: this.#request.affinity }, nowMs);
     } else if (step === 'none' && tried.every((other) => other === endpoint)) {
       step = this.#pause(plan, nowMs);
     }
@@ -135,19 +153,19 @@ export class Dispatch {
    * answer. `sent` as the engine says; without it, only a request without a body can be sent again.
    */
   insteadOf(
-    attempt: Underway,
+    attempt: RunningAttempt,
     { head: answer, sent }: { readonly head: ResponseHead; readonly sent: 'head' | 'body' | undefined },
     nowMs: number,
   ): Step | undefined {
     if (!mayBePassedOver(answer.status)) return undefined;
-    const { passage, head, deadline } = this.#of;
-    const { retry, budget } = passage.destination;
+    const { destination, head, deadline } = this.#request;
+    const { retry, budget } = destination;
     if ((sent ?? (hasBody(head) ? 'body' : 'head')) === 'body') return undefined;
-    const earlyData = fieldValue(head.fields, 'early-data') === undefined ? 'none' : 'some';
-    const verdict = answerVerdict({ method: head.method, earlyData }, answer, retry);
-    if (verdict === 'final' || (verdict === 'once_more' && this.#repeated === 'yes')) return undefined;
+    const hasEarlyData = fieldValue(head.fields, 'early-data') !== undefined;
+    const verdict = answerVerdict({ method: head.method, hasEarlyData }, answer, retry);
+    if (verdict === 'final' || (verdict === 'once_more' && this.#isRepeated)) return undefined;
     const passedOver = { end: 'passed_over', error: undefined, status: answer.status, nowMs } as const;
-    if (this.attempts.running === 'two') {
+    if (this.attempts.running === 2) {
       this.attempts.end(attempt, passedOver);
       return { kind: 'pending' };
     }
@@ -158,7 +176,7 @@ export class Dispatch {
       budget.refund();
       return undefined;
     }
-    if (verdict === 'once_more') this.#repeated = 'yes';
+    if (verdict === 'once_more') this.#isRepeated = true;
     this.attempts.end(attempt, passedOver);
     const connection = verdict === 'once_more' ? 'fresh' : 'any';
     return this.#start(lease, { kind: 'retry', connection, budget, otherwise: 'internal' }, nowMs);
@@ -166,9 +184,9 @@ export class Dispatch {
 
   /** A second attempt beside a slow one. */
   hedge(nowMs: number): AttemptStep | undefined {
-    const { retry, budget } = this.#of.passage.destination;
-    if (this.attempts.running !== 'one' || this.#counted >= retry.attempts) return undefined;
-    if (isOver(this.#of.deadline, nowMs) || !budget.withdraw(nowMs)) return undefined;
+    const { retry, budget } = this.#request.destination;
+    if (this.attempts.running !== 1 || this.#counted >= retry.attempts) return undefined;
+    if (isOver(this.#request.deadline, nowMs) || !budget.withdraw(nowMs)) return undefined;
     const lease = this.#another(undefined);
     if (typeof lease === 'string') {
       budget.refund();
@@ -178,7 +196,7 @@ export class Dispatch {
   }
 
   /** Lets go of everything but one attempt: of the wait, with what was granted meanwhile, and of every other lease. */
-  drop(kept: Underway | undefined, nowMs: number): void {
+  drop(kept: RunningAttempt | undefined, nowMs: number): void {
     const waiting = this.#waiting;
     if (waiting !== undefined) {
       this.#waiting = undefined;
@@ -193,13 +211,13 @@ export class Dispatch {
     return this.attempts.started - this.#refused;
   }
 
-  #lease(plan: Plan, want: Want, nowMs: number): Step | LeaseRefusal {
-    const { upstream } = this.#of.passage.destination;
-    const request = this.#request(want);
+  #lease(plan: AttemptPlan, want: Want, nowMs: number): Step | LeaseRefusal {
+    const { upstream } = this.#request.destination;
+    const request = this.#leaseRequest(want);
     const lease = upstream.acquire(request);
     if (typeof lease !== 'string') return this.#start(lease, plan, nowMs);
     if (lease !== 'busy') return lease;
-    const waiting = new Waiting('queue', plan, nowMs);
+    const waiting = new LeaseWait('queue', plan, nowMs);
     const joined = waiting.join(upstream, request);
     if (joined === 'full') return 'busy';
     const granted = joined === 'granted' ? waiting.take() : undefined;
@@ -208,57 +226,57 @@ export class Dispatch {
   }
 
   /** The only instance there was, unless another has come meanwhile. */
-  #leaseAfterPause(plan: Plan, nowMs: number): Step | LeaseRefusal {
-    const { affinity } = this.#of;
+  #leaseAfterPause(plan: AttemptPlan, nowMs: number): Step | LeaseRefusal {
+    const { affinity } = this.#request;
     const step = this.#lease(plan, { tried: this.attempts.tried, affinity }, nowMs);
-    return step === 'none' ? this.#lease(plan, { tried: nobody, affinity }, nowMs) : step;
+    return step === 'none' ? this.#lease(plan, { tried: untried, affinity }, nowMs) : step;
   }
 
-  /** An endpoint that has not been tried; or `orElse` again. Nobody waits for it. */
-  #another(orElse: Underway | undefined): Lease | LeaseRefusal {
-    const { upstream } = this.#of.passage.destination;
-    const { affinity } = this.#of;
+  /** An endpoint that has not been tried; or `orElse` again. Without waiting. */
+  #another(orElse: RunningAttempt | undefined): Lease | LeaseRefusal {
+    const { upstream } = this.#request.destination;
+    const { affinity } = this.#request;
     const { tried } = this.attempts;
-    const lease = upstream.acquire(this.#request({ tried, affinity }));
+    const lease = upstream.acquire(this.#leaseRequest({ tried, affinity }));
     if (lease !== 'none' || orElse === undefined) return lease;
     const others = tried.filter((endpoint) => endpoint !== orElse.lease.endpoint);
-    return upstream.acquire(this.#request({ tried: others, affinity }));
+    return upstream.acquire(this.#leaseRequest({ tried: others, affinity }));
   }
 
-  #request({ tried, affinity: { hash, sticky } }: Want): LeaseRequest {
-    return { tag: this.#of.passage.destination.route.tag, tried, hash, sticky };
+  #leaseRequest({ tried, affinity: { hash, sticky } }: Want): LeaseRequest {
+    return { tag: this.#request.destination.route.tag, tried, hash, sticky };
   }
 
-  #pause(plan: Plan, nowMs: number): Step {
-    const pauseMs = sameInstancePauseMs(this.#of.context.random());
-    return this.#wait(new Waiting('pause', plan, nowMs), pauseMs, nowMs);
+  #pause(plan: AttemptPlan, nowMs: number): Step {
+    const pauseMs = sameInstancePauseMs(this.#request.gateway.random());
+    return this.#wait(new LeaseWait('pause', plan, nowMs), pauseMs, nowMs);
   }
 
-  #wait(waiting: Waiting, timeoutMs: number, nowMs: number): Step {
+  #wait(waiting: LeaseWait, timeoutMs: number, nowMs: number): Step {
     this.#waiting = waiting;
-    const leftMs = Math.ceil(this.#of.deadline.atMs - nowMs);
+    const leftMs = Math.ceil(this.#request.deadline.atMs - nowMs);
     const ticket = waiting.kind === 'queue' ? waiting.ticket : undefined;
     return { kind: 'wait', timeoutMs: Math.min(timeoutMs, leftMs), ticket };
   }
 
-  #start(lease: Lease, plan: Plan, nowMs: number): AttemptStep {
-    const { context, head, passage, deadline } = this.#of;
-    const { timeouts, hedgeAfterMs } = passage.destination;
+  #start(lease: Lease, plan: AttemptPlan, nowMs: number): AttemptStep {
+    const { gateway, head, destination, target, upgrade, deadline, transform } = this.#request;
+    const { timeouts, hedgeAfterMs } = destination;
     const { endpoint } = lease;
     if (this.attempts.started === 0) this.firstMs = nowMs;
-    const fields = (this.#fields ??= fieldsOf(this.#of));
+    const fields = (this.#fields ??= fieldsOf(this.#request));
     const step: AttemptStep = {
       kind: 'attempt',
       endpoint,
       method: head.method,
-      target: passage.target,
+      target,
       fields: withDeadline(fields, deadline, nowMs),
-      upgrade: passage.upgrade,
+      upgrade,
       timeouts: timeoutsUntil(timeouts, deadline, nowMs),
       connection: plan.connection,
-      identity: context.identity === 'verify' ? expectedIdentity(endpoint.instance) : undefined,
-      hedgeAfterMs: hedgeAfterMs > 0 && plan.kind !== 'hedge' && mayHedge(this.#of) ? hedgeAfterMs : 0,
-      transform: undefined,
+      identity: gateway.identity === 'verify' ? expectedIdentity(endpoint.instance) : undefined,
+      hedgeAfterMs: hedgeAfterMs > 0 && plan.kind !== 'hedge' && mayHedge(this.#request) ? hedgeAfterMs : 0,
+      transform,
       driver: undefined,
     };
     this.attempts.start({ step, lease, plan, startedMs: nowMs });
@@ -272,16 +290,17 @@ interface Want {
   readonly affinity: Affinity;
 }
 
-function mayHedge({ head, passage }: Dispatched): boolean {
-  return isSafe(head.method) && passage.upgrade === undefined && !hasBody(head);
+function mayHedge({ head, upgrade }: ScheduledRequest): boolean {
+  return isSafe(head.method) && upgrade === undefined && !hasBody(head);
 }
 
 /** What is sent to every instance that is tried, but for what says how much time is left. */
-function fieldsOf({ context, head, passage, peer, requestId, deadline, affinity }: Dispatched): FieldLines {
-  return requestFields(head, passage.facts, {
+function fieldsOf(request: ScheduledRequest): FieldLines {
+  const { gateway, head, facts, peer, requestId, deadline, affinity } = request;
+  return requestFields(head, facts, {
     peer,
-    pseudonym: context.pseudonym,
-    style: context.forwardedFields,
+    pseudonym: gateway.pseudonym,
+    style: gateway.forwardedFields,
     requestId,
     passesGrpcTimeout: deadline.grpc === 'absent',
     ownCookie: affinity.session?.cookie,

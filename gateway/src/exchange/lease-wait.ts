@@ -1,6 +1,6 @@
 import type { Lease, LeaseRequest, QueueTicket, Upstream } from '@roundhouse/agent-sdk/internal';
 
-import type { Plan } from './attempts.ts';
+import type { AttemptPlan } from './attempts.ts';
 import type { WaitTicket } from './seam.ts';
 
 /**
@@ -8,17 +8,17 @@ import type { WaitTicket } from './seam.ts';
  * `take` or `giveUp`; a lease that was granted meanwhile goes with the one and is released by the other, so that none is lost
  * however a grant, a timeout and the leaving of the client may fall together.
  */
-export class Waiting {
+export class LeaseWait {
   readonly kind: 'queue' | 'pause';
-  readonly plan: Plan;
+  readonly plan: AttemptPlan;
   readonly sinceMs: number;
   /** The engine's end; it sets `ready`. */
   readonly ticket: WaitTicket = { ready: () => undefined };
   #place: QueueTicket | undefined;
   #granted: Lease | undefined;
-  #state: 'open' | 'over' = 'open';
+  #isOver = false;
 
-  constructor(kind: 'queue' | 'pause', plan: Plan, sinceMs: number) {
+  constructor(kind: 'queue' | 'pause', plan: AttemptPlan, sinceMs: number) {
     this.kind = kind;
     this.plan = plan;
     this.sinceMs = sinceMs;
@@ -43,13 +43,13 @@ export class Waiting {
 
   /** There will be no attempt. */
   giveUp(): void {
-    if (this.#state === 'over') return;
+    if (this.#isOver) return;
     this.take()?.release();
     this.plan.budget?.refund();
   }
 
   #grant(lease: Lease): void {
-    if (this.#state === 'over') {
+    if (this.#isOver) {
       lease.release();
       return;
     }
@@ -58,8 +58,8 @@ export class Waiting {
   }
 
   #end(): void {
-    if (this.#state === 'over') return;
-    this.#state = 'over';
+    if (this.#isOver) return;
+    this.#isOver = true;
     this.#place?.cancel();
   }
 }
