@@ -1,5 +1,6 @@
 import { createServer } from 'node:http';
 
+import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 
 import type { ServiceError } from './service-error.ts';
@@ -189,5 +190,52 @@ describe('service options', () => {
       { name: 'a', routes: [null, 3, []] },
     ])
       expect(problems(options as object).length).toBeGreaterThan(0);
+  });
+
+  it('are refused with one-line sentences or taken, whatever their values are', () => {
+    const keys = [
+      ...[
+        'name',
+        'id',
+        'address',
+        'routes',
+        'tags',
+        'meta',
+        'version',
+        'weight',
+        'check',
+        'ttlMs',
+        'gateways',
+      ],
+      ...[
+        'drainTimeoutMs',
+        'identity',
+        'signals',
+        'consul',
+        'ready',
+        'log',
+        'handler',
+        'port',
+        'host',
+        'other\n',
+      ],
+    ];
+    const values = fc.oneof(
+      fc.anything({ withNullPrototype: true, withBigInt: true, withDate: true }),
+      fc.array(fc.oneof(fc.string(), fc.record({ prefix: fc.anything(), host: fc.anything() }))),
+    );
+    fc.assert(
+      fc.property(fc.dictionary(fc.constantFrom(...keys), values), (options) => {
+        let thrown: unknown;
+        try {
+          checkServiceOptions(options, {});
+        } catch (error) {
+          thrown = error;
+        }
+        if (thrown === undefined) return;
+        expect(thrown).toMatchObject({ name: 'ServiceError', code: 'invalid_options' });
+        for (const problem of (thrown as ServiceError).problems) expect(problem).toMatch(/^[^\p{Cc}]+\.$/u);
+      }),
+    );
   });
 });

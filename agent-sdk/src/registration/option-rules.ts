@@ -32,9 +32,9 @@ export function readOptions<R extends Rules>(rules: R, options: unknown, env: Pl
   return values;
 }
 
-/** Reports a problem of the option at a place; `what` completes a sentence that begins with the place. */
+/** Reports a problem of the option at a place, on one line; `what` completes a sentence that begins with the place. */
 export function wrong(place: Place, what: string): void {
-  place.problems.push(`${place.path} ${what}.`);
+  place.problems.push(`${place.path} ${what}.`.replace(/\p{Cc}/gu, '?'));
 }
 
 /** Members without a rule are problems as well: a misspelt option must not be ignored. */
