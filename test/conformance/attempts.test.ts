@@ -2,31 +2,16 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
 
-import { afterEach, describe, expect, it } from 'vitest';
+import { describe, expect, it, onTestFinished } from 'vitest';
 
 import { eventually } from '../kit/eventually.ts';
 import { openRawClient, rawExchange } from '../kit/raw-client.ts';
-import {
-  ok,
-  startRecordingOrigin,
-  type OriginScript,
-  type RecordingOrigin,
-} from '../kit/recording-origin.ts';
-import { engineNames, startSubject, type Subject, type SubjectOptions } from './subject.ts';
+import { ok } from '../kit/recording-origin.ts';
+import { startEngine, startOrigin } from './fixtures.ts';
+import { engineNames, type Subject, type SubjectOptions } from './subject.ts';
 import { message } from './trial.ts';
 
 /** Attempts that fail, and what an exchange may still do after them. */
-
-const endings: (() => unknown)[] = [];
-afterEach(async () => {
-  for (const end of endings.splice(0).reverse()) await end();
-});
-
-async function startOrigin(script?: OriginScript): Promise<RecordingOrigin> {
-  const origin = await startRecordingOrigin(script);
-  endings.push(() => origin.close());
-  return origin;
-}
 
 /** A port on which nobody listens. */
 async function deadPort(): Promise<number> {
@@ -41,13 +26,13 @@ async function deadPort(): Promise<number> {
 async function blackHole(): Promise<number> {
   const program = `const s = require('net').createServer(); s.listen({ port: 0, host: '127.0.0.1', backlog: 1 }, () => process.send(s.address().port));`;
   const child = spawn(process.execPath, ['-e', program], { stdio: ['ignore', 'ignore', 'ignore', 'ipc'] });
-  endings.push(() => {
+  onTestFinished(() => {
     child.kill('SIGKILL');
   });
   const [port] = (await once(child, 'message')) as [number];
   child.kill('SIGSTOP');
   const fillers: Socket[] = [];
-  endings.push(() => {
+  onTestFinished(() => {
     for (const filler of fillers) filler.destroy();
   });
   await eventually(() => {
@@ -64,14 +49,8 @@ async function blackHole(): Promise<number> {
 const upload = message('POST /', ['Content-Length: 5'], 'hello');
 
 describe.each(engineNames)('the %s engine', (engine) => {
-  async function start(ports: readonly number[], options?: SubjectOptions): Promise<Subject> {
-    const subject = await startSubject(engine, ports, options);
-    endings.push(async () => {
-      await subject.stop();
-      expect(subject.faults).toEqual([]);
-    });
-    return subject;
-  }
+  const start = (ports: readonly number[], options?: SubjectOptions): Promise<Subject> =>
+    startEngine(engine, ports, options);
 
   it('answers 502 where the connection is refused, with nothing sent', async () => {
     const { port, exchanges } = await start([await deadPort()]);
@@ -203,7 +182,7 @@ describe.each(engineNames)('the %s engine', (engine) => {
     });
     const { port, exchanges } = await start([origin.port, origin.port]);
     const sender = await openRawClient(port);
-    endings.push(() => {
+    onTestFinished(() => {
       sender.destroy();
     });
     sender.send(message('PUT /', ['Expect: 100-continue', 'Content-Length: 5']));

@@ -1,60 +1,31 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 
-import { afterEach, describe, expect, it } from 'vitest';
+import { describe, expect, it, onTestFinished } from 'vitest';
 
 import { eventually } from '../kit/eventually.ts';
-import { openRawClient, rawExchange, type RawClient } from '../kit/raw-client.ts';
+import { rawExchange } from '../kit/raw-client.ts';
 import { valuesOf } from '../kit/raw-message.ts';
-import {
-  ok,
-  startRecordingOrigin,
-  type OriginScript,
-  type RecordingOrigin,
-} from '../kit/recording-origin.ts';
+import { ok, type OriginScript, type RecordingOrigin } from '../kit/recording-origin.ts';
 import { startBareProxy } from './bare-proxy.ts';
-import { startSubject, type Subject, type SubjectOptions } from './subject.ts';
+import { openClient, startEngine, startOrigin } from './fixtures.ts';
+import { type Subject, type SubjectOptions } from './subject.ts';
 
 /**
  * Why the package is used behind a rim: each defect is shown on the bare package first, then its absence in the engine. When a
  * test of the first kind fails, the package has changed and the rim may be reconsidered.
  */
 
-const endings: (() => unknown)[] = [];
-afterEach(async () => {
-  for (const end of endings.splice(0).reverse()) await end();
-});
-
-async function startOrigin(script?: OriginScript): Promise<RecordingOrigin> {
-  const origin = await startRecordingOrigin(script);
-  endings.push(() => origin.close());
-  return origin;
-}
-
 async function bare(origin: RecordingOrigin): Promise<number> {
   const proxy = await startBareProxy(origin.port);
-  endings.push(() => {
+  onTestFinished(() => {
     proxy.close();
   });
   return proxy.port;
 }
 
-async function ours(origin: RecordingOrigin, options?: SubjectOptions): Promise<Subject> {
-  const subject = await startSubject('http-proxy', [origin.port], options);
-  endings.push(async () => {
-    await subject.stop();
-    expect(subject.faults).toEqual([]);
-  });
-  return subject;
-}
-
-async function client(port: number): Promise<RawClient> {
-  const opened = await openRawClient(port);
-  endings.push(() => {
-    opened.destroy();
-  });
-  return opened;
-}
+const ours = (origin: RecordingOrigin, options?: SubjectOptions): Promise<Subject> =>
+  startEngine('http-proxy', [origin.port], options);
 
 /** A gateway in a process of its own, whose death can be watched. */
 async function bareProcess(originPort: number): Promise<{ child: ChildProcess; port: number }> {
@@ -63,7 +34,7 @@ async function bareProcess(originPort: number): Promise<{ child: ChildProcess; p
     const server = require('http').createServer((q, r) => proxy.web(q, r, {}, () => { r.writeHead(502); r.end(); }));
     server.listen(0, '127.0.0.1', () => process.send(server.address().port));`;
   const child = spawn(process.execPath, ['-e', program], { stdio: ['ignore', 'ignore', 'ignore', 'ipc'] });
-  endings.push(() => {
+  onTestFinished(() => {
     child.kill('SIGKILL');
   });
   const [port] = (await once(child, 'message')) as [number];
@@ -79,7 +50,7 @@ describe('a chunked body on a method that usually has none', () => {
 
   it.each(['DELETE', 'OPTIONS'])('of %s becomes a second request behind the bare package', async (method) => {
     const origin = await startOrigin({});
-    (await client(await bare(origin))).send(request(method));
+    (await openClient(await bare(origin))).send(request(method));
     await eventually(() => {
       const received = origin.connections[0]?.received() ?? '';
       expect(received.toLowerCase()).toContain('content-length: 0\r\n');
@@ -91,7 +62,7 @@ describe('a chunked body on a method that usually has none', () => {
     'of %s stays a body behind the engine',
     async (method) => {
       const origin = await startOrigin();
-      (await client((await ours(origin)).port)).send(request(method));
+      (await openClient((await ours(origin)).port)).send(request(method));
       const [forwarded, ...more] = await eventually(() => {
         expect(origin.requests()).toHaveLength(1);
         return origin.requests();
@@ -111,7 +82,7 @@ describe('`Trailer` on a request without a body', () => {
     const origin = await startOrigin();
     const { child, port } = await bareProcess(origin.port);
     const exit = once(child, 'exit');
-    (await client(port)).send(request);
+    (await openClient(port)).send(request);
     expect(await exit).toEqual([1, null]);
   });
 
@@ -128,7 +99,7 @@ describe('a client that leaves', () => {
 
   it('leaves its upstream request running behind the bare package', async () => {
     const origin = await startOrigin({});
-    const leaving = await client(await bare(origin));
+    const leaving = await openClient(await bare(origin));
     leaving.send(request);
     await eventually(() => {
       expect(origin.requests()).toHaveLength(1);
@@ -143,7 +114,7 @@ describe('a client that leaves', () => {
   it('ends its upstream request within 100 ms behind the engine', async () => {
     const origin = await startOrigin({});
     const subject = await ours(origin);
-    const leaving = await client(subject.port);
+    const leaving = await openClient(subject.port);
     leaving.send(request);
     await eventually(() => {
       expect(origin.requests()).toHaveLength(1);
@@ -174,7 +145,7 @@ describe('an instance that dies in the middle of its answer', () => {
 
   it('leaves the client waiting behind the bare package', async () => {
     const origin = await startOrigin(script);
-    const waiting = await client(await bare(origin));
+    const waiting = await openClient(await bare(origin));
     waiting.send('GET / HTTP/1.1\r\nHost: h\r\n\r\n');
     await eventually(() => {
       expect(waiting.received()).toContain('half');
@@ -186,7 +157,7 @@ describe('an instance that dies in the middle of its answer', () => {
   it('cuts the client visibly behind the engine', async () => {
     const origin = await startOrigin(script);
     const subject = await ours(origin);
-    const cut = await client(subject.port);
+    const cut = await openClient(subject.port);
     cut.send('GET / HTTP/1.1\r\nHost: h\r\n\r\n');
     await cut.closed();
     expect(cut.received().endsWith('\r\n\r\nhalf')).toBe(true);
@@ -246,7 +217,7 @@ describe('an instance that never answers', () => {
 
   it('is waited for without end by the bare package', async () => {
     const origin = await startOrigin({});
-    const waiting = await client(await bare(origin));
+    const waiting = await openClient(await bare(origin));
     waiting.send(request);
     await expect(waiting.response('GET', 700)).rejects.toThrow('no whole response');
   });
@@ -272,7 +243,7 @@ describe('the status 099', () => {
     const origin = await startOrigin(script);
     const { child, port } = await bareProcess(origin.port);
     const exit = once(child, 'exit');
-    (await client(port)).send(request);
+    (await openClient(port)).send(request);
     expect(await exit).toEqual([1, null]);
   });
 
@@ -293,7 +264,7 @@ describe('more than 1,000 header lines', () => {
     'hide the framing from the bare package, which forwards the body as a second request (Node 20)',
     async () => {
       const origin = await startOrigin({});
-      (await client(await bare(origin))).send(request);
+      (await openClient(await bare(origin))).send(request);
       await eventually(() => {
         const received = origin.connections[0]?.received() ?? '';
         expect(received.toLowerCase()).not.toContain('transfer-encoding');

@@ -1,17 +1,13 @@
 import { lookup } from 'node:dns';
 
 import { endpointKey } from '@roundhouse/agent-sdk/internal';
-import { afterEach, describe, expect, it } from 'vitest';
+import { describe, expect, it, onTestFinished } from 'vitest';
 
 import { eventually } from '../kit/eventually.ts';
 import { openRawClient, rawExchange, type RawClient } from '../kit/raw-client.ts';
 import { valuesOf } from '../kit/raw-message.ts';
-import {
-  ok,
-  startRecordingOrigin,
-  type OriginScript,
-  type RecordingOrigin,
-} from '../kit/recording-origin.ts';
+import { ok, type OriginScript, type RecordingOrigin } from '../kit/recording-origin.ts';
+import { nothing, openClient, startOrigin } from './fixtures.ts';
 import {
   createEngine,
   engineNames,
@@ -24,13 +20,7 @@ import { message } from './trial.ts';
 
 /** How an engine starts, counts, lets go and ends. */
 
-const endings: (() => unknown)[] = [];
-afterEach(async () => {
-  for (const end of endings.splice(0).reverse()) await end();
-});
-
 const get = message('GET /');
-const nothing = { clientConnections: 0, exchanges: 0, upstreamConnections: 0 };
 
 /** Answers when told to. */
 function held(): { readonly script: OriginScript; answer(): void } {
@@ -65,20 +55,13 @@ describe.each(engineNames)('the %s engine', (engine) => {
     script?: OriginScript,
     options?: SubjectOptions,
   ): Promise<{ origin: RecordingOrigin; subject: Subject; client: () => Promise<RawClient> }> {
-    const origin = await startRecordingOrigin(script);
+    const origin = await startOrigin(script);
     const subject = await startSubject(engine, [origin.port], options);
-    endings.push(async () => {
+    // Some tests provoke an exception of the engine's own.
+    onTestFinished(async () => {
       await subject.stop();
-      await origin.close();
     });
-    const client = async (): Promise<RawClient> => {
-      const opened = await openRawClient(subject.port);
-      endings.push(() => {
-        opened.destroy();
-      });
-      return opened;
-    };
-    return { origin, subject, client };
+    return { origin, subject, client: () => openClient(subject.port) };
   }
 
   it('rejects listen with the system error when the port is taken, and stops without having listened', async () => {

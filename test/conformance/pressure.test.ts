@@ -1,48 +1,18 @@
-import { afterEach, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 
 import type { WaitTicket } from '../../gateway/src/exchange/seam.ts';
 import { eventually } from '../kit/eventually.ts';
-import { openRawClient, rawExchange, type RawClient } from '../kit/raw-client.ts';
-import {
-  ok,
-  startRecordingOrigin,
-  type OriginScript,
-  type RecordingOrigin,
-} from '../kit/recording-origin.ts';
-import { engineNames, startSubject, type Subject, type SubjectOptions } from './subject.ts';
+import { rawExchange } from '../kit/raw-client.ts';
+import { ok, type OriginScript } from '../kit/recording-origin.ts';
+import { openClient, startEngine, startOrigin } from './fixtures.ts';
+import { engineNames, type Subject, type SubjectOptions } from './subject.ts';
 import { message } from './trial.ts';
 
 /** Clients that don't read, or end their side early: nothing may pile up, be lost, or look finished when it is not. */
 
-const endings: (() => unknown)[] = [];
-afterEach(async () => {
-  for (const end of endings.splice(0).reverse()) await end();
-});
-
-async function startOrigin(script?: OriginScript): Promise<RecordingOrigin> {
-  const origin = await startRecordingOrigin(script);
-  endings.push(() => origin.close());
-  return origin;
-}
-
 describe.each(engineNames)('the %s engine', (engine) => {
-  async function start(ports: readonly number[], options?: SubjectOptions): Promise<Subject> {
-    const subject = await startSubject(engine, ports, options);
-    endings.push(async () => {
-      await subject.stop();
-      expect(subject.faults).toEqual([]);
-      expect(subject.engine.stats()).toEqual({ clientConnections: 0, exchanges: 0, upstreamConnections: 0 });
-    });
-    return subject;
-  }
-  async function client(port: number): Promise<RawClient> {
-    const opened = await openRawClient(port);
-    endings.push(() => {
-      opened.destroy();
-    });
-    return opened;
-  }
-
+  const start = (ports: readonly number[], options?: SubjectOptions): Promise<Subject> =>
+    startEngine(engine, ports, options);
   /** Exchanges that begin in a queue. */
   async function startQueue(ports: readonly number[]): Promise<Subject & { readonly tickets: WaitTicket[] }> {
     const tickets: WaitTicket[] = [];
@@ -79,7 +49,7 @@ describe.each(engineNames)('the %s engine', (engine) => {
             : undefined,
       },
     });
-    const sender = await client(port);
+    const sender = await openClient(port);
     sender.socket.pause();
     sender.send(message('GET /big').repeat(requests));
     const begun = (): number => exchanges.log.filter(({ head }) => head.target === '/big').length;
@@ -112,7 +82,7 @@ describe.each(engineNames)('the %s engine', (engine) => {
   it('does not let its stop look like the end of a response', async () => {
     const origin = await startOrigin(begins);
     const { port, stop } = await start([origin.port]);
-    const sender = await client(port);
+    const sender = await openClient(port);
     sender.send(old);
     await eventually(() => {
       expect(sender.received()).toContain('hello');
@@ -126,7 +96,7 @@ describe.each(engineNames)('the %s engine', (engine) => {
     it('does not let its impatience with a client that may have left look like the end of a response', async () => {
       const origin = await startOrigin(begins);
       const { port, exchanges } = await start([origin.port]);
-      const sender = await client(port);
+      const sender = await openClient(port);
       sender.send(old);
       sender.end();
       expect(await sender.closed()).toBe('reset');
@@ -141,7 +111,7 @@ describe.each(engineNames)('the %s engine', (engine) => {
       },
     });
     const { port } = await start([origin.port], { timeouts: { responseHeadMs: 150 } });
-    const sender = await client(port);
+    const sender = await openClient(port);
     sender.send(message('PUT /', ['Expect: 100-continue', 'Content-Length: 5']));
     await eventually(() => {
       expect(origin.connections).toHaveLength(1);
@@ -165,7 +135,7 @@ describe.each(engineNames)('the %s engine', (engine) => {
     it.each(bodies)('answers a client that ends its side right behind a body %s', async (_form, request) => {
       const origin = await startOrigin();
       const { port, exchanges } = await start([origin.port]);
-      const sender = await client(port);
+      const sender = await openClient(port);
       sender.send(request);
       sender.end();
       await sender.closed();
@@ -178,7 +148,7 @@ describe.each(engineNames)('the %s engine', (engine) => {
       async (_form, request) => {
         const origin = await startOrigin();
         const { port, exchanges, tickets } = await startQueue([origin.port]);
-        const sender = await client(port);
+        const sender = await openClient(port);
         sender.send(request);
         sender.end();
         // It has been heard that it has ended its side, and it is asked whether it is still there.
@@ -195,7 +165,7 @@ describe.each(engineNames)('the %s engine', (engine) => {
     it('finds out that a client with a body of which nothing is sent on has left', async () => {
       const origin = await startOrigin();
       const { port, exchanges } = await startQueue([origin.port]);
-      const sender = await client(port);
+      const sender = await openClient(port);
       sender.send(message('PUT /', ['Transfer-Encoding: chunked'], '5\r\nhello\r\n0\r\n\r\n'));
       sender.destroy();
       await eventually(() => {
@@ -206,7 +176,7 @@ describe.each(engineNames)('the %s engine', (engine) => {
     it('drops a request whose client ends its side in the middle of a body that waits with it', async () => {
       const origin = await startOrigin();
       const { port, exchanges, tickets } = await startQueue([origin.port]);
-      const sender = await client(port);
+      const sender = await openClient(port);
       sender.send(message('PUT /', ['Transfer-Encoding: chunked'], '5\r\nhel'));
       sender.end();
       await eventually(() => {

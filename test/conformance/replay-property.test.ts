@@ -1,23 +1,13 @@
 import { setImmediate as turn } from 'node:timers/promises';
 
 import fc from 'fast-check';
-import { afterEach, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 
 import { openRawClient } from '../kit/raw-client.ts';
-import {
-  ok,
-  startRecordingOrigin,
-  type OriginConnection,
-  type OriginScript,
-  type RecordingOrigin,
-} from '../kit/recording-origin.ts';
-import { engineNames, startSubject } from './subject.ts';
+import { ok, type OriginConnection, type OriginScript } from '../kit/recording-origin.ts';
+import { startEngine, startOrigin } from './fixtures.ts';
+import { engineNames } from './subject.ts';
 import { chunk, message } from './trial.ts';
-
-const endings: (() => unknown)[] = [];
-afterEach(async () => {
-  for (const end of endings.splice(0).reverse()) await end();
-});
 
 const replayBytes = 4_096;
 
@@ -47,11 +37,9 @@ function troubled({ kind, afterBytes }: Trouble): OriginScript {
 
 describe.each(engineNames)('the %s engine', (engine) => {
   it('sends a body whole or not at all, wherever the instances before break off', async () => {
-    const origins: RecordingOrigin[] = [];
-    for (let i = 0; i < 3; i += 1) origins.push(await startRecordingOrigin());
-    for (const origin of origins) endings.push(() => origin.close());
+    const origins = await Promise.all([startOrigin(), startOrigin(), startOrigin()]);
     const [first, second, sound] = origins;
-    const subject = await startSubject(
+    const subject = await startEngine(
       engine,
       origins.map(({ port }) => port),
       {
@@ -64,7 +52,6 @@ describe.each(engineNames)('the %s engine', (engine) => {
         },
       },
     );
-    endings.push(() => subject.stop());
 
     let round = 0;
     await fc.assert(
@@ -73,9 +60,9 @@ describe.each(engineNames)('the %s engine', (engine) => {
         body,
         fc.constantFrom('length', 'chunked'),
         async (troubles, sizes, framing) => {
-          first?.play(troubled(troubles[0]));
-          second?.play(troubled(troubles[1]));
-          sound?.play({ request: () => ok() });
+          first.play(troubled(troubles[0]));
+          second.play(troubled(troubles[1]));
+          sound.play({ request: () => ok() });
           const before = origins.map((origin) => origin.requests().length);
           round += 1;
           const pieces = sizes.map((size, index) => `${round}.${index}.`.padEnd(size, 'x').slice(0, size));

@@ -1,28 +1,13 @@
-import { afterEach, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 
 import { eventually } from '../kit/eventually.ts';
-import { openRawClient, rawExchange, type RawClient } from '../kit/raw-client.ts';
-import {
-  ok,
-  startRecordingOrigin,
-  type OriginScript,
-  type RecordingOrigin,
-} from '../kit/recording-origin.ts';
-import { engineNames, startSubject, type Subject, type SubjectOptions } from './subject.ts';
+import { rawExchange } from '../kit/raw-client.ts';
+import { ok, type OriginScript } from '../kit/recording-origin.ts';
+import { openClient, startEngine, startOrigin } from './fixtures.ts';
+import { engineNames, type Subject, type SubjectOptions } from './subject.ts';
 import { message } from './trial.ts';
 
 /** Request bodies that are sent again, whole or from where the client is. */
-
-const endings: (() => unknown)[] = [];
-afterEach(async () => {
-  for (const end of endings.splice(0).reverse()) await end();
-});
-
-async function startOrigin(script?: OriginScript): Promise<RecordingOrigin> {
-  const origin = await startRecordingOrigin(script);
-  endings.push(() => origin.close());
-  return origin;
-}
 
 /** Breaks its connections as soon as it has the text. */
 function breaksAt(text: string): OriginScript {
@@ -40,22 +25,8 @@ const chunked = (...chunks: string[]): string =>
   chunks.map((chunk) => `${chunk.length.toString(16)}\r\n${chunk}\r\n`).join('');
 
 describe.each(engineNames)('the %s engine', (engine) => {
-  async function start(ports: readonly number[], options?: SubjectOptions): Promise<Subject> {
-    const subject = await startSubject(engine, ports, options);
-    endings.push(async () => {
-      await subject.stop();
-      expect(subject.faults).toEqual([]);
-    });
-    return subject;
-  }
-  async function client(port: number): Promise<RawClient> {
-    const opened = await openRawClient(port);
-    endings.push(() => {
-      opened.destroy();
-    });
-    return opened;
-  }
-
+  const start = (ports: readonly number[], options?: SubjectOptions): Promise<Subject> =>
+    startEngine(engine, ports, options);
   it.each([
     ['with a length', message('PUT /', ['Content-Length: 10'], 'helloworld')],
     ['in chunks', message('PUT /', ['Transfer-Encoding: chunked'], `${chunked('hello', 'world')}0\r\n\r\n`)],
@@ -78,7 +49,7 @@ describe.each(engineNames)('the %s engine', (engine) => {
     async (_form, fields, first, rest) => {
       const [broken, sound] = [await startOrigin(breaksAt('hello')), await startOrigin()];
       const { port, exchanges } = await start([broken.port, sound.port]);
-      const sender = await client(port);
+      const sender = await openClient(port);
       sender.send(message('PUT /', fields, first));
       await eventually(() => {
         expect(sound.connections[0]?.received()).toContain('hello');
@@ -128,7 +99,7 @@ describe.each(engineNames)('the %s engine', (engine) => {
       },
     });
     const { port } = await start([broken.port, sound.port]);
-    const sender = await client(port);
+    const sender = await openClient(port);
     sender.send(message('PUT /', ['Expect: 100-continue', 'Content-Length: 5']));
     expect((await sender.response()).status).toBe(100);
     sender.send('hello');
@@ -144,7 +115,7 @@ describe.each(engineNames)('the %s engine', (engine) => {
         responded: ({ status }, attempt) => (status === 503 ? attempt() : undefined),
       },
     });
-    const sender = await client(subject.port);
+    const sender = await openClient(subject.port);
     for (const request of [
       message('GET /'),
       message('PUT /', ['Content-Length: 5'], 'hello'),
@@ -162,7 +133,7 @@ describe.each(engineNames)('the %s engine', (engine) => {
   it('blames an instance that leaves a client waiting for its 100', async () => {
     const origin = await startOrigin({});
     const { port, exchanges } = await start([origin.port], { timeouts: { responseHeadMs: 100 } });
-    const sender = await client(port);
+    const sender = await openClient(port);
     sender.send(message('PUT /', ['Expect: 100-continue', 'Content-Length: 5']));
     expect((await sender.response()).status).toBe(504);
     expect(exchanges.log[0]?.failures.map(({ code }) => code)).toEqual(['upstream_timeout']);

@@ -1,17 +1,13 @@
-import { afterEach, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 
 import { eventually } from '../kit/eventually.ts';
 import { rawExchange } from '../kit/raw-client.ts';
-import { ok, startRecordingOrigin, type OriginConnection } from '../kit/recording-origin.ts';
-import { engineNames, startSubject } from './subject.ts';
+import { ok, type OriginConnection } from '../kit/recording-origin.ts';
+import { startEngine, startOrigin } from './fixtures.ts';
+import { engineNames } from './subject.ts';
 import { message } from './trial.ts';
 
 /** A gateway that stands still must not take its own silence for that of its instances. */
-
-const endings: (() => unknown)[] = [];
-afterEach(async () => {
-  for (const end of endings.splice(0).reverse()) await end();
-});
 
 const atOnce = 20;
 const stallMs = 2_000;
@@ -26,7 +22,7 @@ describe.each(engineNames)('the %s engine', (engine) => {
   it('blames nobody when it stalls while it waits for answers that come meanwhile', async () => {
     const timeouts = { responseHeadMs: 200, tryMs: 200, totalMs: 200 };
     const waiting: OriginConnection[] = [];
-    const origin = await startRecordingOrigin({
+    const origin = await startOrigin({
       request: (_request, connection) => {
         waiting.push(connection);
         if (waiting.length === atOnce) {
@@ -37,11 +33,7 @@ describe.each(engineNames)('the %s engine', (engine) => {
         return undefined;
       },
     });
-    const subject = await startSubject(engine, [origin.port], { timeouts });
-    endings.push(async () => {
-      await subject.stop();
-      await origin.close();
-    });
+    const subject = await startEngine(engine, [origin.port], { timeouts });
     const answers = await Promise.all(
       Array.from({ length: atOnce }, () => rawExchange(subject.port, message('GET /'))),
     );
@@ -50,8 +42,8 @@ describe.each(engineNames)('the %s engine', (engine) => {
   });
 
   it('blames nobody when it stalls while it connects', async () => {
-    const origin = await startRecordingOrigin();
-    const subject = await startSubject(engine, [origin.port], {
+    const origin = await startOrigin();
+    const subject = await startEngine(engine, [origin.port], {
       timeouts: { connectMs: 100 },
       script: {
         begin: (_head, attempt) => {
@@ -61,21 +53,13 @@ describe.each(engineNames)('the %s engine', (engine) => {
         },
       },
     });
-    endings.push(async () => {
-      await subject.stop();
-      await origin.close();
-    });
     expect((await rawExchange(subject.port, message('GET /'))).status).toBe(200);
     expect(subject.exchanges.log.flatMap(({ failures }) => failures)).toEqual([]);
   });
 
   it('still takes silence for silence', async () => {
-    const origin = await startRecordingOrigin({});
-    const subject = await startSubject(engine, [origin.port], { timeouts: { responseHeadMs: 200 } });
-    endings.push(async () => {
-      await subject.stop();
-      await origin.close();
-    });
+    const origin = await startOrigin({});
+    const subject = await startEngine(engine, [origin.port], { timeouts: { responseHeadMs: 200 } });
     const answer = rawExchange(subject.port, message('GET /'));
     await eventually(() => {
       expect(origin.requests()).toHaveLength(1);

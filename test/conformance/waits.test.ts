@@ -1,51 +1,22 @@
-import { afterEach, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 
 import type { WaitTicket } from '../../gateway/src/exchange/seam.ts';
 import { eventually } from '../kit/eventually.ts';
-import { openRawClient, rawExchange, type RawClient } from '../kit/raw-client.ts';
-import {
-  ok,
-  startRecordingOrigin,
-  type OriginScript,
-  type RecordingOrigin,
-} from '../kit/recording-origin.ts';
-import { engineNames, startSubject, type Subject, type SubjectOptions } from './subject.ts';
+import { rawExchange } from '../kit/raw-client.ts';
+import { ok, type OriginScript } from '../kit/recording-origin.ts';
+import { openClient, startEngine, startOrigin } from './fixtures.ts';
+import { engineNames, type Subject, type SubjectOptions } from './subject.ts';
 import { message } from './trial.ts';
 
 /** What an exchange waits for: a place, a pause, a try, the whole, a second attempt. */
-
-const endings: (() => unknown)[] = [];
-afterEach(async () => {
-  for (const end of endings.splice(0).reverse()) await end();
-});
-
-async function startOrigin(script?: OriginScript): Promise<RecordingOrigin> {
-  const origin = await startRecordingOrigin(script);
-  endings.push(() => origin.close());
-  return origin;
-}
 
 const silent: OriginScript = {};
 const get = message('GET /');
 const post = message('POST /', ['Content-Length: 5'], 'hello');
 
 describe.each(engineNames)('the %s engine', (engine) => {
-  async function start(ports: readonly number[], options?: SubjectOptions): Promise<Subject> {
-    const subject = await startSubject(engine, ports, options);
-    endings.push(async () => {
-      await subject.stop();
-      expect(subject.faults).toEqual([]);
-      expect(subject.engine.stats()).toEqual({ clientConnections: 0, exchanges: 0, upstreamConnections: 0 });
-    });
-    return subject;
-  }
-  async function client(port: number): Promise<RawClient> {
-    const opened = await openRawClient(port);
-    endings.push(() => {
-      opened.destroy();
-    });
-    return opened;
-  }
+  const start = (ports: readonly number[], options?: SubjectOptions): Promise<Subject> =>
+    startEngine(engine, ports, options);
   /** Exchanges that begin in a queue; `grant` is what a lease that becomes free does. */
   function queue(timeoutMs: number): {
     readonly options: SubjectOptions;
@@ -74,7 +45,7 @@ describe.each(engineNames)('the %s engine', (engine) => {
     const origin = await startOrigin();
     const { options, tickets } = queue(5_000);
     const { port, exchanges } = await start([origin.port], options);
-    const sender = await client(port);
+    const sender = await openClient(port);
     sender.send(post);
     await eventually(() => {
       expect(tickets).toHaveLength(1);
@@ -91,7 +62,7 @@ describe.each(engineNames)('the %s engine', (engine) => {
     const origin = await startOrigin();
     const { options, tickets } = queue(60);
     const { port, exchanges } = await start([origin.port], options);
-    const sender = await client(port);
+    const sender = await openClient(port);
     sender.send(get);
     expect(await sender.response()).toMatchObject({ status: 503, body: 'full' });
     tickets[0]!.ready();
@@ -105,7 +76,7 @@ describe.each(engineNames)('the %s engine', (engine) => {
     const origin = await startOrigin();
     const { options, tickets } = queue(5_000);
     const { port, exchanges } = await start([origin.port], options);
-    const sender = await client(port);
+    const sender = await openClient(port);
     sender.send(get);
     await eventually(() => {
       expect(tickets).toHaveLength(1);
@@ -123,7 +94,7 @@ describe.each(engineNames)('the %s engine', (engine) => {
 
   async function startedAndAnswered(port: number, tickets: WaitTicket[]) {
     const before = tickets.length;
-    const sender = await client(port);
+    const sender = await openClient(port);
     sender.send(get);
     await eventually(() => {
       expect(tickets).toHaveLength(before + 1);
@@ -145,7 +116,7 @@ describe.each(engineNames)('the %s engine', (engine) => {
     const origin = await startOrigin();
     const { options, tickets } = queue(5_000);
     const subject = await start([origin.port], options);
-    const sender = await client(subject.port);
+    const sender = await openClient(subject.port);
     sender.send(get);
     await eventually(() => {
       expect(tickets).toHaveLength(1);
@@ -167,7 +138,7 @@ describe.each(engineNames)('the %s engine', (engine) => {
   it('counts an upload that the instance does not answer into its try', async () => {
     const origin = await startOrigin(silent);
     const { port, exchanges } = await start([origin.port], { timeouts: { tryMs: 100 } });
-    const sender = await client(port);
+    const sender = await openClient(port);
     sender.send(message('PUT /', ['Content-Length: 10'], 'hello'));
     expect((await sender.response()).status).toBe(504);
     expect(exchanges.log[0]?.failures.map(({ code }) => code)).toEqual(['try_timeout']);
@@ -206,7 +177,7 @@ describe.each(engineNames)('the %s engine', (engine) => {
       request: () => `HTTP/1.1 200 OK\r\n${field}\r\n\r\n5\r\nab`,
     });
     const { port, exchanges } = await start([origin.port], { timeouts: { totalMs: 150 } });
-    const sender = await client(port);
+    const sender = await openClient(port);
     sender.send(get);
     await eventually(() => {
       expect(sender.received()).toContain('\r\n\r\n');
@@ -224,7 +195,7 @@ describe.each(engineNames)('the %s engine', (engine) => {
       request: () => 'HTTP/1.1 101 Ok\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n',
     });
     const { port, exchanges } = await start([origin.port], { timeouts: { totalMs: 60, tryMs: 60 } });
-    const sender = await client(port);
+    const sender = await openClient(port);
     sender.send(message('GET /', ['Connection: upgrade', 'Upgrade: websocket']));
     expect((await sender.response()).status).toBe(101);
     // Longer than the total: a second exchange that ends by its own.
@@ -257,7 +228,7 @@ describe.each(engineNames)('the %s engine', (engine) => {
     });
     const second = await startOrigin(silent);
     const { port } = await start([first.port, second.port], { attempt: { hedgeAfterMs: 40 } });
-    const sender = await client(port);
+    const sender = await openClient(port);
     sender.send(get);
     await eventually(() => {
       expect(second.connections[0]?.received()).toContain('GET /');
@@ -300,7 +271,7 @@ describe.each(engineNames)('the %s engine', (engine) => {
   it('drops both of two when the client leaves', async () => {
     const [first, second] = [await startOrigin(silent), await startOrigin(silent)];
     const { port, exchanges } = await start([first.port, second.port], { attempt: { hedgeAfterMs: 40 } });
-    const sender = await client(port);
+    const sender = await openClient(port);
     sender.send(get);
     await eventually(() => {
       expect(second.connections[0]?.received()).toContain('GET /');

@@ -1,22 +1,14 @@
-import { afterEach, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 
 import { closeFrame, goingAway, serviceRestart } from '../../gateway/src/proxy/websocket-frames.ts';
 import { eventually } from '../kit/eventually.ts';
-import { openRawClient, type RawClient } from '../kit/raw-client.ts';
-import {
-  startRecordingOrigin,
-  type OriginConnection,
-  type RecordingOrigin,
-} from '../kit/recording-origin.ts';
-import { engineNames, startSubject, type Subject, type SubjectOptions } from './subject.ts';
+import { type RawClient } from '../kit/raw-client.ts';
+import { type OriginConnection, type RecordingOrigin } from '../kit/recording-origin.ts';
+import { openClient, startEngine, startOrigin } from './fixtures.ts';
+import { engineNames, type Subject, type SubjectOptions } from './subject.ts';
 import { message } from './trial.ts';
 
 /** How WebSockets end when the gateway stops or their instance goes. Frames by hand (RFC 6455 §5.2). */
-
-const endings: (() => unknown)[] = [];
-afterEach(async () => {
-  for (const end of endings.splice(0).reverse()) await end();
-});
 
 const upgrade = message('GET /ws', ['Connection: Upgrade', 'Upgrade: websocket']);
 const agreed = 'HTTP/1.1 101 Ok\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n';
@@ -40,22 +32,13 @@ function codeOf(text: string): number | undefined {
 
 describe.each(engineNames)('the %s engine', (engine) => {
   async function start(options?: SubjectOptions): Promise<{ origin: RecordingOrigin; subject: Subject }> {
-    const origin = await startRecordingOrigin({ request: () => agreed });
-    const subject = await startSubject(engine, [origin.port], options);
-    endings.push(async () => {
-      await subject.stop();
-      await origin.close();
-      expect(subject.faults).toEqual([]);
-      expect(subject.engine.stats()).toEqual({ clientConnections: 0, exchanges: 0, upstreamConnections: 0 });
-    });
+    const origin = await startOrigin({ request: () => agreed });
+    const subject = await startEngine(engine, [origin.port], options);
     return { origin, subject };
   }
 
   async function open(subject: Subject): Promise<RawClient> {
-    const client = await openRawClient(subject.port);
-    endings.push(() => {
-      client.destroy();
-    });
+    const client = await openClient(subject.port);
     client.send(upgrade);
     expect((await client.response()).status).toBe(101);
     return client;

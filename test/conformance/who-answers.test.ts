@@ -1,30 +1,14 @@
 import { endpointKey, identityAnswer, identityPath } from '@roundhouse/agent-sdk/internal';
-import { afterEach, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 
 import { eventually } from '../kit/eventually.ts';
 import { rawExchange } from '../kit/raw-client.ts';
-import {
-  ok,
-  startRecordingOrigin,
-  type OriginConnection,
-  type OriginScript,
-  type RecordingOrigin,
-} from '../kit/recording-origin.ts';
-import { engineNames, startSubject, type Subject, type SubjectOptions } from './subject.ts';
+import { ok, type OriginConnection, type OriginScript } from '../kit/recording-origin.ts';
+import { startEngine, startOrigin } from './fixtures.ts';
+import { engineNames, type Subject, type SubjectOptions } from './subject.ts';
 import { message } from './trial.ts';
 
 /** Who is at the other end of a connection to an instance (docs/decisions/0007-who-answers.md), and where a name leads. */
-
-const endings: (() => unknown)[] = [];
-afterEach(async () => {
-  for (const end of endings.splice(0).reverse()) await end();
-});
-
-async function startOrigin(script?: OriginScript): Promise<RecordingOrigin> {
-  const origin = await startRecordingOrigin(script);
-  endings.push(() => origin.close());
-  return origin;
-}
 
 /** An instance of the SDK: it says who it is, and answers. */
 function instance(id: string): OriginScript {
@@ -37,15 +21,8 @@ const post = message('POST /', ['Content-Length: 5'], 'hello');
 const asked = { attempt: { identity: 'a-1' } };
 
 describe.each(engineNames)('the %s engine', (engine) => {
-  async function start(ports: readonly number[], options?: SubjectOptions): Promise<Subject> {
-    const subject = await startSubject(engine, ports, options);
-    endings.push(async () => {
-      await subject.stop();
-      expect(subject.faults).toEqual([]);
-      expect(subject.engine.stats()).toEqual({ clientConnections: 0, exchanges: 0, upstreamConnections: 0 });
-    });
-    return subject;
-  }
+  const start = (ports: readonly number[], options?: SubjectOptions): Promise<Subject> =>
+    startEngine(engine, ports, options);
 
   it('asks once on each new connection, and never again', async () => {
     const origin = await startOrigin(instance('a-1'));

@@ -1,17 +1,12 @@
 import { createServer } from 'node:http';
 
 import { registerService, type ServiceEvent, type ServiceHandle, startService } from '@roundhouse/agent-sdk';
-import { afterEach, describe, expect, it } from 'vitest';
+import { describe, expect, it, onTestFinished } from 'vitest';
 
 import { createEmbeddedConsul, type EmbeddedConsul } from '../../gateway/src/embedded-consul/index.ts';
 import { eventually } from '../kit/eventually.ts';
 import { startFakeGateway, type FakeGateway } from '../kit/fake-gateway.ts';
 import { get } from '../kit/load.ts';
-
-const ends: (() => PromiseLike<void>)[] = [];
-afterEach(async () => {
-  for (const end of ends.splice(0).reverse()) await end();
-});
 
 interface Setup {
   readonly consul: EmbeddedConsul;
@@ -28,14 +23,14 @@ async function startConsul(onCall: (call: string) => void = () => undefined): Pr
   };
   const consul = createEmbeddedConsul({ onRequest });
   const { port } = await consul.listen({ host: '127.0.0.1', port: 0 });
-  ends.push(() => consul.stop());
+  onTestFinished(() => consul.stop());
   return { consul, address: `http://127.0.0.1:${port}`, calls };
 }
 
 /** A fake gateway that is registered as a real one is: by the SDK, under the name `roundhouse`. */
 async function joinGateway({ address }: Setup, id: string): Promise<FakeGateway> {
   const gateway = await startFakeGateway();
-  ends.push(() => gateway[Symbol.asyncDispose]());
+  onTestFinished(() => gateway[Symbol.asyncDispose]());
   const handle = await registerService({
     name: 'roundhouse',
     id,
@@ -45,7 +40,7 @@ async function joinGateway({ address }: Setup, id: string): Promise<FakeGateway>
     propagationMs: 0,
     log: () => undefined,
   });
-  ends.push(() => handle.stop());
+  onTestFinished(() => handle.stop());
   return gateway;
 }
 
@@ -68,7 +63,7 @@ async function serve(
     log: (event) => events.push(event),
     ...times,
   });
-  ends.push(() => handle.stop());
+  onTestFinished(() => handle.stop());
   return { handle, events, url: `http://127.0.0.1:${handle.port}/` };
 }
 
@@ -235,7 +230,7 @@ describe('a service among gateways', () => {
         ),
       log: () => undefined,
     });
-    ends.push(() => own.stop());
+    onTestFinished(() => own.stop());
     const services = JSON.parse((await get(`${setup.address}/v1/agent/services`)).body) as Record<
       string,
       { Meta: Record<string, string> }

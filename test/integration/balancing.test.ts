@@ -1,4 +1,4 @@
-import { afterEach, describe, expect, it } from 'vitest';
+import { describe, expect, it, onTestFinished } from 'vitest';
 
 import { defaults } from '../../gateway/src/config/defaults.ts';
 import type { ServiceOverrides } from '../../gateway/src/config/gateway-config.ts';
@@ -7,14 +7,9 @@ import { holding, startFleet, tally, type Fleet, type Registration } from '../ki
 import { get, startLoad } from '../kit/load.ts';
 import type { TestConfig } from '../kit/start-gateway.ts';
 
-const cleanups: (() => PromiseLike<void>)[] = [];
-afterEach(async () => {
-  for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
-});
-
 async function fleetWith(config: TestConfig = {}): Promise<Fleet> {
   const fleet = await startFleet(config);
-  cleanups.push(() => fleet[Symbol.asyncDispose]());
+  onTestFinished(() => fleet[Symbol.asyncDispose]());
   return fleet;
 }
 
@@ -108,7 +103,7 @@ describe.each(['http-proxy', 'wire'] as const)('balancing through the %s engine'
     const fleet = await fleetWith({ engine });
     await fleet.join('a');
     const load = startLoad(`${fleet.gateway.url}/`, 200);
-    cleanups.push(async () => {
+    onTestFinished(async () => {
       await load.stop();
     });
     for (const [step, balance] of [...Object.keys(shows), 'round-robin'].entries()) {

@@ -2,16 +2,11 @@ import http from 'node:http';
 import type { AddressInfo } from 'node:net';
 
 import { routingStatusPath } from '@roundhouse/agent-sdk/internal';
-import { afterEach, describe, expect, it } from 'vitest';
+import { describe, expect, it, onTestFinished } from 'vitest';
 
 import { defaults } from '../../gateway/src/config/defaults.ts';
 import { eventually } from '../kit/eventually.ts';
 import { startTestGateway, type TestConfig, type TestGateway } from '../kit/start-gateway.ts';
-
-const cleanups: (() => Promise<void>)[] = [];
-afterEach(async () => {
-  for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
-});
 
 /** What an instance got. */
 interface Got {
@@ -33,7 +28,7 @@ async function instance(answer: (response: http.ServerResponse, got: Got) => voi
     });
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  cleanups.push(async () => {
+  onTestFinished(async () => {
     server.closeAllConnections();
     await new Promise((resolve) => server.close(resolve));
   });
@@ -43,7 +38,7 @@ async function instance(answer: (response: http.ServerResponse, got: Got) => voi
 /** A gateway with these instances of `api-service`, all of them known to it. */
 async function gatewayOf(ports: Readonly<Record<string, number>>, config: TestConfig): Promise<TestGateway> {
   const gateway = await startTestGateway(config);
-  cleanups.push(async () => {
+  onTestFinished(async () => {
     await gateway[Symbol.asyncDispose]();
   });
   for (const [id, port] of Object.entries(ports)) await gateway.register('api-service', id, port);

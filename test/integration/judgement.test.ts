@@ -1,4 +1,4 @@
-import { afterEach, describe, expect, it } from 'vitest';
+import { describe, expect, it, onTestFinished } from 'vitest';
 
 import { defaults } from '../../gateway/src/config/defaults.ts';
 import { eventually } from '../kit/eventually.ts';
@@ -6,14 +6,9 @@ import { startFleet, tally, type Fleet } from '../kit/fleet.ts';
 import { get } from '../kit/load.ts';
 import type { TestConfig } from '../kit/start-gateway.ts';
 
-const cleanups: (() => PromiseLike<void>)[] = [];
-afterEach(async () => {
-  for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
-});
-
 async function fleetOf(ids: readonly string[], config: TestConfig): Promise<Fleet> {
   const fleet = await startFleet(config);
-  cleanups.push(() => fleet[Symbol.asyncDispose]());
+  onTestFinished(() => fleet[Symbol.asyncDispose]());
   for (const id of ids) await fleet.join(id);
   return fleet;
 }

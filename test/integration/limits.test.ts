@@ -1,6 +1,6 @@
 import http from 'node:http';
 
-import { afterEach, describe, expect, it } from 'vitest';
+import { describe, expect, it, onTestFinished } from 'vitest';
 
 import { defaults } from '../../gateway/src/config/defaults.ts';
 import { eventually } from '../kit/eventually.ts';
@@ -8,14 +8,9 @@ import { holding, startFleet, type Fleet } from '../kit/fleet.ts';
 import { get } from '../kit/load.ts';
 import type { TestConfig } from '../kit/start-gateway.ts';
 
-const cleanups: (() => PromiseLike<void>)[] = [];
-afterEach(async () => {
-  for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
-});
-
 async function fleetWith(config: TestConfig): Promise<Fleet> {
   const fleet = await startFleet(config);
-  cleanups.push(() => fleet[Symbol.asyncDispose]());
+  onTestFinished(() => fleet[Symbol.asyncDispose]());
   return fleet;
 }
 

@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-import { afterEach, describe, expect, it } from 'vitest';
+import { describe, expect, it, onTestFinished } from 'vitest';
 
 import type { ServiceView } from '../../gateway/src/registry/registry.ts';
 import { loadSavedTable } from '../../gateway/src/registry/saved-table.ts';
@@ -18,11 +18,6 @@ import { startTestGateway, type TestConfig, type TestGateway, type TestStart } f
  * key that its answer has to bear, and none may fail.
  */
 
-const ends: (() => PromiseLike<unknown>)[] = [];
-afterEach(async () => {
-  for (const end of ends.splice(0).reverse()) await end();
-});
-
 /** An instance that answers with the key that it is asked for. */
 async function origin(): Promise<{ readonly port: number; close(): Promise<void> }> {
   const server = http.createServer((request, response) => {
@@ -33,7 +28,7 @@ async function origin(): Promise<{ readonly port: number; close(): Promise<void>
     server.closeAllConnections();
     await new Promise((resolve) => server.close(resolve));
   };
-  ends.push(close);
+  onTestFinished(close);
   return { port: (server.address() as AddressInfo).port, close };
 }
 
@@ -55,7 +50,7 @@ async function register(
 
 async function start(config: TestConfig = {}, around: TestStart = {}): Promise<TestGateway> {
   const gateway = await startTestGateway(config, around);
-  ends.push(() => gateway[Symbol.asyncDispose]());
+  onTestFinished(() => gateway[Symbol.asyncDispose]());
   return gateway;
 }
 
@@ -206,7 +201,7 @@ describe('C1: Consul is down at the boot', () => {
 
   it('serves from the saved table, marked stale, and loses nothing when Consul comes back empty', async () => {
     const folder = await mkdtemp(join(tmpdir(), 'saved-table-'));
-    ends.push(() => rm(folder, { recursive: true, force: true }));
+    onTestFinished(() => rm(folder, { recursive: true, force: true }));
     const savedTable = join(folder, 'table.json');
     const shop = await origin();
     const first = await startWorld({ savedTable });
@@ -257,7 +252,7 @@ describe('C1: Consul is down at the boot', () => {
     ['empty', ''],
   ])('starts all the same when the saved table is %s, and says so', async (_title, text) => {
     const folder = await mkdtemp(join(tmpdir(), 'saved-table-'));
-    ends.push(() => rm(folder, { recursive: true, force: true }));
+    onTestFinished(() => rm(folder, { recursive: true, force: true }));
     const savedTable = join(folder, 'table.json');
     await writeFile(savedTable, text);
     const world = await start({ savedTable }, { prepare: (consul) => consul.stop() });
@@ -555,7 +550,7 @@ describe('C9, C10: whom to believe', () => {
 
   it('C10: a token that is revoked is told loudly, and a new one in its file is taken without a restart', async () => {
     const folder = await mkdtemp(join(tmpdir(), 'token-'));
-    ends.push(() => rm(folder, { recursive: true, force: true }));
+    onTestFinished(() => rm(folder, { recursive: true, force: true }));
     const tokenFile = join(folder, 'token');
     await writeFile(tokenFile, 'first');
     const world = await startWorld({}, { consul: { tokenFile } });

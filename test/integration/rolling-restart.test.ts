@@ -1,16 +1,11 @@
 import http from 'node:http';
 
 import { type ServiceEvent, type ServiceHandle, startService } from '@roundhouse/agent-sdk';
-import { afterEach, describe, expect, it } from 'vitest';
+import { describe, expect, it, onTestFinished } from 'vitest';
 
 import { eventually } from '../kit/eventually.ts';
 import { startLoad } from '../kit/load.ts';
 import { startTestGateway } from '../kit/start-gateway.ts';
-
-const ends: (() => PromiseLike<unknown>)[] = [];
-afterEach(async () => {
-  for (const end of ends.splice(0).reverse()) await end();
-});
 
 const instances = 3;
 const restarts = 50;
@@ -100,7 +95,7 @@ function post(url: string, body: string, agent: http.Agent): Promise<{ status: n
 describe.each(['wire', 'http-proxy'] as const)('a service behind the %s engine', (engine) => {
   it(`loses, repeats and mixes up nothing while its instances restart ${restarts} times under load`, async () => {
     const gateway = await startTestGateway({ engine, announce: 'roundhouse' });
-    ends.push(() => gateway[Symbol.asyncDispose]());
+    onTestFinished(() => gateway[Symbol.asyncDispose]());
     await eventually(async () => {
       const answer = await fetch(`${gateway.consulUrl}/v1/health/service/roundhouse`);
       expect(await answer.json()).toHaveLength(1);
@@ -109,7 +104,9 @@ describe.each(['wire', 'http-proxy'] as const)('a service behind the %s engine',
     const journal: Journal = [];
     const surroundings = { consulUrl: gateway.consulUrl, journal, events };
     const running: ServiceHandle[] = [];
-    ends.push(() => Promise.all(running.map((handle) => handle.stop())));
+    onTestFinished(async () => {
+      await Promise.all(running.map((handle) => handle.stop()));
+    });
     for (let i = 0; i < instances; i += 1) running.push(await startInstance(surroundings, `first-${i}`));
     for (const handle of running) expect((await handle.live).gateways).toHaveLength(1);
 

@@ -1,21 +1,16 @@
-import { afterEach, describe, expect, it } from 'vitest';
+import { describe, expect, it, onTestFinished } from 'vitest';
 
 import { holding, startFleet, type Fleet } from '../kit/fleet.ts';
 import { eventually } from '../kit/eventually.ts';
 import { startTestGateway, type TestConfig } from '../kit/start-gateway.ts';
 
-const cleanups: (() => PromiseLike<void>)[] = [];
-afterEach(async () => {
-  for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
-});
-
 /** Two gateways with one secret, of one agent, in front of the instances `a`, `b` and `c`. */
 async function pairOfGateways(engine: 'http-proxy' | 'wire') {
   const config: TestConfig = { engine, sticky: 'cookie', stickySecret: 'the secret of the fleet' };
   const fleet = await startFleet(config);
-  cleanups.push(() => fleet[Symbol.asyncDispose]());
+  onTestFinished(() => fleet[Symbol.asyncDispose]());
   const other = await startTestGateway(config, { beside: fleet.gateway });
-  cleanups.push(() => other[Symbol.asyncDispose]());
+  onTestFinished(() => other[Symbol.asyncDispose]());
   for (const id of ['a', 'b', 'c']) await fleet.join(id);
   await eventually(async () => {
     const text = await (await fetch(`${other.adminUrl}/api/services/webapp-service`)).text();

@@ -1,17 +1,12 @@
 import http from 'node:http';
 import type { AddressInfo } from 'node:net';
 
-import { afterEach, describe, expect, it } from 'vitest';
+import { describe, expect, it, onTestFinished } from 'vitest';
 import { WebSocket, WebSocketServer } from 'ws';
 
 import { eventually } from '../kit/eventually.ts';
 import { get } from '../kit/load.ts';
 import { startTestGateway, type TestConfig, type TestGateway } from '../kit/start-gateway.ts';
-
-const cleanups: (() => Promise<void>)[] = [];
-afterEach(async () => {
-  for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
-});
 
 interface Origin {
   readonly port: number;
@@ -22,7 +17,7 @@ interface Origin {
 async function origin(handler: http.RequestListener): Promise<Origin> {
   const server = http.createServer(handler);
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  cleanups.push(async () => {
+  onTestFinished(async () => {
     server.closeAllConnections();
     await new Promise((resolve) => server.close(resolve));
   });
@@ -41,7 +36,7 @@ async function origin(handler: http.RequestListener): Promise<Origin> {
 
 async function gatewayWith(config: TestConfig): Promise<TestGateway> {
   const gateway = await startTestGateway(config);
-  cleanups.push(async () => {
+  onTestFinished(async () => {
     await gateway[Symbol.asyncDispose]();
   });
   return gateway;
