@@ -30,9 +30,9 @@ export type RouteProbe = (host: string, port: number) => Promise<string>;
  */
 export async function advertisedAddress(facts: AddressSources, probe: RouteProbe): Promise<string> {
   const { configured, bound, consul } = facts;
-  if (configured !== undefined) return acceptable(configured.value, configured.origin, consul, probe);
+  if (configured !== undefined) return acceptable(configured, consul, probe);
   if (bound !== undefined && !isUnspecified(bound))
-    return acceptable(bound, 'the host it is bound to', consul, probe);
+    return acceptable({ value: bound, origin: 'the host it is bound to' }, consul, probe);
   const local = await localAddress(consul, probe);
   if (isLoopback(local)) return '127.0.0.1';
   if (bound === '0.0.0.0' && isIPv6(local)) {
@@ -45,19 +45,18 @@ export async function advertisedAddress(facts: AddressSources, probe: RouteProbe
 
 /** Loopback and unspecified addresses lead nowhere from another machine: the gateway would talk to itself. */
 async function acceptable(
-  address: string,
-  from: string,
+  { value: address, origin }: Setting<string>,
   consul: ConsulPlace,
   probe: RouteProbe,
 ): Promise<string> {
   if (isUnspecified(address)) {
     throw refused(
-      `${address} (${from}) is not an address to connect to. Set ADDRESS to one of this machine.`,
+      `${address} (${origin}) is not an address to connect to. Set ADDRESS to one of this machine.`,
     );
   }
   if (isLoopback(address) && !isLoopback(await localAddress(consul, probe))) {
     throw refused(
-      `${address} (${from}) is reachable from this machine only, but Consul is on another one. ` +
+      `${address} (${origin}) is reachable from this machine only, but Consul is on another one. ` +
         'Set ADDRESS to an address that the gateway can reach, or leave ADDRESS and HOST unset to have it detected.',
     );
   }
@@ -69,14 +68,10 @@ async function localAddress(consul: ConsulPlace, probe: RouteProbe): Promise<str
   try {
     return await probe(consul.host, consul.port);
   } catch (error) {
-    throw new ServiceError(
-      'address_unresolved',
-      [
-        `Cannot tell which local address to register, because there is no way to Consul at ${consul.host} ` +
-          `(${describeError(error)}). Set ADDRESS to skip the detection.`,
-      ],
-      { cause: error },
-    );
+    const problem =
+      `Cannot tell which local address to register, because there is no way to Consul at ${consul.host} ` +
+      `(${describeError(error)}). Set ADDRESS to skip the detection.`;
+    throw new ServiceError('address_unresolved', [problem], { cause: error });
   }
 }
 

@@ -36,8 +36,9 @@ export interface Application {
 export function applicationFor(handler: unknown): Application | undefined {
   if (isServer(handler)) return plainApplication(handler);
   if (isFastifyLike(handler)) return fastifyApplication(handler);
-  if (!isRequestHandler(handler)) return undefined;
-  return plainApplication(createServer((request, response) => void handler(request, response)));
+  if (typeof handler !== 'function') return undefined;
+  const answer = handler as RequestHandler;
+  return plainApplication(createServer((request, response) => void answer(request, response)));
 }
 
 function plainApplication(server: Server): Application {
@@ -60,9 +61,8 @@ function fastifyApplication(app: FastifyLike): Application {
       try {
         await app.ready();
       } catch (error) {
-        throw new ServiceError('not_ready', [`Fastify did not become ready: ${describeError(error)}`], {
-          cause: error,
-        });
+        const problem = `Fastify did not become ready: ${describeError(error)}`;
+        throw new ServiceError('not_ready', [problem], { cause: error });
       }
     },
     async listen(port, host) {
@@ -89,10 +89,6 @@ function isFastifyLike(handler: unknown): handler is FastifyLike {
       (name) => name in handler && typeof Reflect.get(handler, name) === 'function',
     )
   );
-}
-
-function isRequestHandler(handler: unknown): handler is RequestHandler {
-  return typeof handler === 'function';
 }
 
 /** Where a server listens. Throws ServiceError `invalid_options` for a socket in the file system. */
