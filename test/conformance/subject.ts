@@ -3,7 +3,7 @@ import { lookup } from 'node:dns';
 import type { Endpoint } from '@roundhouse/agent-sdk/internal';
 
 import type { Engine, EngineOptions } from '../../gateway/src/listeners/engine.ts';
-import type { ListenerLimits } from '../../gateway/src/proxy/limits.ts';
+import type { ListenerLimits } from '../../gateway/src/http/limits.ts';
 import { createNodeHttpEngine } from '../../gateway/src/node-http/node-http-engine.ts';
 import { createWireEngine } from '../../gateway/src/http1/wire-engine.ts';
 import type { AttemptTimeouts } from '../../gateway/src/routing/policy.ts';

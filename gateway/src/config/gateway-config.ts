@@ -1,6 +1,6 @@
 import type { BalanceStrategy, EjectionPolicy, OutlierPolicy } from '@roundhouse/agent-sdk/internal';
 
-import type { ListenerLimits } from '../proxy/limits.ts';
+import type { ListenerLimits } from '../http/limits.ts';
 import type { AttemptTimeouts, HashSource, RetryRules } from '../routing/policy.ts';
 import type { Parsed } from './address.ts';
 

@@ -1,6 +1,6 @@
 import type { ResponseFraming } from '../http/framing.ts';
 import type { FieldLines } from '../exchange/seam.ts';
-import type { BodyForm, BodyPiece } from '../proxy/ports.ts';
+import type { BodyForm, BodyPiece, RequestBody } from '../proxy/ports.ts';
 import type { ReadBuffer } from '../sockets/read-buffer.ts';
 import { ChunkedReader } from './chunked-reader.ts';
 
@@ -14,12 +14,12 @@ const noBytes = Buffer.alloc(0);
  * Follows a message body through the buffers it comes in: where it ends, whether it is faulty, and which bytes of a buffer go on to
  * the other side. It is itself the piece that the last `read` has found.
  */
-export class BodyReader implements BodyPiece {
+export class BodyReader implements BodyPiece, RequestBody {
   /** `more` until the last byte of the body; `until_close` becomes `done` only by {@link endWithConnection}. */
   state: 'more' | 'done' | 'faulty';
   contentBytes = 0;
   bytes: Buffer = noBytes;
-  readonly form: BodyForm;
+  form: BodyForm;
   readonly source: ReadBuffer | undefined;
   readonly framing: ResponseFraming['kind'];
   #left: number;
@@ -39,6 +39,11 @@ export class BodyReader implements BodyPiece {
     this.form = framing === 'chunked' ? form : 'content';
     this.source = source;
     this.state = framing === 'none' || (framing === 'length' && bytes === 0) ? 'done' : 'more';
+  }
+
+  contentOnly(): void {
+    this.form = 'content';
+    if (this.#chunked !== undefined) this.#chunked.form = 'content';
   }
 
   get spans(): readonly number[] {

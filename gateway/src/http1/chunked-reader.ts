@@ -13,7 +13,7 @@ const maxExtensionsBytes = 16_384;
 const maxTrailerBytes = 8_192;
 const maxTrailerLines = 64;
 
-type State =
+type ReaderState =
   'size' | 'extension' | 'size-lf' | 'content' | 'content-cr' | 'content-lf' | 'trailer' | 'done' | 'faulty';
 
 /**
@@ -23,6 +23,8 @@ type State =
  * caller writes them. Nothing is let through before it has been understood.
  */
 export class ChunkedReader {
+  /** What goes on of the body; may change before the first read. */
+  form: BodyForm;
   /** After `read`: from, to, from, to … of the bytes to pass on. */
   readonly spans: number[] = [];
   /** After `read`: what to write before each span; empty where the buffer itself holds the size line. */
@@ -34,7 +36,7 @@ export class ChunkedReader {
   /** Whether the trailers hold a framing field. */
   framingTrailer = false;
 
-  #state: State = 'size';
+  #state: ReaderState = 'size';
   /** Of the present chunk: its size, then what is left of it. */
   #size = 0;
   #digits = 0;
@@ -48,10 +50,9 @@ export class ChunkedReader {
   /** Where the present size line began. */
   #sizeLineAt = 0;
   #trailerText = '';
-  readonly #output: BodyForm;
 
-  constructor(output: BodyForm) {
-    this.#output = output;
+  constructor(form: BodyForm) {
+    this.form = form;
   }
 
   get state(): 'more' | 'done' | 'faulty' {
@@ -64,7 +65,7 @@ export class ChunkedReader {
     this.prefixes.length = 0;
     let at = from;
     if (this.#digits > 0) this.#form = 'other';
-    if (this.#output === 'framed' && isContent(this.#state)) this.#spanFrom = at;
+    if (this.form === 'framed' && isContent(this.#state)) this.#spanFrom = at;
     while (at < to && this.state === 'more') {
       if (this.#state === 'content') {
         const taken = Math.min(this.#size, to - at);
@@ -74,7 +75,7 @@ export class ChunkedReader {
         at += taken;
         if (this.#size === 0) {
           this.#state = 'content-cr';
-          if (this.#output === 'content') this.#closeSpan(at);
+          if (this.form === 'content') this.#closeSpan(at);
         }
       } else {
         this.#step(bytes[at] ?? 0, at);
@@ -151,7 +152,7 @@ export class ChunkedReader {
       return;
     }
     this.#state = 'content';
-    if (this.#output === 'content') return;
+    if (this.form === 'content') return;
     if (this.#form === 'canonical') {
       if (this.#spanFrom === -1) this.#spanFrom = this.#sizeLineAt;
       return;
@@ -200,7 +201,7 @@ export class ChunkedReader {
   }
 }
 
-function isContent(state: State): boolean {
+function isContent(state: ReaderState): boolean {
   return state === 'content' || state === 'content-cr' || state === 'content-lf';
 }
 

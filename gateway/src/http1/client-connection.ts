@@ -5,7 +5,7 @@ import type { ErrorCode } from '../exchange/errors.ts';
 import type { ClientFacts } from '../exchange/seam.ts';
 import { clientFacts } from '../sockets/client-facts.ts';
 import { readInto } from '../sockets/accepted-socket.ts';
-import type { BodyProgress, ClientPort, CutBy } from '../proxy/ports.ts';
+import type { ClientPort, CutBy } from '../proxy/ports.ts';
 import type { ProxyContext } from '../proxy/proxy-context.ts';
 import { ReadBuffer, type ReadBuffers } from '../sockets/read-buffer.ts';
 import { ExchangeRun } from '../proxy/run.ts';
@@ -32,7 +32,7 @@ const lineFeed = 0x0a;
  * A client's HTTP/1.1 connection: reads one request head after the other, has each exchange run to its end before the next begins
  * (R41), and closes so that the last answer arrives. Ends by itself, by `close` or by `destroy`.
  */
-export class ClientConnection implements ClientPort, TimeoutOwner {
+export class Http1ClientConnection implements ClientPort, TimeoutOwner {
   readonly socket: Socket;
   readonly timeout: Timeout;
   readonly response: Http1ResponseWriter;
@@ -91,7 +91,7 @@ export class ClientConnection implements ClientPort, TimeoutOwner {
     return (this.#facts ??= clientFacts(this.socket));
   }
 
-  get body(): BodyProgress | undefined {
+  get body(): BodyReader | undefined {
     return this.#body;
   }
 

@@ -1,6 +1,6 @@
 import type { AttemptStep } from '../exchange/seam.ts';
 import type { ErrorCode } from '../exchange/errors.ts';
-import type { ListenerLimits } from '../proxy/limits.ts';
+import type { ListenerLimits } from '../http/limits.ts';
 import type {
   AcceptedRequest,
   BodyForm,
@@ -17,10 +17,11 @@ import { BodyReader } from './body-reader.ts';
 import { lastChunk, requestText } from './message-text.ts';
 import { ResponseHeadReader } from './response-head-reader.ts';
 import type { ParsedResponse } from './response-head.ts';
-import { flowOf, writeCopy, writePiece } from './socket-writer.ts';
+import { chunkAround, flowOf, writeCopy, writePiece, type Surroundings } from './socket-writer.ts';
 
 /** The kernel takes a first write up to this size whole or not at all. */
 const wholeWriteBytes = 16_384;
+const none: Surroundings = { before: '', after: '' };
 /** How long the last bytes of a tunnel may take to arrive. */
 const lingerMs = 2_000;
 
@@ -106,19 +107,20 @@ class Http1Instance implements InstancePort, UpstreamUser {
     return this.#upstream.timeout;
   }
 
-  request(body: string, complete: boolean): void {
-    const end = complete && this.#request.body.kind === 'chunked' ? lastChunk : '';
-    const text = requestText(this.#step, this.#request) + body + end;
+  request(body: string, form: BodyForm, complete: boolean): void {
+    const end = complete && this.#chunked ? lastChunk : '';
+    const text = requestText(this.#step, this.#request) + this.#framed(body, form) + end;
     this.#writes += text.length > wholeWriteBytes ? 2 : 1;
     this.#upstream.socket.write(text, 'latin1');
   }
 
   send(piece: BodyPiece, text: string | undefined): Flow {
     const { socket } = this.#upstream;
-    const after = piece.state === 'done' && piece.form === 'framed' ? lastChunk : '';
+    const end = piece.state === 'done' && this.#chunked ? lastChunk : '';
     this.#writes += 1;
-    if (text === undefined) return writePiece(socket, piece, { before: '', after });
-    if (text !== '' || after !== '') socket.write(text + after, 'latin1');
+    if (text === undefined) return writePiece(socket, piece, this.#chunked ? chunkAround(piece, end) : none);
+    const framed = this.#framed(text, piece.form) + end;
+    if (framed !== '') socket.write(framed, 'latin1');
     return flowOf(socket);
   }
 
@@ -203,6 +205,16 @@ class Http1Instance implements InstancePort, UpstreamUser {
 
   faulted(fault: unknown): void {
     this.handler.faulted(fault);
+  }
+
+  get #chunked(): boolean {
+    return this.#request.body.kind === 'chunked';
+  }
+
+  /** Content of a chunked body becomes one chunk. */
+  #framed(text: string, form: BodyForm): string {
+    if (form === 'framed' || text === '' || !this.#chunked) return text;
+    return `${text.length.toString(16)}\r\n${text}\r\n`;
   }
 
   #readHeads(bytes: Buffer, from: number, to: number): void {

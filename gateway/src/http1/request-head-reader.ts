@@ -1,5 +1,5 @@
 import type { ClientFacts } from '../http/message.ts';
-import type { ListenerLimits } from '../proxy/limits.ts';
+import type { ListenerLimits } from '../http/limits.ts';
 import type { HeadSource } from './head-source.ts';
 import { parseRequestHead } from './request-head.ts';
 

@@ -5,7 +5,7 @@ import { requestFraming } from '../http/framing.ts';
 import type { HeaderFacts } from '../http/header-facts.ts';
 import { expectationOf } from '../http/interim.ts';
 import type { ClientFacts } from '../http/message.ts';
-import type { ListenerLimits } from '../proxy/limits.ts';
+import type { ListenerLimits } from '../http/limits.ts';
 import type { AcceptedRequest } from '../proxy/ports.ts';
 import { scanFields } from './field-section.ts';
 import { targetChar, tokenChar } from './grammar.ts';

@@ -3,7 +3,6 @@ import { sentFraming, type SentFraming } from '../http/framing.ts';
 import type { Socket } from 'node:net';
 
 import type { AnswerStep, RelayStep, ResponseHead } from '../exchange/seam.ts';
-import { pieceBytes } from '../proxy/body-piece.ts';
 import type {
   AcceptedRequest,
   BodyForm,
@@ -15,7 +14,7 @@ import type {
 } from '../proxy/ports.ts';
 import { isFieldText } from './grammar.ts';
 import { answerText, chunkedEnd, lastChunk, responseText } from './message-text.ts';
-import { flowOf, writeCopy, writePiece } from './socket-writer.ts';
+import { chunkAround, flowOf, writeCopy, writePiece } from './socket-writer.ts';
 
 const nothing: SentFraming = { kind: 'none' };
 
@@ -26,6 +25,7 @@ export class Http1ResponseWriter implements ResponseWriter {
   readonly #httpDate: () => string;
   #request: AcceptedRequest | undefined;
   #framing = nothing;
+  #trailers: RelayStep['trailers'];
   /** The head, until it is written together with the first bytes of the body. */
   #head = '';
 
@@ -59,25 +59,19 @@ export class Http1ResponseWriter implements ResponseWriter {
   begin(step: RelayStep, { body }: InstanceResponse, persistence: Persistence): BodyForm {
     const framing = sentFraming(body, this.#request?.version ?? '1.0');
     this.#framing = framing;
+    this.#trailers = step.trailers;
     this.persistence = framing.kind === 'close' ? 'close' : persistence;
     this.#head = responseText(step, framing, this.persistence);
     return framing.kind === 'chunked' ? 'framed' : 'content';
   }
 
   send(piece: BodyPiece): Flow {
-    let before = this.#head;
+    const head = this.#head;
     this.#head = '';
-    if (this.#framing.kind !== 'chunked') return writePiece(this.#socket, piece, { before, after: '' });
-    let after = piece.state === 'done' ? this.#end(piece) : '';
-    if (piece.form === 'content') {
-      // Content without chunks of its own becomes one chunk.
-      const bytes = pieceBytes(piece);
-      if (bytes > 0) {
-        before += `${bytes.toString(16)}\r\n`;
-        after = `\r\n${after}`;
-      }
-    }
-    return writePiece(this.#socket, piece, { before, after });
+    if (this.#framing.kind !== 'chunked') return writePiece(this.#socket, piece, { before: head, after: '' });
+    const end = piece.state === 'done' ? this.#end(piece) : '';
+    const { before, after } = chunkAround(piece, end);
+    return writePiece(this.#socket, piece, { before: head + before, after });
   }
 
   flushHead(): void {
@@ -103,6 +97,7 @@ export class Http1ResponseWriter implements ResponseWriter {
   }
 
   #end({ trailers }: BodyPiece): string {
-    return this.#request?.trailers === 'wanted' ? chunkedEnd(trailers) : lastChunk;
+    const kept = this.#trailers === undefined ? trailers : this.#trailers(trailers);
+    return this.#request?.trailers === 'wanted' ? chunkedEnd(kept) : lastChunk;
   }
 }

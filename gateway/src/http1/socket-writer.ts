@@ -12,6 +12,13 @@ export interface Surroundings {
   readonly after: string;
 }
 
+/** What makes one chunk of a piece, with `end` behind it; nothing more for a piece that has chunks already. */
+export function chunkAround(piece: BodyPiece, end: string): Surroundings {
+  const bytes = piece.form === 'framed' ? 0 : pieceBytes(piece);
+  if (bytes === 0) return { before: '', after: end };
+  return { before: `${bytes.toString(16)}\r\n`, after: `\r\n${end}` };
+}
+
 /** Writes a piece of a body with its surroundings in a single write. */
 export function writePiece(target: Socket, piece: BodyPiece, { before, after }: Surroundings): Flow {
   const total = pieceBytes(piece) + before.length + after.length;

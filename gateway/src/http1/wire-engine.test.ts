@@ -4,7 +4,7 @@ import { afterEach, describe, expect, it, vi } from 'vitest';
 
 import { eventually } from '../../../test/kit/eventually.ts';
 import type { Engine } from '../listeners/engine.ts';
-import type { ListenerLimits } from '../proxy/limits.ts';
+import type { ListenerLimits } from '../http/limits.ts';
 import { TimeoutWheel } from '../sockets/timeout-wheel.ts';
 import {
   createScriptedExchanges,

@@ -5,7 +5,7 @@ import { TrafficListener } from '../listeners/traffic-listener.ts';
 import { ReadBuffers } from '../sockets/read-buffer.ts';
 import { processTicker, TimeoutWheel } from '../sockets/timeout-wheel.ts';
 import { UpstreamPools } from '../upstreams/upstream-pools.ts';
-import { ClientConnection } from './client-connection.ts';
+import { Http1ClientConnection } from './client-connection.ts';
 import { createHttp1Instances } from './instance-connection.ts';
 
 /** The engine on bare sockets: its own HTTP/1.1, strict about what it reads and exact in what it writes. Ended by `stop`. */
@@ -20,7 +20,7 @@ export function createWireEngine(options: EngineOptions): Engine {
       server: createServer({ allowHalfOpen: true, noDelay: true, pauseOnConnect: true }),
       wheel,
       instances: createHttp1Instances(pools, () => limits),
-      connect: (socket, context) => new ClientConnection(socket, context, buffers),
+      connect: (socket, context) => new Http1ClientConnection(socket, context, buffers),
       applyLimits: (given) => {
         limits = given;
       },

@@ -1,7 +1,7 @@
 import type { LookupFunction } from 'node:net';
 
 import type { Exchanges } from '../exchange/seam.ts';
-import type { ListenerLimits } from '../proxy/limits.ts';
+import type { ListenerLimits } from '../http/limits.ts';
 
 /** What an engine counts about itself. */
 export interface EngineStats {

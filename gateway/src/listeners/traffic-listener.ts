@@ -3,7 +3,7 @@ import { setImmediate as turn } from 'node:timers/promises';
 
 import { createHttpDate, monotonicNow } from '../lifecycle/clock.ts';
 import { closeDelayMs, type Drain } from '../proxy/drain-schedule.ts';
-import type { ListenerLimits } from '../proxy/limits.ts';
+import type { ListenerLimits } from '../http/limits.ts';
 import type { InstanceConnector } from '../proxy/ports.ts';
 import type { ProxyContext } from '../proxy/proxy-context.ts';
 import type { TimeoutWheel } from '../sockets/timeout-wheel.ts';

@@ -27,7 +27,7 @@ type Pipelined =
   | { readonly refusal: ErrorCode };
 
 /** A client's connection under node:http: its requests in order, one exchange at a time (RFC 9112 §9.3.2). It ends with its socket. */
-export class ClientConnection implements ListenerConnection {
+export class NodeClientConnection implements ListenerConnection {
   readonly socket: Socket;
   readonly #context: ProxyContext;
   readonly #facts: ClientFacts;

@@ -4,12 +4,12 @@ import type { Socket } from 'node:net';
 
 import type { ErrorCode } from '../exchange/errors.ts';
 import type { ClientFacts } from '../exchange/seam.ts';
-import type { AcceptedRequest, BodyProgress, ClientPort, CutBy } from '../proxy/ports.ts';
+import type { AcceptedRequest, ClientPort, CutBy } from '../proxy/ports.ts';
+import { ContentPiece } from '../proxy/content-piece.ts';
 import type { ProxyContext } from '../proxy/proxy-context.ts';
 import { ExchangeRun } from '../proxy/run.ts';
 import { Timeout, type TimeoutOwner } from '../sockets/timeout-wheel.ts';
 import { NodeResponseWriter } from './response-writer.ts';
-import { StreamBody } from './stream-body.ts';
 
 /** Bytes of a new protocol that a client may send before its instance has agreed; above it, reading pauses. */
 const heldBytes = 65_536;
@@ -36,7 +36,7 @@ export class ClientMessage implements ClientPort, TimeoutOwner {
   readonly #message: NodeMessage;
   readonly #context: ProxyContext;
   readonly #over: () => void;
-  readonly #body: StreamBody | undefined;
+  readonly #body: ContentPiece | undefined;
   readonly #run: ExchangeRun;
   /** What the run has not taken yet. */
   #held: Buffer[] = [];
@@ -54,7 +54,7 @@ export class ClientMessage implements ClientPort, TimeoutOwner {
     this.timeout = new Timeout(this);
     this.response = new NodeResponseWriter(response, socket, accepted);
     const framed = body.kind === 'chunked' || (body.kind === 'length' && body.bytes > 0);
-    this.#body = framed ? new StreamBody(body.kind === 'length' ? body.bytes : undefined) : undefined;
+    this.#body = framed ? new ContentPiece(body.kind === 'length' ? body.bytes : undefined) : undefined;
     this.#run = new ExchangeRun(this, accepted, context);
     // Told by `close`.
     response.on('error', () => undefined);
@@ -71,7 +71,7 @@ export class ClientMessage implements ClientPort, TimeoutOwner {
     else this.#readRaw(socket, early);
   }
 
-  get body(): BodyProgress | undefined {
+  get body(): ContentPiece | undefined {
     return this.#body;
   }
 

@@ -3,7 +3,7 @@ import { Socket } from 'node:net';
 
 import { describe, expect, it } from 'vitest';
 
-import { createForwarder, type UpstreamOptions } from './forwarder.ts';
+import { createForwarder, type ForwardOptions } from './forwarder.ts';
 
 /** Opens nothing. */
 class NoAgent extends Agent {
@@ -12,7 +12,7 @@ class NoAgent extends Agent {
   }
 }
 
-const options = (headers: string[], path = '/'): UpstreamOptions => ({
+const options = (headers: string[], path = '/'): ForwardOptions => ({
   agent: new NoAgent({ keepAlive: true }),
   host: '127.0.0.1',
   port: 1,

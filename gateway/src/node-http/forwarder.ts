@@ -25,11 +25,11 @@ export interface Forwarder {
    * Starts an upstream request and returns it before it has a connection. Nothing of the body has been sent and it hasn't been
    * ended. Throws when node:http refuses the options. The caller listens to all its events and destroys it.
    */
-  forward(options: UpstreamOptions): ClientRequest;
+  forward(options: ForwardOptions): ClientRequest;
 }
 
 /** What goes out, and on which pool. `headers` is flat: name, value, name, value …, in order and with repeated names. */
-export type UpstreamOptions = Readonly<
+export type ForwardOptions = Readonly<
   Required<Pick<RequestOptions, 'agent' | 'host' | 'port' | 'method' | 'path' | 'maxHeaderSize'>>
 > & {
   readonly headers: string[];

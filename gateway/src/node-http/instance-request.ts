@@ -1,13 +1,10 @@
 import type { ClientRequest, IncomingMessage } from 'node:http';
+import type { EventEmitter } from 'node:events';
 import type { Socket } from 'node:net';
 
 import type { ErrorCode } from '../exchange/errors.ts';
 import type { AttemptStep } from '../exchange/seam.ts';
-import { responsePersistence, type Persistence } from '../http/connection.ts';
-import { responseFraming } from '../http/framing.ts';
-import { readHeaders } from '../http/header-facts.ts';
-import { isFinalStatus } from '../http/interim.ts';
-import type { ResponseHead } from '../http/message.ts';
+import { ContentPiece } from '../proxy/content-piece.ts';
 import type {
   AcceptedRequest,
   BodyPiece,
@@ -21,13 +18,12 @@ import { Timeout, type TimeoutOwner, type TimeoutWheel } from '../sockets/timeou
 import { Dial } from './dial.ts';
 import type { EndpointAgent, EndpointPools } from './endpoint-pools.ts';
 import { connectFailure, responseFailure } from './failure.ts';
-import { attemptLines, isWritable } from './field-lines.ts';
+import { attemptLines } from './field-lines.ts';
 import type { Forwarder } from './forwarder.ts';
-import { StreamBody } from './stream-body.ts';
+import { isSound, readResponse } from './response-head.ts';
 
 /** Response heads are taken up to this size; node:http reports more as a protocol error. */
 const responseHeadBytes = 32 * 1024;
-const responseHeadLines = 500;
 /** How long the last bytes of a tunnel may take to arrive. */
 const lingerMs = 2_000;
 
@@ -66,7 +62,7 @@ class NodeInstance implements InstancePort, TimeoutOwner {
   readonly #dial = new Dial();
   readonly #request: ClientRequest;
   #message: IncomingMessage | undefined;
-  #body: StreamBody | undefined;
+  #body: ContentPiece | undefined;
   /** After a 101: the connection, and bytes of the new protocol that came with the head. */
   #raw: Socket | undefined;
   #first: Buffer = Buffer.alloc(0);
@@ -113,7 +109,7 @@ class NodeInstance implements InstancePort, TimeoutOwner {
     return this.#request.writableNeedDrain ? 'full' : 'flowing';
   }
 
-  request(body: string, complete: boolean): void {
+  request(body: string, _form: 'content', complete: boolean): void {
     if (complete) this.#request.end(body, 'latin1');
     else if (body === '') this.#request.flushHeaders();
     else this.#request.write(body, 'latin1');
@@ -134,24 +130,15 @@ class NodeInstance implements InstancePort, TimeoutOwner {
       this.handler.instanceBody(body);
       return;
     }
-    message.on(
-      'data',
-      this.#guard((bytes: Buffer) => {
-        if (body.state === 'more') this.handler.instanceBody(body.take(bytes));
-      }),
-    );
-    message.on(
-      'end',
-      this.#guard(() => {
-        if (message.complete && body.state === 'more') this.handler.instanceBody(body.finish());
-      }),
-    );
-    message.on(
-      'close',
-      this.#guard(() => {
-        if (body.state === 'more') this.handler.instanceEnded();
-      }),
-    );
+    this.#on(message, 'data', (bytes: Buffer) => {
+      if (body.state === 'more') this.handler.instanceBody(body.take(bytes));
+    });
+    this.#on(message, 'end', () => {
+      if (message.complete && body.state === 'more') this.handler.instanceBody(body.finish());
+    });
+    this.#on(message, 'close', () => {
+      if (body.state === 'more') this.handler.instanceEnded();
+    });
     // The first bytes usually go out with the head in one write; a head without bytes (SSE) must not wait for them.
     process.nextTick(
       this.#guard(() => {
@@ -166,30 +153,18 @@ class NodeInstance implements InstancePort, TimeoutOwner {
     const first = this.#first;
     if (first.length > 0) this.handler.instanceRaw(first, 0, first.length);
     socket.setTimeout(0);
-    socket.on(
-      'data',
-      this.#guard((bytes: Buffer) => {
-        this.handler.instanceRaw(bytes, 0, bytes.length);
-      }),
-    );
-    socket.on(
-      'end',
-      this.#guard(() => {
-        this.handler.instanceEnded();
-      }),
-    );
-    socket.on(
-      'drain',
-      this.#guard(() => {
-        this.handler.instanceDrained();
-      }),
-    );
-    socket.on(
-      'close',
-      this.#guard(() => {
-        this.handler.instanceLost('upstream_reset', 'something');
-      }),
-    );
+    this.#on(socket, 'data', (bytes: Buffer) => {
+      this.handler.instanceRaw(bytes, 0, bytes.length);
+    });
+    this.#on(socket, 'end', () => {
+      this.handler.instanceEnded();
+    });
+    this.#on(socket, 'drain', () => {
+      this.handler.instanceDrained();
+    });
+    this.#on(socket, 'close', () => {
+      this.handler.instanceLost('upstream_reset', 'something');
+    });
     socket.resume();
   }
 
@@ -265,12 +240,9 @@ class NodeInstance implements InstancePort, TimeoutOwner {
         this.#connected();
       }
     });
-    request.on(
-      'drain',
-      this.#guard(() => {
-        this.handler.instanceDrained();
-      }),
-    );
+    this.#on(request, 'drain', () => {
+      this.handler.instanceDrained();
+    });
     request.on('information', ({ statusCode: status, statusMessage: reason, rawHeaders: fields }) => {
       this.#head({
         status,
@@ -288,7 +260,9 @@ class NodeInstance implements InstancePort, TimeoutOwner {
       }
       this.#message = message;
       const { body } = head;
-      this.#body = new StreamBody(body.kind === 'length' ? body.bytes : body.kind === 'none' ? 0 : undefined);
+      this.#body = new ContentPiece(
+        body.kind === 'length' ? body.bytes : body.kind === 'none' ? 0 : undefined,
+      );
       // Told by `close`, with or without it.
       message.on('error', () => undefined);
       this.#pools.carries(message.socket, message);
@@ -334,6 +308,10 @@ class NodeInstance implements InstancePort, TimeoutOwner {
     }
   }
 
+  #on<A extends readonly unknown[]>(source: EventEmitter, event: string, work: (...values: A) => void): void {
+    source.on(event, this.#guard(work));
+  }
+
   /** Work that is left out once this port has ended, and whose mistakes end its exchange only. */
   #guard<A extends readonly unknown[]>(work: (...values: A) => void): (...values: A) => void {
     return (...values) => {
@@ -359,30 +337,4 @@ class NodeInstance implements InstancePort, TimeoutOwner {
       this.#wheel.remove(timeout);
     });
   }
-}
-
-/** A response head that node:http has taken, and whether its connection may serve another exchange. */
-interface NodeResponse extends InstanceResponse {
-  readonly persistence: Persistence;
-}
-
-/** The response, when its head is one that can be passed on (R15, R44); else undefined. */
-function readResponse(message: IncomingMessage, method: string): NodeResponse | undefined {
-  const {
-    statusCode: status = 0,
-    statusMessage: reason = '',
-    rawHeaders: fields,
-    httpVersion: version,
-  } = message;
-  if (!isFinalStatus(status) || (version !== '1.1' && version !== '1.0')) return undefined;
-  const headers = readHeaders(fields);
-  const body = responseFraming(headers, { method, status, version });
-  if (body === 'upstream_protocol') return undefined;
-  const persistence = responsePersistence(headers, { status, version, body });
-  return { status, reason, fields, headers, body, persistence };
-}
-
-/** Whether node:http will write it again without throwing. */
-function isSound({ reason, fields }: ResponseHead): boolean {
-  return fields.length / 2 <= responseHeadLines && isWritable(reason) && fields.every(isWritable);
 }

@@ -8,9 +8,9 @@ import { requestFraming } from '../http/framing.ts';
 import { readHeaders } from '../http/header-facts.ts';
 import type { Engine, EngineOptions } from '../listeners/engine.ts';
 import { TrafficListener } from '../listeners/traffic-listener.ts';
-import type { ListenerLimits } from '../proxy/limits.ts';
+import type { ListenerLimits } from '../http/limits.ts';
 import { processTicker, TimeoutWheel } from '../sockets/timeout-wheel.ts';
-import { ClientConnection } from './client-connection.ts';
+import { NodeClientConnection } from './client-connection.ts';
 import { createEndpointPools } from './endpoint-pools.ts';
 import { clientFailure } from './failure.ts';
 import { createForwarder } from './forwarder.ts';
@@ -26,7 +26,7 @@ import { createNodeInstances } from './instance-request.ts';
 export function createNodeHttpEngine(options: EngineOptions): Engine {
   const wheel = new TimeoutWheel(processTicker);
   const pools = createEndpointPools({ idleMs: options.poolIdleMs, lookup: options.lookup });
-  const connections = new WeakMap<Duplex, ClientConnection>();
+  const connections = new WeakMap<Duplex, NodeClientConnection>();
   let { limits } = options;
   const server = createServer({
     ...serverOptions(limits),
@@ -58,7 +58,7 @@ export function createNodeHttpEngine(options: EngineOptions): Engine {
       wheel,
       instances: createNodeInstances({ forwarder: createForwarder(), pools, wheel }),
       connect: (socket, context) => {
-        const connection = new ClientConnection(socket, context);
+        const connection = new NodeClientConnection(socket, context);
         connections.set(socket, connection);
         return connection;
       },

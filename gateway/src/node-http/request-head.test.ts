@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 
-import type { ListenerLimits } from '../proxy/limits.ts';
+import type { ListenerLimits } from '../http/limits.ts';
 import { readHead } from './request-head.ts';
 
 const client = { address: '127.0.0.1', port: 1, scheme: 'http', localPort: 2 } as const;

@@ -7,7 +7,7 @@ import { requestFraming } from '../http/framing.ts';
 import { readHeaders } from '../http/header-facts.ts';
 import { expectationOf } from '../http/interim.ts';
 import type { ClientFacts } from '../http/message.ts';
-import type { ListenerLimits } from '../proxy/limits.ts';
+import type { ListenerLimits } from '../http/limits.ts';
 import type { AcceptedRequest } from '../proxy/ports.ts';
 
 /** The parts of node:http's message that make a head. */

@@ -24,6 +24,7 @@ export class NodeResponseWriter implements ResponseWriter {
   readonly #socket: Socket;
   readonly #request: AcceptedRequest;
   #cutBy: CutBy = 'plain';
+  #trailers: RelayStep['trailers'];
 
   constructor(response: ServerResponse, socket: Socket, request: AcceptedRequest) {
     this.#response = response;
@@ -60,6 +61,7 @@ export class NodeResponseWriter implements ResponseWriter {
   begin(step: RelayStep, { body }: InstanceResponse, persistence: Persistence): 'content' {
     this.#setPersistence(persistence);
     const ends = body.kind === 'length' || body.kind === 'none' || this.#request.version === '1.1';
+    this.#trailers = step.trailers;
     this.#cutBy = ends ? 'plain' : 'reset';
     this.#response.writeHead(step.status, step.reason, relayLines(step.fields, body, this.#request.version));
     return 'content';
@@ -67,6 +69,8 @@ export class NodeResponseWriter implements ResponseWriter {
 
   send(piece: BodyPiece): Flow {
     const { bytes, spans, state } = piece;
+    // Trailers are discarded, but a step that asks for them hears that there are none.
+    if (state === 'done') this.#trailers?.([]);
     // Not `writableNeedDrain`, which stays true for a response that the parser has left.
     const takesMore = spans.length === 0 || this.#response.write(bytes);
     if (state === 'done') this.#response.end();

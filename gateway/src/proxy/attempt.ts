@@ -1,7 +1,8 @@
 import type { ErrorCode } from '../exchange/errors.ts';
 import type { AttemptFailure, AttemptStep } from '../exchange/seam.ts';
+import { hasBody } from '../http/connection.ts';
 import type { OneShotTimer } from '../sockets/one-shot-timer.ts';
-import type { BodyPiece, InstanceHandler, InstancePort, InstanceResponse } from './ports.ts';
+import type { AcceptedRequest, BodyPiece, InstanceHandler, InstancePort, InstanceResponse } from './ports.ts';
 import type { AttemptStage, StageHost } from './stage.ts';
 import { StallTimer } from './stall-timer.ts';
 
@@ -31,7 +32,7 @@ export class Attempt implements AttemptStage, InstanceHandler {
     const { step } = this;
     const { context, client, request } = this.#host;
     this.#setLimits();
-    const instance = context.instances.open(step, request, this);
+    const instance = context.instances.open(step, sentRequest(request, step), this);
     if (instance === undefined) {
       this.#fail('connect_failed');
       return;
@@ -171,16 +172,16 @@ export class Attempt implements AttemptStage, InstanceHandler {
     return { code, sent: this.#host.replayable ? 'head' : 'body', connection };
   }
 
-  /** Sends the request, as far as there is something of it. */
+  /** Sends the request, as far as it has come. */
   #send(instance: InstancePort, stall: StallTimer): void {
     this.#phase = 'sent';
     const { client, upload, uploading, awaitsContinue } = this.#host;
     const { responseHeadMs, idleMs } = this.step.timeouts;
-    instance.request(upload?.kept ?? client.smallBody, !uploading);
-    const flow = upload?.start(instance);
+    upload?.start(instance, this.step.transform);
+    instance.request(upload?.kept ?? '', upload?.form ?? 'content', !uploading);
     if (!uploading) {
       stall.awaitInstance(responseHeadMs);
-    } else if (flow === 'full') {
+    } else if (instance.flow === 'full') {
       client.pause();
       stall.awaitInstance(idleMs);
     } else {
@@ -209,4 +210,10 @@ export class Attempt implements AttemptStage, InstanceHandler {
     this.#tryLimit?.clear();
     this.#hedgeDelay?.clear();
   }
+}
+
+/** The request as an instance gets it: a transform that changes its length makes it chunked. */
+function sentRequest(request: AcceptedRequest, { transform }: AttemptStep): AcceptedRequest {
+  if (transform?.length !== 'changed' || !hasBody(request)) return request;
+  return { ...request, body: { kind: 'chunked' } };
 }

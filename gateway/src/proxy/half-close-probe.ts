@@ -1,8 +1,8 @@
 import type { OneShotTimer } from '../sockets/one-shot-timer.ts';
-import type { StageHost } from './stage.ts';
+import type { HalfClose, StageHost } from './stage.ts';
 
 /** How long a client that has ended its side may hear nothing before it is probed or taken for gone (R40). */
-export const halfClosedMs = 20;
+const halfClosedMs = 20;
 
 /**
  * RFC 9110 §15.2: every client must accept any number of 1xx responses. A client that is gone answers the first write with a reset,
@@ -15,7 +15,7 @@ const maxProbes = 2;
  * Finds out what a client means that ends its side before it has an answer. In the middle of its request it has left. After it, it
  * has left or still waits (R40); interim responses show which.
  */
-export class HalfCloseProbe {
+export class HalfCloseProbe implements HalfClose {
   readonly #host: StageHost;
   #probes = 0;
   #timer: OneShotTimer | undefined;
@@ -31,7 +31,6 @@ export class HalfCloseProbe {
     else this.#probeAfter(halfClosedMs);
   }
 
-  /** During a response: takes the client for gone unless this is called again within {@link halfClosedMs}. */
   awaitResponse(gone: () => void): void {
     this.#timer?.clear();
     this.#timer = this.#host.timer(halfClosedMs, gone);

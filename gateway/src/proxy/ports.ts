@@ -49,6 +49,12 @@ export interface BodyProgress {
   readonly leftBytes: number | undefined;
 }
 
+/** A request body that the client port reads. */
+export interface RequestBody extends BodyProgress {
+  /** Before the first piece: its pieces hold content only, for a transform. */
+  contentOnly(): void;
+}
+
 /** What one read has brought of a body. Valid during the call. */
 export interface BodyPiece extends BodyProgress {
   readonly bytes: Buffer;
@@ -77,7 +83,7 @@ export interface ClientPort {
   /** The whole request body, latin1, when it is short and came with the head; else empty. */
   readonly smallBody: string;
   /** The progress of the request body; undefined when there is none or it is {@link smallBody}. */
-  readonly body: BodyProgress | undefined;
+  readonly body: RequestBody | undefined;
   /** Runs while the client is waited for; `clientTimedOut` when it expires. */
   readonly timeout: Timeout;
   readonly response: ResponseWriter;
@@ -164,8 +170,8 @@ export interface InstancePort {
   readonly flow: Flow;
   /** Runs while the instance is waited for; `instanceTimedOut` when it expires. */
   readonly timeout: Timeout;
-  /** Sends the head and, latin1, what there is of the body. `complete`: the body is whole with it. */
-  request(body: string, complete: boolean): void;
+  /** Sends the head and what there is of the body: latin1, in the given form. `complete`: the body is whole with it. */
+  request(body: string, form: BodyForm, complete: boolean): void;
   /** Sends a piece of the body; with a `done` piece the request is complete. `text`: the piece in latin1, when it is at hand. */
   send(piece: BodyPiece, text: string | undefined): Flow;
   /** After a final head: delivers the body, beginning within this call with what is there. */

@@ -1,5 +1,5 @@
 import type { Exchanges } from '../exchange/seam.ts';
-import type { ListenerLimits } from './limits.ts';
+import type { ListenerLimits } from '../http/limits.ts';
 import type { InstanceConnector } from './ports.ts';
 import type { TimeoutWheel } from '../sockets/timeout-wheel.ts';
 

@@ -2,6 +2,7 @@ import type { RelayStep } from '../exchange/seam.ts';
 import type { BodyPiece, Flow, InstanceHandler, InstancePort, InstanceResponse } from './ports.ts';
 import type { AttemptStage, Stage, StageHost } from './stage.ts';
 import type { StallTimer } from './stall-timer.ts';
+import { TransformedBody } from './transformed-body.ts';
 
 /** What a relay takes over from its attempt. */
 interface RelayOptions {
@@ -20,6 +21,7 @@ export class Relay implements Stage, InstanceHandler {
   /** Whether each side has taken all that was written to it. */
   #toClient: Flow = 'flowing';
   #toInstance: Flow = 'flowing';
+  #transformed: TransformedBody | undefined;
 
   constructor(host: StageHost, instance: InstancePort, { idleMs, stall }: RelayOptions) {
     this.#host = host;
@@ -36,8 +38,13 @@ export class Relay implements Stage, InstanceHandler {
     // What a client has sent behind an upgrade belongs to the new protocol, which was not agreed to (R29).
     const stray = upgrade !== undefined && client.ahead;
     const persistence = unread || stray || step.connection === 'close' ? 'close' : this.#host.persistence;
+    const { transform } = step;
+    if (transform !== undefined && response.body.kind !== 'none')
+      this.#transformed = new TransformedBody(transform);
+    const sent = transform?.length === 'changed' ? withoutLength(response) : response;
+    const form = client.response.begin(step, sent, persistence);
     this.#instance.handler = this;
-    this.#instance.receive(client.response.begin(step, response, persistence));
+    this.#instance.receive(transform === undefined ? form : 'content');
   }
 
   get takes(): 'nothing' | 'body' {
@@ -52,8 +59,9 @@ export class Relay implements Stage, InstanceHandler {
     // The final one has come.
   }
 
-  instanceBody(piece: BodyPiece): void {
+  instanceBody(given: BodyPiece): void {
     const { client } = this.#host;
+    const piece = this.#transformed?.of(given) ?? given;
     this.#toClient = client.response.send(piece);
     this.responseBytes = piece.contentBytes;
     if (piece.state === 'done') {
@@ -61,7 +69,7 @@ export class Relay implements Stage, InstanceHandler {
       return;
     }
     if (this.#toClient === 'full') this.#instance.pause();
-    else if (piece.expectsLarge) piece.source?.expectLarge();
+    else if (given.expectsLarge) given.source?.expectLarge();
     this.#await();
     if (client.input === 'ended') this.#awaitHalfClosed();
   }
@@ -167,4 +175,12 @@ export class Relay implements Stage, InstanceHandler {
     this.#instance.destroy();
     this.#host.cut(kind, this.#host.client.response.cutBy);
   }
+}
+
+/** A response whose body gets another length than the instance has announced. */
+function withoutLength(response: InstanceResponse): InstanceResponse {
+  const { body } = response;
+  const framing =
+    body.kind === 'none' ? { kind: body.kind, statedBytes: undefined } : ({ kind: 'until_close' } as const);
+  return { ...response, body: framing };
 }

@@ -62,7 +62,7 @@ export class ExchangeRun implements ClientHandler, StageHost {
     this.client = client;
     this.context = context;
     this.request = request;
-    if (client.body !== undefined) this.upload = new Upload(client, context);
+    if (client.body !== undefined || client.smallBody !== '') this.upload = new Upload(client, context);
     this.#exchange = context.exchanges.open(request);
     context.exchangesRunning += 1;
   }
@@ -72,11 +72,16 @@ export class ExchangeRun implements ClientHandler, StageHost {
   }
 
   get awaitsContinue(): boolean {
-    return this.request.expectation === 'continue' && !this.#continued && this.upload?.contentBytes === 0;
+    return (
+      this.request.expectation === 'continue' &&
+      !this.#continued &&
+      this.uploading &&
+      this.upload?.contentBytes === 0
+    );
   }
 
   get replayable(): boolean {
-    return this.upload?.replayable ?? this.client.smallBody.length <= this.context.replayBytes;
+    return this.upload?.replayable ?? true;
   }
 
   get persistence(): Persistence {
@@ -167,14 +172,11 @@ export class ExchangeRun implements ClientHandler, StageHost {
       this.#over || this.#faulted || this.#stage instanceof Relay || this.#stage instanceof Tunnel;
     this.#faulted = true;
     if (!this.#over) this.#abandon();
-    if (begun) {
-      this.cut('response_incomplete', 'reset');
-    } else {
-      try {
-        this.#answer(this.#internalError);
-      } catch (another) {
-        this.faulted(another);
-      }
+    try {
+      if (begun) this.cut('response_incomplete', 'reset');
+      else this.#answer(this.#internalError);
+    } catch (another) {
+      this.faulted(another);
     }
   }
 
@@ -186,8 +188,7 @@ export class ExchangeRun implements ClientHandler, StageHost {
   }
 
   responded(attempt: AttemptStage, head: InstanceResponse): void {
-    const sent = this.replayable ? 'head' : 'body';
-    const step = this.#exchange.responded(head, attempt.step, sent);
+    const step = this.#exchange.responded(head, attempt.step, this.replayable ? 'head' : 'body');
     this.#remove(attempt);
     if (step.kind === 'relay') {
       this.#relay(step, attempt, head);
@@ -252,7 +253,7 @@ export class ExchangeRun implements ClientHandler, StageHost {
 
   #attempt(step: AttemptStep): void {
     this.#attempts += 1;
-    if (this.#attempts > maxAttempts || !(this.upload?.replayable ?? true)) {
+    if (this.#attempts > maxAttempts || this.upload?.lost === true) {
       this.#answer(this.#internalError);
       return;
     }
@@ -344,9 +345,8 @@ export class ExchangeRun implements ClientHandler, StageHost {
     this.context.exchangesRunning -= 1;
     this.#totalLimit?.clear();
     this.#halfClose?.stop();
-    const stage = this.#stage;
-    const requestBytes = stage?.requestBytes ?? this.upload?.contentBytes ?? this.client.smallBody.length;
-    const responseBytes = stage?.responseBytes ?? this.#answerBytes;
+    const requestBytes = this.#stage?.requestBytes ?? this.upload?.contentBytes ?? 0;
+    const responseBytes = this.#stage?.responseBytes ?? this.#answerBytes;
     try {
       this.#exchange.ended({ kind, requestBytes, responseBytes });
     } catch (fault) {

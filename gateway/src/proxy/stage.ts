@@ -1,7 +1,6 @@
 import type { ErrorCode } from '../exchange/errors.ts';
 import type { AttemptFailure, AttemptStep, ExchangeEnd } from '../exchange/seam.ts';
 import type { Persistence } from '../http/connection.ts';
-import type { HalfCloseProbe } from './half-close-probe.ts';
 import type { OneShotTimer } from '../sockets/one-shot-timer.ts';
 import type {
   AcceptedRequest,
@@ -43,12 +42,20 @@ export interface AttemptStage extends Stage {
   fail(code: ErrorCode): void;
 }
 
+/** Finds out what a client means that ends its side before it has its answer. */
+export interface HalfClose {
+  /** Before the response. */
+  clientEnded(): void;
+  /** During the response: `gone` is called unless this is called again soon. */
+  awaitResponse(gone: () => void): void;
+}
+
 /** What the stages see of the run. */
 export interface StageHost {
   readonly client: ClientPort;
   readonly context: ProxyContext;
   readonly request: AcceptedRequest;
-  /** The request body, unless there is none or it came with the head. */
+  /** The request body; undefined when there is none. */
   readonly upload: Upload | undefined;
   /** Whether the client still has to send part of its request. */
   readonly uploading: boolean;
@@ -57,7 +64,7 @@ export interface StageHost {
   /** Whether all of the body that an instance was sent can be sent again. */
   readonly replayable: boolean;
   readonly persistence: Persistence;
-  readonly halfClose: HalfCloseProbe;
+  readonly halfClose: HalfClose;
   /** Calls `expired` once after `ms`, unless it is cleared before. The caller clears it. */
   timer(ms: number, expired: () => void): OneShotTimer;
   /** An interim head. */

@@ -1,12 +1,12 @@
-import type { FieldLines } from '../exchange/seam.ts';
-import type { BodyPiece } from '../proxy/ports.ts';
+import type { FieldLines } from '../http/field-lines.ts';
+import type { BodyPiece } from './ports.ts';
 
 const noFields: FieldLines = [];
 const noBytes = Buffer.alloc(0);
 const noSpans: readonly number[] = [];
 
-/** A message body that node:http has parsed: it is itself the piece that the last call has made of it. */
-export class StreamBody implements BodyPiece {
+/** A body without its framing: what node:http has parsed, or what a transform has made. It is itself the piece of the last call. */
+export class ContentPiece implements BodyPiece {
   state: 'more' | 'done' | 'faulty' = 'more';
   contentBytes = 0;
   leftBytes: number | undefined;
@@ -24,6 +24,10 @@ export class StreamBody implements BodyPiece {
     if (lengthBytes === 0) this.state = 'done';
   }
 
+  contentOnly(): void {
+    // It is.
+  }
+
   prefix(): string {
     return '';
   }
@@ -37,9 +41,9 @@ export class StreamBody implements BodyPiece {
     return this;
   }
 
-  /** The stream has ended as announced. Not before: node:http takes a connection back only when its message has been read to the end. */
-  finish(): this {
-    this.take(noBytes);
+  /** The body has ended as announced; `bytes` are its last. */
+  finish(bytes: Buffer = noBytes): this {
+    this.take(bytes);
     this.state = 'done';
     return this;
   }
