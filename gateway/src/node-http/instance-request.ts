@@ -308,7 +308,7 @@ class NodeInstance implements InstancePort, TimeoutOwner {
     }
   }
 
-  #on<A extends readonly unknown[]>(source: EventEmitter, event: string, work: (...values: A) => void): void {
+  #on(source: EventEmitter, event: string, work: (bytes: Buffer) => void): void {
     source.on(event, this.#guard(work));
   }
 
