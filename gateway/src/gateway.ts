@@ -3,7 +3,7 @@ import type { ConsulOptions, RegistryClient } from '@roundhouse/agent-sdk/intern
 import { createAdmin } from './admin/admin.ts';
 import { formatAuthority } from './config/address.ts';
 import type { GatewayConfig } from './config/gateway-config.ts';
-import { createLiveConfig, type Reconfiguration } from './config/live-config.ts';
+import { createLiveConfig, reconfigurationText, type Reconfiguration } from './config/live-config.ts';
 import { createHealth } from './health/health.ts';
 import { createAnnouncement } from './lifecycle/announcement.ts';
 import { monotonicNow, sleep } from './lifecycle/clock.ts';
@@ -188,7 +188,11 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     address,
     adminAddress,
     registry,
-    reconfigure: (next) => live.reconfigure(next),
+    reconfigure: async (next) => {
+      const result = await live.reconfigure(next);
+      log[result.kind === 'applied' ? 'info' : 'error'](reconfigurationText(result));
+      return result;
+    },
     stop: () => (stopping ??= stop()),
   };
 }

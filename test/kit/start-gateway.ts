@@ -46,6 +46,20 @@ export interface TestStart {
   readonly beside?: TestGateway;
 }
 
+/** The defaults on free ports of 127.0.0.1, not announced and with a short drain, but for what the test says. */
+export function testConfig(config: TestConfig = {}): GatewayConfig {
+  return {
+    ...defaults,
+    announce: 'off',
+    listen: { host: '127.0.0.1', port: 0 },
+    admin: { host: '127.0.0.1', port: 0, token: 'off' },
+    ...config,
+    timeouts: { ...defaults.timeouts, ...config.timeouts },
+    limits: { ...defaults.limits, ...config.limits },
+    drain: { noticeMs: 0, timeoutMs: 1_000, ...config.drain },
+  };
+}
+
 /** Starts on free ports of 127.0.0.1. Not announced unless asked, and with a short drain. */
 export async function startTestGateway(config: TestConfig = {}, start: TestStart = {}): Promise<TestGateway> {
   const { beside } = start;
@@ -66,16 +80,7 @@ export async function startTestGateway(config: TestConfig = {}, start: TestStart
     dropNote: (lines) => `${lines} dropped\n`,
   });
   const gateway = await startGateway({
-    config: {
-      ...defaults,
-      announce: 'off',
-      listen: { host: '127.0.0.1', port: 0 },
-      admin: { host: '127.0.0.1', port: 0, token: 'off' },
-      ...config,
-      timeouts: { ...defaults.timeouts, ...config.timeouts },
-      limits: { ...defaults.limits, ...config.limits },
-      drain: { noticeMs: 0, timeoutMs: 1_000, ...config.drain },
-    },
+    config: testConfig(config),
     client,
     consul: { address: consulUrl },
     log: createLog({ level: 'info', format: 'json', sink }),

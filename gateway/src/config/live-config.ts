@@ -2,7 +2,7 @@ import { configProblems } from './check-config.ts';
 import { configChange } from './config-change.ts';
 import { deepFreeze } from './defaults.ts';
 import type { GatewayConfig } from './gateway-config.ts';
-import type { ConfigProblem } from './problems.ts';
+import { formatProblems, type ConfigProblem } from './problems.ts';
 
 /** What came of a new configuration. Fields are paths: `timeouts.connectMs`, `routes`. */
 export type Reconfiguration =
@@ -30,6 +30,18 @@ export interface LiveConfig {
    * began with. Resolves when it holds everywhere.
    */
   reconfigure(next: GatewayConfig): Promise<Reconfiguration>;
+}
+
+/** What came of a new configuration, in the log's words. */
+export function reconfigurationText(result: Reconfiguration): string {
+  if (result.kind === 'invalid') return `Nothing was changed. ${formatProblems(result.problems)}`;
+  const { changed, needRestart } = result;
+  return [
+    changed.length === 0
+      ? 'The configuration is the same.'
+      : `The configuration changed: ${changed.join(', ')}.`,
+    ...(needRestart.length === 0 ? [] : [`These fields need a restart: ${needRestart.join(', ')}.`]),
+  ].join(' ');
 }
 
 /** See {@link LiveConfig}. Holds nothing that has to be ended. */
