@@ -24,12 +24,12 @@ export const timeoutFields = {
   connectMs: field(
     milliseconds(1),
     defaults.timeouts.connectMs,
-    'To a usable connection with an instance, the question who answers included.',
+    'From the start of connecting to a usable connection, the identity check included.',
   ),
   responseHeadMs: field(
     milliseconds(1),
     defaults.timeouts.responseHeadMs,
-    'From the whole request sent to the end of the response head.',
+    'From the end of the request to the end of the response head.',
   ),
   idleMs: field(
     milliseconds(1),
@@ -39,12 +39,12 @@ export const timeoutFields = {
   tryMs: field(
     milliseconds(0),
     defaults.timeouts.tryMs,
-    'From the start of one try to the end of the response head; then another instance may be tried; 0: no limit.',
+    'From the start of an attempt to the end of the response head; then another instance may be tried; 0: no limit.',
   ),
   totalMs: field(
     milliseconds(0),
     defaults.timeouts.totalMs,
-    'From the request head to the end of the response, every try included; 0: no limit.',
+    'From the request head to the end of the response, all attempts included; 0: no limit.',
   ),
 } as const;
 
@@ -53,17 +53,17 @@ export const retryFields = {
   attempts: field(
     whole(1, 10),
     defaults.retry.attempts,
-    'Attempts per request, the first included, up to 16 that an instance refused aside; 1: no retries.',
+    'Attempts per request, the first included; up to 16 refused ones are not counted; 1: no retries.',
   ),
   statuses: field(
     numbers([502, 503, 504]),
     [...defaults.retry.statuses],
-    'Answers of an instance after which an idempotent request is tried elsewhere: of 502, 503, 504.',
+    'Response statuses after which an idempotent request is retried on another instance: of 502, 503, 504.',
   ),
   nonIdempotent: field(
     choice(['never', 'allow']),
     defaults.retry.nonIdempotent,
-    '`allow`: POST and PATCH are repeated like the others; the service has to cope with doing them twice.',
+    '`allow`: POST and PATCH are repeated like other methods; the service has to tolerate duplicates.',
   ),
 } as const;
 
@@ -71,7 +71,7 @@ export const retryFields = {
 export const hedgeField = field(
   milliseconds(0),
   defaults.hedgeAfterMs,
-  'For GET, HEAD and OPTIONS: a second try beside the first when no answer has come for so long; 0: never.',
+  'For GET, HEAD and OPTIONS: a second attempt beside the first, when there is no response for this long; 0: never.',
 );
 
 /** One entry of `routes`. */

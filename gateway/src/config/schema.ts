@@ -29,7 +29,7 @@ export const configSchema = z.strictObject(
     pseudonym: field(
       text(/^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,64}$/, 'a token of RFC 9110 §5.6.2, at most 64 characters'),
       defaults.pseudonym,
-      'Name in `Via` and `Proxy-Status`, the same for a whole fleet of gateways, so that loops show.',
+      'Name in `Via` and `Proxy-Status`, the same for a whole fleet of gateways, so that loops are detected.',
     ),
     listen: mapping({
       host: field(host, defaults.listen.host, 'Address of the traffic listener.'),
@@ -39,19 +39,19 @@ export const configSchema = z.strictObject(
       host: field(
         host,
         defaults.admin.host,
-        'Address of the admin listener. Beyond loopback whoever reaches it can read it.',
+        'Address of the admin listener. Beyond loopback, every host that reaches it can read it.',
       ),
       port: field(port, defaults.admin.port, 'Port of the admin listener; 0: any free one.'),
       token: field(
         text(/^(off|[\x21-\x7e]{16,1024})$/, 'off, or 16 and more visible ASCII characters without spaces'),
         defaults.admin.token,
-        'What changes have to be asked for with (`Authorization: Bearer`); `off`: changes from this machine only. Better by variable than by flag.',
+        'Token for changes (`Authorization: Bearer`); `off`: changes from this machine only. Set it by variable rather than by flag.',
       ),
     }).prefault({}),
     engine: field(
       choice(['wire', 'http-proxy']),
       defaults.engine,
-      'What moves the bytes: bare sockets, or node:http with the http-proxy package.',
+      'HTTP/1.1 on bare sockets, or node:http with the http-proxy package.',
     ),
     routes: z.array(routeSchema, 'a list of routes').optional(),
     services: z.record(serviceName, serviceSchema, 'services by name').optional(),
@@ -74,7 +74,7 @@ export const configSchema = z.strictObject(
       keepAliveMs: field(
         milliseconds(1),
         defaults.limits.keepAliveMs,
-        "An idle client connection is closed after this; keep it above an outer balancer's own.",
+        "An idle client connection is closed after this; keep it above an outer balancer's idle timeout.",
       ),
       headBytes: field(
         whole(1_024, 1_048_576, ' of bytes'),
@@ -122,18 +122,18 @@ export const configSchema = z.strictObject(
     stickySecret: field(
       text(/^(random|.{16,1024})$/s, 'random, or a text of at least 16 characters'),
       defaults.stickySecret,
-      'Signs the cookies of sticky sessions, the same for a fleet; `random`: new at every start. Better by variable than by flag.',
+      'Signs the cookies of sticky sessions, the same for a fleet; `random`: new at every start. Set it by variable rather than by flag.',
     ),
     identity: field(
       choice(['verify', 'off']),
       defaults.identity,
-      'Instances that can say who they are are asked on every new connection, and a stranger gets no request.',
+      '`verify`: every new connection to an instance that announces its identity is checked, and a wrong instance gets no request.',
     ),
     addresses: mapping({
       allow: field(
         ranges,
         [...defaults.addresses.allow],
-        'Only instances at these addresses are believed; empty: all that nothing else refuses.',
+        'Only instances at these addresses are accepted; empty: all that no other rule refuses.',
       ),
       deny: field(ranges, [...defaults.addresses.deny], 'Instances at these addresses are refused.'),
       loopback: field(
@@ -146,18 +146,18 @@ export const configSchema = z.strictObject(
       maxRemovedRatio: field(
         share(0, 1),
         defaults.guard.maxRemovedRatio,
-        "A change that takes away two instances or more, and more than this share of a service's, is checked against them; 1: never.",
+        'When a change removes two instances or more, and more than this share of a service, they are probed first; 1: never.',
       ),
       holdMs: field(
         milliseconds(0),
         defaults.guard.holdMs,
-        'How long instances that were taken away but still answer are kept at most.',
+        'How long removed instances that still answer are kept at most.',
       ),
     }).prefault({}),
     savedTable: field(
       text(/^[^\0]{1,4096}$/, 'the path of a file, or off'),
       defaults.savedTable,
-      'File for the last good table, with which a gateway starts when Consul does not answer; `off`: none.',
+      'File for the last good table; a gateway starts with it when Consul does not answer; `off`: none.',
     ),
     drain: mapping({
       noticeMs: field(
@@ -168,7 +168,7 @@ export const configSchema = z.strictObject(
       timeoutMs: field(
         milliseconds(0),
         defaults.drain.timeoutMs,
-        'How long requests may take to finish after that; stay below the grace period of whatever stops the process.',
+        'How long requests may take to finish after that; keep it below the grace period of the process manager.',
       ),
     }).prefault({}),
     log: mapping({

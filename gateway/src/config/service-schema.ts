@@ -15,51 +15,51 @@ export const serviceFields = {
   hash: field(
     read(parseHashSource, 'client-ip, path, header:NAME or cookie:NAME'),
     defaults.hash,
-    'What `consistent-hash` places a request by: `client-ip`, `path`, `header:NAME` or `cookie:NAME`.',
+    'What `consistent-hash` hashes: `client-ip`, `path`, `header:NAME` or `cookie:NAME`.',
   ),
   sticky: field(
     choice(['off', 'cookie']),
     defaults.sticky,
-    '`cookie`: a client stays with its instance by a signed cookie, as long as that instance can take it.',
+    '`cookie`: a signed cookie keeps a client on its instance, as long as that instance can take requests.',
   ),
   slowStartMs: field(
     milliseconds(0),
     defaults.slowStartMs,
-    'An instance that joins gets its share little by little for so long; 0: at once. Not when the gateway starts.',
+    'How long a new instance takes to reach its full share; 0: none. Not when the gateway starts.',
   ),
   maxConnections: field(
     whole(0, 1_000_000),
     defaults.maxConnections,
-    'Requests that one instance has at a time, further ones wait in the queue; 0: no limit.',
+    'Concurrent requests per instance; further ones wait in the queue; 0: no limit.',
   ),
   queue: mapping({
     limit: field(
       whole(0, 1_000_000),
       defaults.queue.limit,
-      'Requests of a service that wait for an instance to become free; 503 beyond; 0: none waits.',
+      'Requests of a service that may wait for a free instance; 503 beyond; 0: none waits.',
     ),
-    timeoutMs: field(milliseconds(1), defaults.queue.timeoutMs, 'How long one waits; 503 after it.'),
+    timeoutMs: field(milliseconds(1), defaults.queue.timeoutMs, 'How long a request waits; 503 after it.'),
   }).prefault({}),
   maxRequests: field(
     whole(0, 1_000_000),
     defaults.maxRequests,
-    'Requests that a service has at a time; 503 with `Retry-After` beyond; 0: no limit.',
+    'Concurrent requests of a service; 503 with `Retry-After` beyond; 0: no limit.',
   ),
   maxRetries: field(
     whole(0, 1_000_000),
     defaults.maxRetries,
-    'Retries of a service under way at a time, beside `retry.budgetRatio`; 0: no limit.',
+    'Concurrent retries of a service, beside `retry.budgetRatio`; 0: no limit.',
   ),
   panicRatio: field(
     share(0, 1),
     defaults.panicRatio,
-    'When the share of instances that Consul calls healthy falls below this, critical ones are used again; 0: never.',
+    'While the share of instances that Consul calls healthy is below this, critical ones are used too; 0: never.',
   ),
   ejection: mapping({
     consecutiveFailures: field(
       whole(1, 1_000),
       defaults.ejection.consecutiveFailures,
-      'Failures in a row before an instance is left out for a while; a refused connection does it at once.',
+      'Failures in a row before an instance is ejected; a refused connection ejects it at once.',
     ),
     baseMs: field(
       milliseconds(1),
@@ -70,37 +70,37 @@ export const serviceFields = {
     maxRatio: field(
       share(0, 1),
       defaults.ejection.maxRatio,
-      'Share of instances of a service that may be ejected at a time; one always may, and every primary while there are backups.',
+      'Share of instances of a service that may be ejected at a time; always one, and all primaries while there are backups.',
     ),
   }).prefault({}),
   outliers: mapping({
     windowMs: field(
       milliseconds(0),
       defaults.outliers.windowMs,
-      'Answers are counted for so long to find instances that fail more than their siblings; 0: never.',
+      'How long responses are counted to find instances that fail more than the others; 0: never.',
     ),
     minRequests: field(
       whole(1, 1_000_000),
       defaults.outliers.minRequests,
-      'Answers in that time below which an instance is not judged.',
+      'An instance with fewer responses in that time is not judged.',
     ),
     margin: field(
       share(0, 1),
       defaults.outliers.margin,
-      "How far an instance's share of good answers may lie below that of the others before it is ejected.",
+      "How far an instance's share of good responses may lie below that of the others before it is ejected.",
     ),
   }).prefault({}),
   checks: mapping({
     kind: field(
       choice(['off', 'tcp', 'http']),
       defaults.checks.kind,
-      "Checks by the gateway itself, beside Consul's: a connection, or a GET that has to answer 2xx or 3xx.",
+      "Active checks by the gateway, beside Consul's: a connection, or a GET with a 2xx or 3xx response.",
     ),
-    path: field(checkPath, defaults.checks.path, 'What `http` checks ask for.'),
+    path: field(checkPath, defaults.checks.path, 'Path of `http` checks.'),
     intervalMs: field(
       milliseconds(10),
       defaults.checks.intervalMs,
-      'Between two checks of an instance, give or take a tenth.',
+      'Time between two checks of an instance, ±10 %.',
     ),
     timeoutMs: field(
       milliseconds(1),
