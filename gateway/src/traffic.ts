@@ -1,9 +1,9 @@
 import type { LookupFunction } from 'node:net';
 
 import type { GatewayConfig } from './config/gateway-config.ts';
+import type { ExchangePolicy } from './exchange/context.ts';
 import { createExchanges } from './exchange/exchange.ts';
 import type { ExchangeObserver } from './exchange/record.ts';
-import type { Exchanges } from './exchange/seam.ts';
 import { createTrust } from './exchange/trusted-proxies.ts';
 import type { Health } from './health/health.ts';
 import { createWireEngine } from './http1/wire-engine.ts';
@@ -43,36 +43,19 @@ const engines: Readonly<Record<GatewayConfig['engine'], (options: EngineOptions)
 
 /** See {@link Traffic}. Ended by `stop`. */
 export function createTraffic({ config, registry, health, lookup, observe, log }: TrafficOptions): Traffic {
-  const context = {
-    resolve: (host: string, path: string) => registry.resolve(host, path),
-    routingStatus: (service: string, id: string) => health.routingStatus(service, id),
+  const exchanges = createExchanges({
+    ...policyOf(config),
+    resolve: (host, path) => registry.resolve(host, path),
+    routingStatus: (service, id) => health.routingStatus(service, id),
+    sessionToken: createSessionTokens(config.stickySecret),
     observe,
     now: monotonicNow,
     random: Math.random,
     httpDate: createHttpDate(),
     newRequestId: createRequestIds(),
-  };
-  let sessions = { secret: config.stickySecret, token: createSessionTokens(config.stickySecret) };
-  const exchangesFor = ({ stickySecret, ...settings }: GatewayConfig): Exchanges => {
-    const { pseudonym, trustedProxies, forwardedFields, identity } = settings;
-    // A drawn secret stays the same while the configuration says `random`.
-    if (stickySecret !== sessions.secret)
-      sessions = { secret: stickySecret, token: createSessionTokens(stickySecret) };
-    return createExchanges({
-      ...context,
-      pseudonym,
-      trusts: createTrust(trustedProxies),
-      forwardedFields,
-      identity,
-      sessionToken: sessions.token,
-    });
-  };
-  let exchanges = exchangesFor(config);
+  });
   const engine = engines[config.engine]({
-    exchanges: {
-      open: (head) => exchanges.open(head),
-      refuse: (code, client) => exchanges.refuse(code, client),
-    },
+    exchanges,
     limits: config.limits,
     poolIdleMs: config.poolIdleMs,
     replayBytes: config.retry.replayBytes,
@@ -89,7 +72,7 @@ export function createTraffic({ config, registry, health, lookup, observe, log }
   return {
     engine,
     apply: (next) => {
-      exchanges = exchangesFor(next);
+      exchanges.reconfigure(policyOf(next));
       engine.setLimits(next.limits);
     },
     stop: async (drainMs) => {
@@ -98,4 +81,8 @@ export function createTraffic({ config, registry, health, lookup, observe, log }
       pools.stop();
     },
   };
+}
+
+function policyOf({ pseudonym, trustedProxies, forwardedFields, identity }: GatewayConfig): ExchangePolicy {
+  return { pseudonym, trusts: createTrust(trustedProxies), forwardedFields, identity };
 }

@@ -28,6 +28,8 @@ export const startOnly: ReadonlySet<string> = new Set([
   'retry.replayBytes',
   // What watches compare answers with.
   'guard.maxRemovedRatio',
+  // A drawn secret could not be told from a new one; clients would lose their instances.
+  'stickySecret',
   // What is open on this machine.
   'savedTable',
   'log.level',
