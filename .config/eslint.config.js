@@ -5,11 +5,12 @@ import tseslint from 'typescript-eslint';
 const pureFiles = [
   'agent-sdk/src/balancing/**/*.ts',
   'agent-sdk/src/discovery/{decode,snapshot,snapshot-change,known-list,outdated,consul-index,route-tags,backoff,rate-limit}.ts',
-  'agent-sdk/src/discovery/holds/{evaluate-update,holdable}.ts',
   'agent-sdk/src/registration/registration-state.ts',
+  'agent-sdk/src/discovery/holds/{evaluate-update,holdable,held-instances}.ts',
   'gateway/src/routing/**/*.ts',
-  'gateway/src/registry/{address-policy,claims,destination-of,held-instances,hidden-instances,host-facts,meta-settings}.ts',
-  'gateway/src/registry/{saved-table-format,service-policy,service-view,watch-state}.ts',
+  'gateway/src/registry/addresses/{address-policy,hostname-index}.ts',
+  'gateway/src/registry/services/{claims,hidden-instances,meta-settings,service-state}.ts',
+  'gateway/src/registry/{persistence/saved-table-format,sources/watch-state}.ts',
   'gateway/src/exchange/**/*.ts',
   'gateway/src/health/{check-answer,check-state,routing-status}.ts',
 ];
@@ -28,7 +29,7 @@ const rims = {
   'ipaddr.js': [
     'gateway/src/config/**',
     'gateway/src/exchange/trusted-proxies.ts',
-    'gateway/src/registry/address-policy.ts',
+    'gateway/src/registry/addresses/address-policy.ts',
   ],
   picocolors: ['gateway/src/commands/**', 'gateway/src/telemetry/access-log.ts'],
 };

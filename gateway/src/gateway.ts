@@ -10,11 +10,11 @@ import { monotonicNow, sleep } from './lifecycle/clock.ts';
 import { createParts, partUntilStopped } from './lifecycle/parts.ts';
 import type { BoundAddress } from './listeners/engine.ts';
 import { createChangeLog } from './registry/change-log.ts';
-import { followConsul } from './registry/follow-consul.ts';
-import { createGuardedLookup } from './registry/guarded-lookup.ts';
-import { keepTable } from './registry/kept-table.ts';
-import { localAddressPolicy } from './registry/local-address-policy.ts';
+import { createGuardedLookup } from './registry/addresses/guarded-lookup.ts';
+import { localAddressPolicy } from './registry/addresses/local-address-policy.ts';
+import { keepTable } from './registry/persistence/table-saver.ts';
 import { createRegistry, type Registry } from './registry/registry.ts';
+import { createConsulSource } from './registry/sources/consul.ts';
 import { readStatus } from './status/read-status.ts';
 import { createAccessLog, writesAccessLog } from './telemetry/access-log.ts';
 import type { Log, LogFormat } from './telemetry/log.ts';
@@ -64,12 +64,10 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     log.error(`A mistake of the gateway itself; its part "${part}" did not stop as it should.`, { err });
   });
 
-  const addresses = (listeners: readonly BoundAddress[]) =>
-    localAddressPolicy(config.addresses, client.address, listeners);
   const registry = createRegistry({
     config,
-    ...followConsul(client, config.guard),
-    addresses: addresses([]),
+    sources: [createConsulSource(client)],
+    addressPolicy: (rules, listeners) => localAddressPolicy(rules, client.address, listeners),
     ...clock,
   });
   const lookup = createGuardedLookup({ judge: registry.judgeResolved });
@@ -138,7 +136,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
 
   await parts.start(
     partUntilStopped('registry and health', (signal) =>
-      Promise.all([registry.run(signal, health.probe), health.run(signal)]),
+      Promise.all([registry.run(signal, health.probeHeld), health.run(signal)]),
     ),
   );
   const adminAddress = await parts.start({
@@ -159,7 +157,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     start: () => traffic.engine.listen(config.listen),
     stop: () => traffic.stop(live.current.drain.timeoutMs),
   });
-  registry.setAddresses(addresses([address, adminAddress]));
+  registry.setListeners([address, adminAddress]);
   await parts.start({
     name: 'announcement',
     start: () => announcement.start(address.port),
@@ -173,6 +171,10 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     `Listening on ${show(address)}, admin on ${show(adminAddress)}, following Consul at ${client.description}.`,
   );
 
+  live.follow((next) => registry.reconfigure(next));
+  live.follow(() => {
+    health.reconfigure();
+  });
   live.follow((next) => {
     traffic.apply(next);
   });

@@ -13,7 +13,7 @@ import {
 } from '@roundhouse/agent-sdk/internal';
 
 import { defaults } from '../../gateway/src/config/defaults.ts';
-import { createAddressPolicy } from '../../gateway/src/registry/address-policy.ts';
+import { createAddressPolicy } from '../../gateway/src/registry/addresses/address-policy.ts';
 import { createRegistry } from '../../gateway/src/registry/registry.ts';
 import { createRouteTable } from '../../gateway/src/routing/route-table.ts';
 import { readArguments, type BenchArguments } from './arguments.ts';
@@ -74,15 +74,17 @@ async function registryFigures({
   let swaps = 0;
   const registry = createRegistry({
     config: { ...defaults, routes: [], services: [] },
-    addresses: createAddressPolicy({
-      rules: defaults.addresses,
-      consul: undefined,
-      listeners: [],
-      localAddresses: [],
-    }),
-    watchService: (service, signal) =>
-      feeds.get(service)?.until(signal) ?? createPushed<WatchEvent<SnapshotChange>>().until(signal),
-    watchCatalog: (signal) => catalog.until(signal),
+    sources: [
+      {
+        name: 'dc1',
+        trust: 'registry',
+        watchService: (service, { signal }) =>
+          feeds.get(service)?.until(signal) ?? createPushed<WatchEvent<SnapshotChange>>().until(signal),
+        watchCatalog: ({ signal }) => catalog.until(signal),
+      },
+    ],
+    addressPolicy: (rules, listeners) =>
+      createAddressPolicy({ rules, listeners, consul: undefined, localAddresses: [] }),
     now: () => performance.now(),
     random: Math.random,
   });

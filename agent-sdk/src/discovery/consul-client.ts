@@ -1,6 +1,5 @@
 import { Agent as HttpAgent } from 'node:http';
 import { Agent as HttpsAgent } from 'node:https';
-import { setImmediate as nextTurn } from 'node:timers/promises';
 
 import Consul from 'consul';
 
@@ -26,6 +25,7 @@ import {
   RegistryError,
 } from './registry-client.ts';
 import { createTokenSource } from './token-source.ts';
+import { yieldTurn } from './yield-turn.ts';
 
 /** Limits of a client; the defaults are right outside tests. */
 export interface ConsulClientOptions {
@@ -261,7 +261,7 @@ async function readBody(
   try {
     const reading = readList(answer.body, memory.list);
     let step = reading.next();
-    for (; step.done !== true; step = reading.next()) await nextTurn();
+    for (; step.done !== true; step = reading.next()) await yieldTurn();
     memory.list = step.value;
     return step.value === undefined
       ? (JSON.parse(answer.body.toString('utf8')) as unknown)

@@ -30,7 +30,7 @@ const limits = {
 const maxQuarantined = 1000;
 
 /** A record that can't be believed. */
-class Refusal {
+class RecordProblem {
   readonly reason: string;
   constructor(reason: string) {
     this.reason = reason;
@@ -40,7 +40,7 @@ class Refusal {
 type JsonObject = Readonly<Record<string, unknown>>;
 
 /** Records that have been read before in the same context, and what came of it. */
-export type KnownRecords = WeakMap<object, Instance | Refusal>;
+export type KnownRecords = WeakMap<object, Instance | RecordProblem>;
 
 /**
  * Reads the answer of `/v1/health/service/:name`. Each record is judged by itself: one that is wrong is quarantined with its
@@ -57,7 +57,7 @@ export function decodeHealth(
   const quarantined: QuarantinedRecord[] = [];
   for (const record of body as readonly unknown[]) {
     const reading = readOnce(record, context, known);
-    if (reading instanceof Refusal) quarantined.push({ ...placeOf(record), reason: reading.reason });
+    if (reading instanceof RecordProblem) quarantined.push({ ...placeOf(record), reason: reading.reason });
     else listed.push(reading);
   }
   const { instances, repeated } = sortedOnce(listed);
@@ -99,12 +99,13 @@ export function decodeCatalog(body: unknown, index: string): Catalog {
   if (object === undefined) throw malformed('the catalog is not a map of services');
   for (const name of Object.keys(object).sort()) {
     const tags = readTags(object[name]);
-    if (isText(name, limits.id) && !(tags instanceof Refusal)) services[name] = [...new Set(tags)].sort();
+    if (isText(name, limits.id) && !(tags instanceof RecordProblem))
+      services[name] = [...new Set(tags)].sort();
   }
   return { index, services };
 }
 
-function readOnce(record: unknown, context: DecodeContext, known: KnownRecords): Instance | Refusal {
+function readOnce(record: unknown, context: DecodeContext, known: KnownRecords): Instance | RecordProblem {
   if (typeof record !== 'object' || record === null) return readRecord(record, context);
   const before = known.get(record);
   if (before !== undefined) return before;
@@ -113,28 +114,29 @@ function readOnce(record: unknown, context: DecodeContext, known: KnownRecords):
   return reading;
 }
 
-function readRecord(record: unknown, context: DecodeContext): Instance | Refusal {
+function readRecord(record: unknown, context: DecodeContext): Instance | RecordProblem {
   const node = asObject(asObject(record)?.['Node']);
   const service = asObject(asObject(record)?.['Service']);
-  if (node === undefined || service === undefined) return new Refusal('the record has no Node or no Service');
+  if (node === undefined || service === undefined)
+    return new RecordProblem('the record has no Node or no Service');
   const nodeName = node['Node'];
   const id = service['ID'];
   if (!isText(nodeName, limits.id))
-    return new Refusal('the node name is missing, too long or not plain text');
-  if (!isText(id, limits.id)) return new Refusal('the id is missing, too long or not plain text');
+    return new RecordProblem('the node name is missing, too long or not plain text');
+  if (!isText(id, limits.id)) return new RecordProblem('the id is missing, too long or not plain text');
   const name = service['Service'];
   if (typeof name !== 'string' || name.toLowerCase() !== context.service.toLowerCase())
-    return new Refusal(`the record belongs to ${show(name)}, not to ${show(context.service)}`);
+    return new RecordProblem(`the record belongs to ${show(name)}, not to ${show(context.service)}`);
   const address = readAddress(service['Address'], node['Address']);
-  if (address instanceof Refusal) return address;
+  if (address instanceof RecordProblem) return address;
   const port = service['Port'];
-  if (!isIntegerIn(port, 1, 65_535)) return new Refusal(`port ${show(port)} is not in 1..65535`);
+  if (!isIntegerIn(port, 1, 65_535)) return new RecordProblem(`port ${show(port)} is not in 1..65535`);
   const tags = readTags(service['Tags']);
-  if (tags instanceof Refusal) return tags;
+  if (tags instanceof RecordProblem) return tags;
   const meta = readMeta(service['Meta']);
-  if (meta instanceof Refusal) return meta;
+  if (meta instanceof RecordProblem) return meta;
   const status = readStatus(asObject(record)?.['Checks'], id);
-  if (status instanceof Refusal) return status;
+  if (status instanceof RecordProblem) return status;
   return {
     key: `${context.cluster}/${nodeName}/${id}`,
     cluster: context.cluster,
@@ -155,48 +157,51 @@ function readRecord(record: unknown, context: DecodeContext): Instance | Refusal
 }
 
 /** The service's own address, or its node's where it has none. */
-function readAddress(own: unknown, nodes: unknown): string | Refusal {
+function readAddress(own: unknown, nodes: unknown): string | RecordProblem {
   const text = own === undefined || own === null || own === '' ? nodes : own;
   if (typeof text !== 'string' || text === '')
-    return new Refusal('neither the service nor its node has an address');
-  return readHostAddress(text) ?? new Refusal(`address ${show(text)} is not an IP address or a host name`);
+    return new RecordProblem('neither the service nor its node has an address');
+  return (
+    readHostAddress(text) ?? new RecordProblem(`address ${show(text)} is not an IP address or a host name`)
+  );
 }
 
-function readTags(value: unknown): readonly string[] | Refusal {
+function readTags(value: unknown): readonly string[] | RecordProblem {
   if (value === null || value === undefined) return [];
-  if (!Array.isArray(value)) return new Refusal('the tags are not a list');
-  if (value.length > limits.tags) return new Refusal(`it has ${value.length} tags, more than ${limits.tags}`);
+  if (!Array.isArray(value)) return new RecordProblem('the tags are not a list');
+  if (value.length > limits.tags)
+    return new RecordProblem(`it has ${value.length} tags, more than ${limits.tags}`);
   const tags: string[] = [];
   for (const tag of value as readonly unknown[]) {
-    if (typeof tag !== 'string') return new Refusal(`tag ${show(tag)} is not a text`);
+    if (typeof tag !== 'string') return new RecordProblem(`tag ${show(tag)} is not a text`);
     if (tag.length > limits.tagLength)
-      return new Refusal(`a tag is longer than ${limits.tagLength} characters`);
+      return new RecordProblem(`a tag is longer than ${limits.tagLength} characters`);
     tags.push(tag);
   }
   return tags;
 }
 
-function readMeta(value: unknown): Readonly<Record<string, string>> | Refusal {
+function readMeta(value: unknown): Readonly<Record<string, string>> | RecordProblem {
   const meta = emptyRecord<string>();
   if (value === null || value === undefined) return meta;
   const object = asObject(value);
-  if (object === undefined) return new Refusal('the meta is not a map');
+  if (object === undefined) return new RecordProblem('the meta is not a map');
   const entries = Object.entries(object);
   if (entries.length > limits.metaPairs)
-    return new Refusal(`it has ${entries.length} meta pairs, more than ${limits.metaPairs}`);
+    return new RecordProblem(`it has ${entries.length} meta pairs, more than ${limits.metaPairs}`);
   for (const [key, text] of entries) {
-    if (typeof text !== 'string') return new Refusal(`meta ${show(key)} is not a text`);
+    if (typeof text !== 'string') return new RecordProblem(`meta ${show(key)} is not a text`);
     if (key.length > limits.metaKey || text.length > limits.metaValue)
-      return new Refusal(`meta ${show(key)} is longer than Consul allows`);
+      return new RecordProblem(`meta ${show(key)} is longer than Consul allows`);
     meta[key] = text;
   }
   return meta;
 }
 
 /** The worst of all checks, the node's included; maintenance, of the service or its node, is draining (Consul: `AggregatedStatus`). */
-function readStatus(checks: unknown, id: string): InstanceStatus | Refusal {
+function readStatus(checks: unknown, id: string): InstanceStatus | RecordProblem {
   if (checks === null || checks === undefined) return 'passing';
-  if (!Array.isArray(checks)) return new Refusal('the checks are not a list');
+  if (!Array.isArray(checks)) return new RecordProblem('the checks are not a list');
   const ranks: readonly string[] = ['passing', 'warning', 'critical', 'draining'];
   let worst: InstanceStatus = 'passing';
   for (const entry of checks as readonly unknown[]) {
@@ -205,7 +210,7 @@ function readStatus(checks: unknown, id: string): InstanceStatus | Refusal {
     const maintenance = checkId === '_node_maintenance' || checkId === `_service_maintenance:${id}`;
     const status = maintenance ? 'draining' : check?.['Status'];
     if (!isStatus(status))
-      return new Refusal(`check ${show(checkId)} has the unknown status ${show(status)}`);
+      return new RecordProblem(`check ${show(checkId)} has the unknown status ${show(status)}`);
     if (ranks.indexOf(status) > ranks.indexOf(worst)) worst = status;
   }
   return worst;

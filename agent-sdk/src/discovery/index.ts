@@ -25,6 +25,18 @@ export type {
   QuarantinedRecord,
   Snapshot,
 } from './instance.ts';
+export type { HoldPolicy } from './holds/evaluate-update.ts';
+export {
+  afterProbe,
+  followHeld,
+  noneHeld,
+  withoutHeld,
+  withProbe,
+  type Held,
+  type HeldInstance,
+  type ProbeState,
+} from './holds/held-instances.ts';
+export { createHeldProber, type HeldProber, type HeldProbe } from './holds/held-prober.ts';
 export type { ReadingBudget } from './rate-limit.ts';
 export { createReadingBudget } from './rate-limit.ts';
 export type { RecoveryBell } from './recovery-bell.ts';
@@ -42,9 +54,15 @@ export { RegistryError } from './registry-client.ts';
 export type { InvalidRouteTag, RouteClaim, RouteInput } from './route-tags.ts';
 export { isInvalidRouteTag, parseRouteTag, RouteTagError, routeTag } from './route-tags.ts';
 export { catalogFromAnswer, fixedSnapshot, snapshotFromAnswer } from './snapshot.ts';
-export { compareSnapshots, type InstanceUpdate, type SnapshotChange } from './snapshot-change.ts';
+export {
+  compareSnapshots,
+  isUnchanged,
+  type InstanceUpdate,
+  type SnapshotChange,
+} from './snapshot-change.ts';
 export type { RoutingStatus } from './routing-status.ts';
 export { parseRoutingStatusPath, readRoutingStatus, routingStatusPath } from './routing-status.ts';
 export type { WatchOptions } from './watch.ts';
 export { watchCatalog, watchService } from './watch.ts';
 export type { WatchEvent } from './watch-event.ts';
+export { yieldTurn } from './yield-turn.ts';

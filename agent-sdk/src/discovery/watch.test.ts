@@ -398,11 +398,11 @@ describe('watchService in doubt', () => {
       if (read.number === 1) return { ids: ['a', 'b', 'c'], index: '50' };
       return read.number === 2 ? { ids: ['a'], index: '51', afterMs: 1000 } : blocked(['a'], '51', read);
     };
-    expect(await tell(simulation(100_000, script), { maxRemovedRatio: 0.5 })).toEqual([
-      '0s [a b c]',
-      '1s [a b c] 2 held',
-      '31s [a]',
-    ]);
+    expect(
+      await tell(simulation(100_000, script), {
+        holdPolicy: () => ({ holdMs: 30_000, maxRemovedRatio: 0.5 }),
+      }),
+    ).toEqual(['0s [a b c]', '1s [a b c] 2 held', '31s [a]']);
     expect(await tell(simulation(100_000, script))).toEqual(['0s [a b c]', '1s [a]']);
   });
 

@@ -1,13 +1,13 @@
 import { setMaxListeners } from 'node:events';
-import { setImmediate as nextTurn } from 'node:timers/promises';
 
 import { backoffMs, defaultBackoff, forbiddenBackoff } from './backoff.ts';
 import { type IndexStep, stepIndex } from './consul-index.ts';
 import type { KnownRecords } from './decode.ts';
 import {
   evaluateUpdate,
+  type HoldPolicy,
   type HoldState,
-  nothingHeld,
+  noHold,
   readWhileHeld,
   type Suspicion,
 } from './holds/evaluate-update.ts';
@@ -27,19 +27,18 @@ import { catalogFromAnswer, snapshotFromAnswer } from './snapshot.ts';
 import type { SnapshotChange } from './snapshot-change.ts';
 import type { WatchEvent } from './watch-event.ts';
 import { createPauses } from './watch-pauses.ts';
+import { yieldTurn } from './yield-turn.ts';
 
 export interface WatchOptions {
   /** Ends the iteration, also in mid-request and in mid-pause. */
   readonly signal: AbortSignal;
   /** How long the agent may hold a read. Default 60 s; Consul takes up to 600 s. */
   readonly waitMs?: number;
-  /** How long what a suspicious answer took away is kept; see `Snapshot.held`. Default 30 s; 0 believes everything at once. */
-  readonly holdMs?: number;
   /**
-   * An answer that takes away more than this share of the instances that could serve is suspicious by that alone. Default 1: never. For
-   * those who can find out about each instance themselves, and let go of the dead.
+   * Asked at every answer. Default: 30 s, and no removal is suspicious by its size alone. A smaller share is for owners that can find out about
+   * each instance themselves, and let those go that do not answer.
    */
-  readonly maxRemovedRatio?: number;
+  readonly holdPolicy?: () => HoldPolicy;
   /** What is believed before the first answer: a snapshot that was saved. The first answer is then weighed like one after a failure. */
   readonly seed?: Snapshot;
   /** Longest pause between two attempts that fail. Default 15 s. */
@@ -96,7 +95,10 @@ export function watchCatalog(
       records: ({ services }) => Object.keys(services).length / 10,
     },
     // What a shorter catalog stops is watches only, and those are kept while instances are known.
-    { ...options, maxRemovedRatio: 1 },
+    {
+      ...options,
+      holdPolicy: () => ({ ...(options.holdPolicy?.() ?? defaultHoldPolicy), maxRemovedRatio: 1 }),
+    },
     undefined,
   );
 }
@@ -147,20 +149,22 @@ function watch<Value, Update, Item>(
   };
 }
 
+const defaultHoldPolicy: HoldPolicy = { holdMs: 30_000, maxRemovedRatio: 1 };
+
 /** The loop of Consul's blocking queries, with what it has to be careful about. Reads only when it is asked for the next event. */
 async function* follow<Value, Update, Item>(
   kind: Kind<Value, Update, Item>,
   options: WatchOptions,
   { signal, seed }: { readonly signal: AbortSignal; readonly seed: Value | undefined },
 ): AsyncGenerator<WatchEvent<Update>, undefined, undefined> {
-  const { waitMs = 60_000, holdMs = 30_000, maxRemovedRatio = 1, now = () => performance.now() } = options;
+  const { waitMs = 60_000, holdPolicy = () => defaultHoldPolicy, now = () => performance.now() } = options;
   const { random = Math.random, retryMaxMs = defaultBackoff.maxMs } = options;
   const pauses = createPauses(options, signal);
   const pace = createWatchPace(options.budget);
   const memory: AnswerMemory = { list: undefined };
   let accepted = seed;
   let acceptedIndex = '0';
-  let held = nothingHeld as HoldState<Item>;
+  let held = noHold as HoldState<Item>;
   let index = '0';
   let failures = 0;
   let isConfirmed = seed === undefined;
@@ -172,7 +176,7 @@ async function* follow<Value, Update, Item>(
     const startedMs = now();
     const { isFresh, blockMs } = readWhileHeld(held.hold, startedMs, waitMs);
     const asked = isFresh ? '0' : index;
-    const result = await attempt(kind, { signal, index: asked, waitMs: blockMs, memory }, acceptedIndex);
+    const result = await readOnce(kind, { signal, index: asked, waitMs: blockMs, memory }, acceptedIndex);
     if (ended()) return;
 
     if ('error' in result) {
@@ -194,15 +198,10 @@ async function* follow<Value, Update, Item>(
     const step = stepIndex(asked, answer.index);
     const suspicion = suspect(answer, step, { isConfirmed, isFiltered });
     const comparison = kind.holdable.compare(accepted, value);
-    if (held.hold !== undefined || suspicion !== 'none' || maxRemovedRatio < 1) {
-      const facts = { accepted: comparison.accepted(), missing: comparison.missing() };
-      held = evaluateUpdate(kind.holdable, held, {
-        ...facts,
-        suspicion,
-        nowMs: now(),
-        holdMs,
-        maxRemovedRatio,
-      });
+    const policy = holdPolicy();
+    if (held.hold !== undefined || suspicion !== 'none' || policy.maxRemovedRatio < 1) {
+      const items = { accepted: comparison.accepted(), missing: comparison.missing() };
+      held = evaluateUpdate(kind.holdable, held, { ...items, ...policy, suspicion, nowMs: now() });
     }
     const next = comparison.accept(held.hold);
     const recovered = !isConfirmed;
@@ -224,7 +223,7 @@ async function* follow<Value, Update, Item>(
 
     if (next.update !== undefined) {
       accepted = next.value;
-      if (records > largeAnswer) await nextTurn();
+      await yieldTurn(records);
       if (ended()) return;
       yield { kind: 'value', value: next.update };
     } else if (recovered) {
@@ -250,25 +249,22 @@ function answerPace(facts: AnswerFacts, elapsedMs: number): AnswerPace {
   return recovered && followable ? { kind: 'recovered' } : { kind: 'early', elapsedMs };
 }
 
-/** Records of an answer that is dealt with in several turns of the event loop. */
-const largeAnswer = 500;
+type DecodedAnswer<T> =
+  { readonly answer: ReadAnswer; readonly value: T } | { readonly error: RegistryError };
 
-type Attempt<T> = { readonly answer: ReadAnswer; readonly value: T } | { readonly error: RegistryError };
-
-async function attempt<Value, Update, Item>(
+async function readOnce<Value, Update, Item>(
   kind: Kind<Value, Update, Item>,
   read: ReadOptions,
   acceptedIndex: string,
-): Promise<Attempt<Value>> {
+): Promise<DecodedAnswer<Value>> {
   try {
     const answer = await kind.read(read);
     if (isOutdated(answer, acceptedIndex))
       return { error: new RegistryError('unavailable', outdatedMessage(answer)) };
-    // Reading, decoding and weighing thousands of records take milliseconds each: others may have their turn between.
-    const isLarge = Array.isArray(answer.body) && answer.body.length > largeAnswer;
-    if (isLarge) await nextTurn();
+    const records = Array.isArray(answer.body) ? answer.body.length : 0;
+    await yieldTurn(records);
     const value = kind.decode(answer);
-    if (isLarge) await nextTurn();
+    await yieldTurn(records);
     return { answer, value };
   } catch (error) {
     if (error instanceof RegistryError) return { error };

@@ -13,7 +13,6 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { eventually } from '../../../test/kit/eventually.ts';
 import { defaults } from '../config/defaults.ts';
 import type { CheckSettings } from '../config/gateway-config.ts';
-import { connectProbe } from './probe.ts';
 import { createHealth, type Health, type HealthService } from './health.ts';
 import { fakeInstance, record, type Behaviour, type FakeInstance } from './testing/fake-instance.ts';
 
@@ -271,18 +270,14 @@ describe('the checks of the gateway', () => {
   });
 });
 
-it('probes an instance for other parts of the gateway', async () => {
+it('probes instances that are held', async () => {
   const instance = await fake(answers);
   const { health } = setUp([]);
   const { signal } = new AbortController();
   const right = record(instance.port, { asked: true });
   const wrong = record(instance.port, { asked: true, id: 'i2' });
-  expect(await health.probe(right, connectProbe, signal)).toEqual({ kind: 'alive' });
-  expect(await health.probe(wrong, connectProbe, signal)).toEqual({
-    kind: 'dead',
-    reason: 'wrong instance: somebody else answers at its address',
-  });
-  expect(await health.probe(wrong, connectProbe, AbortSignal.abort())).toMatchObject({
-    kind: 'inconclusive',
-  });
+  expect(await health.probeHeld(right, signal)).toBeUndefined();
+  expect(await health.probeHeld(wrong, signal)).toBe('wrong instance: somebody else answers at its address');
+  // A cancelled probe says nothing about the instance.
+  expect(await health.probeHeld(wrong, AbortSignal.abort())).toBeUndefined();
 });

@@ -4,6 +4,7 @@ import type { LookupFunction } from 'node:net';
 import {
   endpointKey,
   type Endpoint,
+  type HeldProbe,
   type Instance,
   type RoutingStatus,
   type Snapshot,
@@ -16,7 +17,7 @@ import type { Log } from '../telemetry/log.ts';
 import { createChecks, type CheckNews, type CheckOpinion, type Checks } from './checks.ts';
 import { createConcurrencyLimit, type ConcurrencyLimit } from './concurrency-limit.ts';
 import { watchEventLoop, type EventLoopWatch } from './event-loop-watch.ts';
-import type { Probe } from './probe.ts';
+import { connectProbe } from './probe.ts';
 import { createProber } from './prober.ts';
 import { createReachability, type Reachability } from './reachability.ts';
 import { endpointsById, stateOf, stateWithoutEndpoint } from './routing-status.ts';
@@ -56,8 +57,8 @@ export interface Health {
   serviceChanged(change: { readonly service: string; readonly instances: SnapshotChange }): void;
   /** Reads the check settings of all services again, after the configuration has changed. */
   reconfigure(): void;
-  /** For other parts of the gateway that have to know whether an instance is alive. Works before `run`, too. */
-  readonly probe: Probe;
+  /** Whether an instance is alive that the registry no longer lists. Works before `run`, too. Bound; may be passed on. */
+  readonly probeHeld: HeldProbe;
   /** The gateway's answer to an instance that asks whether it gets requests. */
   routingStatus(service: string, id: string): RoutingStatus;
   /** The verdict of the checks about an endpoint. */
@@ -71,6 +72,8 @@ const checksAtATime = 64;
 const firstProbesAtATime = 32;
 /** Opening and closing a connection takes over 0.1 ms: hundreds of new instances must not delay requests. */
 const firstProbesPerTurn = 4;
+/** Thousands of instances can be held at once. */
+const heldProbesAtATime = 64;
 
 /** The event loop watch runs from here on, until {@link Health.run} has ended. */
 export function createHealth(options: HealthOptions): Health {
@@ -86,17 +89,21 @@ class HealthState implements Health {
   readonly #byId = new WeakMap<Upstream, ReadonlyMap<string, Endpoint>>();
   #isRunning = false;
   readonly loop: EventLoopWatch;
-  readonly probe: Probe;
+  readonly probeHeld: HeldProbe;
 
   constructor(options: HealthOptions) {
     const { identity, lookup, now, random } = options;
     this.#options = options;
     this.loop = watchEventLoop({ now });
-    this.probe = createProber({ identity, lookup, loop: this.loop });
+    const probe = createProber({ identity, lookup, loop: this.loop });
     const forChecks = createConcurrencyLimit(checksAtATime);
     const forFirst = createConcurrencyLimit(firstProbesAtATime, firstProbesPerTurn);
-    this.#limits = [forChecks, forFirst];
-    const { probe } = this;
+    const forHeld = createConcurrencyLimit(heldProbesAtATime);
+    this.#limits = [forChecks, forFirst, forHeld];
+    this.probeHeld = async (instance, signal) => {
+      const result = await forHeld.run(() => probe(instance, connectProbe, signal));
+      return result?.kind === 'dead' ? result.reason : undefined;
+    };
     this.#checks = createChecks({ probe, limit: forChecks, onNews: this.#onCheck, random });
     this.#reachability = createReachability({
       probe,

@@ -69,15 +69,16 @@ export function createChangeLog(log: Log, tableLog: TableLog): RegistryListener 
       );
     },
     watchChanged(news) {
+      const watch = `${news.source} ${news.of}`;
       if (news.kind === 'live') {
-        stale.delete(news.of);
+        stale.delete(watch);
         if (news.of === 'catalog') log.info('Following the registry again.');
         return;
       }
-      const told = stale.get(news.of) ?? new Set();
+      const told = stale.get(watch) ?? new Set();
       const isNew = !told.has(news.failure);
-      stale.set(news.of, told.add(news.failure));
-      const concernsAll = news.of !== 'catalog' && stale.has('catalog');
+      stale.set(watch, told.add(news.failure));
+      const concernsAll = news.of !== 'catalog' && stale.has(`${news.source} catalog`);
       if (!concernsAll && (isNew || news.attempt % remindEvery === 0)) {
         // Consul's other failures pass by themselves; a token that is not allowed to read needs a person.
         const level = news.failure === 'forbidden' ? 'error' : 'warn';

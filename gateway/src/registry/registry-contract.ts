@@ -1,23 +1,21 @@
 import type {
-  Catalog,
+  HeldInstance,
+  HeldProbe,
   InvalidRouteTag,
   Snapshot,
-  SnapshotChange,
   Upstream,
-  WatchEvent,
 } from '@roundhouse/agent-sdk/internal';
 
-import type { GatewayConfig, ServiceSettings } from '../config/gateway-config.ts';
+import type { AddressRules, GatewayConfig, ServiceSettings } from '../config/gateway-config.ts';
 import type { Destination } from '../exchange/destination.ts';
 import type { RejectedClaim } from '../routing/ownership.ts';
 import type { RouteTable } from '../routing/route-table.ts';
-import type { AddressPolicy } from './address-policy.ts';
-import type { HeldInstance } from './held-instances.ts';
-import type { Probe } from '../health/probe.ts';
-import type { InvalidSetting } from './meta-settings.ts';
+import type { AddressFacts, AddressPolicy } from './addresses/address-policy.ts';
+import type { InvalidSetting } from './services/meta-settings.ts';
 import type { Subscribe } from './registry-listener.ts';
-import type { SavedTable } from './saved-table-format.ts';
-import type { WatchState } from './watch-state.ts';
+import type { SavedTable } from './persistence/saved-table-format.ts';
+import type { RegistrySource } from './sources/registry-source.ts';
+import type { WatchState } from './sources/watch-state.ts';
 
 /** One service as the gateway knows it. */
 export interface ServiceView {
@@ -35,20 +33,15 @@ export interface ServiceView {
 
 /** The part of the configuration that the registry follows. */
 export type RegistryConfig = ServiceSettings &
-  Pick<GatewayConfig, 'routes' | 'services' | 'timeouts' | 'retry' | 'hedgeAfterMs' | 'guard'>;
+  Pick<GatewayConfig, 'routes' | 'services' | 'timeouts' | 'retry' | 'hedgeAfterMs' | 'guard' | 'addresses'>;
 
-/** What the registry needs from outside. The watches are made by the caller, so that a worker can be fed by IPC instead. */
+/** What the registry needs from outside. */
 export interface RegistryOptions {
   readonly config: RegistryConfig;
-  /** `seed`: a snapshot that is believed already, see `WatchOptions.seed` of the SDK. */
-  readonly watchService: (
-    service: string,
-    signal: AbortSignal,
-    seed: Snapshot | undefined,
-  ) => AsyncIterable<WatchEvent<SnapshotChange>>;
-  readonly watchCatalog: (signal: AbortSignal) => AsyncIterable<WatchEvent<Catalog>>;
-  /** Which registered addresses are believed, until {@link Registry.setAddresses}. */
-  readonly addresses: AddressPolicy;
+  /** Each service is followed in all of them, unless the configuration lists its instances. */
+  readonly sources: readonly RegistrySource[];
+  /** Which registered addresses are believed, by the configuration's rules and the gateway's own listeners. */
+  readonly addressPolicy: (rules: AddressRules, listeners: AddressFacts['listeners']) => AddressPolicy;
   /** Monotonic milliseconds. */
   readonly now: () => number;
   readonly random: () => number;
@@ -60,7 +53,7 @@ export interface Registry {
    * Follows until the signal aborts; resolves when every watch and probe has ended. Once. `probe` asks held instances whether they
    * live; without it, only time tells.
    */
-  run(signal: AbortSignal, probe?: Probe): Promise<void>;
+  run(signal: AbortSignal, probe?: HeldProbe): Promise<void>;
   /** Adds a listener from now on; the returned function takes it away. */
   readonly subscribe: Subscribe;
   /** Resolves when the catalog and the services known at the start have answered once. */
@@ -72,18 +65,25 @@ export interface Registry {
   readonly services: readonly ServiceView[];
   /** One of them, or undefined for a service that is not followed. */
   service(name: string): ServiceView | undefined;
+  /** Of all sources together. */
   readonly catalog: WatchState;
   /** Keys of all endpoints that are listed now. To be read at once: it changes with the registry. */
   listedEndpoints(): ReadonlySet<string>;
-  /** Routed services that have had no answer yet. */
+  /** Routed services that have had no answer of any source yet. */
   waitingFor(): readonly string[];
   /**
    * Lets all held instances of a service go: the registry gets its way at once. Their ids, or undefined for a service that is not
    * followed. They come back when they are listed again.
    */
   release(service: string): readonly string[] | undefined;
-  /** Judges every address afresh from now on; for when listeners have been bound. */
-  setAddresses(policy: AddressPolicy): void;
+  /**
+   * Follows another configuration: routes, settings and fixed lists of services, timeouts and retry rules, holds, and which addresses are
+   * believed. Exchanges under way keep what they began with. Services that become routed are looked up first, for a second at
+   * most; then everything changes at once. Resolves when it has, or when a later call has taken over.
+   */
+  reconfigure(config: RegistryConfig): Promise<void>;
+  /** The gateway's own listeners, as they are bound: instances at their addresses would be a loop. */
+  setListeners(listeners: AddressFacts['listeners']): void;
   /** Why an address must not be connected to that the host name of instances resolves to, or undefined. Bound; may be passed on. */
   readonly judgeResolved: (address: string, hostname: string) => string | undefined;
   /**

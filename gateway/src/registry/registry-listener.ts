@@ -9,8 +9,8 @@ import type {
 import type { ServiceSettings } from '../config/gateway-config.ts';
 import type { RejectedClaim } from '../routing/ownership.ts';
 import type { Route } from '../routing/route.ts';
-import type { InvalidSetting } from './meta-settings.ts';
-import type { WatchNews } from './watch-state.ts';
+import type { InvalidSetting } from './services/meta-settings.ts';
+import type { WatchNews } from './sources/watch-state.ts';
 
 /**
  * A part that follows the registry; it implements what it needs. Methods are called synchronously, in the order of subscription, after table

@@ -1,6 +1,7 @@
 import {
   type Catalog,
   compareSnapshots,
+  type HeldProbe,
   type Instance,
   type Snapshot,
   type SnapshotChange,
@@ -11,12 +12,12 @@ import { afterEach, describe, expect, it, vi } from 'vitest';
 import { eventually } from '../../../test/kit/eventually.ts';
 import { defaults } from '../config/defaults.ts';
 import type { RouteConfig, ServiceConfig } from '../config/gateway-config.ts';
-import type { Probe } from '../health/probe.ts';
-import { createAddressPolicy } from './address-policy.ts';
+import { createAddressPolicy } from './addresses/address-policy.ts';
 import { createRegistry, type Registry, type RegistryOptions } from './registry.ts';
 import type { InstancesLetGo, ServiceChange, TableChange } from './registry-listener.ts';
-import type { SavedTable } from './saved-table-format.ts';
-import type { WatchNews } from './watch-state.ts';
+import type { SavedTable } from './persistence/saved-table-format.ts';
+import type { RegistrySource } from './sources/registry-source.ts';
+import type { WatchNews } from './sources/watch-state.ts';
 
 /** An async iterable that a test pushes into; ends with its signal. */
 function channel<T>(signal: AbortSignal) {
@@ -79,10 +80,16 @@ function leased(registry: Registry, path: string, tag?: string): Instance | unde
   return typeof lease === 'object' ? lease.endpoint.instance : undefined;
 }
 
+interface More extends Partial<Omit<RegistryOptions, 'sources'>> {
+  readonly probe?: HeldProbe;
+  /** Sources beside the one that the test feeds. */
+  readonly others?: readonly RegistrySource[];
+}
+
 function setUp(
   routes: readonly RouteConfig[] = defaults.routes,
   services: ServiceConfig[] = [],
-  { probe, ...more }: Partial<RegistryOptions> & { readonly probe?: Probe } = {},
+  { probe, others = [], ...more }: More = {},
 ) {
   const feeds = new Map<string, ReturnType<typeof channel<WatchEvent<SnapshotChange>>>>();
   const last = new Map<string, Snapshot>();
@@ -92,21 +99,24 @@ function setUp(
   const catalog = channel<WatchEvent<Catalog>>(abort.signal);
   const registry = createRegistry({
     config: { ...defaults, routes, services },
-    addresses: createAddressPolicy({
-      rules: defaults.addresses,
-      consul: undefined,
-      listeners: [],
-      localAddresses: [],
-    }),
-    watchService(service, signal, seed) {
-      const feed = channel<WatchEvent<SnapshotChange>>(signal);
-      last.delete(service);
-      if (seed !== undefined) last.set(service, seed);
-      feeds.set(service, feed);
-      seeds.set(service, seed);
-      return feed.stream;
-    },
-    watchCatalog: () => catalog.stream,
+    sources: [
+      {
+        name: 'c',
+        trust: 'registry',
+        watchService(service, { signal, seed }) {
+          const feed = channel<WatchEvent<SnapshotChange>>(signal);
+          last.delete(service);
+          if (seed !== undefined) last.set(service, seed);
+          feeds.set(service, feed);
+          seeds.set(service, seed);
+          return feed.stream;
+        },
+        watchCatalog: () => catalog.stream,
+      },
+      ...others,
+    ],
+    addressPolicy: (rules, listeners) =>
+      createAddressPolicy({ rules, listeners, consul: undefined, localAddresses: [] }),
     // Every look at the clock is a second later, so that no table has to wait.
     now: () => (nowMs += 1_000),
     random: () => 0,
@@ -262,7 +272,7 @@ describe('createRegistry', () => {
     await catalog({});
     expect(gone?.signal.aborted).toBe(true);
     expect(registry.service('orders')?.watch.kind).toBe('live');
-    expect(watches.at(-1)).toEqual({ kind: 'live', of: 'orders' });
+    expect(watches.at(-1)).toEqual({ kind: 'live', of: 'orders', source: 'c' });
     expect(registry.savable()?.catalog.services).toEqual({});
   });
 
@@ -385,8 +395,7 @@ describe('createRegistry', () => {
   describe('with held instances', () => {
     it('asks them, lets the dead go, and tells so', async () => {
       const { registry, held, services, letGo } = setUp(defaults.routes, [], {
-        probe: ({ id }) =>
-          Promise.resolve(id === 'dead' ? { kind: 'dead', reason: 'connection refused' } : { kind: 'alive' }),
+        probe: ({ id }) => Promise.resolve(id === 'dead' ? 'connection refused' : undefined),
       });
       await turn();
       await held(
@@ -516,8 +525,7 @@ describe('createRegistry', () => {
     const ids = () => registry.service('api-service')?.snapshot?.instances.map(({ id }) => id);
     expect(ids()).toEqual(['good', 'loop', 'named', 'self']);
     const listeners = [{ host: '0.0.0.0', port: 8080 }];
-    const rules = defaults.addresses;
-    registry.setAddresses(createAddressPolicy({ rules, consul: undefined, listeners, localAddresses: [] }));
+    registry.setListeners(listeners);
     expect(ids()).toEqual(['good', 'named', 'self']);
     expect(registry.service('api-service')?.snapshot?.quarantined).toMatchObject([
       { id: 'loop', reason: expect.stringContaining('this gateway itself') as string },

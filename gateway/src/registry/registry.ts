@@ -1,94 +1,109 @@
-import { setImmediate as nextTurn } from 'node:timers/promises';
+import { setTimeout as delay } from 'node:timers/promises';
 
 import {
-  compareSnapshots,
-  type Catalog,
+  createHeldProber,
   fixedSnapshot,
-  type HealthNews,
+  type HeldProbe,
+  type HeldProber,
   type Instance,
   parseRouteTag,
   type Snapshot,
   type SnapshotChange,
   type WatchEvent,
+  yieldTurn,
 } from '@roundhouse/agent-sdk/internal';
 
 import type { Destination } from '../exchange/destination.ts';
 import type { RejectedClaim } from '../routing/ownership.ts';
-import type { Route } from '../routing/route.ts';
 import type { RouteTable } from '../routing/route-table.ts';
-import type { AddressPolicy } from './address-policy.ts';
-import { sameClaims } from './claims.ts';
-import { destinationOf } from './destination-of.ts';
-import { FollowedService, type ServiceUpdate } from './followed-service.ts';
-import type { Probe } from '../health/probe.ts';
-import { createHeldProber, type HeldProber } from './held-prober.ts';
-import { hostIndex, type HostFacts } from './host-facts.ts';
-import { ListedEndpoints } from './listed-endpoints.ts';
-import type { Registry, RegistryOptions, ServiceView } from './registry-contract.ts';
+import type { Route } from '../routing/route.ts';
+import type { AddressFacts, AddressPolicy } from './addresses/address-policy.ts';
+import { hostnameIndex, type HostnameFacts, unknownHostname } from './addresses/hostname-index.ts';
+import type { SavedTable } from './persistence/saved-table-format.ts';
+import type { Registry, RegistryConfig, RegistryOptions, ServiceView } from './registry-contract.ts';
 import { createListeners, type Subscribe } from './registry-listener.ts';
-import { createRouteTables, type RouteTables } from './route-tables.ts';
-import type { SavedTable } from './saved-table-format.ts';
-import { goodSnapshots, viewOf } from './service-view.ts';
-import { nextWatchState, type WatchState } from './watch-state.ts';
+import { sameClaims } from './services/claims.ts';
+import { ListedEndpoints } from './services/listed-endpoints.ts';
+import { savableSnapshots, type ServiceStateEvent, type ServiceUpdate } from './services/service-state.ts';
+import { ServiceRuntime } from './services/service-runtime.ts';
+import { Catalogs } from './sources/catalogs.ts';
+import type { RegistrySource } from './sources/registry-source.ts';
+import { SourceWatches } from './sources/source-watches.ts';
+import type { WatchNews, WatchState } from './sources/watch-state.ts';
+import { createRouteTables, destinationOf, type RouteTables } from './table/route-tables.ts';
 
-export type { RegistryListener } from './registry-listener.ts';
 export type { Registry, RegistryConfig, RegistryOptions, ServiceView } from './registry-contract.ts';
-export type { WatchState } from './watch-state.ts';
+export type { RegistryListener } from './registry-listener.ts';
+export type { WatchState } from './sources/watch-state.ts';
 
 /** A registry that serves fixed lists only, until {@link Registry.run}. */
 export function createRegistry(options: RegistryOptions): Registry {
   return new RegistryState(options);
 }
 
+/** The source of the lists in the configuration; their instances have this cluster, too. */
+const configured: Pick<RegistrySource, 'name' | 'trust'> = { name: 'fixed', trust: 'config' };
+
+/** How long {@link Registry.reconfigure} waits for the first answers about services that become routed. */
+const firstAnswersMs = 1_000;
+
 class RegistryState implements Registry {
   readonly #options: RegistryOptions;
-  readonly #configured: readonly Route[];
-  readonly #services = new Map<string, FollowedService>();
+  readonly #services = new Map<string, ServiceRuntime>();
+  /** Services that had an instance at some time. */
   readonly #seen = new Set<string>();
   readonly #listed = new ListedEndpoints();
-  readonly #watches = new Set<Promise<void>>();
+  readonly #catalogs: Catalogs;
+  readonly #watches: SourceWatches;
   readonly #tables: RouteTables;
   #prober: HeldProber | undefined;
-  readonly #markSynced: () => void;
   readonly #listeners = createListeners();
+  /** Looked at after every event: what waits for it goes on when it holds. */
+  readonly #awaited = new Map<() => boolean, () => void>();
+  /** Updates of which listeners have not been told yet. */
+  readonly #pending = new Map<ServiceRuntime, ServiceUpdate[]>();
   readonly synced: Promise<void>;
-  #phase: 'syncing' | 'synced' = 'syncing';
+  #config: RegistryConfig;
+  #routes: readonly Route[];
+  #ownListeners: AddressFacts['listeners'] = [];
   #addresses: AddressPolicy;
-  #following: AbortSignal | undefined;
-  #catalogAnswer: Catalog | undefined;
+  #reconfigurations = 0;
+  #isSynced = false;
   /** Made at the first question after a change. */
-  #hosts: ReadonlyMap<string, HostFacts> | undefined;
-  catalog: WatchState = { kind: 'syncing' };
+  #hostnames: ReadonlyMap<string, HostnameFacts> | undefined;
 
   constructor(options: RegistryOptions) {
+    const { config, sources, now } = options;
     this.#options = options;
-    const { config, now } = options;
-    const { promise, resolve } = deferred();
-    this.synced = promise;
-    this.#markSynced = resolve;
-    this.#addresses = options.addresses;
-    this.#configured = config.routes.map((route) => ({ ...route, tag: undefined }));
+    this.#config = config;
+    this.#routes = routesOf(config);
+    this.#addresses = this.#addressPolicy();
+    const holdPolicy = (): RegistryConfig['guard'] => this.#config.guard;
+    this.#catalogs = new Catalogs({ sources, holdPolicy, now, onWatch: this.#onWatch });
+    this.#watches = new SourceWatches({ sources, holdPolicy, onEvent: this.#onEvent });
     this.#tables = createRouteTables({
       now,
       facts: () => ({
-        configured: this.#configured,
-        claims: [...this.#services.values()].flatMap((service) => service.claims.claims),
+        configured: this.#routes,
+        claims: [...this.#services.values()].flatMap(({ claims }) => claims.claims),
         wasSeen: (service) => this.#seen.has(service),
       }),
-      destination: (route, known) =>
-        destinationOf(config, route, this.#services.get(route.service) ?? this.#add(route.service), known),
+      destination: (route, known) => destinationOf(this.#config, route, this.#service(route.service), known),
       onChange: (change) => {
         this.#listeners.tableChanged(change);
       },
     });
-    for (const { service, instances } of config.services) {
-      if (instances === undefined) continue;
-      const fixed = this.#add(service, { kind: 'fixed' });
-      this.#apply(fixed, compareSnapshots(undefined, fixedSnapshot(service, instances)));
-      fixed.readClaims();
-      this.#seen.add(service);
-    }
+    this.#followLists();
     this.#tables.swap();
+    this.synced = new Promise((resolve) => {
+      this.#awaited.set(this.#hasFirstAnswers, () => {
+        this.#isSynced = true;
+        this.#tables.flush();
+        this.#tables.settle();
+        this.#listeners.synced();
+        resolve();
+      });
+    });
   }
 
   get subscribe(): Subscribe {
@@ -103,13 +118,16 @@ class RegistryState implements Registry {
     return this.#tables.ownership.rejected;
   }
 
+  get catalog(): WatchState {
+    return this.#catalogs.watch;
+  }
+
   get services(): readonly ServiceView[] {
-    return [...this.#services.values()].map(viewOf);
+    return [...this.#services.values()].map((service) => service.view());
   }
 
   service(name: string): ServiceView | undefined {
-    const service = this.#services.get(name);
-    return service === undefined ? undefined : viewOf(service);
+    return this.#services.get(name)?.view();
   }
 
   resolve(host: string, path: string): Destination | undefined {
@@ -121,167 +139,247 @@ class RegistryState implements Registry {
   }
 
   waitingFor(): readonly string[] {
-    return [...this.#services.values()]
-      .filter((service) => service.watch.kind !== 'fixed' && service.snapshot === undefined)
-      .map((s) => s.service);
+    return [...this.#services].filter(([, { state }]) => state.snapshot === undefined).map(([name]) => name);
   }
 
   release(name: string): readonly string[] | undefined {
     const service = this.#services.get(name);
     if (service === undefined) return undefined;
-    const keys = [...service.held.rows.keys()];
+    const keys = [...service.state.held.rows.keys()];
     return this.#letGo(service, keys, 'released by the operator').map(({ id }) => id);
   }
 
-  setAddresses(policy: AddressPolicy): void {
-    this.#addresses = policy;
-    for (const service of this.#services.values()) this.#reapply(service);
+  setListeners(listeners: AddressFacts['listeners']): void {
+    this.#ownListeners = listeners;
+    this.#addresses = this.#addressPolicy();
+    for (const service of this.#services.values()) this.#apply(service, { kind: 'reconfigured' });
   }
 
   readonly judgeResolved = (address: string, hostname: string): string | undefined => {
-    this.#hosts ??= hostIndex(this.#services.values());
-    const { source, ports } = this.#hosts.get(hostname) ?? { source: 'registry', ports: [] };
-    return this.#addresses.judgeResolved(address, ports, source);
+    this.#hostnames ??= hostnameIndex([...this.#services.values()].map(({ state }) => state));
+    const { trust, ports } = this.#hostnames.get(hostname) ?? unknownHostname;
+    return this.#addresses.judgeResolved(address, ports, trust);
   };
 
+  async reconfigure(config: RegistryConfig): Promise<void> {
+    const number = (this.#reconfigurations += 1);
+    const routed = watchedServices(config);
+    for (const service of routed) this.#follow(service);
+    const isAnswered = (): boolean => !routed.some(this.#hasNoAnswer);
+    const end = new AbortController();
+    const answered = new Promise<void>((resolve) => this.#awaited.set(isAnswered, resolve));
+    this.#checkAwaited();
+    await Promise.race([
+      answered,
+      delay(firstAnswersMs, undefined, { signal: end.signal }).catch(() => undefined),
+    ]);
+    end.abort();
+    this.#awaited.delete(isAnswered);
+    if (number !== this.#reconfigurations) return;
+    this.#config = config;
+    this.#routes = routesOf(config);
+    this.#addresses = this.#addressPolicy();
+    this.#followLists();
+    for (const service of this.#services.values()) this.#apply(service, { kind: 'reconfigured' });
+    this.#tables.renew();
+    this.#followRouted();
+  }
+
   adopt(saved: SavedTable, ageMs: number): void {
-    const { now } = this.#options;
-    const missing = saved.snapshots.filter(({ service }) => {
-      const known = this.#services.get(service);
-      const isListed = this.#catalogAnswer === undefined || this.#isKnown(service);
-      return isListed && known?.watch.kind !== 'fixed' && known?.snapshot === undefined;
-    });
-    if (missing.length === 0) return;
-    const services = new Set(missing.map(({ service }) => service));
-    if (this.#phase === 'syncing') this.#tables.remember(saved.routes);
+    const { sources, now } = this.#options;
+    const seeds = new Map<string, Map<string, Snapshot>>();
+    for (const snapshot of saved.snapshots) {
+      const name = snapshot.service;
+      const source = sources.find(({ name }) => name === snapshot.instances[0]?.cluster) ?? sources[0];
+      const known = this.#services.get(name)?.state.inputs;
+      const isWanted = !this.#catalogs.areComplete || this.#isKnown(name);
+      if (source === undefined || !isWanted || known?.has(configured.name) === true) continue;
+      if (known?.get(source.name)?.snapshot !== undefined) continue;
+      seeds.set(name, (seeds.get(name) ?? new Map<string, Snapshot>()).set(source.name, snapshot));
+    }
+    if (seeds.size === 0) return;
+    if (!this.#isSynced) this.#tables.remember(saved.routes);
+    this.#listeners.savedTableAdopted([...seeds.keys()], ageMs);
     const minutes = Math.round(ageMs / 60_000);
     const message = `Consul has not answered yet; this list was saved ${minutes} min ago.`;
-    this.#listeners.savedTableAdopted([...services], ageMs);
-    for (const snapshot of missing) {
-      const service = this.#services.get(snapshot.service) ?? this.#add(snapshot.service);
-      service.stop?.abort();
-      service.stop = undefined;
-      service.watch = { kind: 'stale', sinceMs: now() - ageMs, message };
-      this.#onChange(service, compareSnapshots(undefined, snapshot));
-      if (this.#following !== undefined) this.#follow(snapshot.service, this.#following, snapshot);
+    const watch: WatchState = { kind: 'stale', sinceMs: now() - ageMs, message };
+    for (const [name, snapshots] of seeds) {
+      const service = this.#service(name);
+      this.#watches.leave(name);
+      for (const source of sources) {
+        const snapshot = snapshots.get(source.name);
+        if (snapshot !== undefined) this.#apply(service, { kind: 'list', source, watch, snapshot });
+      }
+      this.#follow(name, snapshots);
     }
-    this.#catalogAnswer ??= saved.catalog;
+    this.#catalogs.adopt(saved.catalog);
     this.#tables.flush();
   }
 
   savable(): SavedTable | undefined {
-    if (this.#phase !== 'synced' || this.catalog.kind !== 'live' || this.#catalogAnswer === undefined)
+    const { catalog } = this.#catalogs;
+    if (!this.#isSynced || this.catalog.kind !== 'live' || catalog === undefined) return undefined;
+    const followed = [...this.#services.values()].filter(({ watch }) => watch.kind !== 'fixed');
+    if (followed.some(({ watch, state }) => watch.kind !== 'live' || state.held.rows.size > 0))
       return undefined;
-    const snapshots = goodSnapshots(this.#services.values());
-    const routes = this.table.routes.filter((route) => route.source === 'registry');
-    return snapshots === undefined ? undefined : { catalog: this.#catalogAnswer, snapshots, routes };
+    const snapshots = followed.flatMap(({ state }) => savableSnapshots(state));
+    return { catalog, snapshots, routes: this.table.routes.filter(({ source }) => source === 'registry') };
   }
 
-  async run(signal: AbortSignal, probe?: Probe): Promise<void> {
-    this.#following = signal;
-    this.#prober = probe === undefined ? undefined : this.#createProber(probe);
+  async run(signal: AbortSignal, probe?: HeldProbe): Promise<void> {
+    if (probe !== undefined) this.#prober = this.#createProber(probe);
     this.#listeners.tableChanged({ before: [], after: this.table.routes, rejected: [] });
-    for (const service of new Set(this.#configured.map((route) => route.service)))
-      this.#follow(service, signal);
-    for await (const event of this.#options.watchCatalog(signal)) {
-      this.catalog = this.#note('catalog', this.catalog, event);
-      if (event.kind === 'value') this.#onCatalog(event.value, signal);
-      this.#checkSynced();
-    }
-    await Promise.all(this.#watches);
+    this.#watches.start(signal);
+    this.#followRouted();
+    await this.#catalogs.run(signal, () => {
+      this.#followRouted();
+      this.#checkAwaited();
+    });
+    await this.#watches.ended();
     await this.#prober?.stop();
     this.#tables.stop();
   }
 
-  #onCatalog(catalog: Catalog, signal: AbortSignal): void {
-    this.#catalogAnswer = catalog;
-    const { services } = catalog;
-    const routed = Object.keys(services).filter(
-      (name) => services[name]?.some((tag) => parseRouteTag(tag) !== undefined) === true,
-    );
-    for (const service of routed) this.#follow(service, signal);
-    for (const service of this.#services.values()) this.#leaveIfGone(service);
-  }
-
-  #follow(name: string, signal: AbortSignal, seed?: Snapshot): void {
-    const known = this.#services.get(name);
-    if (known?.stop !== undefined || known?.watch.kind === 'fixed') return;
-    const service = known ?? this.#add(name);
-    const stop = new AbortController();
-    service.stop = stop;
-    const watch = this.#consume(service, AbortSignal.any([signal, stop.signal]), seed);
-    this.#watches.add(watch);
-    void watch.finally(() => this.#watches.delete(watch));
-  }
-
-  async #consume(service: FollowedService, signal: AbortSignal, seed: Snapshot | undefined): Promise<void> {
-    for await (const event of this.#options.watchService(service.service, signal, seed)) {
-      service.watch = this.#note(service.service, service.watch, event);
-      if (event.kind === 'value') {
-        const update = this.#apply(service, event.value);
-        // Requests that came meanwhile have their turn before the rest is done. The first list is waited for, and dealt with as a whole.
-        if (isLarge(update)) await nextTurn();
-        if (signal.aborted) return;
-        if (update !== undefined) this.#emit(service, update);
-        this.#leaveIfGone(service);
-      }
-      this.#checkSynced();
-    }
-  }
-
-  #onChange(service: FollowedService, change: SnapshotChange): void {
-    const update = this.#apply(service, change);
-    if (update !== undefined) this.#emit(service, update);
+  readonly #onEvent = async (
+    source: RegistrySource,
+    name: string,
+    event: WatchEvent<SnapshotChange>,
+    signal: AbortSignal,
+  ): Promise<void> => {
+    const service = this.#service(name);
+    const update = this.#take(service, { kind: 'source', source, event });
+    // The first list is waited for, and dealt with as a whole.
+    const { before, after } = update?.instances ?? {};
+    if (before !== undefined) await yieldTurn(after?.instances.length);
+    if (signal.aborted) return;
+    this.#emit(service);
     this.#leaveIfGone(service);
-  }
+    this.#checkAwaited();
+  };
 
-  /** What balancing and pools go by; everything else follows in {@link RegistryState.#emit}. */
-  #apply(service: FollowedService, change?: SnapshotChange): ServiceUpdate | undefined {
-    const update = service.apply(this.#addresses, change);
-    if (change !== undefined && change.after.instances.length > 0) this.#seen.add(service.service);
-    if (update !== undefined) this.#listed.follow(update.instances);
+  /** Brings up to date what balancing and pools go by; everything else follows in {@link RegistryState.#emit}. */
+  #take(service: ServiceRuntime, event: ServiceStateEvent): ServiceUpdate | undefined {
+    const update = service.apply(event);
+    if (update === undefined) return undefined;
+    if (update.instances.after.instances.length > 0) this.#seen.add(service.state.service);
+    this.#listed.follow(update.instances);
+    this.#pending.set(service, [...(this.#pending.get(service) ?? []), update]);
     return update;
   }
 
-  /** After something else than the snapshot has changed. */
-  #reapply(service: FollowedService): void {
-    const update = this.#apply(service);
-    if (update === undefined) return;
-    const { added, removed } = update.instances;
-    if (added.length === 0 && removed.length === 0 && update.settings === undefined) return;
-    this.#emit(service, update);
+  #apply(service: ServiceRuntime, event: ServiceStateEvent): void {
+    this.#take(service, event);
+    this.#emit(service);
   }
 
-  #emit(service: FollowedService, update: ServiceUpdate): void {
+  /** Reads what is claimed now, has the table made anew if that matters, and tells the listeners. */
+  #emit(service: ServiceRuntime): void {
+    const updates = this.#pending.get(service);
+    if (updates === undefined) return;
+    this.#pending.delete(service);
+    this.#hostnames = undefined;
+    const { service: name, held } = service.state;
     const claimsBefore = service.readClaims();
-    const { service: name, claims } = service;
-    const { before, after } = update.instances;
-    this.#hosts = undefined;
-    const isFirst = before === undefined || before.instances.length === 0;
-    const sameRoutes = sameClaims(claims, claimsBefore);
-    // The first instance of a built-in route's own service settles whom that route belongs to.
-    if (!sameRoutes || isFirst || update.settings !== undefined) this.#tables.request();
-    const invalidBefore = new Set(claimsBefore.invalid.map((row) => row.invalid));
-    const invalidTags = sameRoutes ? [] : claims.invalid.filter((row) => !invalidBefore.has(row.invalid));
-    const { heldBecause } = after;
+    const { claims } = service;
+    const isSameClaims = sameClaims(claims, claimsBefore);
+    const matters = ({ instances: { before }, settings }: ServiceUpdate): boolean =>
+      // The first instance of a built-in route's own service settles whom that route belongs to.
+      settings !== undefined || before === undefined || before.instances.length === 0;
+    if (!isSameClaims || updates.some(matters)) this.#tables.request();
+    const known = new Set(claimsBefore.invalid.map(({ invalid }) => invalid));
+    const newTags = isSameClaims ? [] : claims.invalid.filter(({ invalid }) => !known.has(invalid));
     const routes = this.#tables.routesOf(name);
-    this.#listeners.serviceChanged({ service: name, ...update, routes, heldBecause, invalidTags });
-    this.#prober?.follow(name, service.held.rows);
+    updates.forEach((update, index) => {
+      const { heldBecause } = update.instances.after;
+      const invalidTags = index === 0 ? newTags : [];
+      this.#listeners.serviceChanged({ service: name, ...update, routes, heldBecause, invalidTags });
+    });
+    this.#prober?.follow(name, held.rows);
   }
 
-  #letGo(service: FollowedService, keys: readonly string[], reason: string): readonly Instance[] {
-    const instances = service.letGo(keys);
+  #letGo(service: ServiceRuntime, keys: readonly string[], reason: string): readonly Instance[] {
+    const instances = service.heldInstances(keys);
     if (instances.length === 0) return [];
-    this.#listeners.instancesLetGo({ service: service.service, instances, reason });
-    this.#reapply(service);
+    this.#listeners.instancesLetGo({ service: service.state.service, instances, reason });
+    this.#apply(service, { kind: 'let_go', keys });
     this.#leaveIfGone(service);
     return instances;
   }
 
-  #createProber(probe: Probe): HeldProber {
+  /** The configuration's lists take the place of what was known of their services before. */
+  #followLists(): void {
+    const lists = new Map(this.#config.services.map(({ service, instances }) => [service, instances]));
+    for (const [name, instances] of lists) {
+      if (instances === undefined) continue;
+      const service = this.#service(name);
+      const snapshot = fixedSnapshot(name, instances);
+      this.#apply(service, { kind: 'list', source: configured, watch: { kind: 'fixed' }, snapshot });
+      this.#seen.add(name);
+      this.#watches.leave(name);
+    }
+    for (const [name, service] of this.#services) {
+      const isListed = lists.get(name) !== undefined;
+      for (const source of service.state.inputs.keys()) {
+        if (isListed !== (source === configured.name) && (isListed || source === configured.name))
+          this.#apply(service, { kind: 'dropped', source });
+      }
+    }
+  }
+
+  /** Follows what the configuration or a catalog routes, and leaves what is neither known nor there. */
+  #followRouted(): void {
+    for (const service of watchedServices(this.#config)) this.#follow(service);
+    const lists = listedServices(this.#config);
+    for (const service of this.#catalogs.services(isRouteTag)) if (!lists.has(service)) this.#follow(service);
+    for (const service of this.#services.values()) this.#leaveIfGone(service);
+  }
+
+  #follow(name: string, seeds?: ReadonlyMap<string, Snapshot>): void {
+    this.#service(name);
+    this.#watches.follow(name, seeds);
+  }
+
+  /** A watch is kept while the configuration or a catalog names the service, or while instances of it are known. */
+  #leaveIfGone(service: ServiceRuntime): void {
+    const { service: name, snapshot, inputs } = service.state;
+    if (!this.#watches.has(name) || snapshot === undefined || snapshot.instances.length > 0) return;
+    if (this.#isKnown(name)) return;
+    this.#watches.leave(name);
+    for (const source of inputs.keys()) this.#apply(service, { kind: 'unwatched', source });
+    if (this.#tables.routesOf(name).length === 0) this.#services.delete(name);
+  }
+
+  /** Whether the configuration or a catalog names a service. */
+  #isKnown(name: string): boolean {
+    return this.#catalogs.has(name) || this.#routes.some(({ service }) => service === name);
+  }
+
+  #service(name: string): ServiceRuntime {
+    const known = this.#services.get(name);
+    if (known !== undefined) return known;
+    const service = new ServiceRuntime({
+      service: name,
+      config: () => this.#config,
+      addresses: () => this.#addresses,
+      onHealth: (news) => {
+        this.#listeners.healthChanged(name, news);
+      },
+      onWatch: this.#onWatch,
+      now: this.#options.now,
+      random: this.#options.random,
+    });
+    this.#services.set(name, service);
+    return service;
+  }
+
+  #addressPolicy(): AddressPolicy {
+    return this.#options.addressPolicy(this.#config.addresses, this.#ownListeners);
+  }
+
+  #createProber(probe: HeldProbe): HeldProber {
     return createHeldProber({
       probe,
-      onProbe: (name, key, state) => this.#services.get(name)?.probed(key, state),
+      onProbe: (name, key, state) => this.#services.get(name)?.apply({ kind: 'probed', key, probe: state }),
       onDead: (name, key, reason) => {
         const service = this.#services.get(name);
         if (service !== undefined) this.#letGo(service, [key], `it does not answer: ${reason}`);
@@ -289,71 +387,40 @@ class RegistryState implements Registry {
     });
   }
 
-  /** Whether the config or the catalog names a service. */
-  #isKnown(name: string): boolean {
-    return (
-      (this.#catalogAnswer !== undefined && Object.hasOwn(this.#catalogAnswer.services, name)) ||
-      this.#configured.some((route) => route.service === name)
-    );
-  }
+  readonly #onWatch = (news: WatchNews): void => {
+    this.#listeners.watchChanged(news);
+  };
 
-  /** A watch is kept while the config or the catalog names the service, or while instances of it are known. */
-  #leaveIfGone(service: FollowedService): void {
-    const { stop, snapshot } = service;
-    if (stop === undefined || snapshot === undefined || snapshot.instances.length > 0) return;
-    if (this.#isKnown(service.service)) return;
-    stop.abort();
-    service.stop = undefined;
-    // From here on the catalog speaks for it. Had its own watch just failed, it would be called stale for ever.
-    if (service.watch.kind === 'stale') {
-      service.watch = { kind: 'live' };
-      this.#listeners.watchChanged({ kind: 'live', of: service.service });
+  readonly #hasNoAnswer = (name: string): boolean =>
+    this.#watches.has(name) && this.#services.get(name)?.watch.kind === 'syncing';
+
+  readonly #hasFirstAnswers = (): boolean =>
+    this.catalog.kind === 'live' && ![...this.#services.keys()].some(this.#hasNoAnswer);
+
+  #checkAwaited(): void {
+    for (const [condition, proceed] of this.#awaited) {
+      if (!condition()) continue;
+      this.#awaited.delete(condition);
+      proceed();
     }
-    if (this.#tables.routesOf(service.service).length === 0) this.#services.delete(service.service);
-  }
-
-  #add(name: string, watch: WatchState = { kind: 'syncing' }): FollowedService {
-    const { config, now, random } = this.#options;
-    const configured = config.services.find(({ service }) => service === name)?.settings ?? {};
-    const onHealth = (news: HealthNews): void => {
-      this.#listeners.healthChanged(name, news);
-    };
-    const facts = { service: name, defaults: config, configured, watch, onHealth, now, random };
-    const service = new FollowedService(facts);
-    this.#services.set(name, service);
-    return service;
-  }
-
-  #note(of: string, before: WatchState, event: WatchEvent<unknown>): WatchState {
-    const { state, news } = nextWatchState(of, before, event, this.#options.now());
-    if (news !== undefined) this.#listeners.watchChanged(news);
-    return state;
-  }
-
-  #checkSynced(): void {
-    if (this.#phase === 'synced' || this.catalog.kind !== 'live') return;
-    const isOpen = (service: FollowedService): boolean =>
-      service.stop !== undefined && service.watch.kind === 'syncing';
-    if ([...this.#services.values()].some(isOpen)) return;
-    this.#phase = 'synced';
-    this.#tables.flush();
-    this.#tables.settle();
-    this.#markSynced();
-    this.#listeners.synced();
   }
 }
 
-/** Instances of a list that is dealt with in several turns of the event loop. */
-const largeList = 500;
-
-function isLarge(update: ServiceUpdate | undefined): boolean {
-  return update?.instances.before !== undefined && update.instances.after.instances.length > largeList;
+function routesOf(config: RegistryConfig): readonly Route[] {
+  return config.routes.map((route) => ({ ...route, tag: undefined }));
 }
 
-function deferred(): { readonly promise: Promise<void>; readonly resolve: () => void } {
-  let resolve: () => void = () => undefined;
-  const promise = new Promise<void>((settle) => {
-    resolve = settle;
-  });
-  return { promise, resolve };
+/** Services whose instances the configuration lists. */
+function listedServices({ services }: RegistryConfig): ReadonlySet<string> {
+  return new Set(services.flatMap(({ service, instances }) => (instances === undefined ? [] : service)));
+}
+
+/** Services that the configuration routes and does not list. */
+function watchedServices(config: RegistryConfig): readonly string[] {
+  const lists = listedServices(config);
+  return config.routes.map(({ service }) => service).filter((service) => !lists.has(service));
+}
+
+function isRouteTag(tag: string): boolean {
+  return parseRouteTag(tag) !== undefined;
 }

@@ -1,10 +1,9 @@
-import type { Endpoint } from '@roundhouse/agent-sdk/internal';
+import type { Endpoint, HeldInstance } from '@roundhouse/agent-sdk/internal';
 
 import { formatHashSource, type ServiceSettings } from '../config/gateway-config.ts';
 import type { CheckOpinion } from '../health/checks.ts';
 import type { Health } from '../health/health.ts';
 import type { Engine } from '../listeners/engine.ts';
-import type { HeldInstance } from '../registry/held-instances.ts';
 import type { Registry, ServiceView } from '../registry/registry.ts';
 import type {
   EffectiveSettings,

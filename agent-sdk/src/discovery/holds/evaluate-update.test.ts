@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 
-import { evaluateUpdate, type HoldState, nothingHeld, type Suspicion } from './evaluate-update.ts';
+import { evaluateUpdate, type HoldState, noHold, type Suspicion } from './evaluate-update.ts';
 import { type CatalogItem, holdableCatalog, type HoldableKind, holdableService } from './holdable.ts';
 import type { Catalog, Instance, Snapshot } from '../instance.ts';
 import { fixedSnapshot } from '../snapshot.ts';
@@ -49,7 +49,7 @@ function believer(
   maxRemovedRatio = 1,
 ): (nowMs: number, suspicion: Suspicion, ...instances: string[]) => string {
   let accepted: Snapshot | undefined;
-  let state: HoldState<Instance> = nothingHeld;
+  let state: HoldState<Instance> = noHold;
   return (nowMs, suspicion, ...instances) => {
     const answer = snapshot(...instances);
     const next = evaluate(holdableService, state, {
@@ -178,7 +178,7 @@ describe('evaluateUpdate', () => {
     const strict = () => believer(30_000, 0.5);
 
     it('keeps what is missing when it is more than the share, and says why', () => {
-      const belief = evaluate(holdableService, nothingHeld, {
+      const belief = evaluate(holdableService, noHold, {
         accepted: snapshot('a@1', 'b@2', 'c@3'),
         answer: snapshot('a@1'),
         suspicion: 'none',
@@ -251,7 +251,7 @@ describe('evaluateUpdate', () => {
     fc.assert(
       fc.property(fc.array(step, { maxLength: 30 }), (steps) => {
         let accepted: Snapshot | undefined;
-        let state: HoldState<Instance> = nothingHeld;
+        let state: HoldState<Instance> = noHold;
         let nowMs = 0;
         for (const { afterMs, suspicion, ids } of steps) {
           nowMs += afterMs;
@@ -284,7 +284,7 @@ describe('evaluateUpdate', () => {
     const accepted = snapshot(...Array.from({ length: 10_000 }, (_, i) => `i${i}@${i + 1}`));
     const startedMs = performance.now();
     const facts = { accepted, answer: snapshot(), suspicion: 'after_failure', nowMs: 0, holdMs: 1 } as const;
-    expect(evaluate(holdableService, nothingHeld, facts).value.held).toHaveLength(10_000);
+    expect(evaluate(holdableService, noHold, facts).value.held).toHaveLength(10_000);
     expect(performance.now() - startedMs).toBeLessThan(300);
   });
 });
@@ -297,7 +297,7 @@ describe('holdableCatalog', () => {
     ...answers: Record<string, string[]>[]
   ): Catalog['services'] {
     let accepted = catalog(before);
-    let state: HoldState<CatalogItem> = nothingHeld;
+    let state: HoldState<CatalogItem> = noHold;
     answers.forEach((services, nowMs) => {
       const suspicion = nowMs === 0 ? 'after_failure' : 'none';
       const facts = { accepted, answer: catalog(services), suspicion, nowMs, holdMs: 1000 } as const;

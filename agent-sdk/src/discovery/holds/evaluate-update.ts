@@ -43,7 +43,7 @@ export interface HoldState<Item> {
 }
 
 /** The state before the first answer. */
-export const nothingHeld: HoldState<never> = { hold: undefined, removedMs: undefined };
+export const noHold: HoldState<never> = { hold: undefined, removedMs: undefined };
 
 /** What the evaluation has to know of items. */
 export interface Holdable<Item> {
@@ -55,18 +55,22 @@ export interface Holdable<Item> {
   thresholds(item: Item): 'both' | 'bulk' | 'none';
 }
 
+/** When removals are suspicious, and how long they are held. */
+export interface HoldPolicy {
+  /** How long items are held at most; 0: never. */
+  readonly holdMs: number;
+  /** An answer that takes away more than this share at once is suspicious by that alone; 1: never. */
+  readonly maxRemovedRatio: number;
+}
+
 /** One answer, beside what was accepted before it. */
-export interface UpdateFacts<Item> {
+export interface UpdateFacts<Item> extends HoldPolicy {
   /** The items of the last accepted value, held ones included; undefined before the first. */
   readonly accepted: readonly Item[] | undefined;
   /** Those of them that the answer does not list, by none of the names by which they are recognised. */
   readonly missing: readonly Item[];
   readonly suspicion: Suspicion;
   readonly nowMs: number;
-  /** How long items are held; 0: never. */
-  readonly holdMs: number;
-  /** An answer that takes away more than this share at once is suspicious by that alone; 1: never. */
-  readonly maxRemovedRatio: number;
 }
 
 /** Removals that follow each other within this time count as one: a fleet is often deregistered one by one. */
@@ -84,7 +88,7 @@ export function evaluateUpdate<Item>(
   facts: UpdateFacts<Item>,
 ): HoldState<Item> {
   const { accepted, missing, nowMs, maxRemovedRatio } = facts;
-  if (accepted === undefined) return nothingHeld;
+  if (accepted === undefined) return noHold;
   const hold = nextHold(kind, state, { ...facts, accepted });
   const removesSome = maxRemovedRatio < 1 && missing.some((item) => kind.thresholds(item) !== 'none');
   return {

@@ -1,14 +1,16 @@
-import type { Destination } from '../exchange/destination.ts';
+import type { GatewayConfig } from '../../config/gateway-config.ts';
+import type { Destination } from '../../exchange/destination.ts';
 import {
   noOwnership,
   resolveRoutes,
   type OwnershipFacts,
   type RejectedClaim,
   type RouteOwnership,
-} from '../routing/ownership.ts';
-import { routeName, type Route } from '../routing/route.ts';
-import type { TableChange } from './registry-listener.ts';
-import { createRouteTable, type RouteTable } from '../routing/route-table.ts';
+} from '../../routing/ownership.ts';
+import { routeName, type Route } from '../../routing/route.ts';
+import type { TableChange } from '../registry-listener.ts';
+import type { ServiceRuntime } from '../services/service-runtime.ts';
+import { createRouteTable, type RouteTable } from '../../routing/route-table.ts';
 
 /** What tables are made from, and who hears of them. */
 export interface RouteTablesOptions {
@@ -33,6 +35,8 @@ export interface RouteTables {
   flush(): void;
   /** Makes a new table now, and tells nobody. */
   swap(): void;
+  /** Makes a new table now, in which nothing is taken over from what stood behind the routes before. */
+  renew(): void;
   /** Routes that were known before the registry answered, and their owners. */
   remember(routes: readonly Route[]): void;
   /** Whoever owns a route now keeps it. Before, arrival order means nothing: claims are settled afresh with every table. */
@@ -111,6 +115,12 @@ class RouteTablesState implements RouteTables {
     this.table = table;
   }
 
+  renew(): void {
+    this.stop();
+    this.#destinations = new Map();
+    this.#rebuild();
+  }
+
   remember(routes: readonly Route[]): void {
     const remembered = new Map(routes.map((route) => [routeName(route), route]));
     this.#atStart = { ...noOwnership, remembered };
@@ -137,6 +147,30 @@ class RouteTablesState implements RouteTables {
     const endedMs = now();
     this.#notBeforeMs = endedMs + Math.max(minIntervalMs, pauseFactor * (endedMs - startedMs));
   }
+}
+
+/** What stands behind a route: its service's upstream and settings, with the route's own overrides of the global ones. */
+export function destinationOf(
+  config: Pick<GatewayConfig, 'timeouts' | 'retry' | 'hedgeAfterMs'>,
+  route: Route,
+  { upstream, budget, state: { settings } }: Pick<ServiceRuntime, 'upstream' | 'budget' | 'state'>,
+  known: Destination | undefined,
+): Destination {
+  const { hash, sticky } = settings;
+  const isKnown =
+    known?.upstream === upstream && known.budget === budget && known.hash === hash && known.sticky === sticky;
+  if (isKnown) return known;
+  const { attempts, statuses, nonIdempotent } = config.retry;
+  return {
+    route,
+    upstream,
+    timeouts: { ...config.timeouts, ...route.timeouts },
+    retry: { attempts, statuses, nonIdempotent, ...route.retry },
+    hedgeAfterMs: route.hedgeAfterMs ?? config.hedgeAfterMs,
+    hash,
+    sticky,
+    budget,
+  };
 }
 
 function sameRoutes(a: readonly Route[], b: readonly Route[]): boolean {

@@ -1,6 +1,4 @@
-import type { HoldReason, Instance, Snapshot } from '@roundhouse/agent-sdk/internal';
-
-import type { ProbeResult } from '../health/probe.ts';
+import type { HoldReason, Instance, Snapshot } from '../instance.ts';
 
 /** What is known of a held instance by asking it. `failures` in a row. */
 export type ProbeState =
@@ -26,7 +24,7 @@ export interface Held {
   readonly letGo: ReadonlySet<string>;
 }
 
-export const nothingHeld: Held = { rows: new Map(), letGo: new Set() };
+export const noneHeld: Held = { rows: new Map(), letGo: new Set() };
 
 /** Failed probes in a row after which an instance is dead. */
 const deadAfter = 2;
@@ -35,20 +33,25 @@ const probeAgainMs = { failing: 200, alive: 1_000 };
 
 /**
  * Takes note of what is held in a snapshot. What the registry lists again is no longer let go, so that it is held anew should it be taken
- * away once more. `added`: those that were not held before.
+ * away once more. `isUsed`: whether the owner uses an instance at all. `added`: those that were not held before.
  */
 export function followHeld(
   before: Held,
   snapshot: Snapshot,
-  { nowMs, holdMs }: { readonly nowMs: number; readonly holdMs: number },
+  facts: {
+    readonly isUsed: (instance: Instance) => boolean;
+    readonly nowMs: number;
+    readonly holdMs: number;
+  },
 ): { readonly held: Held; readonly added: readonly Instance[] } {
-  if (snapshot.held.length === 0) return { held: nothingHeld, added: [] };
+  if (snapshot.held.length === 0) return { held: noneHeld, added: [] };
+  const { isUsed, nowMs, holdMs } = facts;
   const letGo = new Set(snapshot.held.filter((key) => before.letGo.has(key)));
   const keys = new Set(snapshot.held.filter((key) => !letGo.has(key)));
   const rows = new Map<string, HeldInstance>();
   const added: Instance[] = [];
   for (const instance of snapshot.instances) {
-    if (!keys.has(instance.key)) continue;
+    if (!keys.has(instance.key) || !isUsed(instance)) continue;
     const known = before.rows.get(instance.key);
     if (known === undefined) added.push(instance);
     const { heldBecause: because = 'removal' } = snapshot;
@@ -61,18 +64,17 @@ export function followHeld(
 }
 
 /**
- * What a probe result means: let the instance go, or probe again later. It goes after two failures in a row, so that one lost packet costs
- * nothing. An inconclusive probe counts as alive.
+ * What a probe means: let the instance go, or ask again later. `dead`: why it does not answer; undefined when it does, or when the probe
+ * says nothing. Two failures in a row let it go, so that one lost packet doesn't.
  */
 export function afterProbe(
   state: ProbeState,
-  result: ProbeResult,
+  dead: string | undefined,
 ): { readonly state: ProbeState; readonly next: 'let_go' | { readonly againInMs: number } } {
-  if (result.kind !== 'dead') return { state: { kind: 'alive' }, next: { againInMs: probeAgainMs.alive } };
+  if (dead === undefined) return { state: { kind: 'alive' }, next: { againInMs: probeAgainMs.alive } };
   const failures = (state.kind === 'failing' ? state.failures : 0) + 1;
-  const failing: ProbeState = { kind: 'failing', failures, reason: result.reason };
   return {
-    state: failing,
+    state: { kind: 'failing', failures, reason: dead },
     next: failures >= deadAfter ? 'let_go' : { againInMs: probeAgainMs.failing },
   };
 }

@@ -2,7 +2,7 @@ import { networkInterfaces } from 'node:os';
 
 import type { RegistryClient } from '@roundhouse/agent-sdk/internal';
 
-import type { AddressRules } from '../config/gateway-config.ts';
+import type { AddressRules } from '../../config/gateway-config.ts';
 import { createAddressPolicy, type AddressFacts, type AddressPolicy } from './address-policy.ts';
 
 /** Which registered addresses are believed on this machine, as it is now. `listeners` are the gateway's own. */

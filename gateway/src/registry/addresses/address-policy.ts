@@ -1,6 +1,6 @@
 import ipaddr from 'ipaddr.js';
 
-import type { AddressRules } from '../config/gateway-config.ts';
+import type { AddressRules } from '../../config/gateway-config.ts';
 
 /** What is known when addresses are judged. Plain values. */
 export interface AddressFacts {

@@ -1,5 +1,5 @@
-import type { Log } from '../telemetry/log.ts';
-import type { Registry } from './registry.ts';
+import type { Log } from '../../telemetry/log.ts';
+import type { Registry } from '../registry.ts';
 import { createTableKeeper, loadSavedTable } from './saved-table.ts';
 
 /** The table on disk of a running gateway. */

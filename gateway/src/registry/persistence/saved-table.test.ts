@@ -6,7 +6,7 @@ import { fixedSnapshot, type Instance, type Snapshot } from '@roundhouse/agent-s
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 
-import { eventually } from '../../../test/kit/eventually.ts';
+import { eventually } from '../../../../test/kit/eventually.ts';
 import { formatSavedTable, readSavedTable, type SavedTable } from './saved-table-format.ts';
 import { createTableKeeper, loadSavedTable, writeSavedTable } from './saved-table.ts';
 

@@ -1,38 +1,39 @@
 import { setTimeout as delay } from 'node:timers/promises';
 
-import { createConcurrencyLimit } from '../health/concurrency-limit.ts';
-import { connectProbe, type Probe } from '../health/probe.ts';
+import type { Instance } from '../instance.ts';
 import { afterProbe, type HeldInstance, type ProbeState } from './held-instances.ts';
+
+/**
+ * Asks an instance whether it is alive: why it is not, for a person; undefined when it is, or when nothing can be said. The owner bounds how
+ * many run at a time. Ends with the signal; never rejects.
+ */
+export type HeldProbe = (instance: Instance, signal: AbortSignal) => Promise<string | undefined>;
 
 /** What a prober needs, and whom it tells. The callbacks must not throw. */
 export interface HeldProberOptions {
-  readonly probe: Probe;
+  readonly probe: HeldProbe;
   readonly onProbe: (service: string, key: string, state: ProbeState) => void;
   readonly onDead: (service: string, key: string, reason: string) => void;
 }
 
-/** Asks held instances whether they live, for as long as they are held. */
+/** Asks held instances whether they are alive, for as long as they are held. */
 export interface HeldProber {
-  /** From now on these are the held instances of the service: newcomers are asked, the others no more. */
+  /** From now on these are the held instances of the service: new ones are probed, the others no more. */
   follow(service: string, held: ReadonlyMap<string, HeldInstance>): void;
-  /** Asks nobody any more; resolves when nothing is under way. */
+  /** Ends all probes; resolves when none is running. */
   stop(): Promise<void>;
 }
-
-/** Probes under way at a time: thousands can be held at once, and file descriptors are needed elsewhere. */
-const maxConcurrent = 64;
 
 export function createHeldProber(options: HeldProberOptions): HeldProber {
   const asking = new Map<string, Map<string, AbortController>>();
   const loops = new Set<Promise<void>>();
-  const limit = createConcurrencyLimit(maxConcurrent);
 
   async function ask(service: string, { instance }: HeldInstance, signal: AbortSignal): Promise<void> {
     let state: ProbeState = { kind: 'unknown' };
     while (!signal.aborted) {
-      const result = await limit.run(() => options.probe(instance, connectProbe, signal));
-      if (result === undefined || isOver(signal)) return;
-      const after = afterProbe(state, result);
+      const dead = await options.probe(instance, signal);
+      if (isOver(signal)) return;
+      const after = afterProbe(state, dead);
       state = after.state;
       options.onProbe(service, instance.key, state);
       if (after.next === 'let_go') {
@@ -68,7 +69,6 @@ export function createHeldProber(options: HeldProberOptions): HeldProber {
     async stop() {
       for (const ends of asking.values()) for (const end of ends.values()) end.abort();
       asking.clear();
-      await limit.stop();
       await Promise.all(loops);
     },
   };

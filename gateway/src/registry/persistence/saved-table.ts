@@ -1,7 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { open, readFile, rename, rm, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { setImmediate as nextTurn } from 'node:timers/promises';
+
+import { yieldTurn } from '@roundhouse/agent-sdk/internal';
 
 import {
   formatSavedTable,
@@ -34,7 +35,7 @@ export async function writeSavedTable(path: string, table: SavedTable, savedAtMs
     try {
       for (const piece of formatSavedTable(table, savedAtMs)) {
         await file.write(piece);
-        await nextTurn();
+        await yieldTurn();
       }
       await file.sync();
     } finally {

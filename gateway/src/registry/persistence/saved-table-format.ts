@@ -9,7 +9,7 @@ import {
   snapshotFromAnswer,
 } from '@roundhouse/agent-sdk/internal';
 
-import type { Route } from '../routing/route.ts';
+import type { Route } from '../../routing/route.ts';
 
 /** What a gateway needs to serve without its registry. */
 export interface SavedTable {

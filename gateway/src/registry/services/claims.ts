@@ -6,7 +6,7 @@ import {
   type Snapshot,
 } from '@roundhouse/agent-sdk/internal';
 
-import type { ServiceClaim } from '../routing/ownership.ts';
+import type { ServiceClaim } from '../../routing/ownership.ts';
 
 /** What the instances of one service say about routes. */
 export interface ServiceClaims {

@@ -1,6 +1,6 @@
 import type { Snapshot } from '@roundhouse/agent-sdk/internal';
 
-import { parseHashSource, type CheckSettings, type ServiceOverrides } from '../config/gateway-config.ts';
+import { parseHashSource, type CheckSettings, type ServiceOverrides } from '../../config/gateway-config.ts';
 
 /** A setting that an instance asks for and that can't be followed. */
 export interface InvalidSetting {
@@ -16,7 +16,8 @@ export interface MetaSettings {
   readonly invalid: readonly InvalidSetting[];
 }
 
-const nothing: MetaSettings = { overrides: {}, invalid: [] };
+/** Of a service that asks for nothing. */
+export const noMetaSettings: MetaSettings = { overrides: {}, invalid: [] };
 
 /** How one setting is read: the overrides it means, or undefined for a value that is not allowed. */
 interface Reader {
@@ -108,7 +109,7 @@ export function readMetaSettings({ instances }: Snapshot): MetaSettings | undefi
     const text = newest.meta[key];
     if (text !== undefined) said.set(key, text);
   }
-  return [...said].reduce((settings, [key, text]) => withSetting(settings, key, text), nothing);
+  return [...said].reduce((settings, [key, text]) => withSetting(settings, key, text), noMetaSettings);
 }
 
 function withSetting(settings: MetaSettings, key: string, text: string): MetaSettings {

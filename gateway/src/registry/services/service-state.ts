@@ -1,0 +1,286 @@
+import {
+  compareSnapshots,
+  followHeld,
+  type Held,
+  type Instance,
+  isUnchanged,
+  noneHeld,
+  type ProbeState,
+  type Snapshot,
+  type SnapshotChange,
+  type WatchEvent,
+  withoutHeld,
+  withProbe,
+} from '@roundhouse/agent-sdk/internal';
+
+import type { ServiceOverrides, ServiceSettings } from '../../config/gateway-config.ts';
+import type { AddressPolicy, AddressSource } from '../addresses/address-policy.ts';
+import type { RegistrySource } from '../sources/registry-source.ts';
+import { nextWatchState, type WatchNews, type WatchState } from '../sources/watch-state.ts';
+import { type Hidden, visible, withoutHidden } from './hidden-instances.ts';
+import { type InvalidSetting, type MetaSettings, noMetaSettings, readMetaSettings } from './meta-settings.ts';
+
+/** What is known of one service. A value; {@link reduceService} makes the next one. */
+export interface ServiceState {
+  readonly service: string;
+  /** What each source says, by its name. */
+  readonly inputs: ReadonlyMap<string, ServiceInput>;
+  /** What all sources list together, hidden instances included; undefined before the first answer. */
+  readonly listed: Snapshot | undefined;
+  readonly hidden: Hidden;
+  /** Instances that a source no longer lists, and that are kept for now. */
+  readonly held: Held;
+  /** What the gateway uses: `listed` without what is hidden. */
+  readonly snapshot: Snapshot | undefined;
+  /** What the newest registration asks for; a service without instances keeps it. */
+  readonly meta: MetaSettings;
+  readonly settings: ServiceSettings;
+}
+
+/** What one source says of a service. */
+export interface ServiceInput {
+  readonly trust: AddressSource;
+  readonly watch: WatchState;
+  readonly snapshot: Snapshot | undefined;
+  readonly refused: Hidden;
+}
+
+/** What can happen to a service. */
+export type ServiceStateEvent =
+  | {
+      readonly kind: 'source';
+      readonly source: Pick<RegistrySource, 'name' | 'trust'>;
+      readonly event: WatchEvent<SnapshotChange>;
+    }
+  /** A list that is not watched: the configuration's (its state is `fixed`), or a saved one (`stale`). */
+  | {
+      readonly kind: 'list';
+      readonly source: Pick<RegistrySource, 'name' | 'trust'>;
+      readonly watch: WatchState;
+      readonly snapshot: Snapshot;
+    }
+  /** The service is no longer followed in a source, which lists no instance of it. The catalog speaks for it from here on. */
+  | { readonly kind: 'unwatched'; readonly source: string }
+  /** A source has no say any more; what it listed goes. */
+  | { readonly kind: 'dropped'; readonly source: string }
+  /** Held instances are let go. */
+  | { readonly kind: 'let_go'; readonly keys: readonly string[] }
+  /** A held instance was probed. */
+  | { readonly kind: 'probed'; readonly key: string; readonly probe: ProbeState }
+  /** Address policy or configuration have changed. */
+  | { readonly kind: 'reconfigured' };
+
+/** What the reducer goes by. */
+export interface ServiceContext {
+  readonly nowMs: number;
+  readonly holdMs: number;
+  readonly addresses: AddressPolicy;
+  /** The settings of the service, by what its instances ask for. */
+  readonly settingsFor: (meta: ServiceOverrides) => ServiceSettings;
+}
+
+/** What an event changed. */
+export interface ServiceUpdate {
+  /** Of the instances that the gateway uses; without any difference when only settings have changed. */
+  readonly instances: SnapshotChange;
+  /** Those that are held since now. */
+  readonly held: readonly Instance[];
+  /** Undefined while they stay the same. */
+  readonly settings: ServiceSettings | undefined;
+  /** Those that were not there before. */
+  readonly invalidSettings: readonly InvalidSetting[];
+}
+
+/** The next state, and what follows from it; both undefined when there is nothing to do. */
+export interface ServiceReduction {
+  readonly state: ServiceState;
+  readonly update: ServiceUpdate | undefined;
+  readonly news: WatchNews | undefined;
+}
+
+export function newServiceState(service: string, settings: ServiceSettings): ServiceState {
+  return {
+    service,
+    inputs: new Map(),
+    listed: undefined,
+    hidden: new Map(),
+    held: noneHeld,
+    snapshot: undefined,
+    meta: noMetaSettings,
+    settings,
+  };
+}
+
+/** ServiceState × event → ServiceState + effects. */
+export function reduceService(
+  state: ServiceState,
+  event: ServiceStateEvent,
+  context: ServiceContext,
+): ServiceReduction {
+  switch (event.kind) {
+    case 'source': {
+      const { name, trust } = event.source;
+      const before = inputOf(state, name, trust);
+      const subject = { of: state.service, source: name };
+      const { state: watch, news } = nextWatchState(subject, before.watch, event.event, context.nowMs);
+      if (event.event.kind !== 'value')
+        return { state: withInput(state, name, { ...before, watch }), update: undefined, news };
+      const given = event.event.value;
+      // A watch that begins anew has nothing before its first list.
+      const isContinued = given.before !== undefined || before.snapshot === undefined;
+      const change = isContinued ? given : compareSnapshots(before.snapshot, given.after);
+      return { ...followInput(state, name, { ...before, watch }, change, context), news };
+    }
+    case 'list': {
+      const { name, trust } = event.source;
+      const before = inputOf(state, name, trust);
+      const change = compareSnapshots(before.snapshot, event.snapshot);
+      return followInput(state, name, { ...before, watch: event.watch }, change, context);
+    }
+    case 'unwatched': {
+      const input = state.inputs.get(event.source);
+      if (input?.watch.kind !== 'stale') return { state, update: undefined, news: undefined };
+      // Had the watch just failed, the service would be called stale for ever.
+      const live = withInput(state, event.source, { ...input, watch: { kind: 'live' } });
+      const news = { of: state.service, source: event.source, kind: 'live' } as const;
+      return { state: live, update: undefined, news };
+    }
+    case 'dropped': {
+      const input = state.inputs.get(event.source);
+      const inputs = new Map([...state.inputs].filter(([name]) => name !== event.source));
+      if (input?.snapshot === undefined)
+        return { state: { ...state, inputs }, update: undefined, news: undefined };
+      const empty = { ...input.snapshot, instances: [], quarantined: [], held: [] };
+      return settle({ ...state, inputs }, compareSnapshots(input.snapshot, empty), context);
+    }
+    case 'let_go':
+      return settle({ ...state, held: withoutHeld(state.held, event.keys) }, undefined, context);
+    case 'probed': {
+      const held = withProbe(state.held, event.key, event.probe);
+      return { state: { ...state, held }, update: undefined, news: undefined };
+    }
+    case 'reconfigured': {
+      const inputs = [...state.inputs].map(
+        ([name, input]) =>
+          [name, { ...input, refused: refusedOf(input.snapshot?.instances ?? [], input, context) }] as const,
+      );
+      return settle({ ...state, inputs: new Map(inputs) }, undefined, context);
+    }
+  }
+}
+
+const unknownInput: Omit<ServiceInput, 'trust'> = {
+  watch: { kind: 'syncing' },
+  snapshot: undefined,
+  refused: new Map(),
+};
+
+function inputOf(state: ServiceState, name: string, trust: AddressSource): ServiceInput {
+  return { ...(state.inputs.get(name) ?? unknownInput), trust };
+}
+
+function withInput(state: ServiceState, name: string, input: ServiceInput): ServiceState {
+  return { ...state, inputs: new Map(state.inputs).set(name, input) };
+}
+
+function followInput(
+  state: ServiceState,
+  name: string,
+  input: ServiceInput,
+  change: SnapshotChange,
+  context: ServiceContext,
+): ServiceReduction {
+  const { added, updated, removed } = change;
+  const refused = new Map(input.refused);
+  for (const { key } of [...removed, ...updated.map(({ before }) => before)]) refused.delete(key);
+  const judged = refusedOf([...added, ...updated.map(({ after }) => after)], input, context);
+  for (const [key, reason] of judged) refused.set(key, reason);
+  return settle(withInput(state, name, { ...input, snapshot: change.after, refused }), change, context);
+}
+
+function refusedOf(
+  instances: readonly Instance[],
+  { trust }: ServiceInput,
+  { addresses }: ServiceContext,
+): Hidden {
+  const refused = new Map<string, { readonly refused: string }>();
+  for (const { key, address, port } of instances) {
+    const reason = addresses.judge(address, port, trust);
+    if (reason !== undefined) refused.set(key, { refused: reason });
+  }
+  return refused;
+}
+
+/** Brings everything up to date that follows from the inputs. `change`: of one input; undefined when none has changed. */
+function settle(
+  state: ServiceState,
+  change: SnapshotChange | undefined,
+  context: ServiceContext,
+): ServiceReduction {
+  const before = state.listed;
+  const listed = merged(state, change);
+  if (listed === undefined) return { state, update: undefined, news: undefined };
+  const refused: Hidden = new Map([...state.inputs.values()].flatMap((input) => [...input.refused]));
+  const { held, added } = followHeld(state.held, listed, {
+    isUsed: ({ key }) => !refused.has(key),
+    ...context,
+  });
+  const letGo = [...held.letGo].map((key) => [key, 'let_go'] as const);
+  const hidden: Hidden = letGo.length === 0 ? refused : new Map([...refused, ...letGo]);
+  const instances = withoutHidden(
+    { before, after: listed, added: [], removed: [], updated: [], ...listsOf(change) },
+    state.snapshot,
+    { before: state.hidden, after: hidden },
+  );
+  const meta = readMetaSettings(instances.after) ?? state.meta;
+  const settings = context.settingsFor(meta.overrides);
+  const known = new Set(state.meta.invalid.map((row) => row.setting));
+  const update: ServiceUpdate = {
+    instances,
+    held: added,
+    settings: sameSettings(settings, state.settings) ? undefined : settings,
+    invalidSettings: meta.invalid.filter((row) => !known.has(row.setting)),
+  };
+  const isNew = !isUnchanged(instances) || update.settings !== undefined || update.invalidSettings.length > 0;
+  const snapshot = instances.after;
+  return {
+    state: { ...state, listed, hidden, held, snapshot, meta, settings: update.settings ?? state.settings },
+    update: isNew ? update : undefined,
+    news: undefined,
+  };
+}
+
+function listsOf(change: SnapshotChange | undefined): Partial<SnapshotChange> {
+  if (change === undefined) return {};
+  const { added, removed, updated } = change;
+  return { added, removed, updated };
+}
+
+/** What the inputs list together. Their keys differ, so that the change of one of them is the change of all. */
+function merged(state: ServiceState, change: SnapshotChange | undefined): Snapshot | undefined {
+  if (change === undefined) return state.listed;
+  const snapshots = [...state.inputs.values()].flatMap(({ snapshot }) => snapshot ?? []);
+  const [only = change.after, ...more] = snapshots;
+  if (more.length === 0) return only;
+  const heldBecause = snapshots.find((snapshot) => snapshot.heldBecause !== undefined)?.heldBecause;
+  return {
+    service: state.service,
+    index: change.after.index,
+    instances: snapshots.flatMap(({ instances }) => instances).sort((a, b) => (a.key < b.key ? -1 : 1)),
+    quarantined: snapshots.flatMap(({ quarantined }) => quarantined),
+    held: snapshots.flatMap(({ held }) => held),
+    ...(heldBecause === undefined ? {} : { heldBecause }),
+  };
+}
+
+/** The snapshots that the sources would give again: without refused addresses. */
+export function savableSnapshots({ inputs }: ServiceState): readonly Snapshot[] {
+  return [...inputs.values()].flatMap(({ snapshot, refused, watch }) =>
+    snapshot === undefined || watch.kind === 'fixed' ? [] : visible(snapshot, refused),
+  );
+}
+
+/** Whether two settings mean the same. They are plain values with their keys in one order. */
+function sameSettings(a: ServiceSettings, b: ServiceSettings): boolean {
+  return a === b || JSON.stringify(a) === JSON.stringify(b);
+}

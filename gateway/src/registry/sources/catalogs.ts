@@ -1,0 +1,87 @@
+import type { Catalog, HoldPolicy } from '@roundhouse/agent-sdk/internal';
+
+import type { RegistrySource } from './registry-source.ts';
+import { combinedWatchState, nextWatchState, type WatchNews, type WatchState } from './watch-state.ts';
+
+export interface CatalogsOptions {
+  readonly sources: readonly RegistrySource[];
+  readonly holdPolicy: () => HoldPolicy;
+  readonly onWatch: (news: WatchNews) => void;
+  /** Monotonic milliseconds. */
+  readonly now: () => number;
+}
+
+/** Which services the sources know, all together. */
+export class Catalogs {
+  readonly #options: CatalogsOptions;
+  readonly #states = new Map<RegistrySource, WatchState>();
+  readonly #answers = new Map<RegistrySource, Catalog>();
+
+  constructor(options: CatalogsOptions) {
+    this.#options = options;
+    for (const source of options.sources) this.#states.set(source, { kind: 'syncing' });
+  }
+
+  get watch(): WatchState {
+    return this.#states.size === 0 ? { kind: 'live' } : combinedWatchState([...this.#states.values()]);
+  }
+
+  /** Whether every source has answered, or something was adopted in its place. */
+  get areComplete(): boolean {
+    return this.#answers.size === this.#states.size;
+  }
+
+  /** All catalogs as one; undefined before all have answered. */
+  get catalog(): Catalog | undefined {
+    const [first, ...others] = this.#answers.values();
+    if (first === undefined || !this.areComplete || others.length === 0)
+      return this.areComplete ? first : undefined;
+    const services = Object.create(null) as Record<string, readonly string[]>;
+    for (const name of this.services()) {
+      const tags = [first, ...others].flatMap((catalog) => tagsOf(catalog, name));
+      services[name] = [...new Set(tags)].sort();
+    }
+    return { index: first.index, services };
+  }
+
+  /** The names of services of which a tag fulfils the condition; without one, of all. */
+  services(condition?: (tag: string) => boolean): ReadonlySet<string> {
+    const names = new Set<string>();
+    for (const catalog of this.#answers.values()) {
+      for (const name of Object.keys(catalog.services))
+        if (condition === undefined || tagsOf(catalog, name).some(condition)) names.add(name);
+    }
+    return names;
+  }
+
+  has(service: string): boolean {
+    return [...this.#answers.values()].some(({ services }) => Object.hasOwn(services, service));
+  }
+
+  /** Stands for the catalogs of the sources that have not answered yet. */
+  adopt(saved: Catalog): void {
+    for (const source of this.#states.keys())
+      if (!this.#answers.has(source)) this.#answers.set(source, saved);
+  }
+
+  /** Follows all catalogs until the signal aborts; calls back after each event. */
+  async run(signal: AbortSignal, onEvent: () => void): Promise<void> {
+    const { holdPolicy, onWatch, now } = this.#options;
+    const follow = async (source: RegistrySource): Promise<void> => {
+      for await (const event of source.watchCatalog({ signal, holdPolicy })) {
+        const before = this.#states.get(source) ?? { kind: 'syncing' };
+        const subject = { of: 'catalog', source: source.name };
+        const { state, news } = nextWatchState(subject, before, event, now());
+        this.#states.set(source, state);
+        if (event.kind === 'value') this.#answers.set(source, event.value);
+        if (news !== undefined) onWatch(news);
+        onEvent();
+      }
+    };
+    await Promise.all([...this.#states.keys()].map(follow));
+  }
+}
+
+function tagsOf({ services }: Catalog, name: string): readonly string[] {
+  return Object.hasOwn(services, name) ? (services[name] ?? []) : [];
+}
