@@ -63,7 +63,7 @@ function placedBy(
   switch (hash.kind) {
     case 'client-ip':
       return peer === 'trusted'
-        ? clientAddress(head.client.address, facts.headers.forwardedFor, trusts)
+        ? clientAddress(head.client.address, facts.headers.claims?.forwardedFor, trusts)
         : head.client.address;
     case 'path':
       return facts.path;
@@ -87,7 +87,8 @@ export function sessionFields(
   const { route, upstream } = destination;
   const token = sessions.token(upstream, endpoint);
   if (token === session.token) return nothing;
-  const scheme = (peer === 'trusted' ? facts.headers.forwardedProto : undefined) ?? head.client.scheme;
+  const scheme =
+    (peer === 'trusted' ? facts.headers.claims?.forwardedProto : undefined) ?? head.client.scheme;
   return [
     'Set-Cookie',
     sessionCookie(session.cookie, token, { route, scheme }),

@@ -222,7 +222,7 @@ class ExchangeState implements Exchange {
       requestId,
       clientAddress:
         peer === 'trusted'
-          ? clientAddress(client.address, facts?.headers.forwardedFor, gateway.trusts)
+          ? clientAddress(client.address, facts?.headers.claims?.forwardedFor, gateway.trusts)
           : client.address,
       method,
       host: facts?.host ?? '',

@@ -24,18 +24,13 @@ export class HeaderFacts {
   accept: string | undefined = undefined;
   via: string | undefined = undefined;
   maxForwards: string | undefined = undefined;
-  forwardedFor: string | undefined = undefined;
-  forwardedProto: string | undefined = undefined;
-  forwardedHost: string | undefined = undefined;
-  forwarded: string | undefined = undefined;
-  requestId: string | undefined = undefined;
-  /** `X-Request-Timeout` and `grpc-timeout` as they came. */
-  requestTimeout: string | undefined = undefined;
-  grpcTimeout: string | undefined = undefined;
+  /** Undefined: no such field came. */
+  claims: ProxyClaims | undefined = undefined;
   dated = false;
   /** R05: whether a field that may stand once was repeated. */
   hasRepeatedSingleton = false;
-  #singletons: readonly string[] | undefined = undefined;
+  /** Names of the fields that may stand once, as they came, with commas between. */
+  #singletons: string | undefined = undefined;
 
   /** Takes what a line with a role says. `value`: without outer blanks. */
   note(role: Exclude<FieldRole, 'end-to-end'>, name: string, value: string): void {
@@ -63,7 +58,7 @@ export class HeaderFacts {
         this.transferCoding = this.transferCoding === 'absent' ? parseCoding(value) : 'faulty';
         return;
       case 'singleton':
-        this.#noteSingleton(name.toLowerCase());
+        this.#noteSingleton(name);
         return;
       case 'te':
         this.te = joined(this.te, value);
@@ -81,37 +76,78 @@ export class HeaderFacts {
         if (this.maxForwards !== undefined) this.hasRepeatedSingleton = true;
         this.maxForwards = value;
         return;
-      case 'forwarded-for':
-        this.forwardedFor = joined(this.forwardedFor, value);
-        return;
-      case 'forwarded-proto':
-        this.forwardedProto = joined(this.forwardedProto, value);
-        return;
-      case 'forwarded-host':
-        this.forwardedHost = joined(this.forwardedHost, value);
-        return;
-      case 'forwarded':
-        this.forwarded = joined(this.forwarded, value);
-        return;
-      case 'request-id':
-        this.requestId = value;
-        return;
-      case 'request-timeout':
-        this.requestTimeout = joined(this.requestTimeout, value);
-        return;
-      case 'grpc-timeout':
-        this.grpcTimeout = joined(this.grpcTimeout, value);
-        return;
       case 'hop-by-hop':
       case 'forwarded-other':
+        return;
+      default:
+        this.#claim(role, value);
     }
   }
 
   #noteSingleton(name: string): void {
-    if (this.#singletons?.includes(name) === true) this.hasRepeatedSingleton = true;
-    this.#singletons = [...(this.#singletons ?? []), name];
+    const before = this.#singletons;
+    if (before?.toLowerCase().split(',').includes(name.toLowerCase()) === true)
+      this.hasRepeatedSingleton = true;
+    this.#singletons = before === undefined ? name : `${before},${name}`;
+  }
+
+  #claim(role: ClaimRole, value: string): void {
+    const claims = (this.claims ??= { ...noClaims });
+    switch (role) {
+      case 'forwarded-for':
+        claims.forwardedFor = joined(claims.forwardedFor, value);
+        return;
+      case 'forwarded-proto':
+        claims.forwardedProto = joined(claims.forwardedProto, value);
+        return;
+      case 'forwarded-host':
+        claims.forwardedHost = joined(claims.forwardedHost, value);
+        return;
+      case 'forwarded':
+        claims.forwarded = joined(claims.forwarded, value);
+        return;
+      case 'request-id':
+        claims.requestId = value;
+        return;
+      case 'request-timeout':
+        claims.requestTimeout = joined(claims.requestTimeout, value);
+        return;
+      case 'grpc-timeout':
+        claims.grpcTimeout = joined(claims.grpcTimeout, value);
+    }
   }
 }
+
+/** What a proxy in front may say about the client, its request id and its time; believed from trusted peers only. */
+export interface ProxyClaims {
+  forwardedFor: string | undefined;
+  forwardedProto: string | undefined;
+  forwardedHost: string | undefined;
+  forwarded: string | undefined;
+  requestId: string | undefined;
+  /** `X-Request-Timeout` and `grpc-timeout` as they came. */
+  requestTimeout: string | undefined;
+  grpcTimeout: string | undefined;
+}
+
+type ClaimRole =
+  | 'forwarded-for'
+  | 'forwarded-proto'
+  | 'forwarded-host'
+  | 'forwarded'
+  | 'request-id'
+  | 'request-timeout'
+  | 'grpc-timeout';
+
+const noClaims: ProxyClaims = {
+  forwardedFor: undefined,
+  forwardedProto: undefined,
+  forwardedHost: undefined,
+  forwarded: undefined,
+  requestId: undefined,
+  requestTimeout: undefined,
+  grpcTimeout: undefined,
+};
 
 const joined = (before: string | undefined, value: string): string =>
   before === undefined ? value : `${before}, ${value}`;

@@ -80,14 +80,15 @@ function crosses(
 
 function pushXForwarded(lines: string[], client: ClientFacts, facts: RequestFacts, peer: PeerTrust): void {
   const trusted = peer === 'trusted';
-  const before = trusted ? facts.headers.forwardedFor : undefined;
+  const claims = trusted ? facts.headers.claims : undefined;
+  const before = claims?.forwardedFor;
   lines.push(
     'X-Forwarded-For',
     before === undefined ? client.address : `${before}, ${client.address}`,
     'X-Forwarded-Proto',
-    (trusted ? facts.headers.forwardedProto : undefined) ?? client.scheme,
+    claims?.forwardedProto ?? client.scheme,
     'X-Forwarded-Host',
-    (trusted ? facts.headers.forwardedHost : undefined) ?? facts.authority,
+    claims?.forwardedHost ?? facts.authority,
   );
   if (!trusted) lines.push('X-Forwarded-Port', String(client.localPort));
 }
@@ -96,7 +97,7 @@ function pushXForwarded(lines: string[], client: ClientFacts, facts: RequestFact
 function forwarded(client: ClientFacts, facts: RequestFacts, peer: PeerTrust): string {
   const node = client.address.includes(':') ? `"[${client.address}]"` : client.address;
   const element = `for=${node};host="${facts.authority}";proto=${client.scheme}`;
-  const before = peer === 'trusted' ? facts.headers.forwarded : undefined;
+  const before = peer === 'trusted' ? facts.headers.claims?.forwarded : undefined;
   return before === undefined ? element : `${before}, ${element}`;
 }
 

@@ -16,7 +16,7 @@ export const matchRoute: RequestStep = {
     if (path === undefined) return 'bad_target';
     if (strip !== undefined && isWellKnown(path)) return 'no_route';
     request.target = path + facts.query;
-    const told = peer === 'trusted' ? facts.headers : undefined;
+    const told = peer === 'trusted' ? facts.headers.claims : undefined;
     request.deadline = deadlineOf(startedMs, destination.timeouts.totalMs, told);
     return 'continue';
   },
