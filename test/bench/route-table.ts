@@ -16,13 +16,14 @@ import { defaults } from '../../gateway/src/config/defaults.ts';
 import { createAddressPolicy } from '../../gateway/src/registry/addresses/address-policy.ts';
 import { createRegistry } from '../../gateway/src/registry/registry.ts';
 import { createRouteTable } from '../../gateway/src/routing/route-table.ts';
+import { snapshot } from '../kit/builders.ts';
 import { readArguments, type BenchArguments } from './arguments.ts';
 import { figure, time, type Figure } from './figures.ts';
 import { boundLifetime, endProgress, showProgress } from './lifetime.ts';
 import { describeMachine, machineLine } from './machine.ts';
 import { publish } from './output.ts';
 import { createPushed } from './pushed.ts';
-import { instance, prefixOf, route, snapshot } from './sample-registry.ts';
+import { numberedInstance, prefixOf, route } from './sample-registry.ts';
 import { upstreamFigures } from './upstream-figures.ts';
 
 const limitMs = 3 * 60_000;
@@ -65,7 +66,7 @@ async function registryFigures({
     Array.from({ length: instancesEach }, (_, k) => {
       const number = service * instancesEach + k;
       const tags = Array.from({ length: routesEach }, (_tag, r) => tag(service * routesEach + r));
-      return instance(`service-${service}`, number, [...tags, ...extra], service + 1);
+      return numberedInstance(`service-${service}`, number, [...tags, ...extra], service + 1);
     });
 
   const end = new AbortController();

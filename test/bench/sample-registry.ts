@@ -1,6 +1,7 @@
-import type { Instance, Snapshot } from '@roundhouse/agent-sdk/internal';
+import type { Instance } from '@roundhouse/agent-sdk/internal';
 
 import type { Route } from '../../gateway/src/routing/route.ts';
+import { instance } from '../kit/builders.ts';
 
 /** The prefix of route number `k`. */
 export const prefixOf = (k: number): string => `/team-${k % 100}/service-${k}${k % 2 === 0 ? '' : '/v1'}`;
@@ -19,24 +20,19 @@ export function route(k: number): Route {
 }
 
 /** Instance number `k`, of a service, with an address of its own. */
-export function instance(service: string, k: number, tags: readonly string[], index: number): Instance {
-  return {
-    key: `default/node-${k % 50}/${service}-${k}`,
+export function numberedInstance(
+  service: string,
+  k: number,
+  tags: readonly string[],
+  createIndex: number,
+): Instance {
+  return instance(`${service}-${k}`, {
     cluster: 'default',
     node: `node-${k % 50}`,
-    id: `${service}-${k}`,
     service,
     address: `10.${(k >> 16) & 255}.${(k >> 8) & 255}.${k & 255}`,
     port: 20_000 + (k % 20_000),
     tags,
-    meta: {},
-    status: 'passing',
-    weight: 1,
-    createIndex: index,
-  };
-}
-
-/** The snapshot of a service that has these instances. */
-export function snapshot(service: string, instances: readonly Instance[]): Snapshot {
-  return { service, index: '1', instances, quarantined: [], held: [] };
+    createIndex,
+  });
 }

@@ -8,8 +8,9 @@ import {
   type Upstream,
 } from '@roundhouse/agent-sdk/internal';
 
+import { snapshot } from '../kit/builders.ts';
 import { time, type Figure } from './figures.ts';
-import { instance, snapshot } from './sample-registry.ts';
+import { numberedInstance } from './sample-registry.ts';
 
 const instanceCount = 10_000;
 const strategies: readonly BalanceStrategy[] = [
@@ -22,8 +23,8 @@ const strategies: readonly BalanceStrategy[] = [
 
 /** What an upstream of 10,000 instances costs: updates of every size, and a lease under each strategy. */
 export function upstreamFigures(scale: number): readonly Figure[] {
-  const many = Array.from({ length: instanceCount }, (_, k) => instance('many', k, [], 1)).sort((a, b) =>
-    a.key < b.key ? -1 : 1,
+  const many = Array.from({ length: instanceCount }, (_, k) => numberedInstance('many', k, [], 1)).sort(
+    (a, b) => (a.key < b.key ? -1 : 1),
   );
   return [
     ...updateFigures(many, scale),

@@ -7,6 +7,7 @@ import type { ListenerLimits } from '../../gateway/src/http/limits.ts';
 import { createNodeHttpEngine } from '../../gateway/src/node-http/node-http-engine.ts';
 import { createWireEngine } from '../../gateway/src/http1/wire-engine.ts';
 import type { AttemptTimeouts } from '../../gateway/src/routing/policy.ts';
+import { endpointAt } from '../kit/builders.ts';
 import {
   createScriptedExchanges,
   type ExchangeScript,
@@ -75,7 +76,7 @@ export async function startSubject(
   originPorts: readonly number[],
   options: SubjectOptions = {},
 ): Promise<Subject> {
-  const endpoints = originPorts.map(endpointOf);
+  const endpoints = originPorts.map(endpointAt);
   const exchanges = createScriptedExchanges({
     endpoints,
     timeouts: { ...usualTimeouts, ...options.timeouts },
@@ -93,28 +94,4 @@ export async function startSubject(
   });
   const { port } = await engine.listen({ host: '127.0.0.1', port: 0 });
   return { port, engine, exchanges, endpoints, faults, stop: (drainMs = 0) => engine.stop(drainMs) };
-}
-
-function endpointOf(port: number): Endpoint {
-  const id = `origin-${String(port)}`;
-  return {
-    instance: {
-      key: `test/node/${id}`,
-      cluster: 'test',
-      node: 'node',
-      id,
-      service: 'origin',
-      address: '127.0.0.1',
-      port,
-      tags: [],
-      meta: {},
-      status: 'passing',
-      weight: 1,
-      createIndex: 1,
-    },
-    inFlight: 0,
-    total: 0,
-    health: { state: 'healthy', failures: 0, ejections: 0, sinceMs: 0 },
-    phase: 'serving',
-  };
 }

@@ -2,7 +2,8 @@ import { describe, expect, it } from 'vitest';
 
 import type { EndpointReport, HealthNews } from './endpoint.ts';
 import { endpointKey } from './endpoint-state.ts';
-import { acquire, all, instance, refuse, setUp, update, take, takeMany } from './testing/samples.ts';
+import { instance } from '../../../test/kit/builders.ts';
+import { acquire, all, refuse, setUp, update, take, takeMany } from './testing/samples.ts';
 import type { Upstream } from './upstream.ts';
 
 const list = (...ids: readonly string[]) => ids.map((id) => instance(id));

@@ -2,7 +2,8 @@ import { describe, expect, it } from 'vitest';
 
 import type { Lease, LeaseRequest } from './endpoint.ts';
 import { endpointKey } from './endpoint-state.ts';
-import { acquire, all, instance, refuse, setUp, update, take } from './testing/samples.ts';
+import { instance } from '../../../test/kit/builders.ts';
+import { acquire, all, refuse, setUp, update, take } from './testing/samples.ts';
 import type { Upstream } from './upstream.ts';
 
 /** Puts a request in the queue; the name of the instance that it gets is added to `granted`. */

@@ -3,7 +3,8 @@ import { describe, expect, it } from 'vitest';
 
 import type { InstanceStatus } from '../discovery/instance.ts';
 import type { EndpointReport, Lease, QueueTicket } from './endpoint.ts';
-import { instance, randomFrom, setUp, update } from './testing/samples.ts';
+import { instance } from '../../../test/kit/builders.ts';
+import { randomFrom, setUp, update } from './testing/samples.ts';
 import type { BalanceStrategy } from './upstream-policy.ts';
 
 const ids = ['a', 'b', 'c', 'd', 'e'];

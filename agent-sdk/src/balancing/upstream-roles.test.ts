@@ -1,17 +1,8 @@
 import { describe, expect, it } from 'vitest';
 
 import { endpointKey } from './endpoint-state.ts';
-import {
-  acquire,
-  all,
-  instance,
-  randomFrom,
-  refuse,
-  setUp,
-  update,
-  take,
-  takeMany,
-} from './testing/samples.ts';
+import { instance } from '../../../test/kit/builders.ts';
+import { acquire, all, randomFrom, refuse, setUp, update, take, takeMany } from './testing/samples.ts';
 import type { Upstream } from './upstream.ts';
 
 const critical = { status: 'critical' } as const;

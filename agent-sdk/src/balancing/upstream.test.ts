@@ -1,7 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 
-import { acquire, instance, policy, setUp, update, take, takeMany } from './testing/samples.ts';
+import { instance } from '../../../test/kit/builders.ts';
+import { acquire, policy, setUp, update, take, takeMany } from './testing/samples.ts';
 import { createUpstream } from './upstream.ts';
 
 describe('createUpstream', () => {

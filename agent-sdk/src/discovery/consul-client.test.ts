@@ -10,7 +10,7 @@ import { type AddressInfo, createServer as createTcpServer, type Socket } from '
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-import { afterEach, describe, expect, it } from 'vitest';
+import { describe, expect, it, onTestFinished } from 'vitest';
 
 import { eventually } from '../../../test/kit/eventually.ts';
 import { type ConsulClientOptions, createConsulClient } from './consul-client.ts';
@@ -22,17 +22,18 @@ import {
   type ServiceDefinition,
 } from './registry-client.ts';
 
-const cleanups: (() => unknown)[] = [];
-afterEach(async () => {
-  for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
-});
-
 interface FakeAgent {
   readonly address: string;
   readonly server: Server;
   readonly requests: IncomingMessage[];
   readonly sockets: Set<Socket>;
 }
+
+/** Closes a server that may be closed already. */
+const closed = (server: { close(done: () => void): unknown }): Promise<void> =>
+  new Promise((resolve) => {
+    server.close(resolve);
+  });
 
 /** A scripted agent on a real socket. */
 async function fakeAgent(listener: RequestListener, listenOn?: string): Promise<FakeAgent> {
@@ -50,9 +51,9 @@ async function fakeAgent(listener: RequestListener, listenOn?: string): Promise<
     if (listenOn?.startsWith('/') === true) server.listen(listenOn, resolve);
     else server.listen(0, listenOn ?? '127.0.0.1', resolve);
   });
-  cleanups.push(() => {
+  onTestFinished(() => {
     server.closeAllConnections();
-    return new Promise((resolve) => server.close(resolve));
+    return closed(server);
   });
   const bound = server.address();
   const host = listenOn === undefined ? '127.0.0.1' : `[${listenOn}]`;
@@ -68,7 +69,7 @@ function clientOf(
   const result = consulSettings(env, options);
   if (result.kind === 'invalid') throw new Error(result.problems.join('\n'));
   const client = createConsulClient(result.settings, limits);
-  cleanups.push(() => {
+  onTestFinished(() => {
     client.close();
   });
   return client;
@@ -198,7 +199,7 @@ describe('createConsulClient reading', () => {
 
   it('reaches an agent on IPv6 and on a unix socket', async () => {
     const directory = await mkdtemp(join(tmpdir(), 'consul-client-'));
-    cleanups.push(() => rm(directory, { recursive: true }));
+    onTestFinished(() => rm(directory, { recursive: true }));
     for (const listenOn of ['::1', join(directory, 'consul.sock')]) {
       const agent = await fakeAgent((_request, response) => {
         json(response, { reached: true });
@@ -391,7 +392,7 @@ describe('createConsulClient failing', () => {
   it('sees a server that does not speak HTTP', async () => {
     const server = createTcpServer((socket) => socket.resume().end('SSH-2.0-OpenSSH\r\n'));
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-    cleanups.push(() => new Promise((resolve) => server.close(resolve)));
+    onTestFinished(() => closed(server));
     const { port } = server.address() as AddressInfo;
     expect((await failureOf(read(clientOf({ address: `127.0.0.1:${port}` })))).failure).toBe('malformed');
   });
@@ -486,7 +487,7 @@ describe('createConsulClient with a token', () => {
 
   it('follows the token file without a restart, and looks at it at most once a second', async () => {
     const directory = await mkdtemp(join(tmpdir(), 'consul-client-'));
-    cleanups.push(() => rm(directory, { recursive: true }));
+    onTestFinished(() => rm(directory, { recursive: true }));
     const file = join(directory, 'token');
     const agent = await fakeAgent((_request, response) => {
       json(response, {});

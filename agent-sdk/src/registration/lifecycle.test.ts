@@ -2,17 +2,12 @@ import { createServer, type IncomingMessage, request, type Server } from 'node:h
 import type { AddressInfo } from 'node:net';
 
 import Fastify from 'fastify';
-import { afterEach, describe, expect, it } from 'vitest';
+import { describe, expect, it, onTestFinished } from 'vitest';
 
 import { eventually } from '../../../test/kit/eventually.ts';
 import { startFakeGateway } from '../../../test/kit/fake-gateway.ts';
 import { healthRecord } from '../../../test/kit/health-record.ts';
 import { registerService, type ServiceEvent, startService } from '../index.ts';
-
-const ends: (() => Promise<unknown>)[] = [];
-afterEach(async () => {
-  for (const end of ends.splice(0).reverse()) await end();
-});
 
 /** As much of an agent as a registration needs, over real HTTP. */
 async function startAgent(port = 0) {
@@ -57,7 +52,7 @@ async function startAgent(port = 0) {
       });
       server.closeAllConnections();
     });
-  ends.push(close);
+  onTestFinished(close);
   return {
     services,
     calls,
@@ -156,7 +151,7 @@ describe('startService', () => {
       handler: (_request, response) => response.end('hello'),
       ...options,
     });
-    ends.push(() => handle.stop());
+    onTestFinished(() => handle.stop());
     expect(handle.registration).toMatchObject({
       state: 'registering',
       lastError: { failure: 'unreachable' },
@@ -349,7 +344,7 @@ describe('a stop', () => {
 
   async function gateway(id = 'g-1') {
     const fake = await startFakeGateway();
-    ends.push(() => Promise.resolve(fake[Symbol.asyncDispose]()));
+    onTestFinished(() => Promise.resolve(fake[Symbol.asyncDispose]()));
     fake.answer('draining');
     const record = healthRecord(id, { service: 'roundhouse', address: '127.0.0.1', port: fake.port });
     return { fake, record };

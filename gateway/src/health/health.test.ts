@@ -8,7 +8,7 @@ import {
   type SnapshotChange,
   type Upstream,
 } from '@roundhouse/agent-sdk/internal';
-import { afterEach, describe, expect, it } from 'vitest';
+import { describe, expect, it, onTestFinished } from 'vitest';
 
 import { eventually } from '../../../test/kit/eventually.ts';
 import { defaults } from '../config/defaults.ts';
@@ -16,14 +16,9 @@ import type { CheckSettings } from '../config/gateway-config.ts';
 import { createHealth, type Health, type HealthService } from './health.ts';
 import { fakeInstance, record, type Behaviour, type FakeInstance } from './testing/fake-instance.ts';
 
-const ends: (() => Promise<unknown>)[] = [];
-afterEach(async () => {
-  for (const end of ends.splice(0).reverse()) await end();
-});
-
 async function fake(behaviour?: Behaviour): Promise<FakeInstance> {
   const started = await fakeInstance(behaviour);
-  ends.push(() => started.stop());
+  onTestFinished(() => started.stop());
   return started;
 }
 
@@ -82,7 +77,7 @@ function setUp(first: readonly Instance[], checks: Partial<CheckSettings> = {}) 
     ending.abort();
     await run;
   };
-  ends.push(stop);
+  onTestFinished(stop);
   return {
     health,
     lines,

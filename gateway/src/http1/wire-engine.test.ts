@@ -1,6 +1,6 @@
 import { lookup } from 'node:dns';
 
-import { afterEach, describe, expect, it, vi } from 'vitest';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
 
 import { eventually } from '../../../test/kit/eventually.ts';
 import type { Engine } from '../listeners/engine.ts';
@@ -30,11 +30,6 @@ interface Rig {
   client(): Promise<RawPeer>;
 }
 
-const cleanups: (() => Promise<unknown>)[] = [];
-afterEach(async () => {
-  for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
-});
-
 async function rig(
   serve?: (peer: RawPeer) => void,
   options: Partial<ScriptedOptions> & { limits?: Partial<ListenerLimits>; poolIdleMs?: number } = {},
@@ -52,14 +47,14 @@ async function rig(
       if (!(fault instanceof Error) || fault.message !== 'a mistake of ours') faults.push(fault);
     },
   });
-  cleanups.push(() => {
+  onTestFinished(() => {
     expect(faults).toEqual([]);
     return Promise.resolve();
   });
   const { port } = await engine.listen({ host: '127.0.0.1', port: 0 });
   const clients: RawPeer[] = [];
-  cleanups.push(() => origin.close());
-  cleanups.push(async () => {
+  onTestFinished(() => origin.close());
+  onTestFinished(async () => {
     for (const { socket } of clients) socket.destroy();
     await engine.stop(0);
     expect(engine.stats()).toEqual({ clientConnections: 0, exchanges: 0, upstreamConnections: 0 });
@@ -548,7 +543,7 @@ describe('failures', () => {
         if (peer.text.endsWith('z')) peer.send(ok);
       });
     });
-    cleanups.push(() => origin.close());
+    onTestFinished(() => origin.close());
     const { client, exchanges } = await rig(undefined, { ports: [dead.port, origin.port], attempts: 2 });
     const c = await client();
     const body = `${'y'.repeat(200_000)}z`;
@@ -747,7 +742,7 @@ describe('the end', () => {
 
   it('of an exchange takes its limits off the wheel, and that of a connection its own', async () => {
     const arm = vi.spyOn(TimeoutWheel.prototype, 'arm');
-    cleanups.push(() => {
+    onTestFinished(() => {
       arm.mockRestore();
       return Promise.resolve();
     });

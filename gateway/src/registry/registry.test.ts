@@ -9,6 +9,7 @@ import {
 } from '@roundhouse/agent-sdk/internal';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 
+import { instance as anInstance } from '../../../test/kit/builders.ts';
 import { eventually } from '../../../test/kit/eventually.ts';
 import { defaults } from '../config/defaults.ts';
 import type { RouteConfig, ServiceConfig } from '../config/gateway-config.ts';
@@ -55,24 +56,8 @@ afterEach(async () => {
 
 const turn = () => new Promise<void>((resolve) => setImmediate(resolve));
 
-function instance(service: string, id: string, tags: string[], more: Partial<Instance> = {}): Instance {
-  const key = `c/n/${id}`;
-  return {
-    key,
-    cluster: 'c',
-    node: 'n',
-    id,
-    service,
-    address: '10.0.0.1',
-    port: 1000,
-    tags,
-    meta: {},
-    status: 'passing',
-    weight: 1,
-    createIndex: 1,
-    ...more,
-  };
-}
+const instance = (service: string, id: string, tags: string[], more: Partial<Instance> = {}): Instance =>
+  anInstance(id, { service, tags, ...more });
 
 /** The instance that the next request to a path gets. */
 function leased(registry: Registry, path: string, tag?: string): Instance | undefined {

@@ -1,25 +1,11 @@
 import { compareSnapshots, type Instance, type Snapshot } from '@roundhouse/agent-sdk/internal';
 import { describe, expect, it } from 'vitest';
 
+import { instance as anInstance } from '../../../test/kit/builders.ts';
 import { createTableLog, routeLines, snapshotLines, type TableRoute } from './table-log.ts';
 
-function instance(id: string, change: Partial<Instance> = {}): Instance {
-  return {
-    key: `dc1/n/${id}`,
-    cluster: 'dc1',
-    node: 'n',
-    id,
-    service: 'api-service',
-    address: '10.0.0.4',
-    port: 41_823,
-    tags: [],
-    meta: {},
-    status: 'passing',
-    weight: 1,
-    createIndex: 1,
-    ...change,
-  };
-}
+const instance = (id: string, more: Partial<Instance> = {}): Instance =>
+  anInstance(id, { service: 'api-service', address: '10.0.0.4', port: 41_823, ...more });
 
 const snapshot = (...instances: Instance[]): Snapshot => ({
   service: 'api-service',

@@ -4,25 +4,6 @@ import type { HealthNews, Lease, LeaseRequest } from '../endpoint.ts';
 import { createUpstream, type Upstream } from '../upstream.ts';
 import { defaultUpstreamPolicy, type UpstreamPolicy } from '../upstream-policy.ts';
 
-/** An instance that passes its checks. */
-export function instance(id: string, more: Partial<Instance> = {}): Instance {
-  return {
-    key: `c/n/${id}`,
-    cluster: 'c',
-    node: 'n',
-    id,
-    service: 'api',
-    address: '127.0.0.1',
-    port: 1000,
-    tags: [],
-    meta: {},
-    status: 'passing',
-    weight: 1,
-    createIndex: 1,
-    ...more,
-  };
-}
-
 const snapshots = new WeakMap<Upstream, Snapshot>();
 
 /** Lists these instances from now on. */

@@ -1,7 +1,8 @@
 import { identityMetaKey, identityPath, routingStatusPath } from '@roundhouse/agent-sdk/internal';
 import { describe, expect, it } from 'vitest';
 
-import { answer, attempt, codeOf, field, head, instance, route, setUp } from '../testing/drive.ts';
+import { instance } from '../../../../test/kit/builders.ts';
+import { answer, attempt, codeOf, field, head, route, setUp } from '../testing/drive.ts';
 
 const root = () =>
   setUp({

@@ -8,6 +8,7 @@ import {
   type UpstreamPolicy,
 } from '@roundhouse/agent-sdk/internal';
 
+import { instance } from '../../../../test/kit/builders.ts';
 import type { AttemptTimeouts } from '../../routing/policy.ts';
 import type { Route } from '../../routing/route.ts';
 import { createRouteTable } from '../../routing/route-table.ts';
@@ -39,25 +40,6 @@ export const timeouts: AttemptTimeouts = {
   tryMs: 0,
   totalMs: 0,
 };
-
-/** An instance with nothing special about it. */
-export function instance(id: string, more: Partial<Instance> = {}): Instance {
-  return {
-    key: `c/n/${id}`,
-    cluster: 'c',
-    node: 'n',
-    id,
-    service: 'api',
-    address: '10.0.0.1',
-    port: 1000,
-    tags: [],
-    meta: {},
-    status: 'passing',
-    weight: 1,
-    createIndex: 1,
-    ...more,
-  };
-}
 
 /** A route to `api`. */
 export function route(more: Partial<Route> = {}): Route {

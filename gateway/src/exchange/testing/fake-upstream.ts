@@ -11,7 +11,7 @@ import {
   type UpstreamPolicy,
 } from '@roundhouse/agent-sdk/internal';
 
-import { instance } from './drive.ts';
+import { instance } from '../../../../test/kit/builders.ts';
 
 /** An endpoint whose health the test sets. */
 export interface FakeEndpoint extends Endpoint {

@@ -2,6 +2,8 @@ import { createServer, type AddressInfo, type Server, type Socket } from 'node:n
 
 import { identityMetaKey, identityMetaValue, type Instance } from '@roundhouse/agent-sdk/internal';
 
+import { instance } from '../../../../test/kit/builders.ts';
+
 /** A TCP server that stands for an instance, with what it has been sent. Ends by `stop`. */
 export interface FakeInstance {
   readonly port: number;
@@ -55,20 +57,6 @@ export function record(
   changes: Partial<Instance> & { readonly asked?: boolean } = {},
 ): Instance {
   const { asked = false, ...rest } = changes;
-  const id = rest.id ?? 'i1';
-  return {
-    key: `dc1/n1/${id}`,
-    cluster: 'dc1',
-    node: 'n1',
-    id,
-    service: 'api',
-    address: '127.0.0.1',
-    port,
-    tags: [],
-    meta: asked ? { [identityMetaKey]: identityMetaValue } : {},
-    status: 'passing',
-    weight: 1,
-    createIndex: 1,
-    ...rest,
-  };
+  const meta = asked ? { [identityMetaKey]: identityMetaValue } : {};
+  return instance(rest.id ?? 'i1', { cluster: 'dc1', node: 'n1', address: '127.0.0.1', port, meta, ...rest });
 }

@@ -1,5 +1,4 @@
-import type { Endpoint } from '@roundhouse/agent-sdk/internal';
-
+import { endpointAt } from '../../../../test/kit/builders.ts';
 import { errorTable, type ErrorCode } from '../../exchange/errors.ts';
 import type {
   AnswerStep,
@@ -49,34 +48,9 @@ const connectionFields = new Set([
   'upgrade',
 ]);
 
-/** An endpoint of a fixed address, as a registry would give it. */
-export function fixedEndpoint(port: number): Endpoint {
-  const id = `i${String(port)}`;
-  return {
-    instance: {
-      key: `c/n/${id}`,
-      cluster: 'c',
-      node: 'n',
-      id,
-      service: 's',
-      address: '127.0.0.1',
-      port,
-      tags: [],
-      meta: {},
-      status: 'passing',
-      weight: 1,
-      createIndex: 1,
-    },
-    inFlight: 0,
-    total: 0,
-    health: { state: 'healthy', failures: 0, ejections: 0, sinceMs: 0 },
-    phase: 'serving',
-  };
-}
-
 /** Exchanges that pass everything but connection fields, keep a journal, and answer errors with their code as the body. */
 export function createScriptedExchanges(options: ScriptedOptions): ScriptedExchanges {
-  const endpoints = options.ports.map(fixedEndpoint);
+  const endpoints = options.ports.map(endpointAt);
   const journal: ExchangeJournal[] = [];
   const refused: ErrorCode[] = [];
   const timeouts: AttemptTimeouts = {

@@ -2,10 +2,11 @@ import { chmod, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promis
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-import { fixedSnapshot, type Instance, type Snapshot } from '@roundhouse/agent-sdk/internal';
+import { type Instance, type Snapshot } from '@roundhouse/agent-sdk/internal';
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 
+import { instance as anInstance } from '../../../../test/kit/builders.ts';
 import { eventually } from '../../../../test/kit/eventually.ts';
 import { formatSavedTable, readSavedTable, type SavedTable } from './saved-table-format.ts';
 import { createTableKeeper, loadSavedTable, writeSavedTable } from './saved-table.ts';
@@ -20,17 +21,8 @@ afterEach(async () => {
   await rm(folder, { recursive: true, force: true });
 });
 
-function instance(id: string, more: Partial<Instance> = {}): Instance {
-  const port = 4000;
-  return {
-    ...fixedSnapshot('api', [{ address: '10.0.0.4', port }]).instances[0]!,
-    key: `dc/n1/${id}`,
-    cluster: 'dc',
-    node: 'n1',
-    id,
-    ...more,
-  };
-}
+const instance = (id: string, more: Partial<Instance> = {}): Instance =>
+  anInstance(id, { cluster: 'dc', node: 'n1', address: '10.0.0.4', port: 4000, ...more });
 
 const snapshot = (...instances: Instance[]): Snapshot => ({
   service: 'api',
