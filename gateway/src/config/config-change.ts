@@ -28,7 +28,7 @@ export const startOnly: ReadonlySet<string> = new Set([
   'retry.replayBytes',
   // What watches compare answers with.
   'guard.maxRemovedRatio',
-  // A drawn secret could not be told from a new one; clients would lose their instances.
+  // Signs cookies that clients hold: with another secret they would lose their instances.
   'stickySecret',
   // What is open on this machine.
   'savedTable',
