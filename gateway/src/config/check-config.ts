@@ -1,20 +1,51 @@
+import type { z } from 'zod';
+
 import { formatAuthority } from './address.ts';
 import { showPath } from './config-path.ts';
 import { crossProblems, duplicateRoutes } from './cross-checks.ts';
+import { defaults } from './defaults.ts';
 import { formatHashSource, type GatewayConfig } from './gateway-config.ts';
 import { fileProblems, type ConfigProblem } from './problems.ts';
 import { configSchema } from './schema.ts';
 
+/** A configuration whose values are in normal form, or everything that is wrong with it. */
+export type CheckedConfig =
+  | { readonly kind: 'config'; readonly config: GatewayConfig }
+  | { readonly kind: 'invalid'; readonly problems: readonly ConfigProblem[] };
+
 /**
- * Everything that is wrong with a configuration; empty when it holds. For one that comes from elsewhere than `loadConfig`, which
- * checks what it reads. Places are paths: `routes[0].prefix`.
+ * Checks a configuration that comes from elsewhere than `loadConfig`, which checks what it reads. Places are paths:
+ * `routes[0].prefix`.
  */
-export function configProblems(config: GatewayConfig): readonly ConfigProblem[] {
+export function checkConfig(config: GatewayConfig): CheckedConfig {
   const data = fileData(config);
   const parsed = configSchema.safeParse(data);
-  if (!parsed.success) return fileProblems(parsed.error.issues, data, showPath);
+  if (!parsed.success)
+    return { kind: 'invalid', problems: fileProblems(parsed.error.issues, data, showPath) };
+  const { routes, ...rest } = configOf(parsed.data);
+  const checked = {
+    ...rest,
+    routes: routes.map((route, index) => ({
+      ...route,
+      source: config.routes[index]?.source ?? route.source,
+    })),
+  };
   const duplicates = duplicateRoutes(data, showPath);
-  return duplicates.length > 0 ? duplicates : crossProblems(config, {}, showPath);
+  const problems = duplicates.length > 0 ? duplicates : crossProblems(checked, {}, showPath);
+  return problems.length > 0 ? { kind: 'invalid', problems } : { kind: 'config', config: checked };
+}
+
+/** What the schema has read as a configuration; without `routes` it has the built-in ones. */
+export function configOf({ routes, services, ...rest }: z.output<typeof configSchema>): GatewayConfig {
+  return {
+    ...rest,
+    routes: routes ?? defaults.routes,
+    services: Object.entries(services ?? {}).map(([service, { instances, ...settings }]) => ({
+      service,
+      instances,
+      settings,
+    })),
+  };
 }
 
 /** The configuration as its file would hold it: hash sources and addresses as text, services by name, nothing undefined. */

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 
-import { configProblems } from './check-config.ts';
+import { checkConfig } from './check-config.ts';
 import { configChange, startOnly } from './config-change.ts';
 import { defaults } from './defaults.ts';
 import type { GatewayConfig } from './gateway-config.ts';
@@ -37,8 +37,8 @@ describe('configChange', () => {
   });
 });
 
-describe('configProblems', () => {
-  it('finds nothing wrong with the defaults, and with all that a file can hold', () => {
+describe('checkConfig', () => {
+  it('takes the defaults, and all that a file can hold, as they are', () => {
     const text = [
       'hash: "header:X-Cart"',
       'routes: [{ prefix: /a/b, host: "*.a.example", service: a, strip: /a, timeouts: { tryMs: 5 }, hedgeAfterMs: 1 }]',
@@ -46,21 +46,31 @@ describe('configProblems', () => {
     ].join('\n');
     const loaded = loadConfig({ env: {}, flags: {}, readFile: () => ({ kind: 'text', text }) });
     if (loaded.kind === 'invalid') throw new Error(JSON.stringify(loaded.problems));
-    expect(configProblems(loaded.config)).toEqual([]);
-    expect(configProblems(defaults)).toEqual([]);
+    for (const config of [loaded.config, defaults])
+      expect(checkConfig(config)).toEqual({ kind: 'config', config });
+  });
+
+  it('brings values into normal form', () => {
+    expect(checkConfig({ ...defaults, trustedProxies: ['10.1.2.3/8'] })).toMatchObject({
+      config: { trustedProxies: ['10.0.0.0/8'] },
+    });
   });
 
   it('finds values that break a rule, routes that are there twice, and settings that contradict each other', () => {
     const [route] = defaults.routes;
-    expect(configProblems({ ...defaults, trustedProxies: ['10.0.0.0/33'], panicRatio: Number.NaN })).toEqual([
-      expect.objectContaining({ place: 'trustedProxies[0]' }),
-      expect.objectContaining({ place: 'panicRatio' }),
+    const problems = (change: Partial<GatewayConfig>): unknown => {
+      const checked = checkConfig({ ...defaults, ...change });
+      return checked.kind === 'invalid' ? checked.problems : [];
+    };
+    expect(problems({ trustedProxies: ['10.0.0.0/33'], panicRatio: Number.NaN })).toMatchObject([
+      { place: 'trustedProxies[0]' },
+      { place: 'panicRatio' },
     ]);
-    expect(configProblems({ ...defaults, routes: [route!, route!] })).toEqual([
+    expect(problems({ routes: [route!, route!] })).toEqual([
       { place: 'routes[1]', message: 'claims /api again; routes[0] has it already' },
     ]);
-    expect(configProblems({ ...defaults, timeouts: { ...defaults.timeouts, tryMs: 2, totalMs: 1 } })).toEqual(
-      [expect.objectContaining({ place: 'timeouts.tryMs' })],
-    );
+    expect(problems({ timeouts: { ...defaults.timeouts, tryMs: 2, totalMs: 1 } })).toMatchObject([
+      { place: 'timeouts.tryMs' },
+    ]);
   });
 });

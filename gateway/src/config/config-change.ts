@@ -26,8 +26,6 @@ export const startOnly: ReadonlySet<string> = new Set([
   'engine',
   'poolIdleMs',
   'retry.replayBytes',
-  // What watches compare answers with.
-  'guard.maxRemovedRatio',
   // Signs cookies that clients hold: with another secret they would lose their instances.
   'stickySecret',
   // What is open on this machine.

@@ -1,4 +1,4 @@
-import { configProblems } from './check-config.ts';
+import { checkConfig } from './check-config.ts';
 import { configChange } from './config-change.ts';
 import { deepFreeze } from './defaults.ts';
 import type { GatewayConfig } from './gateway-config.ts';
@@ -36,10 +36,9 @@ export interface LiveConfig {
 export function reconfigurationText(result: Reconfiguration): string {
   if (result.kind === 'invalid') return `Nothing was changed. ${formatProblems(result.problems)}`;
   const { changed, needRestart } = result;
+  if (changed.length + needRestart.length === 0) return 'The configuration is the same.';
   return [
-    changed.length === 0
-      ? 'The configuration is the same.'
-      : `The configuration changed: ${changed.join(', ')}.`,
+    changed.length === 0 ? 'Nothing changes now.' : `The configuration changed: ${changed.join(', ')}.`,
     ...(needRestart.length === 0 ? [] : [`These fields need a restart: ${needRestart.join(', ')}.`]),
   ].join(' ');
 }
@@ -56,10 +55,11 @@ export function createLiveConfig(config: GatewayConfig): LiveConfig {
       followers.push(apply);
     },
     reconfigure: async (next) => {
-      const problems = configProblems(next);
-      if (problems.length > 0) return { kind: 'invalid', problems };
-      const { config: merged, applied, needRestart } = configChange(current, next);
+      const checked = checkConfig(next);
+      if (checked.kind === 'invalid') return checked;
+      const { config: merged, applied, needRestart } = configChange(current, checked.config);
       current = deepFreeze(structuredClone(merged));
+      // The newest configuration, should another one come while a part still waits.
       if (applied.length > 0) for (const apply of followers) await apply(current);
       return { kind: 'applied', changed: applied, needRestart };
     },

@@ -1,7 +1,8 @@
+import { configOf } from './check-config.ts';
 import { parseConfigFile, type ConfigFile, type FileRead } from './config-file.ts';
 import { showPath, valueAt, withValue } from './config-path.ts';
 import { crossProblems, duplicateRoutes, warningsAbout, type Origins } from './cross-checks.ts';
-import { deepFreeze, defaults } from './defaults.ts';
+import { deepFreeze } from './defaults.ts';
 import type { GatewayConfig } from './gateway-config.ts';
 import {
   configOptions,
@@ -106,16 +107,7 @@ export function loadConfig(sources: ConfigSources): LoadedConfig {
   );
   if (!merged.success)
     return { kind: 'invalid', problems: fileProblems(merged.error.issues, {}, (path) => path.join('.')) };
-  const { routes, services, ...rest } = merged.data;
-  const config: GatewayConfig = {
-    ...rest,
-    routes: routes ?? defaults.routes,
-    services: Object.entries(services ?? {}).map(([service, { instances, ...settings }]) => ({
-      service,
-      instances,
-      settings,
-    })),
-  };
+  const config = configOf(merged.data);
   const clashes = crossProblems(config, origins, (path) => file?.place(path) ?? showPath(path));
   if (clashes.length > 0) return { kind: 'invalid', problems: clashes };
   return {
