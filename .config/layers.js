@@ -34,7 +34,7 @@ export const layers = [
   { room: 'gateway/src/http1', not: [...edge, ...gateway('node-http', 'registry', 'health')] },
   { room: 'gateway/src/node-http', not: [...edge, ...gateway('http1', 'registry', 'health')] },
   { room: 'gateway/src/listeners', not: [...edge, ...gateway('registry', 'health')] },
-  { room: 'gateway/src/registry', not: [...above, ...engines] },
+  { room: 'gateway/src/registry', not: [...above, ...engines, ...gateway('health')] },
   { room: 'gateway/src/health', not: [...above, ...engines, ...gateway('registry')] },
   {
     room: 'gateway/src/config',

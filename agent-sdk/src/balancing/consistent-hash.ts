@@ -10,11 +10,7 @@ const loadFactor = 1.25;
  * of the requests in flight ("Consistent Hashing with Bounded Loads", Mirrokni et al. 2016). O(log n), and at the bound a constant number of
  * steps on average. Without a hash: a random point.
  */
-export function createConsistentHash(random: () => number): Strategy {
-  return new ConsistentHash(random);
-}
-
-class ConsistentHash implements Strategy {
+export class ConsistentHashStrategy implements Strategy {
   readonly #random: () => number;
   #members: readonly Member[] = [];
   #ring = emptyHashRing;

@@ -1,8 +1,8 @@
-import { createConsistentHash } from './consistent-hash.ts';
-import { createLeastRequests } from './least-requests.ts';
-import { createPowerOfTwo, type PowerOfTwoOptions } from './power-of-two.ts';
-import { createRandom } from './random.ts';
-import { createRoundRobin } from './round-robin.ts';
+import { ConsistentHashStrategy } from './consistent-hash.ts';
+import { LeastRequestsStrategy } from './least-requests.ts';
+import { PowerOfTwoStrategy, type PowerOfTwoOptions } from './power-of-two.ts';
+import { RandomStrategy } from './random.ts';
+import { RoundRobinStrategy } from './round-robin.ts';
 import type { Strategy } from './strategy.ts';
 import type { BalanceStrategy } from './upstream-policy.ts';
 
@@ -10,14 +10,14 @@ import type { BalanceStrategy } from './upstream-policy.ts';
 export function createStrategy(name: BalanceStrategy, options: PowerOfTwoOptions): Strategy {
   switch (name) {
     case 'round-robin':
-      return createRoundRobin(options.random);
+      return new RoundRobinStrategy(options.random);
     case 'least-requests':
-      return createLeastRequests();
+      return new LeastRequestsStrategy();
     case 'power-of-two':
-      return createPowerOfTwo(options);
+      return new PowerOfTwoStrategy(options);
     case 'random':
-      return createRandom(options.random);
+      return new RandomStrategy(options.random);
     case 'consistent-hash':
-      return createConsistentHash(options.random);
+      return new ConsistentHashStrategy(options.random);
   }
 }

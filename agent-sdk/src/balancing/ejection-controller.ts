@@ -1,7 +1,7 @@
 import { eject, ejectionLimit, freshHealth, observe, probation, readmit } from './ejection.ts';
 import type { EndpointSet } from './endpoint-set.ts';
 import type { EndpointState } from './endpoint-state.ts';
-import type { CheckVerdict, EndpointHealth, EndpointReport, HealthNews } from './endpoint.ts';
+import type { CheckVerdict, EndpointHealth, EndpointReport, HealthChange } from './endpoint.ts';
 import { Heap } from './heap.ts';
 import type { LeaseState } from './lease.ts';
 import { OutlierDetector } from './outlier-detector.ts';
@@ -14,10 +14,10 @@ export interface EjectionControllerOptions {
   /** Whether a trusted backup can stand in for primaries. */
   readonly hasBackup: () => boolean;
   /** Hears of ejections and of recoveries from them. */
-  readonly tell: (news: HealthNews) => void;
+  readonly tell: (news: HealthChange) => void;
 }
 
-type Cause = Extract<HealthNews, { kind: 'ejected' }>['because'];
+type Cause = Extract<HealthChange, { kind: 'ejected' }>['because'];
 
 /** Decides which endpoints of an upstream are ejected, for how long, and how many may be at a time. */
 export class EjectionController {

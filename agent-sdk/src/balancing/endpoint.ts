@@ -36,7 +36,7 @@ export type CheckVerdict = 'up' | 'down' | 'unchecked';
 export type EndpointReport = 'success' | 'server_error' | 'gateway_error' | 'connect_failed' | 'failed';
 
 /** A change of an endpoint's health, for the log. `because` `outlier`: it answers far more errors than the other endpoints. */
-export type HealthNews =
+export type HealthChange =
   | {
       readonly kind: 'ejected';
       readonly instance: Instance;

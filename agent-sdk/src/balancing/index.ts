@@ -17,7 +17,7 @@ export type {
   Endpoint,
   EndpointHealth,
   EndpointReport,
-  HealthNews,
+  HealthChange,
   Lease,
   LeaseRefusal,
   LeaseRequest,

@@ -2,7 +2,7 @@ import { Heap, type HeapItem } from './heap.ts';
 import type { Member, Strategy } from './strategy.ts';
 
 /** A member with its load and its turn. */
-interface Entry extends HeapItem {
+interface LoadEntry extends HeapItem {
   readonly member: Member;
   readonly index: number;
   /** Requests in flight per weight. */
@@ -12,12 +12,8 @@ interface Entry extends HeapItem {
 }
 
 /** Fewest requests in flight per weight; equals take turns, by weight. Every operation is O(log n). */
-export function createLeastRequests(): Strategy {
-  return new LeastRequests();
-}
-
-class LeastRequests implements Strategy {
-  #entries: readonly Entry[] = [];
+export class LeastRequestsStrategy implements Strategy {
+  #entries: readonly LoadEntry[] = [];
   #heap = newHeap();
   /** Virtual time of the latest turn. */
   #turn = 0;
@@ -62,8 +58,8 @@ class LeastRequests implements Strategy {
   };
 }
 
-function newHeap(): Heap<Entry> {
-  return new Heap<Entry>((a, b) => {
+function newHeap(): Heap<LoadEntry> {
+  return new Heap<LoadEntry>((a, b) => {
     if (a.load !== b.load) return a.load < b.load;
     return a.turn === b.turn ? a.index < b.index : a.turn < b.turn;
   });

@@ -72,38 +72,37 @@ export interface AnswerRate {
  * Indexes of the endpoints whose success rate lies below that of all the others together by more than the margin, and, where five others
  * can be compared, by more than 1.9 of their standard deviations; the worst first. O(endpoints).
  */
-export function findOutliers(policy: OutlierPolicy, rates: readonly AnswerRate[]): readonly number[] {
+export function findOutliers(
+  { minRequests, margin }: OutlierPolicy,
+  rates: readonly AnswerRate[],
+): readonly number[] {
   const judged = rates
-    .map((_, index) => index)
-    .filter((index) => totalOf(rates[index]) >= policy.minRequests);
-  const sum = { good: 0, total: 0, count: judged.length, shares: 0, squares: 0 };
+    .map(({ good, total }, index) => ({ good, total, index, share: shareOf(good, total) }))
+    .filter(({ total }) => total >= minRequests);
+  const sum = { good: 0, total: 0, shares: 0, squares: 0 };
   for (const { good, total } of rates) {
     sum.good += good;
     sum.total += total;
   }
-  for (const index of judged) {
-    const share = shareOf(rates[index]);
+  for (const { share } of judged) {
     sum.shares += share;
     sum.squares += share * share;
   }
-  const isOutlier = (index: number): boolean => {
-    const own = rates[index] ?? { good: 0, total: 0 };
-    const others = { good: sum.good - own.good, total: sum.total - own.total };
-    if (others.total < policy.minRequests) return false;
-    const share = shareOf(own);
-    const count = sum.count - 1;
+  const count = judged.length - 1;
+  const isOutlier = ({ good, total, share }: AnswerRate & { readonly share: number }): boolean => {
+    const othersTotal = sum.total - total;
+    if (othersTotal < minRequests) return false;
     const mean = (sum.shares - share) / Math.max(1, count);
     const variance = Math.max(0, (sum.squares - share * share) / Math.max(1, count) - mean * mean);
     const spread = count >= minOthersForDeviation ? usualDeviations * Math.sqrt(variance) : 0;
-    return share < shareOf(others) - Math.max(policy.margin, spread);
+    return share < shareOf(sum.good - good, othersTotal) - Math.max(margin, spread);
   };
-  return judged.filter(isOutlier).sort((a, b) => shareOf(rates[a]) - shareOf(rates[b]));
+  return judged
+    .filter(isOutlier)
+    .sort((a, b) => a.share - b.share)
+    .map(({ index }) => index);
 }
 
-function totalOf(rate: AnswerRate | undefined): number {
-  return rate?.total ?? 0;
-}
-
-function shareOf(rate: AnswerRate | undefined): number {
-  return rate === undefined || rate.total === 0 ? 1 : rate.good / rate.total;
+function shareOf(good: number, total: number): number {
+  return total === 0 ? 1 : good / total;
 }

@@ -11,11 +11,7 @@ export interface PowerOfTwoOptions {
 }
 
 /** The cheaper of two random members: expected latency times requests in flight (the new one included), per weight. O(1). */
-export function createPowerOfTwo(options: PowerOfTwoOptions): Strategy {
-  return new PowerOfTwo(options);
-}
-
-class PowerOfTwo implements Strategy {
+export class PowerOfTwoStrategy implements Strategy {
   readonly loadChanged = undefined;
   readonly #options: PowerOfTwoOptions;
   #members: readonly Member[] = [];

@@ -24,11 +24,6 @@ export class PriorityLevel implements SlotLevel {
     return this.#members.length;
   }
 
-  /** Whether the strategy goes by the requests in flight. */
-  get followsLoad(): boolean {
-    return this.#strategy.loadChanged !== undefined;
-  }
-
   /** Another strategy for the same members. */
   use(strategy: Strategy): void {
     this.#strategy = strategy;

@@ -1,11 +1,7 @@
 import type { Member, Strategy } from './strategy.ts';
 
 /** Random, in proportion to the weights. O(log n). */
-export function createRandom(random: () => number): Strategy {
-  return new Random(random);
-}
-
-class Random implements Strategy {
+export class RandomStrategy implements Strategy {
   readonly loadChanged = undefined;
   readonly #random: () => number;
   #members: readonly Member[] = [];

@@ -6,11 +6,7 @@ import { turnSchedule } from './turn-schedule.ts';
  * A weighted round robin over members that come and go. It starts at a random turn, so that many gateways don't all begin with the same
  * instance, and keeps the turn when members or weights change. A pick is O(1) while all members are enabled, else O(log n).
  */
-export function createRoundRobin(random: () => number): Strategy {
-  return new RoundRobin(random);
-}
-
-class RoundRobin implements Strategy {
+export class RoundRobinStrategy implements Strategy {
   readonly loadChanged = undefined;
   readonly #random: () => number;
   #members: readonly Member[] = [];

@@ -23,11 +23,6 @@ export class Subsets {
     this.all = this.of(undefined);
   }
 
-  /** Whether the strategy goes by the requests in flight. */
-  get followsLoad(): boolean {
-    return this.all.primaries.followsLoad;
-  }
-
   /** The first request with a tag is linear in the instances, further ones are O(1). */
   of(tag: string | undefined): Subset {
     let subset = this.#byTag.get(tag);

@@ -14,7 +14,7 @@ describe('turnSchedule', () => {
     expect([...turnSchedule([4, 2, 2])]).toEqual([0, 1, 2, 0]);
   });
 
-  it('gives everyone at least one turn and keeps proportions within a slot', () => {
+  it('gives every index at least one turn, and the others in proportion up to rounding', () => {
     fc.assert(
       fc.property(
         fc.array(fc.integer({ min: 1, max: 10_000 }), { minLength: 1, maxLength: 40 }),
@@ -25,9 +25,8 @@ describe('turnSchedule', () => {
           weights.forEach((weight, index) => {
             const turns = slots.filter((slot) => slot === index).length;
             expect(turns).toBeGreaterThanOrEqual(1);
-            expect(Math.abs(turns - (weight / total) * slots.length)).toBeLessThanOrEqual(
-              1 + weights.length * 0.5,
-            );
+            // Rounding a weight, or raising it to one turn, changes its own turns and the total by less than one each.
+            expect(Math.abs(turns - (weight / total) * slots.length)).toBeLessThanOrEqual(1 + weights.length);
           });
         },
       ),

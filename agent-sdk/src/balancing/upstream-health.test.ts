@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 
-import type { EndpointReport, HealthNews } from './endpoint.ts';
+import type { EndpointReport, HealthChange } from './endpoint.ts';
 import { endpointKey } from './endpoint-state.ts';
 import { instance } from '../../../test/kit/builders.ts';
 import { acquire, all, refuse, setUp, update, take, takeMany } from './testing/samples.ts';
@@ -22,7 +22,7 @@ function answer(upstream: Upstream, count: number, of: (id: string, k: number) =
 }
 
 describe('what is told of health', () => {
-  const short = (news: readonly HealthNews[]) =>
+  const short = (news: readonly HealthChange[]) =>
     news.map((one) =>
       one.kind === 'ejected'
         ? `${one.instance.id} out for ${one.lengthMs}: ${one.because}`

@@ -7,7 +7,7 @@ import type {
   CheckVerdict,
   Endpoint,
   EndpointReport,
-  HealthNews,
+  HealthChange,
   Lease,
   LeaseRefusal,
   LeaseRequest,
@@ -26,7 +26,7 @@ export interface UpstreamOptions {
   readonly now: () => number;
   readonly random: () => number;
   /** Hears of ejections and of recoveries from them while they happen; it may not call the upstream. Must not throw. */
-  readonly onHealth?: (news: HealthNews) => void;
+  readonly onHealth?: (news: HealthChange) => void;
 }
 
 /** The endpoints of one service inside a process, and the choice among them. Owned by one thread; it holds no timer or socket. */
@@ -89,9 +89,12 @@ class UpstreamState implements Upstream, LeaseOwner, SubsetOwner {
     this.#subsets = new Subsets({
       endpoints: this.#endpoints,
       owner: this,
-      createStrategy: () => createStrategy(this.policy.balance, { now, random, typicalMs }),
+      createStrategy: () => {
+        const strategy = createStrategy(this.policy.balance, { now, random, typicalMs });
+        this.#followsLoad = strategy.loadChanged !== undefined;
+        return strategy;
+      },
     });
-    this.#followsLoad = this.#subsets.followsLoad;
     this.#ejection = new EjectionController({
       endpoints: this.#endpoints,
       now,
@@ -123,10 +126,7 @@ class UpstreamState implements Upstream, LeaseOwner, SubsetOwner {
     const before = this.policy;
     if (policy === before) return;
     this.policy = policy;
-    if (policy.balance !== before.balance) {
-      this.#subsets.renewStrategies();
-      this.#followsLoad = this.#subsets.followsLoad;
-    }
+    if (policy.balance !== before.balance) this.#subsets.renewStrategies();
     this.#adopt(this.#endpoints.applyPolicy(policy), false);
   }
 

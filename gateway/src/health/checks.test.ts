@@ -3,7 +3,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 
 import { defaults } from '../config/defaults.ts';
 import type { CheckSettings } from '../config/gateway-config.ts';
-import { createChecks, type CheckNews } from './checks.ts';
+import { createChecks, type CheckChange } from './checks.ts';
 import type { ProbeQuestion, ProbeResult } from './probe.ts';
 import { createConcurrencyLimit } from './concurrency-limit.ts';
 import { record } from './testing/fake-instance.ts';
@@ -32,14 +32,14 @@ function setUp(slots = 64) {
   const answers = new Map<string, ProbeResult | Promise<ProbeResult>>();
   const asked: { id: string; question: ProbeQuestion; signal: AbortSignal }[] = [];
   const told: string[] = [];
-  const news: CheckNews[] = [];
+  const news: CheckChange[] = [];
   const checks = createChecks({
     probe: ({ id }, question, signal) => {
       asked.push({ id, question, signal });
       return Promise.resolve(answers.get(id) ?? alive);
     },
     limit: createConcurrencyLimit(slots),
-    onNews: (row) => news.push(row),
+    onChange: (row) => news.push(row),
     random: () => 0.5,
   });
   const upstream = {
@@ -78,7 +78,7 @@ describe('checks', () => {
     expect(told).toEqual(['b up']);
     await pass(1);
     expect(told).toEqual(['b up', 'a down']);
-    expect(checks.opinion('api', 'dc1/n1/a@127.0.0.1:1')).toEqual({
+    expect(checks.status('api', 'dc1/n1/a@127.0.0.1:1')).toEqual({
       verdict: 'down',
       reason: 'connection refused',
     });
@@ -86,7 +86,7 @@ describe('checks', () => {
     answers.set('a', alive);
     await pass(2_000);
     expect(told).toEqual(['b up', 'a down', 'a up']);
-    expect(checks.opinion('api', 'dc1/n1/a@127.0.0.1:1')).toEqual({ verdict: 'up', reason: '' });
+    expect(checks.status('api', 'dc1/n1/a@127.0.0.1:1')).toEqual({ verdict: 'up', reason: '' });
     expect(news.map(({ verdict, reason, instance }) => [instance.id, verdict, reason])).toEqual([
       ['a', 'down', 'connection refused'],
       ['a', 'up', ''],
@@ -132,7 +132,7 @@ describe('checks', () => {
     expect(asked.at(-1)?.question.path).toBe('/other');
     configure([a], { kind: 'off' });
     expect(told).toEqual(['a up', 'a unchecked', 'a up', 'a unchecked']);
-    expect(checks.opinion('api', 'dc1/n1/a@127.0.0.1:1').verdict).toBe('unchecked');
+    expect(checks.status('api', 'dc1/n1/a@127.0.0.1:1').verdict).toBe('unchecked');
     expect(vi.getTimerCount()).toBe(0);
     configure([a]);
     await pass(500);

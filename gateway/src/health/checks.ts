@@ -14,7 +14,7 @@ export interface CheckedService {
 }
 
 /** A change of an endpoint's verdict. */
-export interface CheckNews {
+export interface CheckChange {
   readonly service: string;
   readonly instance: Instance;
   readonly verdict: 'up' | 'down';
@@ -23,7 +23,7 @@ export interface CheckNews {
 }
 
 /** The verdict about an endpoint, and why it is `down`. */
-export interface CheckOpinion {
+export interface CheckStatus {
   readonly verdict: CheckVerdict;
   readonly reason: string;
 }
@@ -33,7 +33,7 @@ export interface ChecksOptions {
   readonly probe: Probe;
   /** Bounds the checks that run at a time; the caller stops it after the checks. */
   readonly limit: ConcurrencyLimit;
-  readonly onNews: (news: CheckNews) => void;
+  readonly onChange: (news: CheckChange) => void;
   readonly random: () => number;
 }
 
@@ -50,7 +50,7 @@ export interface Checks {
   /** A newer record of the same registration. */
   renew(service: string, instance: Instance): void;
   /** By `endpointKey`. */
-  opinion(service: string, key: string): CheckOpinion;
+  status(service: string, key: string): CheckStatus;
   /** No further checks; running ones are cancelled. */
   stop(): void;
 }
@@ -101,8 +101,8 @@ export function createChecks(options: ChecksOptions): Checks {
     renew: (service, instance) => {
       services.get(service)?.endpoints.get(endpointKey(instance))?.renew(instance);
     },
-    opinion: (service, key) =>
-      services.get(service)?.endpoints.get(key)?.opinion ?? { verdict: 'unchecked', reason: '' },
+    status: (service, key) =>
+      services.get(service)?.endpoints.get(key)?.status ?? { verdict: 'unchecked', reason: '' },
     stop() {
       for (const service of [...services.keys()]) end(service);
     },
@@ -133,7 +133,7 @@ class EndpointChecks {
     this.#schedule(firstCheckMs);
   }
 
-  get opinion(): CheckOpinion {
+  get status(): CheckStatus {
     const { verdict } = this.#state;
     return { verdict, reason: verdict === 'down' ? this.#reason : '' };
   }
@@ -184,7 +184,7 @@ class EndpointChecks {
     upstream.checked(this.#key, tell);
     // An endpoint that was never `down` and passes is no news for a person.
     if (tell === 'down' || before === 'down')
-      this.#options.onNews({ service, instance: this.#instance, verdict: tell, reason: failure ?? '' });
+      this.#options.onChange({ service, instance: this.#instance, verdict: tell, reason: failure ?? '' });
   }
 }
 

@@ -14,7 +14,7 @@ import {
 
 import type { CheckSettings } from '../config/gateway-config.ts';
 import type { Log } from '../telemetry/log.ts';
-import { createChecks, type CheckNews, type CheckOpinion, type Checks } from './checks.ts';
+import { createChecks, type CheckChange, type CheckStatus, type Checks } from './checks.ts';
 import { createConcurrencyLimit, type ConcurrencyLimit } from './concurrency-limit.ts';
 import { watchEventLoop, type EventLoopWatch } from './event-loop-watch.ts';
 import { connectProbe } from './probe.ts';
@@ -62,7 +62,7 @@ export interface Health {
   /** The gateway's answer to an instance that asks whether it gets requests. */
   routingStatus(service: string, id: string): RoutingStatus;
   /** The verdict of the checks about an endpoint. */
-  check(service: string, instance: Instance): CheckOpinion;
+  check(service: string, instance: Instance): CheckStatus;
   readonly loop: EventLoopWatch;
 }
 
@@ -104,7 +104,7 @@ class HealthState implements Health {
       const result = await forHeld.run(() => probe(instance, connectProbe, signal));
       return result?.kind === 'dead' ? result.reason : undefined;
     };
-    this.#checks = createChecks({ probe, limit: forChecks, onNews: this.#onCheck, random });
+    this.#checks = createChecks({ probe, limit: forChecks, onChange: this.#onCheck, random });
     this.#reachability = createReachability({
       probe,
       limit: forFirst,
@@ -166,8 +166,8 @@ class HealthState implements Health {
     return { gateway: gateway(), ...state, inFlight: endpoint?.inFlight ?? 0 };
   }
 
-  check(service: string, instance: Instance): CheckOpinion {
-    return this.#checks.opinion(service, endpointKey(instance));
+  check(service: string, instance: Instance): CheckStatus {
+    return this.#checks.status(service, endpointKey(instance));
   }
 
   /** Many instances ask at once after a change, so the index makes each question O(1). */
@@ -198,7 +198,7 @@ class HealthState implements Health {
     this.#checks.remove(service, instance);
   }
 
-  readonly #onCheck = ({ service, instance, verdict, reason }: CheckNews): void => {
+  readonly #onCheck = ({ service, instance, verdict, reason }: CheckChange): void => {
     const { log } = this.#options;
     const fields = { service, instance: instance.id, address: instance.address, port: instance.port };
     if (verdict === 'down')

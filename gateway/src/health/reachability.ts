@@ -35,7 +35,7 @@ export interface Reachability {
 /** A bad result is this old before a request for it starts another probe. */
 const badResultMs = 250;
 
-interface Entry {
+interface ReachEntry {
   reach: Reach;
   /** When the last probe ended. */
   atMs: number;
@@ -45,12 +45,12 @@ interface Entry {
 }
 
 export function createReachability({ probe, limit, onUnreachable, now }: ReachabilityOptions): Reachability {
-  const entries = new Map<string, Entry>();
+  const entries = new Map<string, ReachEntry>();
   const ending = new AbortController();
   // Dozens of probes listen to it at a time; that is no leak.
   setMaxListeners(0, ending.signal);
 
-  const start = (instance: Instance, key: string, entry: Entry): void => {
+  const start = (instance: Instance, key: string, entry: ReachEntry): void => {
     entry.isProbing = true;
     void limit.run(async () => {
       if (entries.get(key) !== entry) return;
@@ -62,12 +62,12 @@ export function createReachability({ probe, limit, onUnreachable, now }: Reachab
       report(instance, entry);
     });
   };
-  const report = (instance: Instance, entry: Entry): void => {
+  const report = (instance: Instance, entry: ReachEntry): void => {
     if (entry.isProbing || !entry.isNew) return;
     entry.isNew = false;
     if (entry.reach?.kind === 'dead') onUnreachable(instance, entry.reach.reason);
   };
-  const entryOf = (instance: Instance): Entry => {
+  const entryOf = (instance: Instance): ReachEntry => {
     const key = endpointKey(instance);
     let entry = entries.get(key);
     if (entry === undefined) {

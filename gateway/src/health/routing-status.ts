@@ -1,21 +1,21 @@
 import type { Endpoint, RoutingStatus, Snapshot } from '@roundhouse/agent-sdk/internal';
 
-import type { CheckOpinion } from './checks.ts';
+import type { CheckStatus } from './checks.ts';
 import type { Reach } from './reachability.ts';
 
 /** What is known of an endpoint beside its own state. */
 export interface EndpointFacts {
   readonly endpoint: Endpoint;
   readonly reach: () => Reach;
-  readonly check: CheckOpinion;
+  readonly check: CheckStatus;
 }
 
-type State = Omit<RoutingStatus, 'gateway' | 'inFlight'>;
+type RoutingState = Omit<RoutingStatus, 'gateway' | 'inFlight'>;
 
-const out = (reason: string): State => ({ state: 'out', reason });
+const out = (reason: string): RoutingState => ({ state: 'out', reason });
 
 /** How one endpoint stands: whether it gets requests, and why when it doesn't. The first reason that applies is told. */
-export function stateOf({ endpoint, reach, check }: EndpointFacts, nowMs: number): State {
+export function stateOf({ endpoint, reach, check }: EndpointFacts, nowMs: number): RoutingState {
   const { health, instance, phase } = endpoint;
   if (phase === 'draining' || instance.status === 'draining') return { state: 'draining', reason: '' };
   if (instance.status === 'critical') return out('its checks in Consul are critical');
@@ -31,7 +31,7 @@ export function stateOf({ endpoint, reach, check }: EndpointFacts, nowMs: number
 }
 
 /** An instance of which no endpoint is known: perhaps its record could not be believed. */
-export function stateWithoutEndpoint(snapshot: Snapshot | undefined, id: string): State {
+export function stateWithoutEndpoint(snapshot: Snapshot | undefined, id: string): RoutingState {
   const quarantined = snapshot?.quarantined.find((record) => record.id === id);
   return quarantined === undefined
     ? { state: 'unknown', reason: '' }

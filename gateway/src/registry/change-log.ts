@@ -1,4 +1,4 @@
-import type { HealthNews, HoldReason, Instance, RegistryFailure } from '@roundhouse/agent-sdk/internal';
+import type { HealthChange, HoldReason, Instance, RegistryFailure } from '@roundhouse/agent-sdk/internal';
 
 import type { RegistryListener } from './registry-listener.ts';
 import { routeName } from '../routing/route.ts';
@@ -92,7 +92,7 @@ export function createChangeLog(log: Log, tableLog: TableLog): RegistryListener 
 }
 
 /** Why an instance is left out, after "is left out for 1 s:". */
-const causes: Readonly<Record<Extract<HealthNews, { kind: 'ejected' }>['because'], string>> = {
+const causes: Readonly<Record<Extract<HealthChange, { kind: 'ejected' }>['because'], string>> = {
   connect_failed: 'it can not be reached, or somebody else answers there',
   failed: 'it breaks off, is silent or makes no sense',
   gateway_error: 'it answers 502, 503 or 504',
@@ -100,7 +100,7 @@ const causes: Readonly<Record<Extract<HealthNews, { kind: 'ejected' }>['because'
   outlier: 'it answers far more errors than the others',
 };
 
-function tellHealth(log: Log, service: string, news: HealthNews): void {
+function tellHealth(log: Log, service: string, news: HealthChange): void {
   const { id, address, port } = news.instance;
   const fields = { service, instance: id, address, port };
   if (news.kind === 'recovered') {

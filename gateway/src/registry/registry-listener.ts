@@ -1,5 +1,5 @@
 import type {
-  HealthNews,
+  HealthChange,
   HoldReason,
   Instance,
   InvalidRouteTag,
@@ -26,7 +26,7 @@ export interface RegistryListener {
   /** Held instances were let go before their time. */
   instancesLetGo?(event: InstancesLetGo): void;
   /** The gateway leaves an instance out for a while, or uses it again. */
-  healthChanged?(service: string, news: HealthNews): void;
+  healthChanged?(service: string, news: HealthChange): void;
   /** A saved table is served, because the registry has not answered. */
   savedTableAdopted?(services: readonly string[], ageMs: number): void;
   /** The catalog and the services known at the start have answered once. */

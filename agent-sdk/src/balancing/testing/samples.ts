@@ -1,6 +1,6 @@
 import type { Instance, Snapshot } from '../../discovery/instance.ts';
 import { compareSnapshots } from '../../discovery/snapshot-change.ts';
-import type { HealthNews, Lease, LeaseRequest } from '../endpoint.ts';
+import type { HealthChange, Lease, LeaseRequest } from '../endpoint.ts';
 import { createUpstream, type Upstream } from '../upstream.ts';
 import { defaultUpstreamPolicy, type UpstreamPolicy } from '../upstream-policy.ts';
 
@@ -30,10 +30,10 @@ export function setUp(
   readonly upstream: Upstream;
   readonly clock: { nowMs: number };
   /** What was told of endpoints' health so far. */
-  readonly news: readonly HealthNews[];
+  readonly news: readonly HealthChange[];
 } {
   const clock = { nowMs: 0 };
-  const news: HealthNews[] = [];
+  const news: HealthChange[] = [];
   const upstream = createUpstream('api', {
     policy: { ...policy, ...more },
     now: () => clock.nowMs,

@@ -1,6 +1,6 @@
 import {
   createUpstream,
-  type HealthNews,
+  type HealthChange,
   type Instance,
   type Upstream,
   type UpstreamPolicy,
@@ -25,7 +25,7 @@ export interface ServiceRuntimeOptions {
   /** Both as they are now: they change. */
   readonly config: () => RegistryConfig;
   readonly addresses: () => AddressPolicy;
-  readonly onHealth: (news: HealthNews) => void;
+  readonly onHealth: (news: HealthChange) => void;
   readonly onWatch: (news: WatchNews) => void;
   readonly now: () => number;
   readonly random: () => number;
