@@ -134,6 +134,10 @@ function scriptedExchange({ endpoints, timeouts, ...options }: ScriptOptions, en
   const ended = (of: AttemptStep | undefined): void => {
     if (of !== undefined && !running.delete(of)) throw new Error('an attempt that is not under way');
   };
+  const dropRunning = (): void => {
+    for (const step of running) step.driver?.abandon();
+    running.clear();
+  };
   let awaitsContinue = expectationOf(readHeaders(head.fields), head.version) === 'continue';
   return {
     begin() {
@@ -161,21 +165,22 @@ function scriptedExchange({ endpoints, timeouts, ...options }: ScriptOptions, en
         return this.failed({ code: 'upgrade_failed', sent: 'head', connection: 'fresh' }, of);
       ended(of);
       const { status, reason, fields } = response;
-      return (
-        script.responded?.(response, attempt, sent) ?? {
-          kind: 'relay',
-          status,
-          reason,
-          fields: withoutConnectionFields(fields),
-          connection: 'keep',
-        }
-      );
+      const step = script.responded?.(response, attempt, sent) ?? {
+        kind: 'relay',
+        status,
+        reason,
+        fields: withoutConnectionFields(fields),
+        connection: 'keep',
+      };
+      if (step.kind === 'relay') dropRunning();
+      return step;
     },
     failed(failure, of) {
       entry.failures.push(failure);
       if (failure.code === 'client_closed') return { kind: 'finish' };
       ended(of);
-      if (running.size > 0) return { kind: 'pending' };
+      const [other] = running;
+      if (other !== undefined) return { kind: 'pending', of: other };
       const scripted = script.failed?.(failure, attempt);
       if (scripted !== undefined) return scripted;
       if (mayRetry(head.method, failure)) {
@@ -190,6 +195,7 @@ function scriptedExchange({ endpoints, timeouts, ...options }: ScriptOptions, en
     ended(end) {
       if (entry.end !== undefined) throw new Error('an exchange ended twice');
       entry.end = end;
+      dropRunning();
     },
   };
 }

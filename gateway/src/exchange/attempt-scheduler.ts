@@ -167,7 +167,8 @@ export class AttemptScheduler {
     const passedOver = { end: 'passed_over', error: undefined, status: answer.status, nowMs } as const;
     if (this.attempts.running === 2) {
       this.attempts.end(attempt, passedOver);
-      return { kind: 'pending' };
+      const other = this.attempts.anyRunning;
+      return other === undefined ? undefined : { kind: 'pending', of: other };
     }
     if (this.#counted >= retry.attempts || isOver(deadline, nowMs)) return undefined;
     if (!budget.withdraw(nowMs)) return undefined;

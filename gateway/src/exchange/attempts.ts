@@ -63,6 +63,11 @@ export class Attempts {
     return this.#two?.step === step ? this.#two : undefined;
   }
 
+  /** The step of one that runs. */
+  get anyRunning(): AttemptStep | undefined {
+    return (this.#one ?? this.#two)?.step;
+  }
+
   /** How many run: 0 to 2. */
   get running(): number {
     return (this.#one === undefined ? 0 : 1) + (this.#two === undefined ? 0 : 1);

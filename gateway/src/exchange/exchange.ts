@@ -200,7 +200,8 @@ class ExchangeState implements Exchange {
     else blame(attempt.lease, failure);
     scheduler.attempts.end(attempt, { end: 'failed', error: code, status: undefined, nowMs });
     const rule: ErrorRule = errorTable[code];
-    if (rule.blame === 'endpoint' && scheduler.attempts.running > 0) return { kind: 'pending' };
+    const other = scheduler.attempts.anyRunning;
+    if (rule.blame === 'endpoint' && other !== undefined) return { kind: 'pending', of: other };
     scheduler.drop(undefined, nowMs);
     if (this.#hasBegunResponse) return this.#answer(code);
     return this.#stepOf(scheduler.afterFailure(attempt, { ...failure, code }, nowMs), 0);
@@ -340,8 +341,8 @@ class ExchangeState implements Exchange {
    * the client gets `code`.
    */
   #untimely(code: ErrorCode): Step {
-    const running = this.#request.scheduler?.attempts.running ?? 0;
-    return running === 0 ? this.#answer(code) : { kind: 'pending' };
+    const other = this.#request.scheduler?.attempts.anyRunning;
+    return other === undefined ? this.#answer(code) : { kind: 'pending', of: other };
   }
 
   #answer(code: ErrorCode): AnswerStep {

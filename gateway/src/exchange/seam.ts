@@ -88,9 +88,11 @@ export interface WaitTicket {
   ready: () => void;
 }
 
-/** The other of two hedged attempts is still under way: nothing to do. */
+/** The other one of two hedged attempts goes on. */
 export interface PendingStep {
   readonly kind: 'pending';
+  /** The step of the attempt that goes on. */
+  readonly of: AttemptStep;
 }
 
 /** Answer the client from here: a refusal, a redirect, an error of the closed table. */

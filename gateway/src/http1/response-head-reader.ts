@@ -5,12 +5,14 @@ import { parseResponseHead, type ParsedResponse } from './response-head.ts';
 /** Most heads fit in this: a chunk of body behind one need not become a string. */
 const firstLookBytes = 2_048;
 
+const noBytes = Buffer.alloc(0);
+
 /**
  * Puts the heads of responses together from the reads they arrive in, however they are split. One per response.
  */
 export class ResponseHeadReader {
   /** After a head: the buffer with what follows it, from `at` to `end`. */
-  bytes: Buffer = Buffer.alloc(0);
+  bytes: Buffer = noBytes;
   at = 0;
   end = 0;
   /** Whether part of a head is waiting for the rest. */

@@ -5,6 +5,7 @@ import type {
   AttemptStep,
   Exchange,
   ExchangeEnd,
+  PendingStep,
   RelayStep,
   Step,
 } from '../exchange/seam.ts';
@@ -45,8 +46,6 @@ export class ExchangeRun implements ClientHandler, StageHost {
   upload: Upload | undefined;
   readonly #exchange: Exchange;
   #stage: Stage | undefined;
-  /** A second attempt beside the one that is the stage (hedging). */
-  #hedge: AttemptStage | undefined;
   #totalLimit: OneShotTimer | undefined;
   #halfClose: HalfCloseProbe | undefined;
   #attempts = 0;
@@ -210,7 +209,7 @@ export class ExchangeRun implements ClientHandler, StageHost {
 
   hedge(attempt: AttemptStage): void {
     // Two attempts can't share an upload that is still under way.
-    if (attempt !== this.#stage || this.#hedge !== undefined || this.uploading || !this.replayable) return;
+    if (attempt !== this.#stage || this.uploading || !this.replayable) return;
     const step = this.#exchange.hedge();
     if (step !== undefined) this.#attempt(step);
   }
@@ -240,7 +239,7 @@ export class ExchangeRun implements ClientHandler, StageHost {
         this.#stage = new QueueWait(this, step);
         return;
       case 'pending':
-        if (this.#stage === undefined) this.#answer(this.#internalError);
+        this.#pending(step);
         return;
       case 'answer':
         this.#answer(step);
@@ -263,8 +262,9 @@ export class ExchangeRun implements ClientHandler, StageHost {
       return;
     }
     const attempt = new Attempt(this, step);
-    if (this.#stage instanceof Attempt) this.#hedge = attempt;
-    else this.#stage = attempt;
+    step.driver = attempt;
+    // A hedging attempt runs beside the stage.
+    if (!(this.#stage instanceof Attempt)) this.#stage = attempt;
     this.#limitTotal(step.timeouts.totalMs);
     attempt.start();
   }
@@ -274,12 +274,11 @@ export class ExchangeRun implements ClientHandler, StageHost {
     this.#totalLimit?.clear();
     if (totalMs === 0) return;
     this.#totalLimit = this.timer(totalMs, () => {
-      this.#hedge?.expired();
       this.#stage?.expired();
     });
   }
 
-  /** Passes the response on. Of two hedged attempts the other one is dropped. */
+  /** Passes the response on. */
   #relay(step: RelayStep, attempt: AttemptStage, response: InstanceResponse): void {
     this.#abandon();
     this.upload?.forget();
@@ -320,20 +319,22 @@ export class ExchangeRun implements ClientHandler, StageHost {
     client.resume();
   }
 
-  /** An attempt is over; the other one, if there is one, is the stage now. */
-  #remove(attempt: AttemptStage): void {
-    if (attempt === this.#hedge) {
-      this.#hedge = undefined;
-    } else if (attempt === this.#stage) {
-      this.#stage = this.#hedge;
-      this.#hedge = undefined;
-    }
+  /** Of two hedged attempts one is over: the other one is the stage now. The exchange knows it. */
+  #pending({ of }: PendingStep): void {
+    if (this.#stage !== undefined) return;
+    if (of.driver instanceof Attempt) this.#stage = of.driver;
+    else this.#answer(this.#internalError);
   }
 
-  /** Drops what is under way. Returns what the stage had come to, if it was an attempt or a wait. */
+  #remove(attempt: AttemptStage): void {
+    if (attempt === this.#stage) this.#stage = undefined;
+  }
+
+  /**
+   * Drops the stage; the exchange drops an attempt beside it. Returns what the stage had come to, if it was an attempt or a
+   * wait.
+   */
   #abandon(): AttemptFailure | undefined {
-    this.#hedge?.abandon();
-    this.#hedge = undefined;
     const stage = this.#stage;
     this.#stage = undefined;
     return stage?.abandon();
