@@ -391,8 +391,11 @@ class RegistryState implements Registry {
     this.#listeners.watchChanged(news);
   };
 
-  readonly #hasNoAnswer = (name: string): boolean =>
-    this.#watches.has(name) && this.#services.get(name)?.watch.kind === 'syncing';
+  /** Whether a service is followed and a source has said nothing about it yet, not even that it can't be reached. */
+  readonly #hasNoAnswer = (name: string): boolean => {
+    const inputs = this.#services.get(name)?.state.inputs;
+    return this.#watches.has(name) && !this.#options.sources.every((source) => inputs?.has(source.name));
+  };
 
   readonly #hasFirstAnswers = (): boolean =>
     this.catalog.kind === 'live' && ![...this.#services.keys()].some(this.#hasNoAnswer);

@@ -37,7 +37,7 @@ export class Catalogs {
     if (first === undefined || !this.areComplete || others.length === 0)
       return this.areComplete ? first : undefined;
     const services = Object.create(null) as Record<string, readonly string[]>;
-    for (const name of this.services()) {
+    for (const name of [...this.services()].sort()) {
       const tags = [first, ...others].flatMap((catalog) => tagsOf(catalog, name));
       services[name] = [...new Set(tags)].sort();
     }
