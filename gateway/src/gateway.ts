@@ -1,39 +1,16 @@
-import type { ConsulOptions, RegistryClient } from '@roundhouse/agent-sdk/internal';
-
-import { createAdmin } from './admin/admin.ts';
+import { buildGateway, type GatewayOptions, type GatewayParts } from './build-gateway.ts';
 import { formatAuthority } from './config/address.ts';
 import type { GatewayConfig } from './config/gateway-config.ts';
-import { createLiveConfig, reconfigurationText, type Reconfiguration } from './config/live-config.ts';
-import { createHealth } from './health/health.ts';
-import { createAnnouncement } from './lifecycle/announcement.ts';
-import { monotonicNow, sleep } from './lifecycle/clock.ts';
-import { createParts, partUntilStopped } from './lifecycle/parts.ts';
+import {
+  createLiveConfig,
+  reconfigurationText,
+  type LiveConfig,
+  type Reconfiguration,
+} from './config/live-config.ts';
+import { sleep } from './lifecycle/clock.ts';
+import { createParts, partUntilStopped, type Parts } from './lifecycle/parts.ts';
 import type { BoundAddress } from './listeners/engine.ts';
-import { createChangeLog } from './registry/change-log.ts';
-import { createGuardedLookup } from './registry/addresses/guarded-lookup.ts';
-import { localAddressPolicy } from './registry/addresses/local-address-policy.ts';
-import { keepTable } from './registry/persistence/table-saver.ts';
-import { createRegistry, type Registry } from './registry/registry.ts';
-import { createConsulSource } from './registry/sources/consul.ts';
-import { readStatus } from './status/read-status.ts';
-import { createAccessLog, writesAccessLog } from './telemetry/access-log.ts';
-import type { Log, LogFormat } from './telemetry/log.ts';
-import type { LogSink } from './telemetry/log-sink.ts';
-import { createMetrics } from './telemetry/metrics.ts';
-import { createRequestSeries } from './telemetry/request-series.ts';
-import { createTableLog } from './telemetry/table-log.ts';
-import { createTraffic } from './traffic.ts';
-
-/** What a gateway is built from. The caller owns client, log and sink, and ends them after the gateway. */
-export interface GatewayOptions {
-  readonly config: GatewayConfig;
-  readonly client: RegistryClient;
-  /** How the gateway's own registration reaches Consul; the environment's `CONSUL_*` fill in what is missing. */
-  readonly consul: ConsulOptions;
-  readonly log: Log;
-  readonly accessLog: { readonly sink: LogSink; readonly format: LogFormat };
-  readonly version: string;
-}
+import type { Registry } from './registry/registry.ts';
 
 /** A gateway that serves. Ends by `stop()`. */
 export interface Gateway {
@@ -57,120 +34,13 @@ const firstSyncMs = 1_000;
 
 /** Builds every part, then starts one after the other. Rejects, with nothing left behind, when a listener can't open. */
 export async function startGateway(options: GatewayOptions): Promise<Gateway> {
-  const { config, client, log, version } = options;
+  const { config, client, log } = options;
   const live = createLiveConfig(config);
-  const clock = { now: monotonicNow, random: Math.random };
   const parts = createParts((part, err) => {
     log.error(`A mistake of the gateway itself; its part "${part}" did not stop as it should.`, { err });
   });
-
-  const registry = createRegistry({
-    config,
-    sources: [createConsulSource(client)],
-    addressPolicy: (rules, listeners) => localAddressPolicy(rules, client.address, listeners),
-    ...clock,
-  });
-  const lookup = createGuardedLookup({ judge: registry.judgeResolved });
-  const announcement = createAnnouncement({ name: config.announce, consul: options.consul, version, log });
-  const health = createHealth({
-    services: {
-      get: (service) => registry.service(service),
-      names: () => registry.services.map(({ service }) => service),
-    },
-    gateway: () => announcement.id ?? live.current.pseudonym,
-    identity: () => live.current.identity,
-    lookup,
-    log,
-    ...clock,
-  });
-  const saved = keepTable(registry, { path: config.savedTable, log, wallClock: Date.now });
-
-  const requests = createRequestSeries();
-  const accessLog = createAccessLog({ ...options.accessLog, now: Date.now });
-  const traffic = createTraffic({
-    config,
-    registry,
-    health,
-    lookup,
-    observe: (record) => {
-      requests.record(record);
-      if (writesAccessLog(live.current.log)) accessLog(record);
-    },
-    log,
-  });
-
-  const status = readStatus({
-    registry,
-    engine: traffic.engine,
-    health,
-    phase: () => parts.phase,
-    now: monotonicNow,
-    startedMs: monotonicNow(),
-    version,
-    consul: client.description,
-  });
-  const tableLog = createTableLog(log);
-  const metrics = createMetrics({
-    scope: 'process',
-    requests,
-    status,
-    stalls: health.loop,
-    droppedLogLines: () => options.accessLog.sink.dropped(),
-    tableChanges: () => tableLog.changes(),
-  });
-  const admin = createAdmin({
-    status,
-    actions: { release: (service) => registry.release(service) },
-    token: () => (live.current.admin.token === 'off' ? undefined : live.current.admin.token),
-    metrics,
-    log,
-  });
-
-  registry.subscribe(createChangeLog(log, tableLog));
-  registry.subscribe(health);
-  const save = (): void => {
-    saved.changed();
-  };
-  registry.subscribe({ serviceChanged: save, tableChanged: save, watchChanged: save });
-  registry.subscribe(metrics);
-
-  await parts.start(
-    partUntilStopped('registry and health', (signal) =>
-      Promise.all([registry.run(signal, health.probeHeld), health.run(signal)]),
-    ),
-  );
-  const adminAddress = await parts.start({
-    name: 'admin listener',
-    start: () => admin.listen(config.admin),
-    stop: () => admin.stop(),
-  });
-  await parts.start({
-    name: 'saved table',
-    start: async () => {
-      await Promise.race([registry.synced, sleep(firstSyncMs)]);
-      await saved.adopt();
-    },
-    stop: () => saved.stop(),
-  });
-  const address = await parts.start({
-    name: 'traffic listener',
-    start: () => traffic.engine.listen(config.listen),
-    stop: () => traffic.stop(live.current.drain.timeoutMs),
-  });
-  registry.setListeners([address, adminAddress]);
-  await parts.start({
-    name: 'announcement',
-    start: () => announcement.start(address.port),
-    stop: async () => {
-      traffic.engine.disableKeepAlive();
-      await Promise.all([announcement.stop(), sleep(live.current.drain.noticeMs)]);
-    },
-  });
-  parts.started();
-  log.info(
-    `Listening on ${show(address)}, admin on ${show(adminAddress)}, following Consul at ${client.description}.`,
-  );
-
+  const built = buildGateway(options, live, () => parts.phase);
+  const { registry, health, traffic } = built;
   live.follow((next) => registry.reconfigure(next));
   live.follow(() => {
     health.reconfigure();
@@ -178,6 +48,12 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   live.follow((next) => {
     traffic.apply(next);
   });
+
+  const { address, adminAddress } = await startParts(parts, built, live);
+  log.info(
+    `Listening on ${show(address)}, admin on ${show(adminAddress)}, following Consul at ${client.description}.`,
+  );
+
   const stop = async (): Promise<void> => {
     log.info(
       `Stopping: not ready any more; new connections are taken for ${live.current.drain.noticeMs} ms more.`,
@@ -197,6 +73,49 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     },
     stop: () => (stopping ??= stop()),
   };
+}
+
+/** Starts the parts in this order; they stop in reverse. What is under a part runs as long as the part does. */
+async function startParts(
+  parts: Parts,
+  { registry, health, saved, traffic, admin, announcement }: GatewayParts,
+  live: LiveConfig,
+): Promise<Pick<Gateway, 'address' | 'adminAddress'>> {
+  const { listen, admin: adminListener } = live.current;
+  await parts.start(
+    partUntilStopped('registry and health', (signal) =>
+      Promise.all([registry.run(signal, health.probeHeld), health.run(signal)]),
+    ),
+  );
+  const adminAddress = await parts.start({
+    name: 'admin listener',
+    start: () => admin.listen(adminListener),
+    stop: () => admin.stop(),
+  });
+  await parts.start({
+    name: 'saved table',
+    start: async () => {
+      await Promise.race([registry.synced, sleep(firstSyncMs)]);
+      await saved.adopt();
+    },
+    stop: () => saved.stop(),
+  });
+  const address = await parts.start({
+    name: 'traffic listener',
+    start: () => traffic.engine.listen(listen),
+    stop: () => traffic.stop(live.current.drain.timeoutMs),
+  });
+  registry.setListeners([address, adminAddress]);
+  await parts.start({
+    name: 'announcement',
+    start: () => announcement.start(address.port),
+    stop: async () => {
+      traffic.engine.disableKeepAlive();
+      await Promise.all([announcement.stop(), sleep(live.current.drain.noticeMs)]);
+    },
+  });
+  parts.started();
+  return { address, adminAddress };
 }
 
 function show({ host, port }: BoundAddress): string {

@@ -11,7 +11,7 @@ function admin() {
   return createAdmin({
     status: fakeStatus(),
     actions: { release: () => undefined },
-    token: () => undefined,
+    token: () => 'off',
     metrics: { text: () => Promise.resolve(''), contentType: 'text/plain' },
     log: { trace: quiet, debug: quiet, info: quiet, warn: quiet, error: quiet },
   });

@@ -123,7 +123,7 @@ function app(options: { exposure?: Exposure; readiness?: Readiness; broken?: boo
     contentType: 'text/plain; version=0.0.4; charset=utf-8',
   };
   const built = buildAdminApp(
-    { status, actions, token: () => options.token, metrics, log },
+    { status, actions, token: () => options.token ?? 'off', metrics, log },
     options.exposure ?? 'loopback',
   );
   const get = (

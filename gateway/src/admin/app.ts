@@ -1,3 +1,5 @@
+import { STATUS_CODES } from 'node:http';
+
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 
 import type { Log } from '../telemetry/log.ts';
@@ -20,8 +22,8 @@ export interface GatewayActions {
 export interface AdminOptions {
   readonly status: GatewayStatus;
   readonly actions: GatewayActions;
-  /** The bearer token that a change needs now; undefined: none is set. */
-  readonly token: () => string | undefined;
+  /** The bearer token that a change needs now; `off`: none is set. */
+  readonly token: () => string;
   readonly metrics: { readonly text: () => Promise<string>; readonly contentType: string };
   readonly log: Log;
 }
@@ -37,7 +39,8 @@ const safety = {
 } as const;
 
 /** An RFC 9457 problem document. */
-function problem(reply: FastifyReply, status: number, title: string, detail: string): FastifyReply {
+function problem(reply: FastifyReply, status: number, detail: string): FastifyReply {
+  const title = STATUS_CODES[status] ?? '';
   return reply
     .code(status)
     .type('application/problem+json')
@@ -62,14 +65,13 @@ function answer(
   text: () => string,
 ): FastifyReply {
   const format = formatOf(request);
-  if (format === undefined) return problem(reply, 400, 'Bad Request', 'format is json or text.');
+  if (format === undefined) return problem(reply, 400, 'format is json or text.');
   if (format === 'text') return reply.type('text/plain; charset=utf-8').send(text());
   return reply.type('application/json; charset=utf-8').send(JSON.stringify(json()));
 }
 
-/** The admin application, not listening yet. It reads; what it changes, it changes by POST only. Its owner closes it. */
+/** The admin application, not listening yet. It changes something by POST only. Its owner closes it. */
 export function buildAdminApp(options: AdminOptions, exposure: Exposure): FastifyInstance {
-  const { status, metrics, log } = options;
   const app = Fastify({
     logger: false,
     bodyLimit: 1,
@@ -80,42 +82,47 @@ export function buildAdminApp(options: AdminOptions, exposure: Exposure): Fastif
     forceCloseConnections: true,
     frameworkErrors: (_error, _request, reply) => {
       void reply.headers(safety);
-      void problem(reply, 400, 'Bad Request', 'The path is not valid.');
+      void problem(reply, 400, 'The path is not valid.');
     },
   });
-
   app.addHook('onRequest', async (request, reply) => {
     void reply.headers(safety);
-    const refusal = refusedBy(exposure, request.headers);
-    if (refusal !== undefined) return problem(reply, 403, 'Forbidden', refusal);
-    if (request.method === 'GET' || request.method === 'HEAD') return undefined;
-    if (request.method === 'POST' && !request.is404) {
-      const barred = mayNotChange(exposure, options.token(), request.headers.authorization);
-      if (barred === undefined) return undefined;
-      if (barred.status === 401) void reply.header('www-authenticate', 'Bearer realm="roundhouse admin"');
-      return problem(
-        reply,
-        barred.status,
-        barred.status === 401 ? 'Unauthorized' : 'Forbidden',
-        barred.detail,
-      );
-    }
-    void reply.header('allow', 'GET, HEAD');
-    return problem(
-      reply,
-      405,
-      'Method Not Allowed',
-      'Pages are read with GET; see / for what can be changed.',
-    );
+    return refuse(request, reply, exposure, options.token());
   });
   app.setNotFoundHandler((_request, reply) =>
-    problem(reply, 404, 'Not Found', 'There is no such page. / lists those that there are.'),
+    problem(reply, 404, 'There is no such page. / lists those that there are.'),
   );
   app.setErrorHandler((error, request, reply) => {
-    log.error('admin request failed', { err: error, path: request.url });
-    return problem(reply, 500, 'Internal Server Error', 'The gateway made a mistake; its log says which.');
+    options.log.error('admin request failed', { err: error, path: request.url });
+    return problem(reply, 500, 'The gateway made a mistake; its log says which.');
   });
+  addProbes(app, options);
+  addApi(app, options);
+  return app;
+}
 
+/** The refusal of a request that must not be answered, or undefined. */
+function refuse(
+  request: FastifyRequest,
+  reply: FastifyReply,
+  exposure: Exposure,
+  token: string,
+): FastifyReply | undefined {
+  const refusal = refusedBy(exposure, request.headers);
+  if (refusal !== undefined) return problem(reply, 403, refusal);
+  if (request.method === 'GET' || request.method === 'HEAD') return undefined;
+  if (request.method === 'POST' && !request.is404) {
+    const barred = mayNotChange(exposure, token, request.headers.authorization);
+    if (barred === undefined) return undefined;
+    if (barred.status === 401) void reply.header('www-authenticate', 'Bearer realm="roundhouse admin"');
+    return problem(reply, barred.status, barred.detail);
+  }
+  void reply.header('allow', 'GET, HEAD');
+  return problem(reply, 405, 'Pages are read with GET; see / for what can be changed.');
+}
+
+/** The index page, and what orchestrators and Prometheus ask for. */
+function addProbes(app: FastifyInstance, { status, metrics }: AdminOptions): void {
   app.get('/', (request, reply) =>
     (request.headers.accept ?? '').includes('text/html')
       ? reply.type('text/html; charset=utf-8').send(indexHtml())
@@ -127,6 +134,11 @@ export function buildAdminApp(options: AdminOptions, exposure: Exposure): Fastif
     return reply.code(ready ? 200 : 503).send({ status: ready ? 'ready' : 'not ready', detail });
   });
   app.get('/metrics', async (_request, reply) => reply.type(metrics.contentType).send(await metrics.text()));
+}
+
+const noService = 'No service of this name is routed.';
+
+function addApi(app: FastifyInstance, { status, actions, log }: AdminOptions): void {
   app.get('/api/summary', (_request, reply) => reply.send(status.summary()));
   app.get('/api/routes', (request, reply) =>
     answer(
@@ -146,7 +158,7 @@ export function buildAdminApp(options: AdminOptions, exposure: Exposure): Fastif
   );
   app.get<{ Params: { name: string } }>('/api/services/:name', (request, reply) => {
     const service = status.services().find((candidate) => candidate.service === request.params.name);
-    if (service === undefined) return problem(reply, 404, 'Not Found', 'No service of this name is routed.');
+    if (service === undefined) return problem(reply, 404, noService);
     return answer(
       request,
       reply,
@@ -156,10 +168,9 @@ export function buildAdminApp(options: AdminOptions, exposure: Exposure): Fastif
   });
   app.post<{ Params: { name: string } }>('/api/services/:name/release', (request, reply) => {
     const { name } = request.params;
-    const released = options.actions.release(name);
-    if (released === undefined) return problem(reply, 404, 'Not Found', 'No service of this name is routed.');
+    const released = actions.release(name);
+    if (released === undefined) return problem(reply, 404, noService);
     log.warn(`${released.length} held instances of ${name} were released by the operator.`, { released });
     return reply.send({ service: name, released });
   });
-  return app;
 }

@@ -4,8 +4,8 @@ import { mayNotChange } from './token-guard.ts';
 
 describe('mayNotChange', () => {
   it('lets this machine change things while no token is set, and nobody else', () => {
-    expect(mayNotChange('loopback', undefined, undefined)).toBeUndefined();
-    expect(mayNotChange('network', undefined, 'Bearer guess')?.status).toBe(403);
+    expect(mayNotChange('loopback', 'off', undefined)).toBeUndefined();
+    expect(mayNotChange('network', 'off', 'Bearer guess')?.status).toBe(403);
   });
 
   it.each([

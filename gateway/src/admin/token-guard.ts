@@ -9,15 +9,16 @@ export interface Refusal {
 }
 
 /**
- * Who may change something: whoever has the token, once one is set; without one only this machine (a listener that others
- * reach changes nothing then). Compared in constant time, so that answers don't tell how much of a guess was right.
+ * The refusal of a request that would change something, or undefined. Once a token is set (not `off`), the request has to have it;
+ * without one only this machine may change something, so that a listener that others reach changes nothing. Compared in
+ * constant time, so that answers don't tell how much of a guess was right.
  */
 export function mayNotChange(
   exposure: Exposure,
-  token: string | undefined,
+  token: string,
   authorization: string | undefined,
 ): Refusal | undefined {
-  if (token === undefined) {
+  if (token === 'off') {
     return exposure === 'loopback'
       ? undefined
       : { status: 403, detail: 'This listener is open to others; set admin.token to allow changes.' };

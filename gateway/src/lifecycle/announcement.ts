@@ -1,8 +1,6 @@
 import { registerService, type ServiceHandle } from '@roundhouse/agent-sdk';
 import type { ConsulOptions } from '@roundhouse/agent-sdk/internal';
 
-import type { Log } from '../telemetry/log.ts';
-
 /** The gateway's own entry in Consul, made with the same SDK call as everybody's. The gateway serves whether it works or not. */
 export interface Announcement {
   /** The id in Consul; undefined until the gateway is registered. */
@@ -20,7 +18,9 @@ export interface AnnouncementOptions {
   /** How Consul is reached; `CONSUL_*` of the environment fill in what is missing. */
   readonly consul: ConsulOptions;
   readonly version: string;
-  readonly log: Log;
+  readonly log: Readonly<
+    Record<'info' | 'warn' | 'error', (message: string, fields?: { readonly err: unknown }) => void>
+  >;
 }
 
 /** See {@link Announcement}. Ended by `stop`. */

@@ -11,17 +11,17 @@ export interface StopRequest {
 
 /**
  * Listens for the signals that end a process. From the first one on, a second exits at once with code 2. SIGHUP, whose default
- * would end the process when a terminal closes or somebody asks for a reload, is only reported to `onHangup`.
+ * would end the process when a terminal closes or a reload is asked for, is only reported to `onHangup`.
  */
 export function untilSignal(onHangup: () => void): StopRequest {
-  let asked: 'no' | 'yes' = 'no';
+  let asked = false;
   let settle: (signal: NodeJS.Signals | 'disconnect') => void = () => undefined;
   const requested = new Promise<NodeJS.Signals | 'disconnect'>((resolve) => {
     settle = resolve;
   });
   const onSignal = (signal: NodeJS.Signals): void => {
-    if (asked === 'yes') process.exit(forcedExitCode);
-    asked = 'yes';
+    if (asked) process.exit(forcedExitCode);
+    asked = true;
     settle(signal);
   };
   const onDisconnect = (): void => {

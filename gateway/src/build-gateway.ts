@@ -1,0 +1,127 @@
+import type { ConsulOptions, RegistryClient } from '@roundhouse/agent-sdk/internal';
+
+import { createAdmin, type Admin } from './admin/admin.ts';
+import type { GatewayConfig } from './config/gateway-config.ts';
+import type { LiveConfig } from './config/live-config.ts';
+import { createHealth, type Health } from './health/health.ts';
+import { createAnnouncement, type Announcement } from './lifecycle/announcement.ts';
+import { monotonicNow } from './lifecycle/clock.ts';
+import type { Parts } from './lifecycle/parts.ts';
+import { createGuardedLookup } from './registry/addresses/guarded-lookup.ts';
+import { localAddressPolicy } from './registry/addresses/local-address-policy.ts';
+import { createChangeLog } from './registry/change-log.ts';
+import { keepTable, type KeptTable } from './registry/persistence/table-saver.ts';
+import { createRegistry, type Registry } from './registry/registry.ts';
+import { createConsulSource } from './registry/sources/consul.ts';
+import { readStatus } from './status/read-status.ts';
+import { createAccessLog, writesAccessLog } from './telemetry/access-log.ts';
+import type { Log, LogFormat } from './telemetry/log.ts';
+import type { LogSink } from './telemetry/log-sink.ts';
+import { createMetrics } from './telemetry/metrics.ts';
+import { createRequestSeries } from './telemetry/request-series.ts';
+import { createTableLog } from './telemetry/table-log.ts';
+import { createTraffic, type Traffic } from './traffic.ts';
+
+/** What a gateway is built from. The caller owns client, log and sink, and ends them after the gateway. */
+export interface GatewayOptions {
+  readonly config: GatewayConfig;
+  readonly client: RegistryClient;
+  /** How the gateway's own registration reaches Consul; the environment's `CONSUL_*` fill in what is missing. */
+  readonly consul: ConsulOptions;
+  readonly log: Log;
+  readonly accessLog: { readonly sink: LogSink; readonly format: LogFormat };
+  readonly version: string;
+}
+
+/** The parts of a gateway, wired and not started. */
+export interface GatewayParts {
+  readonly registry: Registry;
+  readonly health: Health;
+  readonly saved: KeptTable;
+  readonly traffic: Traffic;
+  readonly admin: Admin;
+  readonly announcement: Announcement;
+}
+
+/**
+ * Wires the parts of a gateway, each with those above it: what is known (registry, health), what serves (traffic), what shows
+ * (status, metrics, admin), and who follows the registry's changes.
+ */
+export function buildGateway(
+  options: GatewayOptions,
+  live: LiveConfig,
+  phase: () => Parts['phase'],
+): GatewayParts {
+  const { config, client, log, version } = options;
+  const clock = { now: monotonicNow, random: Math.random };
+  const registry = createRegistry({
+    config,
+    sources: [createConsulSource(client)],
+    addressPolicy: (rules, listeners) => localAddressPolicy(rules, client.address, listeners),
+    ...clock,
+  });
+  const lookup = createGuardedLookup({ judge: registry.judgeResolved });
+  const announcement = createAnnouncement({ name: config.announce, consul: options.consul, version, log });
+  const health = createHealth({
+    services: {
+      get: (service) => registry.service(service),
+      names: () => registry.services.map(({ service }) => service),
+    },
+    gateway: () => announcement.id ?? live.current.pseudonym,
+    identity: () => live.current.identity,
+    lookup,
+    log,
+    ...clock,
+  });
+  const saved = keepTable(registry, { path: config.savedTable, log, wallClock: Date.now });
+
+  const requests = createRequestSeries();
+  const accessLog = createAccessLog({ ...options.accessLog, now: Date.now });
+  const traffic = createTraffic({
+    config,
+    registry,
+    health,
+    lookup,
+    observe: (record) => {
+      requests.record(record);
+      if (writesAccessLog(live.current.log)) accessLog(record);
+    },
+    log,
+  });
+
+  const status = readStatus({
+    registry,
+    engine: traffic.engine,
+    health,
+    phase,
+    now: monotonicNow,
+    startedMs: monotonicNow(),
+    version,
+    consul: client.description,
+  });
+  const tableLog = createTableLog(log);
+  const metrics = createMetrics({
+    scope: 'process',
+    requests,
+    status,
+    stalls: health.loop,
+    droppedLogLines: () => options.accessLog.sink.dropped(),
+    tableChanges: () => tableLog.changes(),
+  });
+  const admin = createAdmin({
+    status,
+    actions: { release: (service) => registry.release(service) },
+    token: () => live.current.admin.token,
+    metrics,
+    log,
+  });
+
+  registry.subscribe(createChangeLog(log, tableLog));
+  registry.subscribe(health);
+  const save = (): void => {
+    saved.changed();
+  };
+  registry.subscribe({ serviceChanged: save, tableChanged: save, watchChanged: save });
+  registry.subscribe(metrics);
+  return { registry, health, saved, traffic, admin, announcement };
+}
