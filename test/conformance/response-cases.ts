@@ -52,7 +52,7 @@ const head = (fields: string, body = ''): string => `HTTP/1.1 200 OK\r\n${fields
 
 const cases: readonly Case[] = [
   {
-    id: 'R05',
+    id: 'R04u',
     fact: 'response fields keep their order, Set-Cookie lines stay apart, Server and Date are not touched',
     script: {
       request: () =>

@@ -15,7 +15,7 @@ export interface Trial {
   exchange(request: string, method?: string): Promise<RawResponse>;
 }
 
-/** One statement about an intermediary, with the id that the reliability checklist gives it. */
+/** One statement about an intermediary, with its id in docs/http-rules.md. */
 export interface Case {
   /**
    * R01…, S1…, I1…, G1…; W for tunnels. Several cases of one statement are told apart by a letter (`R12b`), from `u` on where

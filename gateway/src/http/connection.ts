@@ -59,7 +59,10 @@ export function hasBody({ body }: Pick<RequestHead, 'body'>): boolean {
   return body.kind === 'chunked' || (body.kind === 'length' && body.bytes > 0);
 }
 
-/** R31: whether a 101 switches to the protocol that was asked for, and to nothing else (RFC 9110 §7.8). */
+/**
+ * R31: whether a 101 switches to the protocol that was asked for, and to nothing else (RFC 9110 §7.8). R30: any other response to an
+ * upgrade is passed on like one to another request.
+ */
 export function agreesToUpgrade(headers: HeaderFacts, asked: string | undefined): boolean {
   return asked !== undefined && offeredUpgrade(headers, '1.1') === asked;
 }

@@ -39,7 +39,7 @@ const withoutBody: ResponseFraming = { kind: 'none', statedBytes: undefined };
 const untilClose: ResponseFraming = { kind: 'until_close' };
 
 /**
- * The framing of a request body, by RFC 9112 §6.3: exactly one of none, a length, chunked; or the reason to refuse the message
+ * The framing of a request body, by RFC 9112 §6.3: exactly one of none (R33: then none is invented), a length, chunked; or the reason to refuse the message
  * and to close its connection: ambiguous, or a transfer coding other than chunked. R11: Content-Length with Transfer-Encoding, or
  * Transfer-Encoding over HTTP/1.0. R12: anything but the single value `chunked`. R14: a length that is repeated (an equal one too),
  * signed, empty, a list or beyond exact numbers.

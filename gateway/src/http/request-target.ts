@@ -27,6 +27,7 @@ export function parseRequestTarget(target: string): RequestTarget | undefined {
   return /^[A-Za-z0-9.\-[\]:]+:\d{1,5}$/.test(target) ? { kind: 'authority' } : undefined;
 }
 
+/** R26: an absolute form with an empty path means `/`. */
 function originForm(target: string, authority: string | undefined): RequestTarget | undefined {
   const verdict = scan(target);
   if (verdict === 'refused') return undefined;

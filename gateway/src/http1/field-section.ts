@@ -17,7 +17,7 @@ export interface FieldSection {
 
 /**
  * Reads header lines from `from` to the empty line, by the strict grammar of RFC 9112 §5: a token and a colon right after it (R19),
- * a value without control characters, no bare CR or LF (R18), no folding (R17). Bytes ≥ 0x80 stay as they are (R04).
+ * a value without control characters, no bare CR or LF (R18), no folding (R17). Bytes ≥ 0x80 stay as they are (R45).
  */
 export function scanFields(source: HeadSource, from: number, maxLines: number): FieldSection | FieldFault {
   const lines: string[] = [];
