@@ -123,7 +123,7 @@ describe('an instance that asks how it stands', () => {
       });
       await eventually(async () => {
         expect(await ask(gateway, 'api-service', 'ghost')).toBe(
-          'out: wrong instance: somebody else answers at its address',
+          'out: wrong instance: another process answers at its address',
         );
       });
       expect(await ask(gateway, 'api-service', 'nobody')).toBe('unknown: ');

@@ -115,10 +115,9 @@ export class EndpointSet {
       moved.add(endpoint);
       if (eligible) joined.push(endpoint);
     }
-    this.healthyCount = this.listed.reduce(
-      (count, { eligible, instance }) => (eligible && instance.status !== 'critical' ? count + 1 : count),
-      0,
-    );
+    this.healthyCount = 0;
+    for (const { eligible, instance } of this.listed)
+      if (eligible && instance.status !== 'critical') this.healthyCount += 1;
     return joined;
   }
 

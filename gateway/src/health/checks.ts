@@ -22,8 +22,8 @@ export interface CheckChange {
   readonly reason: string;
 }
 
-/** The verdict about an endpoint, and why it is `down`. */
-export interface CheckStatus {
+/** The verdict about an endpoint, and why it is `down` (empty otherwise). */
+export interface EndpointCheck {
   readonly verdict: CheckVerdict;
   readonly reason: string;
 }
@@ -50,7 +50,7 @@ export interface Checks {
   /** A newer record of the same registration. */
   renew(service: string, instance: Instance): void;
   /** By `endpointKey`. */
-  status(service: string, key: string): CheckStatus;
+  status(service: string, key: string): EndpointCheck;
   /** No further checks; running ones are cancelled. */
   stop(): void;
 }
@@ -133,7 +133,7 @@ class EndpointChecks {
     this.#schedule(firstCheckMs);
   }
 
-  get status(): CheckStatus {
+  get status(): EndpointCheck {
     const { verdict } = this.#state;
     return { verdict, reason: verdict === 'down' ? this.#reason : '' };
   }

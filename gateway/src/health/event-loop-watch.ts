@@ -1,11 +1,11 @@
 /**
- * How long this process itself did not run. A gateway that stalls sees all of its timeouts at once, though the answers lie in the
- * kernel: what happened meanwhile says nothing about anybody else.
+ * How long the event loop of this process did not run. After a stall all timeouts of the gateway expire at once, although the answers have
+ * arrived in the kernel: they say nothing about the instances.
  */
 export interface EventLoopWatch {
   /**
-   * Milliseconds lost to stalls since the start, the present one included; only ever grows. The difference of two readings is what
-   * was lost between them.
+   * Milliseconds lost to stalls since the start, the present one included. It never falls: the difference of two readings is the time lost
+   * between them.
    */
   lostMs(): number;
   /** The longest stall since the last call, for a gauge. */
@@ -17,13 +17,13 @@ export interface EventLoopWatch {
 export interface EventLoopWatchOptions {
   /** Monotonic milliseconds. */
   readonly now: () => number;
-  /** How often it looks; a stall shorter than this is not one. */
+  /** Time between two samples; a shorter delay is no stall. Default: 20. */
   readonly periodMs?: number;
 }
 
 const usualPeriodMs = 20;
 
-/** Starts watching; keeps no process alive by itself. */
+/** Starts watching; its timer does not keep the process alive. */
 export function watchEventLoop({ now, periodMs = usualPeriodMs }: EventLoopWatchOptions): EventLoopWatch {
   let dueMs = now() + periodMs;
   let lost = 0;

@@ -134,11 +134,11 @@ describe('a new instance', () => {
     const { health, change, lines } = setUp([]);
     change([record(instance.port, { asked: true, id: 'i2' })]);
     await eventually(() => {
-      expect(routingStatus(health, 'i2')).toBe('out: wrong instance: somebody else answers at its address');
+      expect(routingStatus(health, 'i2')).toBe('out: wrong instance: another process answers at its address');
     });
     await eventually(() => {
       expect(lines).toEqual([
-        "A new instance of api can't be reached: wrong instance: somebody else answers at its address.",
+        "A new instance of api can't be reached: wrong instance: another process answers at its address.",
       ]);
     });
     change([record(instance.port, { asked: true })]);
@@ -272,7 +272,9 @@ it('probes instances that are held', async () => {
   const right = record(instance.port, { asked: true });
   const wrong = record(instance.port, { asked: true, id: 'i2' });
   expect(await health.probeHeld(right, signal)).toBeUndefined();
-  expect(await health.probeHeld(wrong, signal)).toBe('wrong instance: somebody else answers at its address');
+  expect(await health.probeHeld(wrong, signal)).toBe(
+    'wrong instance: another process answers at its address',
+  );
   // A cancelled probe says nothing about the instance.
   expect(await health.probeHeld(wrong, AbortSignal.abort())).toBeUndefined();
 });

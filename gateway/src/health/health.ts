@@ -14,7 +14,7 @@ import {
 
 import type { CheckSettings } from '../config/gateway-config.ts';
 import type { Log } from '../telemetry/log.ts';
-import { createChecks, type CheckChange, type CheckStatus, type Checks } from './checks.ts';
+import { createChecks, type CheckChange, type EndpointCheck, type Checks } from './checks.ts';
 import { createConcurrencyLimit, type ConcurrencyLimit } from './concurrency-limit.ts';
 import { watchEventLoop, type EventLoopWatch } from './event-loop-watch.ts';
 import { connectProbe } from './probe.ts';
@@ -62,7 +62,7 @@ export interface Health {
   /** The gateway's answer to an instance that asks whether it gets requests. */
   routingStatus(service: string, id: string): RoutingStatus;
   /** The verdict of the checks about an endpoint. */
-  check(service: string, instance: Instance): CheckStatus;
+  check(service: string, instance: Instance): EndpointCheck;
   readonly loop: EventLoopWatch;
 }
 
@@ -166,7 +166,7 @@ class HealthState implements Health {
     return { gateway: gateway(), ...state, inFlight: endpoint?.inFlight ?? 0 };
   }
 
-  check(service: string, instance: Instance): CheckStatus {
+  check(service: string, instance: Instance): EndpointCheck {
     return this.#checks.status(service, endpointKey(instance));
   }
 

@@ -77,7 +77,7 @@ describe('a tcp probe', () => {
     expect(instance.received()).toBe(identityQuestion(listed));
     expect(await probe(record(instance.port, { asked: true, id: 'i2' }))).toEqual({
       kind: 'dead',
-      reason: 'wrong instance: somebody else answers at its address',
+      reason: 'wrong instance: another process answers at its address',
     });
   });
 
@@ -85,12 +85,12 @@ describe('a tcp probe', () => {
     [
       'another server',
       (socket) => socket.end('HTTP/1.1 404 Not Found\r\n\r\n'),
-      'somebody else answers at its address',
+      'another process answers at its address',
     ],
-    ['garbage', (socket) => socket.write('220 mail ready\r\n\r\n'), 'somebody else answers at its address'],
+    ['garbage', (socket) => socket.write('220 mail ready\r\n\r\n'), 'another process answers at its address'],
     ['a closed connection', (socket) => socket.end(), 'the connection was closed where its id was expected'],
     ['a reset', (socket) => socket.resetAndDestroy(), 'connection reset'],
-    ['endless talk', (socket) => socket.write('x'.repeat(5_000)), 'somebody else answers at its address'],
+    ['endless talk', (socket) => socket.write('x'.repeat(5_000)), 'another process answers at its address'],
   ])('takes %s for a stranger', async (_name, behaviour, reason) => {
     const instance = await fake(behaviour);
     expect(await probe(record(instance.port, { asked: true }))).toEqual({

@@ -102,7 +102,7 @@ export function createProber({ identity, lookup, loop }: ProberOptions): Probe {
           const answer = readIdentityAnswer(text, expected ?? '');
           if (answer === 'match') onIdentified();
           else if (answer === 'mismatch')
-            settle(dead('wrong instance: somebody else answers at its address'));
+            settle(dead('wrong instance: another process answers at its address'));
         } else if (stage === 'requesting') {
           const result = resultOf(text);
           if (result !== undefined) settle(result);

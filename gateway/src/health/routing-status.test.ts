@@ -1,7 +1,7 @@
 import type { Endpoint, EndpointHealth, Instance } from '@roundhouse/agent-sdk/internal';
 import { describe, expect, it } from 'vitest';
 
-import type { CheckStatus } from './checks.ts';
+import type { EndpointCheck } from './checks.ts';
 import type { Reach } from './reachability.ts';
 import { endpointsById, stateOf, stateWithoutEndpoint } from './routing-status.ts';
 import { record } from './testing/fake-instance.ts';
@@ -21,7 +21,7 @@ function endpoint(changes: Partial<Endpoint> = {}, instance: Partial<Instance> =
 
 const alive: Reach = { kind: 'alive' };
 
-function state(of: Endpoint, reach: Reach = alive, check: Partial<CheckStatus> = {}) {
+function state(of: Endpoint, reach: Reach = alive, check: Partial<EndpointCheck> = {}) {
   const { state: name, reason } = stateOf(
     { endpoint: of, reach: () => reach, check: { verdict: 'unchecked', reason: '', ...check } },
     1_000,
@@ -40,7 +40,7 @@ describe('how an instance stands', () => {
     });
   });
 
-  it.each<[string, Endpoint, Reach?, Partial<CheckStatus>?]>([
+  it.each<[string, Endpoint, Reach?, Partial<EndpointCheck>?]>([
     ['draining: ', endpoint({ phase: 'draining' })],
     ['draining: ', endpoint({}, { status: 'draining' })],
     ['draining: ', endpoint({ phase: 'draining' }, { status: 'critical' }), { kind: 'dead', reason: 'x' }],

@@ -1,20 +1,20 @@
 import type { Endpoint, RoutingStatus, Snapshot } from '@roundhouse/agent-sdk/internal';
 
-import type { CheckStatus } from './checks.ts';
+import type { EndpointCheck } from './checks.ts';
 import type { Reach } from './reachability.ts';
 
-/** What is known of an endpoint beside its own state. */
+/** An endpoint, and what health knows about it. */
 export interface EndpointFacts {
   readonly endpoint: Endpoint;
   readonly reach: () => Reach;
-  readonly check: CheckStatus;
+  readonly check: EndpointCheck;
 }
 
 type RoutingState = Omit<RoutingStatus, 'gateway' | 'inFlight'>;
 
 const out = (reason: string): RoutingState => ({ state: 'out', reason });
 
-/** How one endpoint stands: whether it gets requests, and why when it doesn't. The first reason that applies is told. */
+/** Whether an endpoint gets requests, and the first reason that applies when it does not. */
 export function stateOf({ endpoint, reach, check }: EndpointFacts, nowMs: number): RoutingState {
   const { health, instance, phase } = endpoint;
   if (phase === 'draining' || instance.status === 'draining') return { state: 'draining', reason: '' };
@@ -30,7 +30,7 @@ export function stateOf({ endpoint, reach, check }: EndpointFacts, nowMs: number
   return reached === undefined ? out('not checked yet') : { state: 'live', reason: '' };
 }
 
-/** An instance of which no endpoint is known: perhaps its record could not be believed. */
+/** The same for an instance without an endpoint; its record may be in quarantine. */
 export function stateWithoutEndpoint(snapshot: Snapshot | undefined, id: string): RoutingState {
   const quarantined = snapshot?.quarantined.find((record) => record.id === id);
   return quarantined === undefined
@@ -38,7 +38,7 @@ export function stateWithoutEndpoint(snapshot: Snapshot | undefined, id: string)
     : out(`its registration is not believed: ${quarantined.reason}`);
 }
 
-/** Endpoints by the ids of their instances; of several with one id (one moved, the old one drains) the one that serves. */
+/** Endpoints by the ids of their instances. After a move the old endpoint drains under the same id; then the serving one counts. */
 export function endpointsById(endpoints: readonly Endpoint[]): ReadonlyMap<string, Endpoint> {
   const index = new Map<string, Endpoint>();
   for (const endpoint of endpoints) {

@@ -93,7 +93,7 @@ export function createChangeLog(log: Log, tableLog: TableLog): RegistryListener 
 
 /** Why an instance is left out, after "is left out for 1 s:". */
 const causes: Readonly<Record<Extract<HealthChange, { kind: 'ejected' }>['because'], string>> = {
-  connect_failed: 'it can not be reached, or somebody else answers there',
+  connect_failed: 'it can not be reached, or another process answers there',
   failed: 'it breaks off, is silent or makes no sense',
   gateway_error: 'it answers 502, 503 or 504',
   server_error: 'it still answers errors',

@@ -1,7 +1,7 @@
 import type { Endpoint, HeldInstance } from '@roundhouse/agent-sdk/internal';
 
 import { formatHashSource, type ServiceSettings } from '../config/gateway-config.ts';
-import type { CheckStatus } from '../health/checks.ts';
+import type { EndpointCheck } from '../health/checks.ts';
 import type { Health } from '../health/health.ts';
 import type { Engine } from '../listeners/engine.ts';
 import type { Registry, ServiceView } from '../registry/registry.ts';
@@ -120,7 +120,7 @@ function heldStatus(row: HeldInstance | undefined, nowMs: number): HeldStatus | 
 function instanceRow(
   { instance, health, phase, inFlight, total }: Endpoint,
   held: HeldStatus | undefined,
-  check: CheckStatus,
+  check: EndpointCheck,
 ): InstanceStatusRow {
   const { id, key, address, port, status, weight, tags, meta } = instance;
   return {
