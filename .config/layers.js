@@ -2,7 +2,7 @@ const sdk = (...rooms) => rooms.map((room) => `agent-sdk/src/${room}`);
 const gateway = (...rooms) => rooms.map((room) => `gateway/src/${room}`);
 
 /** The parts that start, show or serve what the rest decides and does; only they and the command line import them. */
-const above = gateway('gateway.ts', 'status', 'admin', 'commands', 'cli.ts', 'embedded-consul');
+const above = gateway('gateway.ts', 'traffic.ts', 'status', 'admin', 'commands', 'cli.ts', 'embedded-consul');
 const edge = [...above, ...gateway('telemetry')];
 const engines = gateway('proxy', 'http1', 'node-http', 'listeners', 'upstreams');
 
@@ -24,6 +24,10 @@ export const layers = [
   { room: 'gateway/src/routing', not: [...edge, ...engines, ...gateway('exchange', 'registry', 'health')] },
   { room: 'gateway/src/exchange', not: [...edge, ...engines, ...gateway('registry', 'health')] },
   {
+    room: 'gateway/src/sockets',
+    not: [...edge, ...gateway('proxy', 'http1', 'node-http', 'listeners', 'upstreams', 'registry', 'health')],
+  },
+  {
     room: 'gateway/src/proxy',
     not: [...edge, ...gateway('http1', 'node-http', 'listeners', 'registry', 'health')],
   },
@@ -34,13 +38,16 @@ export const layers = [
   { room: 'gateway/src/http1', not: [...edge, ...gateway('node-http', 'registry', 'health')] },
   { room: 'gateway/src/node-http', not: [...edge, ...gateway('http1', 'registry', 'health')] },
   { room: 'gateway/src/listeners', not: [...edge, ...gateway('registry', 'health')] },
-  { room: 'gateway/src/registry', not: [...above, ...engines, ...gateway('health')] },
+  { room: 'gateway/src/registry', not: [...above, ...engines] },
   { room: 'gateway/src/health', not: [...above, ...engines, ...gateway('registry')] },
   {
     room: 'gateway/src/config',
-    not: [...edge, ...gateway('proxy', 'http1', 'node-http', 'upstreams', 'registry', 'health')],
+    not: [...edge, ...gateway('http1', 'node-http', 'upstreams', 'registry', 'health')],
   },
-  { room: 'gateway/src/lifecycle', not: [...edge, ...engines, ...gateway('exchange', 'registry', 'health')] },
+  {
+    room: 'gateway/src/lifecycle',
+    not: [...above, ...engines, ...gateway('exchange', 'registry', 'health')],
+  },
   { room: 'gateway/src/status', not: gateway('gateway.ts', 'admin', 'telemetry', 'commands', 'cli.ts') },
   { room: 'gateway/src/telemetry', not: gateway('gateway.ts', 'admin', 'commands', 'cli.ts') },
   { room: 'gateway/src/admin', not: gateway('gateway.ts', 'commands', 'cli.ts') },
@@ -61,4 +68,7 @@ export const layers = [
 ];
 
 /** Type names that may be declared more than once, each with the reason. */
-export const sharedTypeNames = {};
+export const sharedTypeNames = {
+  Identity: 'each demo service is complete in itself: readers copy one without the other',
+  IdentitySource: 'as Identity',
+};

@@ -1,7 +1,7 @@
 import type { Topic } from './blocked-queries.ts';
 import type { Registration } from './decode-registration.ts';
 import { HttpError } from './http-error.ts';
-import type { CheckRecord, CheckSpec, CheckStatus, ServiceRecord, ServiceSpec } from './records.ts';
+import type { CheckRecord, CheckSpec, ConsulStatus, ServiceRecord, ServiceSpec } from './records.ts';
 
 /** How much an agent holds before it refuses more. */
 export interface CatalogLimits {
@@ -229,7 +229,7 @@ function registered(spec: CheckSpec, known: CheckRecord | undefined, nowMs: numb
   return { spec, status, output: known?.output ?? '', expiresMs: expiryOf(spec, nowMs), criticalSinceMs };
 }
 
-function criticalSince(status: CheckStatus, known: CheckRecord | undefined, nowMs: number): number {
+function criticalSince(status: ConsulStatus, known: CheckRecord | undefined, nowMs: number): number {
   if (status !== 'critical') return Number.POSITIVE_INFINITY;
   return Math.min(known?.criticalSinceMs ?? nowMs, nowMs);
 }

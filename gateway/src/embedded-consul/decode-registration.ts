@@ -1,6 +1,6 @@
 import { parseDurationMs } from './duration.ts';
 import { HttpError, notSupported } from './http-error.ts';
-import type { CheckSource, CheckSpec, CheckStatus, ServiceSpec } from './records.ts';
+import type { CheckSource, CheckSpec, ConsulStatus, ServiceSpec } from './records.ts';
 
 /** A registration: the service and its checks, in the order in which they were given. */
 export interface Registration {
@@ -82,7 +82,7 @@ function sourceOf(fields: JsonFields): CheckSource {
   return { kind: 'http', url, intervalMs: Math.max(intervalMs, minIntervalMs), timeoutMs };
 }
 
-function statusOf(text: string): CheckStatus {
+function statusOf(text: string): ConsulStatus {
   if (text === 'passing' || text === 'warning' || text === 'critical') return text;
   throw invalid("Status for checks must be 'passing', 'warning' or 'critical'");
 }

@@ -1,11 +1,11 @@
-import type { CheckSource, CheckStatus } from './records.ts';
+import type { CheckSource, ConsulStatus } from './records.ts';
 
 /** How an HTTP check is run. */
 export type HttpSource = Extract<CheckSource, { readonly kind: 'http' }>;
 
 /** The result of one run of an HTTP check. */
 export interface HttpCheckResult {
-  readonly status: CheckStatus;
+  readonly status: ConsulStatus;
   readonly output: string;
 }
 

@@ -4,7 +4,7 @@ import { HttpError } from './http-error.ts';
 import type { KeyFilter } from './key-values.ts';
 import { type AgentReply, blockingOptions, done, json, type Operation } from './operation.ts';
 import { readFlag } from './read-query.ts';
-import type { CheckStatus, ServiceRecord } from './records.ts';
+import type { ConsulStatus, ServiceRecord } from './records.ts';
 
 /** Consul cuts the output of a check (`check_output_max_size`). */
 const maxOutputBytes = 4_096;
@@ -36,7 +36,7 @@ const setMaintenance: Operation['run'] = ({ argument, query, state }) => {
 };
 
 const setCheckTo =
-  (status: CheckStatus): Operation['run'] =>
+  (status: ConsulStatus): Operation['run'] =>
   ({ argument, query, state, nowMs }) => {
     const check = state.catalog.check(argument);
     if (check === undefined) throw unknown('check', argument);

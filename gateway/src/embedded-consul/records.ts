@@ -1,5 +1,5 @@
 /** Consul's three states of a check. */
-export type CheckStatus = 'passing' | 'warning' | 'critical';
+export type ConsulStatus = 'passing' | 'warning' | 'critical';
 
 /** How a check gets its status: from heartbeats, from HTTP requests of the agent, or fixed for as long as maintenance lasts. */
 export type CheckSource =
@@ -13,7 +13,7 @@ export interface CheckSpec {
   readonly name: string;
   readonly notes: string;
   /** Initial status; `critical` where the registration names none. */
-  readonly status: CheckStatus;
+  readonly status: ConsulStatus;
   readonly source: CheckSource;
   /** The service is removed after being critical for this long. Undefined: never. At least one minute, as in Consul. */
   readonly deregisterAfterMs: number | undefined;
@@ -36,7 +36,7 @@ export interface ServiceSpec {
 /** A registered check. Replaced whole. All times are monotonic ms. */
 export interface CheckRecord {
   readonly spec: CheckSpec;
-  readonly status: CheckStatus;
+  readonly status: ConsulStatus;
   readonly output: string;
   /** When a TTL check expires; Infinity for the others and after the expiry. */
   readonly expiresMs: number;

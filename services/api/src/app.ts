@@ -10,7 +10,7 @@ import { whoamiRoutes } from './routes/whoami.ts';
 /** What the app needs from the process around it. */
 export interface ApiOptions {
   readonly identity: IdentitySource;
-  /** A pino level for Fastify's own lines; anything else counts as `warn`. Default `warn`: the SDK tells the rest. */
+  /** A pino level for Fastify's own lines; anything else counts as `warn`. Default `warn`: the SDK logs the rest. */
   readonly logLevel?: string | undefined;
   /** Time between two server-sent events. Default 1,000. */
   readonly eventIntervalMs?: number;
@@ -21,7 +21,7 @@ export interface ApiOptions {
 const logLevels = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'];
 
 /**
- * The demo service behind `/api`, without a socket: whoever starts it decides where it listens. It ends with
+ * The demo service behind `/api`, without a socket: its caller decides where it listens. It ends with
  * `app.close()`, which also ends event streams and WebSockets.
  */
 export function createApiApp({
@@ -33,7 +33,7 @@ export function createApiApp({
   const app = fastify({
     logger: { level: logLevels.includes(logLevel) ? logLevel : 'warn' },
     logController: new LogController({ disableRequestLogging: true }),
-    // While closing, a request on a connection that is still open is served, not refused.
+    // While closing, requests on open connections are still served.
     return503OnClosing: false,
   });
   const closing = closingSignal(app);

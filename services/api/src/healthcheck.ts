@@ -10,7 +10,7 @@ try {
   console.log(`${url}: ${status}`);
   process.exitCode = status === 200 ? 0 : 1;
 } catch (error) {
-  // fetch() says only that it failed; the cause says why.
+  // The message of fetch() is always the same; the cause has the reason.
   const reason = error instanceof Error ? (error.cause ?? error) : error;
   console.error(`${url}: ${reason instanceof Error ? reason.message : 'failed'}`);
   process.exitCode = 1;

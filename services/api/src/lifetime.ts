@@ -2,7 +2,7 @@ import type { FastifyInstance, FastifyReply } from 'fastify';
 
 /**
  * A signal that fires when the app begins to close (Fastify's `preClose`, before it waits for open answers), so that
- * answers without an end of their own end then.
+ * endless answers end then.
  */
 export function closingSignal(app: FastifyInstance): AbortSignal {
   const closing = new AbortController();
@@ -14,8 +14,8 @@ export function closingSignal(app: FastifyInstance): AbortSignal {
 }
 
 /**
- * A signal that fires when the answer is over, be it sent or its client gone. Taken from the response: the request's
- * own `close` event already comes when its body has been read.
+ * A signal that fires when the answer was sent or its client disconnected. Taken from the response: the request's
+ * own `close` event comes as soon as its body has been read.
  */
 export function answerSignal(reply: FastifyReply): AbortSignal {
   const over = new AbortController();
@@ -26,7 +26,7 @@ export function answerSignal(reply: FastifyReply): AbortSignal {
   return over.signal;
 }
 
-/** Waits `delayMs`; cut short, without an error, when the signal fires. Tells which it was. */
+/** Waits `delayMs`; ends early, without an error, when the signal fires. Resolves with which it was. */
 export function pause(delayMs: number, signal: AbortSignal): Promise<'elapsed' | 'aborted'> {
   return new Promise((resolve) => {
     if (signal.aborted) {

@@ -6,22 +6,22 @@ import { assemblePage } from './page.ts';
 /** What the app needs from the process around it. */
 export interface WebappOptions {
   readonly identity: IdentitySource;
-  /** A pino level for Fastify's own lines; anything else counts as `warn`. Default `warn`: the SDK tells the rest. */
+  /** A pino level for Fastify's own lines; anything else counts as `warn`. Default `warn`: the SDK logs the rest. */
   readonly logLevel?: string | undefined;
 }
 
 const logLevels = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'];
 
 /**
- * The demo service behind `/`: a page that shows who answers, and `GET /whoami`. Without a socket: whoever starts it
- * decides where it listens. Ends with `app.close()`.
+ * The demo service behind `/`: a page that shows which instance answers, and `GET /whoami`. Without a socket: its
+ * caller decides where it listens. Ends with `app.close()`.
  */
 export function createWebapp({ identity, logLevel = 'warn' }: WebappOptions): FastifyInstance {
   const page = assemblePage(readPageSources());
   const app = fastify({
     logger: { level: logLevels.includes(logLevel) ? logLevel : 'warn' },
     logController: new LogController({ disableRequestLogging: true }),
-    // While closing, a request on a connection that is still open is served, not refused.
+    // While closing, requests on open connections are still served.
     return503OnClosing: false,
   });
   let requests = 0;
@@ -53,7 +53,7 @@ export function createWebapp({ identity, logLevel = 'warn' }: WebappOptions): Fa
 
   app.get('/healthz', () => ({ status: 'ok' }));
 
-  // Says who it is, so that a 404 of this service can be told from one of the gateway.
+  // Names the instance, so that a 404 of this service can be told from one of the gateway.
   app.setNotFoundHandler(async (_request, reply) => {
     const { name, id } = await identity();
     return reply.code(404).send({ statusCode: 404, error: 'Not Found', service: name, instance: id });

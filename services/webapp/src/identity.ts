@@ -1,12 +1,12 @@
-/** Who this process is to the outside; a part of the handle that `startService` returns. */
+/** Name, id and port that this process registered with: a part of the handle that `startService` returns. */
 export interface Identity {
   /** Service name in the registry. */
   readonly name: string;
   /** Instance id, unique per process. */
   readonly id: string;
-  /** The port it really listens on. */
+  /** The port it listens on. */
   readonly port: number;
 }
 
-/** Asks for the identity. It is known once the registration was tried; whoever needs it earlier waits. */
+/** Gives the identity. It is known once the socket is bound and the registration was tried; earlier requests wait for it. */
 export type IdentitySource = () => Identity | Promise<Identity>;

@@ -8,10 +8,10 @@ export interface PageSources {
   readonly scripts: readonly string[];
 }
 
-/** What the page says about who served it. */
+/** The instance that served the page. */
 export type PageFacts = Readonly<Record<'instance' | 'port' | 'pid', string | number>>;
 
-/** One document that needs nothing else. */
+/** One document with everything in it. */
 export interface Page {
   /** The document with the facts filled in, escaped. */
   render(facts: PageFacts): string;
@@ -24,7 +24,7 @@ const scriptTag = '<script type="module" src="page.js"></script>';
 
 /**
  * Puts style and scripts into the document. One document, because its parts would otherwise come from different
- * instances, during a deploy even from different versions. Throws when the sources don't fit together.
+ * instances, during a deploy even from different versions. Throws when the tags or elements do not fit.
  */
 export function assemblePage({ html, css, scripts }: PageSources): Page {
   const script = joinModules(scripts);
@@ -56,7 +56,7 @@ export function assemblePage({ html, css, scripts }: PageSources): Page {
   };
 }
 
-/** Makes one module of several: with all of them in one scope, they need neither to import nor to export. */
+/** Makes one module of several: in one scope they need no imports and exports. */
 function joinModules(scripts: readonly string[]): string {
   return scripts
     .map((text) => text.replace(/^import [^;]*;$/gm, '').replace(/^export (?=const|function)/gm, ''))
@@ -68,7 +68,7 @@ function put(html: string, tag: string, element: string): string {
   return html.replace(tag, () => element);
 }
 
-/** As CSP wants it (CSP Level 3 §2.3.1). */
+/** A hash source of a content security policy (CSP Level 3 §2.3.1). */
 function hash(text: string): string {
   return `sha256-${createHash('sha256').update(text).digest('base64')}`;
 }

@@ -7,10 +7,10 @@ const slowMs: IntegerParameter = { name: 'ms', min: 0, max: 60_000, fallback: 10
 const statusCode: IntegerParameter = { name: 'code', min: 200, max: 599, fallback: 200 };
 const byteCount: IntegerParameter = { name: 'n', min: 0, max: 2 ** 30, fallback: 1024 };
 
-/** Byte i of any `/api/bytes` body is `i % 256`, so a receiver can tell a cut or a shift. */
+/** Byte i of any `/api/bytes` body is `i % 256`, so that a receiver notices a cut or a shift. */
 const pattern = Buffer.from(Uint8Array.from({ length: 65_536 }, (_, i) => i % 256));
 
-/** `GET /api/slow?ms=` (0 to 60,000; default 1,000): answers after that time. Gives up when the client leaves. */
+/** `GET /api/slow?ms=` (0 to 60,000; default 1,000): answers after that time. Stops when the client disconnects. */
 export function slowRoute(app: FastifyInstance): void {
   app.get('/api/slow', async (request, reply) => {
     const ms = readInteger(request.query, slowMs);

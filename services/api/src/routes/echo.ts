@@ -2,7 +2,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 
 /**
  * `/api/echo`, any method: streams the request body back as it arrives, with its media type and, where the client
- * declared one, its length. Nothing is collected: a slow reader slows the sender down, and there is no size limit.
+ * declared one, its length. Nothing is buffered: a slow reader slows the sender down, and there is no size limit.
  *
  * It answers from `onRequest`, because Fastify would otherwise parse the body (and limit it) first.
  */
@@ -15,14 +15,14 @@ function echo(request: FastifyRequest, reply: FastifyReply, _next: () => void): 
   void reply
     .header('content-type', mediaType ?? 'application/octet-stream')
     .header('cache-control', 'no-store')
-    // The body is the caller's: a browser that is led here must neither guess at it nor run it.
+    // The body comes from the caller: a browser must neither guess its type nor run it.
     .header('x-content-type-options', 'nosniff')
     .header('content-security-policy', "default-src 'none'; sandbox");
   if (length !== undefined) void reply.header('content-length', length);
   void reply.send(request.method === 'HEAD' ? undefined : request.raw);
 }
 
-/** `GET /api/headers`: the request as it arrived here, for looking at what a gateway adds and removes. */
+/** `GET /api/headers`: the request as it arrived here; shows what a gateway adds and removes. */
 export function headersRoute(app: FastifyInstance): void {
   app.get('/api/headers', (request, reply) => {
     const { method, url, httpVersion, rawHeaders, socket } = request.raw;

@@ -13,8 +13,8 @@ export interface EventsOptions {
 }
 
 /**
- * `GET /api/events`: server-sent events, one per interval, with increasing ids. A client that comes back with
- * `Last-Event-ID` is continued after that id. The stream ends when the client leaves or the app closes, and a
+ * `GET /api/events`: server-sent events, one per interval, with increasing ids. After a reconnect with
+ * `Last-Event-ID` it continues after that id. The stream ends when the client disconnects or the app closes, and a
  * client that reads slowly gets fewer events rather than a growing backlog.
  */
 export function eventsRoute(app: FastifyInstance, options: EventsOptions): void {

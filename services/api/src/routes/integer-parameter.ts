@@ -3,7 +3,7 @@ export interface IntegerParameter {
   readonly name: string;
   readonly min: number;
   readonly max: number;
-  /** Taken when the query doesn't name it. */
+  /** The value when the query does not name it. */
   readonly fallback: number;
 }
 
@@ -22,7 +22,7 @@ export function readInteger(
   return value >= min && value <= max ? value : undefined;
 }
 
-/** What to tell a client whose parameter could not be read. */
+/** The body of the 400 for a parameter that could not be read. */
 export function refusal({ name, min, max }: IntegerParameter): Readonly<Record<string, string | number>> {
   return {
     statusCode: 400,

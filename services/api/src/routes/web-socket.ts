@@ -2,7 +2,7 @@ import websocket, { type WebSocket } from '@fastify/websocket';
 import type { FastifyInstance } from 'fastify';
 
 const maxMessageBytes = 2 ** 20;
-/** While more than this waits to be sent, nothing more is read: a client that only talks can't fill our memory. */
+/** While more than this waits to be sent, nothing is read: a client that never reads cannot fill the memory. */
 const maxBacklogBytes = 2 ** 20;
 
 /** RFC 6455 §7.4.1: 1001 "going away". */
@@ -10,7 +10,7 @@ const goingAway = 1001;
 
 /** How the WebSocket echo behaves. */
 export interface WebSocketOptions {
-  /** Time between two pings; a client that has not answered the last one by then is cut off. Default 30,000. */
+  /** Time between two pings; a client that has not answered the last one by then is disconnected. Default 30,000. */
   readonly pingIntervalMs?: number;
 }
 
@@ -34,7 +34,7 @@ export function webSocketRoute(
       done();
     },
   });
-  // A plugin of its own: only then does the one above see the route.
+  // In a plugin of its own: only then the plugin above sees the route.
   void app.register((scope, _options, done) => {
     scope.route({
       method: 'GET',
@@ -64,8 +64,8 @@ function echo(socket: WebSocket, alive: () => void): void {
 }
 
 /**
- * Pings on a timer that ends with the socket, and ends the socket when there was no sign of life since the last ping.
- * Returns what to call on one: an answer to a ping may be stuck behind what we don't read at the moment.
+ * Pings on a timer that ends with the socket, and terminates the socket when it was silent since the last ping. Returns
+ * a function to call on any other sign of activity: an answer to a ping may be stuck behind data that is not read yet.
  */
 function endWhenSilent(socket: WebSocket, intervalMs: number): () => void {
   let peer: 'alive' | 'asked' = 'alive';

@@ -11,7 +11,7 @@ export interface WhoAmI {
   readonly requests: number;
 }
 
-/** `GET /api/whoami`: which instance took this request; and `GET /api`, the same with a list of what else there is. */
+/** `GET /api/whoami`: which instance took this request; and `GET /api`, the same with a list of the other routes. */
 export function whoamiRoutes(app: FastifyInstance, identity: IdentitySource): void {
   let requests = 0;
   app.addHook('onRequest', (request, _reply, done) => {
