@@ -1,6 +1,6 @@
 /**
  * A stretch of input in both of its forms: bytes, which are several times faster to look at, and the same as latin1 text, from which
- * strings are cut. Character `i` of the text is byte `offset + i`; bytes beyond the text are nothing of ours.
+ * strings are cut. Character `i` of the text is byte `offset + i`; bytes beyond the text do not belong to it.
  */
 export interface HeadSource {
   readonly text: string;

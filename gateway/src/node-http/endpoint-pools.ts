@@ -5,8 +5,7 @@ import type { Duplex } from 'node:stream';
 import { type Endpoint, endpointKey } from '@roundhouse/agent-sdk/internal';
 
 import type { AttemptStep } from '../exchange/seam.ts';
-import type { Dial } from './dial.ts';
-import { checkIdentity } from './identity-check.ts';
+import { checkIdentity, type PendingConnect } from './identity-check.ts';
 
 /** First TCP keep-alive probe: finds peers that vanished without a word. */
 const probeAfterMs = 30_000;
@@ -109,7 +108,7 @@ interface SocketRegistry {
 }
 
 /**
- * Watches one connection for bytes that nobody asked for. node:http keeps reading a connection between exchanges and throws the
+ * Watches one connection for bytes that no request has asked for. node:http keeps reading a connection between exchanges and throws the
  * bytes away, or takes them for the next answer (CVE-2026-48931); here they close it.
  */
 class SocketWatch {
@@ -147,12 +146,12 @@ class SocketWatch {
   readonly #surplus = (): void => {
     if (this.#state === 'busy' && this.#response?.complete !== true) return;
     this.#socket.destroy();
-    // Leaves the pool at once and not only when the close event comes, so that nobody is given a dead connection.
+    // Leaves the pool at once, not only with the close event, so that the pool never gives out a dead connection.
     this.#socket.emit('agentRemove');
   };
 }
 
-/** Whom a pool's connections lead to. */
+/** Where a pool's connections lead. */
 interface Peer {
   readonly endpoint: Endpoint;
   readonly identity: string | undefined;
@@ -175,22 +174,22 @@ class EndpointPool extends Agent implements EndpointAgent {
   }
 
   override createConnection(
-    { dial }: ClientRequestArgs & { readonly dial?: Dial },
+    { pendingConnect }: ClientRequestArgs & { readonly pendingConnect?: PendingConnect },
     opened: (error: Error | null, socket?: Duplex) => void,
   ): Socket | undefined {
     let socket: Socket;
     try {
       socket = this.#connect();
     } catch (impossible) {
-      // An address or port that the registry can name and nobody can have.
+      // The registry can name an address or port that is impossible.
       opened(impossible instanceof Error ? impossible : new Error('no connection', { cause: impossible }));
       return undefined;
     }
     const { endpoint, identity: expected } = this.#peer;
     if (expected === undefined) return socket;
-    dial?.asks(socket);
+    pendingConnect?.begin(socket);
     checkIdentity(socket, { instance: endpoint.instance, expected }, (error) => {
-      dial?.settled();
+      pendingConnect?.end();
       if (error === undefined) opened(null, socket);
       else opened(error);
     });

@@ -4,7 +4,7 @@ import { Stream } from 'node:stream';
 
 import httpProxy from 'http-proxy';
 
-import type { Dial } from './dial.ts';
+import type { PendingConnect } from './identity-check.ts';
 
 /**
  * The rim of http-proxy 1.18.1. The package opens and wires the upstream request; everything it does wrong by itself is taken
@@ -15,10 +15,10 @@ import type { Dial } from './dial.ts';
  * - It sees blank stand-ins for the client's request and response, so that none of its header, path and abort handling has anything to
  *   act on, and no listeners pile up on a request that is tried more than once.
  * - The options of the upstream request are given to it frozen, as the base object on which it would compose them: its
- *   assignments (joined headers, a re-parsed and de-duplicated path, `Connection: close`) fall flat, and exactly our method,
- *   target and lines go out. The conformance suite shows that they do.
- * - The stream it pipes into the upstream request doesn't pipe; it hands the request to us before anything has been sent.
- *   Connecting, body, timeouts, errors, response and tunnels are ours from there on.
+ *   assignments (joined headers, a re-parsed and de-duplicated path, `Connection: close`) have no effect, and exactly the method,
+ *   target and lines of the step go out. The conformance suite shows that they do.
+ * - The stream it pipes into the upstream request doesn't pipe; it hands the request over before anything has been sent.
+ *   Connecting, body, timeouts, errors, response and tunnels belong to the instance port from there on.
  */
 export interface Forwarder {
   /**
@@ -34,7 +34,7 @@ export type ForwardOptions = Readonly<
 > & {
   readonly headers: string[];
   /** Reaches the agent when it has to open a connection. */
-  readonly dial?: Dial;
+  readonly pendingConnect?: PendingConnect;
 };
 
 /** Makes the forwarder. It owns no sockets and no timers. */
@@ -74,7 +74,7 @@ export function createForwarder(): Forwarder {
   };
 }
 
-/** Errors reach us through the request itself; without a callback the package would throw them. */
+/** Errors are heard on the request itself; without a callback the package would throw them. */
 function ignore(): void {
   // Nothing to do.
 }
@@ -99,7 +99,7 @@ function keepOnlyStreamPass(proxy: httpProxy): void {
   Reflect.set(proxy, 'webPasses', [stream]);
 }
 
-/** Node 22 and later warn once of `util._extend`, which the package uses; nobody who starts a gateway can act on that. */
+/** Node 22 and later warn once of `util._extend`, which the package uses; an operator can't act on that. */
 function withoutDeprecations(run: () => void): void {
   const before = process.noDeprecation ?? false;
   process.noDeprecation = true;

@@ -2,16 +2,36 @@ import type { Socket } from 'node:net';
 
 import { identityQuestion, type Instance, readIdentityAnswer } from '@roundhouse/agent-sdk/internal';
 
-/** Somebody else, or nobody who says who it is, has taken a connection. */
+/** Another process than the registered instance has accepted the connection, or one that does not identify itself. */
 export class WrongInstanceError extends Error {
   override readonly name = 'WrongInstanceError';
   readonly code = 'ERR_WRONG_INSTANCE';
 }
 
+/** The connection of an attempt while its identity question is open: the agent has it, and the request can't destroy it yet. */
+export class PendingConnect {
+  #socket: Socket | undefined;
+
+  /** Called by the pool: the question is open. */
+  begin(socket: Socket): void {
+    this.#socket = socket;
+  }
+
+  /** Called by the pool: the question is answered. */
+  end(): void {
+    this.#socket = undefined;
+  }
+
+  /** The attempt has ended: destroys the connection as long as the question is open. */
+  abandon(): void {
+    this.#socket?.destroy();
+  }
+}
+
 /**
- * Asks on a new connection who has taken it, as soon as it stands, and calls `done` once: without an error when `expected` has
- * answered and nothing else has come, so that the connection is at the start of its first exchange; else with the system's error
- * or a {@link WrongInstanceError}, and the connection destroyed. It keeps no time: whoever waits destroys the connection.
+ * Sends the identity question on a new connection and calls `done` once: without an error when `expected` has answered and nothing
+ * else has come, so that the connection is at the start of its first exchange; else with the system's error or a
+ * {@link WrongInstanceError}, and the connection destroyed. It keeps no time: a {@link PendingConnect} ends it.
  */
 export function checkIdentity(
   socket: Socket,

@@ -15,11 +15,11 @@ import type {
   InstanceResponse,
 } from '../proxy/ports.ts';
 import { Timeout, type TimeoutOwner, type TimeoutWheel } from '../sockets/timeout-wheel.ts';
-import { Dial } from './dial.ts';
 import type { EndpointAgent, EndpointPools } from './endpoint-pools.ts';
 import { connectFailure, responseFailure } from './failure.ts';
 import { attemptLines } from './field-lines.ts';
 import type { Forwarder } from './forwarder.ts';
+import { PendingConnect } from './identity-check.ts';
 import { isSound, readResponse } from './response-head.ts';
 
 /** Response heads are taken up to this size; node:http reports more as a protocol error. */
@@ -59,7 +59,7 @@ class NodeInstance implements InstancePort, TimeoutOwner {
   readonly #wheel: TimeoutWheel;
   readonly #pools: EndpointPools;
   readonly #agent: EndpointAgent;
-  readonly #dial = new Dial();
+  readonly #pendingConnect = new PendingConnect();
   readonly #request: ClientRequest;
   #message: IncomingMessage | undefined;
   #body: ContentPiece | undefined;
@@ -84,7 +84,7 @@ class NodeInstance implements InstancePort, TimeoutOwner {
     this.#agent = pools.agentFor(step);
     this.#request = forwarder.forward({
       agent: this.#agent,
-      dial: this.#dial,
+      pendingConnect: this.#pendingConnect,
       host: instance.address,
       port: instance.port,
       method: step.method,
@@ -92,7 +92,7 @@ class NodeInstance implements InstancePort, TimeoutOwner {
       headers: attemptLines(step, request),
       maxHeaderSize: responseHeadBytes,
     });
-    // Or lines after the thousandth would be hidden from us and still obeyed by the parser.
+    // Otherwise lines after the thousandth would be hidden and still obeyed by the parser.
     this.#request.maxHeadersCount = 0;
     this.#listen();
   }
@@ -206,7 +206,7 @@ class NodeInstance implements InstancePort, TimeoutOwner {
 
   destroy(): void {
     this.#end();
-    this.#dial.abandon();
+    this.#pendingConnect.abandon();
     this.#request.destroy();
     this.#raw?.destroy();
   }

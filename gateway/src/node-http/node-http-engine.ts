@@ -33,7 +33,7 @@ export function createNodeHttpEngine(options: EngineOptions): Engine {
     // Behind another request the response would lose its connection with the parser.
     IncomingMessage: switchingMessage((socket) => connections.get(socket)?.free ?? true),
   });
-  // 0 for all: with a limit Node ≤ 24.18.0 hides the lines behind it from us and still obeys them (CVE-2026-58044).
+  // 0 for all: with a limit Node ≤ 24.18.0 hides the lines behind it and still obeys them (CVE-2026-58044).
   server.maxHeadersCount = 0;
 
   const onRequest = (request: IncomingMessage, response: ServerResponse): void => {
@@ -76,7 +76,7 @@ function serverOptions(limits: ListenerLimits): ServerOptions {
   return {
     // Strict whatever `--insecure-http-parser` says.
     insecureHTTPParser: false,
-    // Twice our own limit, so that we can tell a long target (414) from long fields (431).
+    // Twice the limit, so that a long target (414) can be told from long fields (431).
     maxHeaderSize: limits.headBytes * 2,
     headersTimeout: limits.requestHeadMs,
     // Default 30 s, by which every timeout would come late.

@@ -9,8 +9,8 @@ export interface SocketReader {
 }
 
 /**
- * Makes an accepted socket read into buffers of ours. Node offers that (`onread`) for sockets that one opens, not for those a
- * server accepts, which cost an allocation and a garbage-collected buffer per read: about 1 µs of 15 per request. So a new
+ * Makes an accepted socket read into the process's own buffers. Node offers that (`onread`) for sockets that are opened, not for
+ * those that a server accepts, which cost an allocation and a garbage-collected buffer per read: about 1 µs of 15 per request. So a new
  * socket takes over the handle of the accepted one, which must have been accepted with `pauseOnConnect`. Where Node's inside is
  * not what is expected (`_handle`, `_server`), the accepted socket is used as it is; only the speed differs.
  */
