@@ -9,7 +9,6 @@ import { monotonicNow } from './lifecycle/clock.ts';
 import type { Parts } from './lifecycle/parts.ts';
 import { createGuardedLookup } from './registry/addresses/guarded-lookup.ts';
 import { localAddressPolicy } from './registry/addresses/local-address-policy.ts';
-import { createChangeLog } from './registry/change-log.ts';
 import { keepTable, type KeptTable } from './registry/persistence/table-saver.ts';
 import { createRegistry, type Registry } from './registry/registry.ts';
 import { createConsulSource } from './registry/sources/consul.ts';
@@ -19,7 +18,7 @@ import type { Log, LogFormat } from './telemetry/log.ts';
 import type { LogSink } from './telemetry/log-sink.ts';
 import { createMetrics } from './telemetry/metrics.ts';
 import { createRequestSeries } from './telemetry/request-series.ts';
-import { createTableLog } from './telemetry/table-log.ts';
+import { createRegistryLog } from './telemetry/registry-log.ts';
 import { createTraffic, type Traffic } from './traffic.ts';
 
 /** What a gateway is built from. The caller owns client, log and sink, and ends them after the gateway. */
@@ -45,7 +44,7 @@ export interface GatewayParts {
 
 /**
  * Wires the parts of a gateway, each with those above it: what is known (registry, health), what serves (traffic), what shows
- * (status, metrics, admin), and who follows the registry's changes.
+ * (status, metrics, admin), and the followers of the registry's changes.
  */
 export function buildGateway(
   options: GatewayOptions,
@@ -99,14 +98,14 @@ export function buildGateway(
     version,
     consul: client.description,
   });
-  const tableLog = createTableLog(log);
+  const registryLog = createRegistryLog(log);
   const metrics = createMetrics({
     scope: 'process',
     requests,
     status,
     stalls: health.loop,
     droppedLogLines: () => options.accessLog.sink.dropped(),
-    tableChanges: () => tableLog.changes(),
+    tableChanges: () => registryLog.changes(),
   });
   const admin = createAdmin({
     status,
@@ -116,7 +115,7 @@ export function buildGateway(
     log,
   });
 
-  registry.subscribe(createChangeLog(log, tableLog));
+  registry.subscribe(registryLog);
   registry.subscribe(health);
   const save = (): void => {
     saved.changed();

@@ -409,7 +409,7 @@ describe('C6, C7: Consul answers, and lies', () => {
         expect(idsOf(world)).toEqual(['a', 'b']);
       }, 10_000);
       expect(heldIn(world)).toEqual(['a', 'b']);
-      expect(logOf(world).some(({ msg }) => msg.includes('c let go'))).toBe(true);
+      expect(logOf(world).some(({ msg }) => msg.includes('dropped c'))).toBe(true);
     });
   });
 

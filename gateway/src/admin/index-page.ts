@@ -1,4 +1,4 @@
-/** What the admin listener offers, for whoever opens it by hand. */
+/** The pages of the admin listener, for a person who opens it. */
 const endpoints = [
   ['/livez', 'the process is alive'],
   ['/readyz', 'ready for traffic: 200, or 503 with the reason'],
@@ -11,8 +11,7 @@ const endpoints = [
 /** As text. */
 export function indexText(): string {
   const lines = endpoints.map(([path, meaning]) => `  ${path.padEnd(15)} ${meaning}`);
-  const release =
-    '  POST /api/services/NAME/release   let held instances go that the registry no longer lists';
+  const release = '  POST /api/services/NAME/release   drop held instances that the registry no longer lists';
   return `Roundhouse admin\n\n${lines.join('\n')}\n\nAdd ?format=text to the last two for a table.\n\n${release}\n`;
 }
 

@@ -76,7 +76,7 @@ export async function demo(options: DemoOptions): Promise<void> {
     if (!ending.signal.aborted) console.log(welcome(gateway, consul));
     shown.open();
     await signals.requested;
-    console.log('\nStopping: every instance announces that it leaves, finishes what it has, and goes.');
+    console.log('\nStopping: every instance announces that it leaves, finishes its requests, and ends.');
   } finally {
     await Promise.all([...children.map(stopChild), gateway?.stop()]);
     signals.dispose();
@@ -92,7 +92,7 @@ function quiet(flags: Flags): Flags {
   return asked === '' ? { accessLog: 'off', ...flags } : flags;
 }
 
-/** Holds back news until the block for newcomers has been printed; warnings and errors always get through. */
+/** Holds back `info` lines until the welcome block has been printed; warnings and errors always get through. */
 function gate(log: Log): { readonly log: Log; readonly open: () => void } {
   let state: 'closed' | 'open' = 'closed';
   const news: Log['info'] = (message, fields) => {
@@ -155,7 +155,7 @@ function toError(error: unknown): Error {
   return error instanceof Error ? error : new Error(String(error));
 }
 
-/** A service as a process of its own. Its IPC channel tells it when this process dies without a chance to stop it. */
+/** A service as a process of its own. Its IPC channel closes when this process dies before it could stop the service. */
 function startService(
   service: DemoService,
   { label, consul }: { readonly label: string; readonly consul: string },
@@ -187,7 +187,7 @@ async function stopChild(child: ChildProcess): Promise<void> {
   clearTimeout(deadline);
 }
 
-/** Waits until the gateway sees every instance, or says why that will not happen. */
+/** Waits until the gateway sees every instance. Throws a {@link CommandError} with the reason when that can't happen. */
 async function allUp(
   gateway: Gateway,
   {
@@ -220,7 +220,7 @@ function liveInstances(gateway: Gateway): readonly Instance[] {
   );
 }
 
-/** The block that a newcomer reads. */
+/** The block that is printed when everything runs. */
 function welcome(gateway: Gateway, consul: DemoConsul): string {
   const port = gateway.address.port;
   const site = `http://localhost:${port}`;
@@ -251,7 +251,7 @@ function welcome(gateway: Gateway, consul: DemoConsul): string {
     '',
     '  Try',
     `    curl ${site}/api/whoami        ${pc.dim('a few times: the instances take turns')}`,
-    `    kill -9 ${victim.padEnd(8)}                          ${pc.dim('one dies: nobody notices')}`,
+    `    kill -9 ${victim.padEnd(8)}                          ${pc.dim('one dies: no request fails')}`,
     `    ${another}node services/api/dist/main.js        ${pc.dim('in another terminal: one more joins')}`,
     `  ${pc.dim('Ctrl-C stops everything.')}`,
     '',

@@ -2,7 +2,7 @@ import { isIP, isIPv4 } from 'node:net';
 
 import ipaddr from 'ipaddr.js';
 
-/** Either the value in its normal form, or what is wrong with it, for a person. */
+/** Either the value in its normal form, or what is wrong with it, in words. */
 export type Parsed<T> = { readonly value: T } | { readonly problem: string };
 
 /** Labels of letters, digits, `-` and `_` (Docker allows it); the last one no number, so that no odd IPv4 form passes. */

@@ -53,8 +53,8 @@ function overlap(a: string, b: string): boolean {
 /** The first of `paths` that was set, as the place to point at. */
 function placeOf(origins: Origins): (...paths: readonly string[]) => string {
   return (...paths) => {
-    const said = paths.find((path) => origins[path] !== 'default');
-    const path = said ?? paths[0] ?? '';
+    const given = paths.find((path) => origins[path] !== 'default');
+    const path = given ?? paths[0] ?? '';
     const origin = origins[path] ?? path;
     return origin === 'default' ? path : origin;
   };
@@ -135,7 +135,7 @@ export function warningsAbout(config: GatewayConfig, origins: Origins): readonly
   if (!isLoopback(config.admin.host)) {
     warnings.push(
       `The admin listener is open on ${config.admin.host}:${config.admin.port} (${origins['admin.host'] ?? 'default'}): ` +
-        'whoever reaches it can read routes, instances and metrics. Keep it inside a trusted network.',
+        'every host that reaches it can read routes, instances and metrics. Keep it inside a trusted network.',
     );
   }
   if (config.trustedProxies.some((range) => range.endsWith('/0'))) {

@@ -3,7 +3,7 @@ import { defaultUpstreamPolicy } from '@roundhouse/agent-sdk/internal';
 import type { GatewayConfig } from './gateway-config.ts';
 
 /**
- * The configuration of a gateway that is told nothing. Frozen; `docs/configuration.md` is tested against it.
+ * The configuration without any setting. Frozen; `docs/configuration.md` is tested against it.
  *
  * Why these: `poolIdleMs` lies below the 5 s after which a bare Node server closes an idle connection, so that the pool never
  * races it; `keepAliveMs` lies above the 60 s of the usual outer balancer; `connectMs` leaves room for one lost SYN;

@@ -61,7 +61,7 @@ function serviceCells({ service, instances, settings }: ServiceConfig): readonly
   return [{ path, value }, ...own];
 }
 
-/** Everything that is said in a mapping of overrides, one cell a value. */
+/** The values in a mapping of overrides, one cell each. */
 function leaves(parent: string, mapping: object): readonly Cell[] {
   return Object.entries(mapping).flatMap(([key, value]: [string, unknown]) => {
     const path = `${parent}.${key}`;

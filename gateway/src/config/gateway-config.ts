@@ -55,7 +55,7 @@ export interface ServiceSettings {
   readonly checks: CheckSettings;
 }
 
-/** What the file says of one service. */
+/** The file's settings for one service. */
 export interface ServiceConfig {
   readonly service: string;
   /** The instances of a service that can't register: a fixed list, not watched. Undefined: from Consul. */
@@ -117,7 +117,7 @@ export interface GatewayConfig extends ServiceSettings {
   readonly hedgeAfterMs: number;
   /** Signs the cookies of sticky sessions; the same for a fleet. `random`: new at every start. */
   readonly stickySecret: string;
-  /** `verify`: instances that can say who they are are asked whenever a connection is opened. */
+  /** `verify`: instances that announce their identity are checked on every new connection. */
   readonly identity: 'verify' | 'off';
   readonly addresses: AddressRules;
   /** What a snapshot that takes away much is worth. */

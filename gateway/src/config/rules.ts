@@ -59,7 +59,7 @@ export const read = <T>(
     return z.NEVER;
   });
 
-/** A rule with what holds when nothing is said. */
+/** A rule with its default and its meaning. */
 export function field<S extends z.ZodType>(
   rule: S,
   fallback: z.core.util.NoUndefined<z.output<S>>,

@@ -1,7 +1,7 @@
 import { registerService, type ServiceHandle } from '@roundhouse/agent-sdk';
 import type { ConsulOptions } from '@roundhouse/agent-sdk/internal';
 
-/** The gateway's own entry in Consul, made with the same SDK call as everybody's. The gateway serves whether it works or not. */
+/** The gateway's own registration in Consul, by the same SDK call as that of a service. The gateway serves even if it fails. */
 export interface Announcement {
   /** The id in Consul; undefined until the gateway is registered. */
   readonly id: string | undefined;
@@ -45,7 +45,7 @@ export function createAnnouncement({ name, consul, version, log }: AnnouncementO
       id = handle.id;
       return handle;
     } catch (err) {
-      log.error(`The gateway can't announce itself in Consul as "${name}"; it serves all the same.`, { err });
+      log.error(`The gateway can't announce itself in Consul as "${name}"; it serves without.`, { err });
       return undefined;
     }
   };

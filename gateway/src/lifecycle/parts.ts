@@ -21,8 +21,7 @@ export interface Parts {
 }
 
 /**
- * See {@link Parts}. `onFault` hears of a part whose `stop` rejected, which is a mistake of the part; the others are stopped all the
- * same.
+ * See {@link Parts}. `onFault` is called for a part whose `stop` rejected, which is a mistake of the part; the others are still stopped.
  */
 export function createParts(onFault: (part: string, error: unknown) => void): Parts {
   const running: Part<unknown>[] = [];

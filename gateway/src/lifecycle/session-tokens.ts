@@ -1,6 +1,6 @@
 import { createHmac, randomBytes } from 'node:crypto';
 
-/** 132 bits of it: nobody guesses one. */
+/** 22 characters of base64url are 132 bits: a token can't be guessed. */
 const tokenLength = 22;
 
 /**

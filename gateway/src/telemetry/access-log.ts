@@ -84,7 +84,7 @@ function attemptJson({ instance, kind, end, error, status, durationMs }: Attempt
   );
 }
 
-/** `a:connect_refused b:503 c:answered`: who was tried, in the order of their ends, and what came of it. */
+/** `a:connect_refused b:503 c:answered`: the instances that were tried, in the order of their ends, with the result of each. */
 function attemptText({ instance, kind, end, error, status }: AttemptRecord): string {
   const how = error ?? (end === 'passed_over' ? String(status) : end);
   return `${printable(instance)}:${how}${kind === 'hedge' ? '(hedge)' : ''}`;
@@ -98,7 +98,7 @@ function byStatus(colours: Colours, status: number): (text: string) => string {
   return status >= 300 ? colours.cyan : colours.green;
 }
 
-/** The same for eyes: `19:50:01.123 200 GET /api/whoami → api-service x7k2 3.1 ms`. */
+/** The same for a terminal: `19:50:01.123 200 GET /api/whoami → api-service x7k2 3.1 ms`. */
 export function accessText(record: ExchangeRecord, time: Date, colours: Colours): string {
   const clock = `${time.toTimeString().slice(0, 8)}.${String(time.getMilliseconds()).padStart(3, '0')}`;
   const to =

@@ -4,7 +4,7 @@ export interface LogOutput {
   write(text: string, done: (result: 'written' | 'failed') => void): void;
 }
 
-/** A bounded queue in front of an output: whoever logs never waits, and a stuck reader costs lines, not memory. */
+/** A bounded queue in front of an output: a caller never waits, and a stuck reader costs lines, not memory. */
 export interface LogSink {
   /** Takes one line with its newline, or drops and counts it when the queue is full. */
   write(line: string): void;
@@ -19,7 +19,7 @@ export interface LogSinkOptions {
   readonly output: LogOutput;
   /** Queue limit in UTF-16 units; default 4 Mi. */
   readonly maxQueued?: number;
-  /** The line that tells of drops once writing works again. */
+  /** The line that reports dropped lines once writing works again. */
   readonly dropNote: (lines: number) => string;
 }
 
@@ -32,7 +32,7 @@ export function createLogSink({ output, maxQueued = 4 * 1024 * 1024, dropNote }:
   let queued = 0;
   let state: 'idle' | 'scheduled' | 'writing' = 'idle';
   let dropped = 0;
-  let told = 0;
+  let reported = 0;
   let waiting: (() => void)[] = [];
 
   const send = (): void => {
@@ -56,9 +56,9 @@ export function createLogSink({ output, maxQueued = 4 * 1024 * 1024, dropNote }:
       queued -= size;
       if (result === 'failed') {
         dropped += lines;
-      } else if (dropped > told) {
-        push(dropNote(dropped - told));
-        told = dropped;
+      } else if (dropped > reported) {
+        push(dropNote(dropped - reported));
+        reported = dropped;
       }
       // A fresh turn, so that an output that answers at once can't recurse without end.
       if (queue.length > 0) schedule();

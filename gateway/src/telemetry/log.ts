@@ -6,7 +6,7 @@ import { escapeJsonLine, printable, printableFields } from './printable.ts';
 
 export type LogLevel = 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'silent';
 
-/** `json`: one object per line. `plain` and `colour`: for eyes. */
+/** `json`: one object per line. `plain` and `colour`: for a terminal. */
 export type LogFormat = 'json' | 'plain' | 'colour';
 
 /** Facts beside a message. Never a token, a header or a query string. */
@@ -31,7 +31,7 @@ export interface LogOptions {
   readonly sink: LogSink;
 }
 
-/** Readable for a person at a terminal (coloured unless `NO_COLOR` is set, see no-color.org), JSON for everything else. */
+/** Readable text on a terminal (coloured unless `NO_COLOR` is set, see no-color.org), JSON for everything else. */
 export function logFormat(
   stdout: 'terminal' | 'other',
   env: Readonly<Record<string, string | undefined>>,
@@ -41,7 +41,7 @@ export function logFormat(
 }
 
 /**
- * Pino behind our own few words. JSON lines have `level`, `time` (ISO 8601), the fields and `msg`; text from outside can neither end
+ * Pino behind a small interface. JSON lines have `level`, `time` (ISO 8601), the fields and `msg`; text from outside can neither end
  * a line nor reach the terminal as a control sequence, in any format.
  */
 export function createLog({ level, format, sink }: LogOptions): Log {
@@ -52,7 +52,7 @@ export function createLog({ level, format, sink }: LogOptions): Log {
       base: null,
       timestamp: pino.stdTimeFunctions.isoTime,
       formatters: { level: (label) => ({ level: label }) },
-      // For eyes, printableFields has turned errors into plain data before.
+      // For a terminal, printableFields has turned errors into plain data before.
       ...(readable === undefined ? {} : { serializers: { err: (value: unknown) => value } }),
     },
     {

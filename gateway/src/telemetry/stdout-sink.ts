@@ -2,9 +2,9 @@ import type { LogFormat } from './log.ts';
 import { createStdoutOutput } from './log-output.ts';
 import { createLogSink, type LogSink } from './log-sink.ts';
 
-/** The line that tells of dropped lines. */
+/** The line that reports dropped lines. */
 export function dropNote(format: LogFormat, lines: number, time: Date): string {
-  const message = `${lines} log ${lines === 1 ? 'line was' : 'lines were'} dropped, because nobody read them in time`;
+  const message = `${lines} log ${lines === 1 ? 'line was' : 'lines were'} dropped, because they were not read in time`;
   if (format !== 'json') return `! ${message}\n`;
   return `${JSON.stringify({ level: 'warn', time: time.toISOString(), dropped: lines, msg: message })}\n`;
 }
