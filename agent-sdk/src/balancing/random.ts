@@ -32,11 +32,12 @@ export class RandomStrategy implements Strategy {
 
   pick(): number {
     if (this.#total <= 0) return -1;
+    const sums = this.#sums;
     // Weights are integers: the sums are exact, and an integer below the total falls on an enabled member.
     let rest = Math.min(this.#total - 1, Math.floor(this.#random() * this.#total));
     let index = 0;
-    for (let step = 2 ** Math.floor(Math.log2(this.#members.length)); step >= 1; step /= 2) {
-      const sum = this.#sums[index + step] ?? Infinity;
+    for (let step = 1 << (31 - Math.clz32(this.#members.length)); step > 0; step >>= 1) {
+      const sum = index + step < sums.length ? (sums[index + step] ?? 0) : Infinity;
       if (sum > rest) continue;
       index += step;
       rest -= sum;
