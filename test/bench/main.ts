@@ -1,10 +1,11 @@
 /** `npm run bench`: the gateway and its peers side by side. `docs/benchmarks.md` describes method and flags. */
-import { readArguments, type BenchArguments } from './arguments.ts';
+import { type BenchArguments } from './arguments.ts';
 import { startBackdrop } from './backdrop.ts';
 import { runScenario, type ScenarioResult } from './compare.ts';
+import { runCommand } from './command.ts';
 import { planCores, raiseFileLimit } from './cores.ts';
 import { judgeGoals, type GoalResult } from './goals.ts';
-import { boundLifetime, endProgress, showProgress } from './lifetime.ts';
+import { endProgress, showProgress } from './lifetime.ts';
 import { findWrk } from './load/wrk.ts';
 import { describeMachine, machineLine, type Machine } from './machine.ts';
 import { publish, type Section } from './output.ts';
@@ -117,14 +118,5 @@ function goalSection(goals: readonly GoalResult[]): Section {
   };
 }
 
-boundLifetime(limitMs);
 const scenarioNames = ['small', '100k', '1m', 'upload', 'newconn', 'idle', 'fixed', 'ws'];
-const args = readArguments(process.argv.slice(2), {
-  scenarios: scenarioNames,
-  rows: contenders.map(({ name }) => name),
-});
-if ('problem' in args) {
-  console.error(args.problem);
-  process.exit(2);
-}
-await bench(args);
+await runCommand(limitMs, bench, { scenarios: scenarioNames, rows: contenders.map(({ name }) => name) });

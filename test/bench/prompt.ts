@@ -4,9 +4,10 @@
  */
 import { findConsul, startRealConsul } from '../kit/real-consul.ts';
 import { startProcess, type TestProcess } from '../kit/processes.ts';
-import { readArguments, type BenchArguments } from './arguments.ts';
+import { type BenchArguments } from './arguments.ts';
 import { untilAnswers } from './backdrop.ts';
-import { boundLifetime, endProgress, showProgress } from './lifetime.ts';
+import { runCommand } from './command.ts';
+import { endProgress, showProgress } from './lifetime.ts';
 import { describeMachine, machineLine } from './machine.ts';
 import { publish, type Section } from './output.ts';
 import { freePorts } from '../kit/ports.ts';
@@ -219,10 +220,4 @@ function section(
   };
 }
 
-boundLifetime(limitMs);
-const args = readArguments(process.argv.slice(2), { scenarios: [], rows: [] });
-if ('problem' in args) {
-  console.error(args.problem);
-  process.exit(2);
-}
-await bench(args);
+await runCommand(limitMs, bench);

@@ -17,9 +17,10 @@ import { createAddressPolicy } from '../../gateway/src/registry/addresses/addres
 import { createRegistry } from '../../gateway/src/registry/registry.ts';
 import { createRouteTable } from '../../gateway/src/routing/route-table.ts';
 import { snapshot } from '../kit/builders.ts';
-import { readArguments, type BenchArguments } from './arguments.ts';
+import { type BenchArguments } from './arguments.ts';
+import { runCommand } from './command.ts';
 import { figure, time, type Figure } from './figures.ts';
-import { boundLifetime, endProgress, showProgress } from './lifetime.ts';
+import { endProgress, showProgress } from './lifetime.ts';
 import { describeMachine, machineLine } from './machine.ts';
 import { publish } from './output.ts';
 import { createPushed } from './pushed.ts';
@@ -176,10 +177,4 @@ async function bench(args: BenchArguments): Promise<void> {
   await publish('table', { sections: [section], data: { machine, figures } }, args);
 }
 
-boundLifetime(limitMs);
-const args = readArguments(process.argv.slice(2), { scenarios: [], rows: [] });
-if ('problem' in args) {
-  console.error(args.problem);
-  process.exit(2);
-}
-await bench(args);
+await runCommand(limitMs, bench);

@@ -6,10 +6,11 @@
 import { get } from '../kit/load.ts';
 import { eventually } from '../kit/eventually.ts';
 import { startProcess, type TestProcess } from '../kit/processes.ts';
-import { readArguments, type BenchArguments } from './arguments.ts';
+import { type BenchArguments } from './arguments.ts';
 import { untilAnswers } from './backdrop.ts';
+import { runCommand } from './command.ts';
 import { planCores, type Cores } from './cores.ts';
-import { boundLifetime, endProgress, showProgress } from './lifetime.ts';
+import { endProgress, showProgress } from './lifetime.ts';
 import { paced } from './load/paced.ts';
 import { describeMachine, machineLine } from './machine.ts';
 import { publish, type Section } from './output.ts';
@@ -264,10 +265,4 @@ async function bench(args: BenchArguments): Promise<void> {
   );
 }
 
-boundLifetime(limitMs);
-const args = readArguments(process.argv.slice(2), { scenarios: [], rows: [] });
-if ('problem' in args) {
-  console.error(args.problem);
-  process.exit(2);
-}
-await bench(args);
+await runCommand(limitMs, bench);
