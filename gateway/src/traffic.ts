@@ -2,7 +2,7 @@ import type { LookupFunction } from 'node:net';
 
 import type { GatewayConfig } from './config/gateway-config.ts';
 import type { ExchangePolicy } from './exchange/context.ts';
-import { createExchanges } from './exchange/exchange.ts';
+import { createExchanges } from './exchange/exchanges.ts';
 import type { ExchangeObserver } from './exchange/record.ts';
 import { createTrust } from './exchange/trusted-proxies.ts';
 import type { Health } from './health/health.ts';

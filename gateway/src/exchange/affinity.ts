@@ -63,7 +63,7 @@ function placedBy(
   switch (hash.kind) {
     case 'client-ip':
       return peer === 'trusted'
-        ? clientAddress(head.client.address, facts.headers.claims?.forwardedFor, trusts)
+        ? clientAddress(head.client.address, facts.headers.claims?.['forwarded-for'], trusts)
         : head.client.address;
     case 'path':
       return facts.path;
@@ -88,7 +88,7 @@ export function sessionFields(
   const token = sessions.token(upstream, endpoint);
   if (token === session.token) return nothing;
   const scheme =
-    (peer === 'trusted' ? facts.headers.claims?.forwardedProto : undefined) ?? head.client.scheme;
+    (peer === 'trusted' ? facts.headers.claims?.['forwarded-proto'] : undefined) ?? head.client.scheme;
   return [
     'Set-Cookie',
     sessionCookie(session.cookie, token, { route, scheme }),

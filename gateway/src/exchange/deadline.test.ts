@@ -61,11 +61,11 @@ describe('what a peer says', () => {
   });
 
   it('lowers the time of the route and never raises it', () => {
-    const said = { requestTimeout: '500', grpcTimeout: undefined };
+    const said = { 'request-timeout': '500' };
     expect(deadlineOf(100, 0, undefined)).toBe(noDeadline);
     expect(deadlineOf(100, 1000, said)).toEqual({ atMs: 600, source: 'client', grpc: 'absent' });
     expect(deadlineOf(100, 300, said)).toEqual({ atMs: 400, source: 'route', grpc: 'absent' });
-    expect(deadlineOf(100, 0, { ...said, grpcTimeout: '200m' })).toEqual({
+    expect(deadlineOf(100, 0, { ...said, 'grpc-timeout': '200m' })).toEqual({
       atMs: 300,
       source: 'client',
       grpc: 'lowered',

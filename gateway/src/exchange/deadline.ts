@@ -1,4 +1,5 @@
 import type { AttemptTimeouts } from '../routing/policy.ts';
+import type { HeaderFacts } from '../http/header-facts.ts';
 import type { FieldLines } from './seam.ts';
 
 /**
@@ -20,18 +21,15 @@ export const noDeadline: Deadline = { atMs: Number.POSITIVE_INFINITY, source: 'r
 /** Less than a timer can tell from nothing. */
 const leastMs = 1;
 
-/** What trusted peers said about time; undefined where they said nothing. */
-export interface TimeoutFields {
-  readonly requestTimeout: string | undefined;
-  readonly grpcTimeout: string | undefined;
-}
+/** What a trusted peer said about time. */
+type TimeoutClaims = HeaderFacts['claims'];
 
 /** The deadline of an exchange that began at `startedMs`: the smaller of the route's `totalMs` (0: none) and what a trusted peer said. */
-export function deadlineOf(startedMs: number, totalMs: number, said: TimeoutFields | undefined): Deadline {
+export function deadlineOf(startedMs: number, totalMs: number, said: TimeoutClaims): Deadline {
   if (totalMs === 0 && said === undefined) return noDeadline;
-  const grpcMs = readGrpcTimeout(said?.grpcTimeout);
+  const grpcMs = readGrpcTimeout(said?.['grpc-timeout']);
   const clientMs = Math.min(
-    readRequestTimeout(said?.requestTimeout) ?? Number.POSITIVE_INFINITY,
+    readRequestTimeout(said?.['request-timeout']) ?? Number.POSITIVE_INFINITY,
     grpcMs ?? Number.POSITIVE_INFINITY,
   );
   const routeMs = totalMs === 0 ? Number.POSITIVE_INFINITY : totalMs;

@@ -7,7 +7,7 @@ import { routeName } from '../routing/route.ts';
 import { noAffinity, sessionFields } from './affinity.ts';
 import { errorAnswer } from './answers.ts';
 import { blame, judgeHead, latencyOf, type RunningAttempt } from './attempts.ts';
-import type { ExchangeContext, ExchangePolicy, GatewayContext } from './context.ts';
+import type { GatewayContext } from './context.ts';
 import { isOver, noDeadline } from './deadline.ts';
 import { errorTable, type ErrorCode, type ErrorRule } from './errors.ts';
 import type { AttemptRecord } from './record.ts';
@@ -15,67 +15,14 @@ import type {
   AnswerStep,
   AttemptFailure,
   AttemptStep,
-  ClientFacts,
   Exchange,
   ExchangeEnd,
-  Exchanges,
   FieldLines,
   RequestHead,
   ResponseHead,
   Step,
 } from './seam.ts';
-import { createSessions } from './sessions.ts';
-import { composeSteps } from './steps.ts';
 import type { StepWait, RequestContext, RequestStep, StepOutcome } from './steps/step.ts';
-
-/** The exchanges of a gateway, for its listeners. */
-export interface GatewayExchanges extends Exchanges {
-  /** Takes another configuration, with a new list of steps. Exchanges that run keep the one they began with. */
-  reconfigure(policy: ExchangePolicy): void;
-}
-
-/** `compose`: makes the list of steps, for each configuration anew. */
-export function createExchanges(
-  context: ExchangeContext,
-  compose: (context: ExchangeContext) => readonly RequestStep[] = composeSteps,
-): GatewayExchanges {
-  let gateway: GatewayContext = { ...context, sessions: createSessions(context.sessionToken) };
-  let steps = compose(gateway);
-  return {
-    open: (head) => new ExchangeState(gateway, steps, head),
-    refuse: (code, client) => refuse(gateway, code, client),
-    reconfigure({ pseudonym, trusts, forwardedFields, identity }) {
-      gateway = { ...gateway, pseudonym, trusts, forwardedFields, identity };
-      steps = compose(gateway);
-    },
-  };
-}
-
-/** A message with no usable head: nothing is known of it but its sender. */
-function refuse(context: GatewayContext, code: ErrorCode, client: ClientFacts): AnswerStep {
-  const requestId = context.newRequestId();
-  const { pseudonym } = context;
-  const answer = errorAnswer(code, { requestId, accept: '', pseudonym });
-  context.observe({
-    requestId,
-    clientAddress: client.address,
-    method: '',
-    host: '',
-    path: '',
-    route: undefined,
-    service: undefined,
-    instance: undefined,
-    status: answer.status,
-    error: code,
-    attempts: [],
-    retries: 0,
-    end: { kind: 'complete', requestBytes: 0, responseBytes: Buffer.byteLength(answer.body) },
-    durationMs: 0,
-    queuedMs: 0,
-    upstreamMs: undefined,
-  });
-  return { ...answer, connection: 'close' };
-}
 
 /** The response that the client gets. */
 interface Used {
@@ -90,7 +37,7 @@ const noAttempts: readonly AttemptRecord[] = [];
  * The life of an exchange: the steps before the first attempt; after each attempt relay, try elsewhere or answer. Synchronous and
  * without I/O; the run moves the bytes.
  */
-class ExchangeState implements Exchange {
+export class ExchangeState implements Exchange {
   readonly #request: RequestContext;
   readonly #steps: readonly RequestStep[];
   /** The step that waits, by its index. */
@@ -223,7 +170,7 @@ class ExchangeState implements Exchange {
       requestId,
       clientAddress:
         peer === 'trusted'
-          ? clientAddress(client.address, facts?.headers.claims?.forwardedFor, gateway.trusts)
+          ? clientAddress(client.address, facts?.headers.claims?.['forwarded-for'], gateway.trusts)
           : client.address,
       method,
       host: facts?.host ?? '',

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 
-import { createExchanges } from './exchange.ts';
+import { createExchanges } from './exchanges.ts';
 import type { AttemptStep, BodyTransform, Exchange, WaitTicket } from './seam.ts';
 import { composeSteps } from './steps.ts';
 import type { StepWait, RequestStep, StepOutcome } from './steps/step.ts';

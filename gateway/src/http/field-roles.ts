@@ -36,6 +36,13 @@ const namesByRole = {
 /** What a header field is to the gateway. */
 export type FieldRole = keyof typeof namesByRole | 'end-to-end';
 
+/** Fields that a proxy in front may set to speak for the client. */
+export type ClaimRole =
+  | Exclude<Extract<FieldRole, `forwarded${string}`>, 'forwarded-other'>
+  | 'request-id'
+  | 'request-timeout'
+  | 'grpc-timeout';
+
 const words = (list: string): readonly string[] => list.split(/\s+/);
 
 const roles: ReadonlyMap<string, FieldRole> = new Map(

@@ -1,5 +1,5 @@
 import type { FieldLines } from './field-lines.ts';
-import { fieldRole, type FieldRole } from './field-roles.ts';
+import { fieldRole, type ClaimRole, type FieldRole } from './field-roles.ts';
 import { parseCoding, parseLength, type TransferCoding } from './framing.ts';
 
 /**
@@ -24,8 +24,8 @@ export class HeaderFacts {
   accept: string | undefined = undefined;
   via: string | undefined = undefined;
   maxForwards: string | undefined = undefined;
-  /** Undefined: no such field came. */
-  claims: ProxyClaims | undefined = undefined;
+  /** What a proxy in front may say about the client, its request id and its time; believed from trusted peers only. */
+  claims: Partial<Record<ClaimRole, string>> | undefined = undefined;
   dated = false;
   /** R05: whether a field that may stand once was repeated. */
   hasRepeatedSingleton = false;
@@ -80,7 +80,8 @@ export class HeaderFacts {
       case 'forwarded-other':
         return;
       default:
-        this.#claim(role, value);
+        this.claims ??= {};
+        this.claims[role] = role === 'request-id' ? value : joined(this.claims[role], value);
     }
   }
 
@@ -90,64 +91,7 @@ export class HeaderFacts {
       this.hasRepeatedSingleton = true;
     this.#singletons = before === undefined ? name : `${before},${name}`;
   }
-
-  #claim(role: ClaimRole, value: string): void {
-    const claims = (this.claims ??= { ...noClaims });
-    switch (role) {
-      case 'forwarded-for':
-        claims.forwardedFor = joined(claims.forwardedFor, value);
-        return;
-      case 'forwarded-proto':
-        claims.forwardedProto = joined(claims.forwardedProto, value);
-        return;
-      case 'forwarded-host':
-        claims.forwardedHost = joined(claims.forwardedHost, value);
-        return;
-      case 'forwarded':
-        claims.forwarded = joined(claims.forwarded, value);
-        return;
-      case 'request-id':
-        claims.requestId = value;
-        return;
-      case 'request-timeout':
-        claims.requestTimeout = joined(claims.requestTimeout, value);
-        return;
-      case 'grpc-timeout':
-        claims.grpcTimeout = joined(claims.grpcTimeout, value);
-    }
-  }
 }
-
-/** What a proxy in front may say about the client, its request id and its time; believed from trusted peers only. */
-export interface ProxyClaims {
-  forwardedFor: string | undefined;
-  forwardedProto: string | undefined;
-  forwardedHost: string | undefined;
-  forwarded: string | undefined;
-  requestId: string | undefined;
-  /** `X-Request-Timeout` and `grpc-timeout` as they came. */
-  requestTimeout: string | undefined;
-  grpcTimeout: string | undefined;
-}
-
-type ClaimRole =
-  | 'forwarded-for'
-  | 'forwarded-proto'
-  | 'forwarded-host'
-  | 'forwarded'
-  | 'request-id'
-  | 'request-timeout'
-  | 'grpc-timeout';
-
-const noClaims: ProxyClaims = {
-  forwardedFor: undefined,
-  forwardedProto: undefined,
-  forwardedHost: undefined,
-  forwarded: undefined,
-  requestId: undefined,
-  requestTimeout: undefined,
-  grpcTimeout: undefined,
-};
 
 const joined = (before: string | undefined, value: string): string =>
   before === undefined ? value : `${before}, ${value}`;

@@ -81,14 +81,14 @@ function crosses(
 function pushXForwarded(lines: string[], client: ClientFacts, facts: RequestFacts, peer: PeerTrust): void {
   const trusted = peer === 'trusted';
   const claims = trusted ? facts.headers.claims : undefined;
-  const before = claims?.forwardedFor;
+  const before = claims?.['forwarded-for'];
   lines.push(
     'X-Forwarded-For',
     before === undefined ? client.address : `${before}, ${client.address}`,
     'X-Forwarded-Proto',
-    claims?.forwardedProto ?? client.scheme,
+    claims?.['forwarded-proto'] ?? client.scheme,
     'X-Forwarded-Host',
-    claims?.forwardedHost ?? facts.authority,
+    claims?.['forwarded-host'] ?? facts.authority,
   );
   if (!trusted) lines.push('X-Forwarded-Port', String(client.localPort));
 }

@@ -12,8 +12,7 @@ import { ExchangeRun } from '../proxy/run.ts';
 import { Timeout, type TimeoutOwner } from '../sockets/timeout-wheel.ts';
 import { BodyReader } from './body-reader.ts';
 import { answerText } from './message-text.ts';
-import { readRequestHead } from './request-head-reader.ts';
-import type { ParsedRequest } from './request-head.ts';
+import { readRequestHead, type ParsedRequest } from './request-head.ts';
 import { Http1ResponseWriter } from './response-writer.ts';
 
 /** Bytes behind a request that are kept until its exchange is over; above it, reading pauses. */

@@ -1,3 +1,5 @@
+import { STATUS_CODES } from 'node:http';
+
 import type { AnswerStep, AttemptStep } from '../exchange/seam.ts';
 import type { FieldLines } from '../http/field-lines.ts';
 import { allowedTrailers } from '../http/field-roles.ts';
@@ -6,33 +8,6 @@ import type { AcceptedRequest } from '../proxy/ports.ts';
 
 /** Ends every chunked body. */
 export const lastChunk = '0\r\n\r\n';
-
-/** Reason phrases of the statuses the gateway itself answers with; empty is just as valid (RFC 9112 §4). */
-const reasons: Readonly<Record<number, string>> = {
-  200: 'OK',
-  204: 'No Content',
-  301: 'Moved Permanently',
-  302: 'Found',
-  307: 'Temporary Redirect',
-  308: 'Permanent Redirect',
-  400: 'Bad Request',
-  404: 'Not Found',
-  405: 'Method Not Allowed',
-  408: 'Request Timeout',
-  413: 'Content Too Large',
-  414: 'URI Too Long',
-  417: 'Expectation Failed',
-  421: 'Misdirected Request',
-  429: 'Too Many Requests',
-  431: 'Request Header Fields Too Large',
-  500: 'Internal Server Error',
-  501: 'Not Implemented',
-  502: 'Bad Gateway',
-  503: 'Service Unavailable',
-  504: 'Gateway Timeout',
-  505: 'HTTP Version Not Supported',
-  508: 'Loop Detected',
-};
 
 /** Header lines, each with its CRLF. */
 export function fieldText(fields: FieldLines): string {
@@ -79,7 +54,7 @@ export function answerText(
   const plain = Buffer.byteLength(step.body) === step.body.length;
   const body = plain ? step.body : Buffer.from(step.body).toString('latin1');
   const bodiless = step.status === 204 || step.status === 304;
-  const reason = reasons[step.status] ?? '';
+  const reason = STATUS_CODES[step.status] ?? '';
   const fields = ['Date', date, ...step.fields];
   const framing: SentFraming = bodiless ? { kind: 'none' } : { kind: 'length', bytes: body.length };
   const head = responseText({ status: step.status, reason, fields }, framing, connection);

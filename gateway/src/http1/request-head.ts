@@ -9,7 +9,7 @@ import type { ListenerLimits } from '../http/limits.ts';
 import type { AcceptedRequest } from '../proxy/ports.ts';
 import { scanFields } from './field-section.ts';
 import { targetChar, tokenChar } from './grammar.ts';
-import type { HeadSource } from './head-source.ts';
+import { readHead, type HeadSource } from './head-source.ts';
 
 /** How much of a head is taken. */
 export type HeadLimits = Pick<ListenerLimits, 'headBytes' | 'headLines'>;
@@ -101,4 +101,16 @@ function parseVersion(text: string, from: number): '1.0' | '1.1' | ErrorCode | '
   return /^HTTP\/\d\.\d\r\n$/.test(rest) && !/^HTTP\/(?:0\.9|1\.[01])/.test(rest)
     ? 'unsupported_version'
     : 'bad_request';
+}
+
+/** Reads a request head from `bytes`; as {@link parseRequestHead}, and refuses a body that is announced to be longer than allowed. */
+export function readRequestHead(
+  bytes: Buffer,
+  range: readonly [number, number],
+  limits: ListenerLimits,
+  client: ClientFacts,
+): ReturnType<typeof parseRequestHead> {
+  const head = readHead(bytes, range, limits.headBytes, (source) => parseRequestHead(source, limits, client));
+  if (typeof head === 'string' || limits.bodyBytes === 0 || head.body.kind !== 'length') return head;
+  return head.body.bytes > limits.bodyBytes ? 'content_too_large' : head;
 }

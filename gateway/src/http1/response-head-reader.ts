@@ -1,9 +1,6 @@
-import type { HeadSource } from './head-source.ts';
+import { readHead } from './head-source.ts';
 import type { HeadLimits } from './request-head.ts';
 import { parseResponseHead, type ParsedResponse } from './response-head.ts';
-
-/** Most heads fit in this: a chunk of body behind one need not become a string. */
-const firstLookBytes = 2_048;
 
 const noBytes = Buffer.alloc(0);
 
@@ -35,15 +32,9 @@ export class ResponseHeadReader {
   /** The next head, to a request with `method`; `incomplete`: what there is of it is kept until more is added. */
   next(method: string, limits: HeadLimits): ParsedResponse | 'incomplete' | 'malformed' {
     const { bytes, at } = this;
-    const most = Math.min(this.end, at + limits.headBytes + 1);
-    const first = Math.min(most, at + firstLookBytes);
-    const upTo = (end: number): HeadSource => ({
-      text: bytes.toString('latin1', at, end),
-      bytes,
-      offset: at,
-    });
-    let head = parseResponseHead(upTo(first), method, limits);
-    if (head === 'incomplete' && first < most) head = parseResponseHead(upTo(most), method, limits);
+    const head = readHead(bytes, [at, this.end], limits.headBytes, (source) =>
+      parseResponseHead(source, method, limits),
+    );
     if (head === 'incomplete') {
       this.bytes = Buffer.from(bytes.subarray(at, this.end));
       this.at = 0;

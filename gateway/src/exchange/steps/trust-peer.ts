@@ -9,7 +9,7 @@ export function trustPeer(trusts: TrustsPeer): RequestStep {
     run(request) {
       if (!trusts(request.head.client.address)) return 'continue';
       request.peer = 'trusted';
-      const given = request.facts?.headers.claims?.requestId;
+      const given = request.facts?.headers.claims?.['request-id'];
       if (isRequestId(given)) request.requestId = given;
       return 'continue';
     },

@@ -14,7 +14,7 @@ import type { Route } from '../../routing/route.ts';
 import { createRouteTable } from '../../routing/route-table.ts';
 import type { ExchangeContext } from '../context.ts';
 import type { Destination } from '../destination.ts';
-import { createExchanges } from '../exchange.ts';
+import { createExchanges } from '../exchanges.ts';
 import type { ExchangeRecord } from '../record.ts';
 import { createRetryBudget } from '../retry-budget.ts';
 import type {
