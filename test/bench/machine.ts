@@ -13,7 +13,7 @@ export interface Machine {
   readonly memoryGb: number;
   readonly kernel: string;
   readonly node: string;
-  /** Load average over a minute at the start: beyond a few tenths, somebody else was measured too. */
+  /** Load average over a minute at the start: beyond a few tenths, other processes were measured too. */
   readonly loadAverage: number;
 }
 

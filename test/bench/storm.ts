@@ -148,7 +148,7 @@ async function startStage(services: number, cores: Cores): Promise<Stage> {
   }
 }
 
-/** Both are counted from the call before: the gauge by the gateway, the counter by whoever subtracts. */
+/** Both are counted from the call before: the gauge by the gateway, the counter by the subtraction here. */
 async function stalls(adminPort: number): Promise<{ readonly totalMs: number; readonly longestMs: number }> {
   const { body } = await get(`http://127.0.0.1:${adminPort}/metrics`);
   const value = (name: string): number => Number(new RegExp(`^${name} (\\S+)$`, 'm').exec(body)?.[1]) * 1000;

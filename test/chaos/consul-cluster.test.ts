@@ -18,7 +18,7 @@ async function followerAndLeader(
   return { leader, followers: [0, 1, 2].filter((server) => server !== leader) };
 }
 
-/** A new instance gets its share, and nobody has lost theirs: the registry is followed again. */
+/** A new instance gets its share, and all others keep theirs: the registry is followed again. */
 async function finish(world: World, load: ChaosLoad, consul: string): Promise<void> {
   await world.startOrigin({ consul });
   const all = [...world.origins];

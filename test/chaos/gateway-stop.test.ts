@@ -74,7 +74,7 @@ consulOrSkip('a gateway that gets SIGTERM under load, beside a second one', (pat
     await eventually(async () => {
       expect((await get(`${world.gateway.adminUrl}/readyz`)).status).toBe(503);
     });
-    // It still serves whoever comes before the balancer has noticed, and says that it is leaving.
+    // It still serves requests that arrive before the balancer has noticed, and says that it is leaving.
     expect((await get(`${world.gateway.url}/api/x`)).status).toBe(200);
     for (const socket of sockets) socket.send('still there?');
     await Promise.all(sockets.map((socket) => once(socket, 'message')));

@@ -11,7 +11,7 @@ const services = ['blue', 'green'] as const;
 /** Requests to each service right after a swap, beside the load. */
 const probes = 6;
 
-it(`answers nobody from the wrong service over ${scale.portSwaps} ports that change hands behind the catalog's back`, async () => {
+it(`answers no request from the wrong service over ${scale.portSwaps} ports that change hands behind the catalog's back`, async () => {
   const consul = createFaultyConsul();
   const { port } = await consul.listen({ host: '127.0.0.1', port: 0 });
   const address = `http://127.0.0.1:${port}`;
@@ -38,7 +38,7 @@ it(`answers nobody from the wrong service over ${scale.portSwaps} ports that cha
     let before = turncoat.id;
     const wrong: string[] = [];
     for (let swap = 0; swap < scale.portSwaps; swap += 1) {
-      // As after a crash: nobody can take the old instance out of the catalog, and its time to live has long to run.
+      // As after a crash: the old instance stays in the catalog, and its TTL has long to run.
       const lift = consul.faults.set(
         { path: /\/(?:deregister|maintenance|check\/fail)\// },
         { kind: 'answer', status: 500, body: 'not now' },

@@ -66,7 +66,7 @@ async function attempt(peer: Peer, fault: Fault): Promise<Trial> {
     const origins: Origin[] = [];
     const start = async (options: object = {}): Promise<Origin> => {
       const { env, ...others } = options as { readonly env?: Readonly<Record<string, string>> };
-      // Long enough for whoever asks Consul once a second; the SDK's own default is shorter.
+      // Long enough for a peer that asks Consul once a second; the SDK's own default is shorter.
       const full = { ...others, env: { PROPAGATION_MS: '2000', ...env } };
       const origin = stack.use(await startOrigin({ consul: consul.address, journal, ...full }));
       origins.push(origin);

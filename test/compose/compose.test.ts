@@ -74,7 +74,7 @@ if (engine.kind === 'ready') {
       expect(body).toContain('This page came from');
     });
 
-    it('runs everything of ours as somebody else than root, on a root file system that is read-only', async () => {
+    it('runs all our processes without root, on a read-only root file system', async () => {
       for (const service of ['gateway', 'api', 'webapp']) {
         const [container = ''] = await project.containers(service);
         expect(await project.docker('exec', container, 'id', '--user')).toBe('1000\n');

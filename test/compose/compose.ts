@@ -46,7 +46,7 @@ export async function findEngine(): Promise<Engine> {
   return { kind: 'ready', images };
 }
 
-/** The compose file of this repository as a project of its own, on ports that nobody else uses. */
+/** The compose file of this repository as a project of its own, on ports of its own. */
 export interface Project {
   /** Where the gateway's traffic listener is published. */
   readonly url: string;

@@ -13,7 +13,7 @@ import { message } from './trial.ts';
 
 /** Attempts that fail, and what an exchange may still do after them. */
 
-/** A port on which nobody listens. */
+/** A port that refuses connections. */
 async function deadPort(): Promise<number> {
   const server = createServer();
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));

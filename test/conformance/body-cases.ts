@@ -11,7 +11,7 @@ const expecting = message('POST /', ['Expect: 100-continue', 'Content-Length: 5'
 const flood = Buffer.alloc(1024 * 1024, 'x');
 const floods = 64;
 
-/** What the kernel and the engine may hold of a message that nobody reads. */
+/** The bytes that the kernel and the engine may hold of a message that is not read. */
 const heldBytes = 24 * 1024 * 1024;
 
 const cases: readonly Case[] = [
@@ -169,7 +169,7 @@ const cases: readonly Case[] = [
   },
   {
     id: 'R35b',
-    fact: 'a short body that nobody reads does not cost the connection',
+    fact: 'a short body that is not read does not cost the connection',
     options: {
       script: {
         begin: ({ target }) =>

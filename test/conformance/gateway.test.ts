@@ -106,7 +106,7 @@ const cases: readonly Sent[] = [
   ),
   forwarded(
     'R03',
-    'fields of one connection never cross, even when nobody names them',
+    'fields of one connection never cross, even when no Connection field names them',
     get(
       '/api',
       'Keep-Alive: timeout=9',
@@ -200,7 +200,7 @@ const cases: readonly Sent[] = [
     ),
     answer: 'HTTP/1.1 200 OK\r\nServer: x/1\r\nETag: "1"\r\nContent-Length: 2\r\n\r\nok',
   },
-  refused('S2', 'a path that nobody claimed', request('GET /', 'Host: nobody.example'), 404),
+  refused('S2', 'a path without a route', request('GET /', 'Host: nobody.example'), 404),
   refused('S2b', 'a claimed path without a live instance', get('/empty'), 503),
   ...(
     [

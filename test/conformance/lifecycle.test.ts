@@ -40,7 +40,7 @@ function held(): { readonly script: OriginScript; answer(): void } {
   };
 }
 
-/** Waits until nobody listens on a port any more. */
+/** Waits until a port refuses connections. */
 async function refused(port: number): Promise<void> {
   await eventually(async () => {
     const connecting = openRawClient(port).then((client) => {

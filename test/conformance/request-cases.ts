@@ -85,7 +85,7 @@ const cases: readonly Case[] = [
   },
   {
     id: 'R04b',
-    fact: 'a method nobody has heard of is forwarded',
+    fact: 'an unknown method is forwarded',
     run: async (trial) => {
       expect((await trial.exchange(message('BREW /pot'))).status).toBe(200);
       expect((await onlyForwarded(trial)).method).toBe('BREW');
@@ -248,7 +248,7 @@ const cases: readonly Case[] = [
     fact: 'pipelined requests are answered in order, one after the other',
     script: {
       request: ({ target }, connection) => {
-        // The first answer takes longest: whoever runs them at once is found out.
+        // The first answer takes longest, so that answers of requests run at once would come in another order.
         setTimeout(
           () => {
             connection.write(ok(target));

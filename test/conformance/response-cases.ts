@@ -97,7 +97,7 @@ const cases: readonly Case[] = [
   },
   {
     id: 'R10b',
-    fact: 'an HTTP/1.0 client gets no interim response, and nobody a 100 that he does not wait for',
+    fact: 'an HTTP/1.0 client gets no interim response, and no client a 100 that it does not wait for',
     script: {
       request: () => `HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\nHTTP/1.1 100 Continue\r\n\r\n${ok()}`,
     },
@@ -200,7 +200,7 @@ const cases: readonly Case[] = [
   },
   {
     id: 'R32b',
-    fact: 'surplus bytes behind an answer close the connection and reach nobody',
+    fact: 'surplus bytes behind an answer close the connection and reach no client',
     script: { request: (_request, _connection, index) => ok('ok') + (index === 0 ? ok('evil') : '') },
     run: async ({ client, origin }) => {
       const sender = await client();
@@ -216,7 +216,7 @@ const cases: readonly Case[] = [
   },
   {
     id: 'R32c',
-    fact: 'a body behind a 204 or a HEAD answer closes the connection and reaches nobody',
+    fact: 'a body behind a 204 or a HEAD answer closes the connection and reaches no client',
     script: {
       request: ({ method }, _connection, index) =>
         index > 0

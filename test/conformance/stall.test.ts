@@ -12,14 +12,14 @@ import { message } from './trial.ts';
 const atOnce = 20;
 const stallMs = 2_000;
 
-/** Nothing else happens in this process meanwhile. */
+/** Blocks this process. */
 function stall(): void {
   const until = performance.now() + stallMs;
   while (performance.now() < until);
 }
 
 describe.each(engineNames)('the %s engine', (engine) => {
-  it('blames nobody when it stalls while it waits for answers that come meanwhile', async () => {
+  it('blames no instance when it stalls while it waits for answers that come meanwhile', async () => {
     const timeouts = { responseHeadMs: 200, tryMs: 200, totalMs: 200 };
     const waiting: OriginConnection[] = [];
     const origin = await startOrigin({
@@ -41,7 +41,7 @@ describe.each(engineNames)('the %s engine', (engine) => {
     expect(subject.exchanges.log.flatMap(({ failures }) => failures)).toEqual([]);
   });
 
-  it('blames nobody when it stalls while it connects', async () => {
+  it('blames no instance when it stalls while it connects', async () => {
     const origin = await startOrigin();
     const subject = await startEngine(engine, [origin.port], {
       timeouts: { connectMs: 100 },

@@ -102,7 +102,7 @@ const cases: readonly Case[] = [
   },
   {
     id: 'R29c',
-    fact: 'bytes that a client sends ahead of a refused upgrade reach nobody',
+    fact: 'bytes that a client sends ahead of a refused upgrade reach no instance',
     script: { request: (_request, _connection, index) => (index === 0 ? ok('no') : undefined) },
     run: async ({ client, origin }) => {
       const sender = await client();
@@ -145,7 +145,7 @@ const cases: readonly Case[] = [
   },
   {
     id: 'R31',
-    fact: 'a 101 that nobody asked for becomes a 502, and its connection is closed',
+    fact: 'a 101 without a request for an upgrade becomes a 502, and its connection is closed',
     script: { request: () => agreed },
     run: async ({ exchange, origin, subject }) => {
       expect((await exchange(message('GET /'))).status).toBe(502);

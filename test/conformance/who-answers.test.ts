@@ -63,19 +63,19 @@ describe.each(engineNames)('the %s engine', (engine) => {
       }),
     ],
     [
-      'somebody who hangs up',
+      'a peer that hangs up',
       onBytes((connection) => {
         connection.end();
       }),
     ],
     [
-      'somebody who resets',
+      'a peer that resets',
       onBytes((connection) => {
         connection.reset();
       }),
     ],
     [
-      'somebody who says more than that',
+      'a peer that says more than that',
       { request: () => `${identityAnswer('a-1')}HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil` },
     ],
   ])('sends nothing to %s, and goes to another instance, whatever the method', async (_who, script) => {
@@ -106,7 +106,7 @@ describe.each(engineNames)('the %s engine', (engine) => {
     });
   });
 
-  it('does not use a connection on which nobody was asked for an instance that has to be', async () => {
+  it('does not use a connection without a verified identity for an instance that needs one', async () => {
     const origin = await startOrigin(instance('a-1'));
     const { port } = await start([origin.port], {
       script: { begin: ({ target }, attempt) => attempt({ identity: target === '/1' ? undefined : 'a-1' }) },

@@ -83,7 +83,7 @@ export function blockingContract({ http, name }: ContractSubject): void {
     expect((await health()).json).toEqual([]);
   });
 
-  it('blocks on a service that nobody knows, and wakes when it is registered', async () => {
+  it('blocks on an unknown service, and wakes when it is registered', async () => {
     const before = await health();
     expect(before.json).toEqual([]);
     expect(before.index).toBeGreaterThan(0);

@@ -123,7 +123,7 @@ export async function fuzzWire(options: {
   await engine.stop(1000);
   judge(exchanges.journal, findings);
   for (const id of read.keys())
-    if (!uncount(findings.unanswered, id)) ambiguous.push(`read by the origin, forwarded by nobody: ${id}`);
+    if (!uncount(findings.unanswered, id)) ambiguous.push(`read by the origin, but not forwarded: ${id}`);
   origin.closeAllConnections();
   await new Promise((resolve) => origin.close(resolve));
   const { clientConnections, exchanges: running, upstreamConnections } = engine.stats();
@@ -161,7 +161,7 @@ function isFraming(name: string): boolean {
   return ['content-length', 'transfer-encoding', 'connection', 'te', 'upgrade'].includes(name.toLowerCase());
 }
 
-/** Takes each finished exchange off what the origin has read; what is left there at the end was forwarded by nobody. */
+/** Removes each finished exchange from the requests that the origin has read; the rest was not forwarded by the gateway. */
 function judge(journal: ExchangeJournal[], { read, unanswered, ambiguous }: Findings): void {
   const running: ExchangeJournal[] = [];
   for (const entry of journal) {

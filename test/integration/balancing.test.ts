@@ -86,7 +86,7 @@ describe.each(Object.entries(shows))('%s', (balance, inForce) => {
     'a tag': [{ hash: { kind: 'header', name: 'x-key' } }, { tags: [`balance=${balance}`] }],
   };
   it.each(Object.entries(sources))('is in force when %s asks for it', async (_, [settings, registration]) => {
-    // What nobody asks for, so that the asking is what shows.
+    // A path without other requests, so that only these are counted.
     const fleet = await fleetWith({
       balance: balance === 'random' ? 'round-robin' : 'random',
       ...(Object.keys(settings).length === 0 ? {} : forService(settings)),
@@ -170,7 +170,7 @@ describe('weights', () => {
 });
 
 describe('slow start', () => {
-  it('gives a newcomer its share little by little, and nobody that was there at the boot', async () => {
+  it('gives a newcomer its share little by little, but full shares to the instances present at the start', async () => {
     const fleet = await fleetWith(forService({ slowStartMs: 1_500 }));
     await fleet.join('first');
     expect(tally(await fleet.ask(4))).toEqual({ first: 4 });

@@ -65,7 +65,7 @@ describe('the gateway checks instances itself', () => {
     expect(gateway.log()).toContain('passes its checks again');
   });
 
-  it('and blames nobody for a stall of its own (G6)', async () => {
+  it('and blames no instance for a stall of its own (G6)', async () => {
     await using a = await startInstance('a');
     await using gateway = await startTestGateway({
       services: [
@@ -96,7 +96,7 @@ describe('an instance that asks how it stands', () => {
     return status === undefined ? 'no answer' : `${status.state}: ${status.reason}`;
   };
 
-  it('hears that it is live, that a stranger answers at its address, or that nobody knows it', async () => {
+  it('hears that it is live, that a stranger answers at its address, or that it is unknown', async () => {
     await using gateway = await startTestGateway();
     const handle = await startService({
       name: 'api-service',

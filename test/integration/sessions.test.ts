@@ -75,7 +75,7 @@ describe.each(['http-proxy', 'wire'] as const)('sessions over two gateways with 
     await expectLoyalty(urls, moved.cookie, moved.name);
   });
 
-  it('do not begin with a cookie that nobody has issued', async () => {
+  it('do not begin with a cookie that the gateway did not issue', async () => {
     const { urls } = await pairOfGateways(engine);
     const forged = ['', 'a', 'A'.repeat(22), '"', 'x'.repeat(5_000)].map(
       (value) => `roundhouse_webapp-service=${value}`,

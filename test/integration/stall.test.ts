@@ -14,7 +14,7 @@ function stall(): void {
 }
 
 describe.each(['wire', 'http-proxy'] as const)('a gateway with the %s engine', (engine) => {
-  it('ejects nobody for answers that came while it stood still (G6)', async () => {
+  it('ejects no instance for answers that came while the gateway was stalled (G6)', async () => {
     const waiting: OriginConnection[] = [];
     const script = {
       request: (_request: unknown, connection: OriginConnection): undefined => {

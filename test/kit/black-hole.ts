@@ -5,7 +5,7 @@ export interface BlackHole extends Disposable {
   readonly kind: 'dropping';
 }
 
-/** Why this machine lets nobody drop packets, for the title of a skipped test; undefined when it does. */
+/** Why packets cannot be dropped on this machine, for the title of a skipped test; undefined when they can. */
 export function blackHoleObstacle(): string | undefined {
   const { status, error, stderr } = spawnSync('iptables', ['-w', '-L', 'INPUT', '-n'], { encoding: 'utf8' });
   if (error !== undefined) return 'iptables is not installed: apt-get install iptables';

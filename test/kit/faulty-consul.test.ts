@@ -54,7 +54,7 @@ describe('faults of a registry', () => {
     expect((await get('/catalog/services')).status).toBe(200);
   });
 
-  it('empty a list or a map, and let nobody block on it', async () => {
+  it('empty a list or a map, at once', async () => {
     const clear = consul.faults.set({}, { kind: 'empty' });
     expect(await (await get('/health/service/api?index=1000000&wait=60s')).json()).toEqual([]);
     expect(await (await get('/catalog/services')).json()).toEqual({});

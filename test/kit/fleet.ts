@@ -16,7 +16,7 @@ export interface FleetInstance {
   readonly requests: number;
   /** From now on; undefined: its name again. */
   answer(handler: Handler | undefined): void;
-  /** As a killed process: nobody listens, and its connections are gone. */
+  /** As a killed process: its port refuses connections, and the open ones are closed. */
   kill(): Promise<void>;
   /** At the same port again. */
   revive(): Promise<void>;
@@ -48,7 +48,7 @@ export interface ServiceRow {
 export interface Fleet extends AsyncDisposable {
   readonly gateway: TestGateway;
   readonly instances: ReadonlyMap<string, FleetInstance>;
-  /** Starts an instance without telling anybody. */
+  /** Starts an instance without registering it. */
   start(id: string): Promise<FleetInstance>;
   /** Registers an instance, or registers it anew with something else to say, and waits until the gateway has heard of it. */
   register(instance: FleetInstance, registration?: Registration): Promise<void>;

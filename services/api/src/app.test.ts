@@ -89,7 +89,7 @@ describe('GET /api/headers', () => {
   });
 });
 
-describe('a path that nobody serves', () => {
+describe('a path without a route', () => {
   it('is a 404', async () => {
     expect((await createApp().inject('/api/nothing')).statusCode).toBe(404);
   });

@@ -68,7 +68,7 @@ function newest(lanes) {
 
 /**
  * `quiet`: the others, or failures, came so often in between that its turn must have been among them. Counted in
- * outcomes, not in seconds, so that a paused page shows nobody as gone.
+ * outcomes, not in seconds, so that a paused page shows no instance as gone.
  *
  * @param {Board} board @param {Lane} lane @returns {'answering' | 'new' | 'quiet'}
  */
@@ -125,7 +125,7 @@ export function explain({ reason, status, detail }) {
       return {
         title: 'No instance of the API is alive',
         detail:
-          detail || 'The gateway knows the route, but has nobody to send /api to right now (503). Start one:',
+          detail || 'The gateway knows the route, but has no instance for /api right now (503). Start one:',
         attempt: 'docker compose up -d --scale api=2\nnpm run demo',
       };
     case 'unrouted':

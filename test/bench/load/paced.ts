@@ -53,7 +53,7 @@ export async function paced(
       release(connection);
     },
     onGone(connection, state) {
-      // One that was never used is closed by some proxies after a while; that has cost nobody an answer.
+      // One that was never used is closed by some proxies after a while; that is no failed request.
       if (state === 'pending') errors += 1;
       all.delete(connection);
       dueAtMs.delete(connection);

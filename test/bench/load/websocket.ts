@@ -6,7 +6,7 @@ import type { LoadResult } from './load.ts';
 const payloadBytes = 64;
 const openDeadlineMs = 5_000;
 
-/** A masked text frame (RFC 6455 §5.2) of 64 characters; the mask is fixed, as nobody between checks it. */
+/** A masked text frame (RFC 6455 §5.2) of 64 characters; the mask is fixed, as no intermediary checks it. */
 function clientFrame(): Buffer {
   const mask = Buffer.from([0x1f, 0x2e, 0x3d, 0x4c]);
   const payload = Buffer.alloc(payloadBytes, 'w').map((byte, index) => byte ^ (mask[index & 3] ?? 0));

@@ -14,7 +14,7 @@ export interface Site {
   readonly folder: string;
 }
 
-/** A proxy in front of `api-service`, set up as somebody would who knows it well. */
+/** A proxy in front of `api-service`, set up as an expert would. */
 export interface Peer {
   /** For `--rows`. */
   readonly name: string;

@@ -80,7 +80,7 @@ export async function startConsulCluster(path: string): Promise<ConsulCluster> {
     });
     run('ip', 'addr', 'add', `${subnet}.1/24`, 'dev', tag);
     run('ip', 'link', 'set', tag, 'up');
-    // Docker lets the kernel filter bridges too, and drops what nobody has allowed.
+    // Docker lets the kernel filter bridges too, and drops packets without a rule that allows them.
     const passage = ['FORWARD', '-i', tag, '-o', tag, '-j', 'ACCEPT'];
     run('iptables', '-w', '-I', ...passage);
     undo(() => {

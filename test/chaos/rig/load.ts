@@ -8,7 +8,7 @@ export interface LoadOptions {
   readonly perSecond: number;
   /** Taken in turns. Default: `/api/x` of `api-service`. */
   readonly targets?: readonly { readonly path: string; readonly service: string }[];
-  /** `all` (default): two of ten requests are POSTs, which nobody may execute twice. `idempotent`: none is. */
+  /** `all` (default): two of ten requests are POSTs, which must not be executed twice. `idempotent`: none is. */
   readonly mix?: 'all' | 'idempotent';
   /** Default 30 s. */
   readonly patienceMs?: number;

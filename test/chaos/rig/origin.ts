@@ -133,7 +133,7 @@ async function start(identity: Identity, port: number | undefined): Promise<Runn
   return { identity, server, port: handle.port };
 }
 
-/** The end of one service without a word to anybody's client, and at once another on its port: what a crash and a scheduler make. */
+/** One service ends without notice to any client, and another starts on its port at once, as after a crash under a scheduler. */
 async function swap({ server, port }: Running, service: string): Promise<Running> {
   const closed = once(server, 'close');
   server.close();

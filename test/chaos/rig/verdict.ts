@@ -11,7 +11,7 @@ export interface Verdict {
   readonly duplicated: readonly string[];
   /** (c) Answers that belong to another request, or come from another service. */
   readonly crossed: readonly string[];
-  /** Requests that were answered with 200 and that nobody has executed. */
+  /** Requests that were answered with 200 and that no instance has executed. */
   readonly invented: readonly string[];
   /** (e) Lines in the output of any process that tell of a mistake in the program. */
   readonly faults: readonly string[];
