@@ -1,10 +1,9 @@
 #!/usr/bin/env node
 import { Command, Option } from 'commander';
 
-import { healthcheck } from './commands/healthcheck.ts';
 import { CommandError, programVersion, type Flags } from './commands/program.ts';
 import { run } from './commands/run.ts';
-import { show } from './commands/show.ts';
+import { healthcheck, show } from './commands/running-gateway.ts';
 import { showConfig, validate } from './commands/validate.ts';
 import { configOptions, fileOption } from './config/options.ts';
 

@@ -1,6 +1,6 @@
 import type { BoundAddress } from '../listeners/engine.ts';
 import { buildAdminApp, type AdminOptions } from './app.ts';
-import { exposureOf } from './host-guard.ts';
+import { exposureOf } from './guards.ts';
 
 /** The admin listener: health, metrics and status on a port of their own. */
 export interface Admin {

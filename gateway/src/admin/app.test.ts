@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { defaults } from '../config/defaults.ts';
 import type { Log } from '../telemetry/log.ts';
 import { buildAdminApp, type GatewayActions } from './app.ts';
-import type { Exposure } from './host-guard.ts';
+import type { Exposure } from './guards.ts';
 import type { Readiness, ServiceStatus } from '../status/status.ts';
 import { fakeStatus, idleSummary } from '../status/testing/fake-status.ts';
 

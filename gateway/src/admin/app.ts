@@ -3,11 +3,10 @@ import { STATUS_CODES } from 'node:http';
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 
 import type { Log } from '../telemetry/log.ts';
-import { refusedBy, type Exposure } from './host-guard.ts';
+import { mayNotChange, refusedBy, type Exposure } from './guards.ts';
 import { indexHtml, indexText } from './index-page.ts';
 import type { GatewayStatus } from '../status/status.ts';
 import { routesText, servicesText } from './text-tables.ts';
-import { mayNotChange } from './token-guard.ts';
 
 /** What the admin listener can change. */
 export interface GatewayActions {

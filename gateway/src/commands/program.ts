@@ -12,7 +12,7 @@ import type { GatewayConfig } from '../config/gateway-config.ts';
 import { loadConfig, type LoadedConfig } from '../config/load-config.ts';
 import { formatProblems } from '../config/problems.ts';
 import { createLog, logFormat, type Log, type LogFormat } from '../telemetry/log.ts';
-import { createStdoutSink } from '../telemetry/stdout-sink.ts';
+import { createStdoutSink } from '../telemetry/log-output.ts';
 import type { LogSink } from '../telemetry/log-sink.ts';
 
 /** Flags as commander gives them. */

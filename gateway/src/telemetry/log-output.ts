@@ -1,7 +1,8 @@
 import { fstatSync, write } from 'node:fs';
 import type { Writable } from 'node:stream';
 
-import type { LogOutput } from './log-sink.ts';
+import type { LogFormat } from './log.ts';
+import { createLogSink, type LogOutput, type LogSink } from './log-sink.ts';
 
 /** Text to a stream: pipes, sockets, terminals. A stream that breaks makes every further write fail; nothing is thrown. */
 export function createStreamOutput(stream: Writable): LogOutput {
@@ -44,4 +45,22 @@ export function createFileOutput(fd: number): LogOutput {
  */
 export function createStdoutOutput(): LogOutput {
   return fstatSync(1).isFile() ? createFileOutput(1) : createStreamOutput(process.stdout);
+}
+
+/** The line that reports dropped lines. */
+export function dropNote(format: LogFormat, lines: number, time: Date): string {
+  const message = `${lines} log ${lines === 1 ? 'line was' : 'lines were'} dropped, because they were not read in time`;
+  if (format !== 'json') return `! ${message}\n`;
+  return `${JSON.stringify({ level: 'warn', time: time.toISOString(), dropped: lines, msg: message })}\n`;
+}
+
+/**
+ * The sink that the program log and the access log share: standard output, bounded, never blocking. One per process; its owner
+ * awaits `flush` before the process exits, or the last lines are lost.
+ */
+export function createStdoutSink(format: LogFormat): LogSink {
+  return createLogSink({
+    output: createStdoutOutput(),
+    dropNote: (lines) => dropNote(format, lines, new Date()),
+  });
 }
