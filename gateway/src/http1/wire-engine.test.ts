@@ -602,7 +602,7 @@ it('a short body that nobody reads is passed over, and the next request served',
 });
 
 describe('clients that leave', () => {
-  it.each(['waiting', 'streaming'])('while %s end the request upstream within 100 ms', async (phase) => {
+  it.each(['waiting', 'streaming'])('while %s end the request upstream', async (phase) => {
     const { client, origin } = await rig();
     const c = await client();
     c.send(get);
@@ -613,9 +613,7 @@ describe('clients that leave', () => {
       await c.received('data: 1');
     }
     c.socket.destroy();
-    const left = performance.now();
     await o.ended();
-    expect(performance.now() - left).toBeLessThan(100);
   });
 
   it('only for sending still get their answer', async () => {

@@ -2,20 +2,17 @@ import type { ErrorCode } from '../exchange/errors.ts';
 import type { AttemptFailure, AttemptStep } from '../exchange/seam.ts';
 import { hasBody } from '../http/connection.ts';
 import type { OneShotTimer } from '../sockets/one-shot-timer.ts';
-import type { AcceptedRequest, BodyPiece, InstanceHandler, InstancePort, InstanceResponse } from './ports.ts';
-import type { AttemptStage, StageHost } from './stage.ts';
+import type { AcceptedRequest, BodyPiece, InstancePort, InstanceResponse } from './ports.ts';
+import { AttemptStage, type StageHost } from './stage.ts';
 import { StallTimer } from './stall-timer.ts';
 
 /** Interim responses that an instance may send before its final one. */
 const maxInterims = 32;
 
 /** One try of an exchange on an endpoint: from finding a connection to the final head of the response. */
-export class Attempt implements AttemptStage, InstanceHandler {
-  readonly responseBytes = 0;
-  readonly requestBytes = undefined;
+export class Attempt extends AttemptStage {
   readonly step: AttemptStep;
   instance: InstancePort | undefined;
-  readonly #host: StageHost;
   stall: StallTimer | undefined;
   #phase: 'connecting' | 'sent' = 'connecting';
   #interims = 0;
@@ -23,14 +20,14 @@ export class Attempt implements AttemptStage, InstanceHandler {
   #hedgeDelay: OneShotTimer | undefined;
 
   constructor(host: StageHost, step: AttemptStep) {
-    this.#host = host;
+    super(host);
     this.step = step;
   }
 
   /** Takes an idle connection or opens one. */
   start(): void {
     const { step } = this;
-    const { context, client, request } = this.#host;
+    const { context, client, request } = this.host;
     this.#setLimits();
     const instance = context.instances.open(step, sentRequest(request, step), this);
     if (instance === undefined) {
@@ -43,15 +40,15 @@ export class Attempt implements AttemptStage, InstanceHandler {
     else this.stall.awaitInstance(step.timeouts.connectMs);
   }
 
-  instanceReady(): void {
+  override instanceReady(): void {
     if (this.instance !== undefined && this.stall !== undefined) this.#send(this.instance, this.stall);
   }
 
-  instanceHead(head: InstanceResponse): void {
+  override instanceHead(head: InstanceResponse): void {
     if (head.status >= 200 || head.status === 101) {
       this.#clearLimits();
       this.stall?.stop();
-      this.#host.responded(this, head);
+      this.host.responded(this, head);
       return;
     }
     this.#interims += 1;
@@ -59,48 +56,36 @@ export class Attempt implements AttemptStage, InstanceHandler {
       this.#fail('upstream_protocol');
       return;
     }
-    this.#host.interim(head);
+    this.host.interim(head);
     // The instance wants the body: now the client is waited for.
-    if (head.status === 100 && this.#host.uploading) this.stall?.awaitClient(this.step.timeouts.idleMs);
+    if (head.status === 100 && this.host.uploading) this.stall?.awaitClient(this.step.timeouts.idleMs);
   }
 
-  instanceBody(): void {
-    // Comes after a final head only, when the relay has taken over.
-  }
-
-  instanceRaw(): void {
-    // Comes after a 101 only, when the tunnel has taken over.
-  }
-
-  instanceEnded(): void {
+  override instanceEnded(): void {
     this.#fail(this.instance?.partialHead === true ? 'response_incomplete' : 'upstream_reset');
   }
 
-  instanceLost(code: ErrorCode, sent: 'nothing' | 'something'): void {
+  override instanceLost(code: ErrorCode, sent: 'nothing' | 'something'): void {
     this.#fail(code, sent);
   }
 
-  instanceDrained(): void {
-    const { uploading, awaitsContinue, client } = this.#host;
+  override instanceDrained(): void {
+    const { uploading, awaitsContinue, client } = this.host;
     if (!uploading) return;
     if (!awaitsContinue) this.stall?.awaitClient(this.step.timeouts.idleMs);
     client.resume();
   }
 
-  instanceTimedOut(): void {
+  override instanceTimedOut(): void {
     this.#fail(this.#phase === 'sent' ? 'upstream_timeout' : 'connect_timeout');
   }
 
-  faulted(fault: unknown): void {
-    this.#host.faulted(fault);
+  override get takes(): 'nothing' | 'body' {
+    return this.#phase === 'sent' && this.host.uploading ? 'body' : 'nothing';
   }
 
-  get takes(): 'nothing' | 'body' {
-    return this.#phase === 'sent' && this.#host.uploading ? 'body' : 'nothing';
-  }
-
-  clientBody(piece: BodyPiece): void {
-    const { upload, client } = this.#host;
+  override clientBody(piece: BodyPiece): void {
+    const { upload, client } = this.host;
     if (upload === undefined) return;
     const { responseHeadMs, idleMs } = this.step.timeouts;
     switch (upload.carry(piece)) {
@@ -109,7 +94,7 @@ export class Attempt implements AttemptStage, InstanceHandler {
         return;
       case 'done':
         this.stall?.awaitInstance(responseHeadMs);
-        if (client.input === 'ended') this.#host.halfClose.clientEnded();
+        if (client.input === 'ended') this.host.halfClose.clientEnded();
         return;
       case 'full':
         client.pause();
@@ -122,27 +107,19 @@ export class Attempt implements AttemptStage, InstanceHandler {
     if (client.input === 'ended' && !client.ahead) client.destroy('plain');
   }
 
-  clientRaw(): void {
-    // Nothing of a new protocol is taken before the instance has agreed to it.
+  override clientEnded(): void {
+    this.host.halfClose.clientEnded();
   }
 
-  clientDrained(): void {
-    // Only interim responses have been written; nothing waits for them to leave.
+  override clientTimedOut(): void {
+    if (this.host.uploading) this.#fail('request_timeout');
   }
 
-  clientEnded(): void {
-    this.#host.halfClose.clientEnded();
-  }
-
-  clientTimedOut(): void {
-    if (this.#host.uploading) this.#fail('request_timeout');
-  }
-
-  expired(): void {
+  override expired(): void {
     this.#fail('deadline_exceeded');
   }
 
-  abandon(): AttemptFailure {
+  override abandon(): AttemptFailure {
     const failure = this.#failure('client_closed', 'something');
     this.#drop();
     return failure;
@@ -155,7 +132,7 @@ export class Attempt implements AttemptStage, InstanceHandler {
   #fail(code: ErrorCode, sent: 'nothing' | 'something' = 'something'): void {
     const failure = this.#failure(code, sent);
     this.#drop();
-    this.#host.failed(failure, this);
+    this.host.failed(failure, this);
   }
 
   /** The connection is reset: an instance must not take a request for whole that it has not got whole. */
@@ -169,13 +146,13 @@ export class Attempt implements AttemptStage, InstanceHandler {
   #failure(code: ErrorCode, sent: 'nothing' | 'something'): AttemptFailure {
     const connection = this.instance?.connection ?? 'fresh';
     if (sent === 'nothing' || this.#phase === 'connecting') return { code, sent: 'nothing', connection };
-    return { code, sent: this.#host.replayable ? 'head' : 'body', connection };
+    return { code, sent: this.host.replayable ? 'head' : 'body', connection };
   }
 
   /** Sends the request, as far as it has come. */
   #send(instance: InstancePort, stall: StallTimer): void {
     this.#phase = 'sent';
-    const { client, upload, uploading, awaitsContinue } = this.#host;
+    const { client, upload, uploading, awaitsContinue } = this.host;
     const { responseHeadMs, idleMs } = this.step.timeouts;
     upload?.start(instance, this.step.transform);
     instance.request(upload?.kept ?? '', upload?.form ?? 'content', !uploading);
@@ -195,13 +172,13 @@ export class Attempt implements AttemptStage, InstanceHandler {
   #setLimits(): void {
     const { hedgeAfterMs, timeouts } = this.step;
     if (timeouts.tryMs > 0) {
-      this.#tryLimit = this.#host.timer(timeouts.tryMs, () => {
+      this.#tryLimit = this.host.timer(timeouts.tryMs, () => {
         this.#fail('try_timeout');
       });
     }
     if (hedgeAfterMs > 0) {
-      this.#hedgeDelay = this.#host.timer(hedgeAfterMs, () => {
-        this.#host.hedge(this);
+      this.#hedgeDelay = this.host.timer(hedgeAfterMs, () => {
+        this.host.hedge(this);
       });
     }
   }

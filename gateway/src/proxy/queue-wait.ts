@@ -1,19 +1,15 @@
 import type { AttemptFailure, WaitStep } from '../exchange/seam.ts';
 import type { OneShotTimer } from '../sockets/one-shot-timer.ts';
-import type { Stage, StageHost } from './stage.ts';
+import { Stage, type StageHost } from './stage.ts';
 
 /** The stage before an attempt in which an endpoint has to become free, a pause to pass, or a step of the exchange to finish. */
-export class QueueWait implements Stage {
-  readonly responseBytes = 0;
-  readonly requestBytes = undefined;
-  readonly takes = 'nothing';
-  readonly #host: StageHost;
+export class QueueWait extends Stage {
   readonly #timer: OneShotTimer;
   /** `granted`: the exchange can go on, and hears of it in a moment. */
   #phase: 'waiting' | 'granted' | 'over' = 'waiting';
 
   constructor(host: StageHost, { timeoutMs, ticket }: WaitStep) {
-    this.#host = host;
+    super(host);
     this.#timer = host.timer(timeoutMs, () => {
       this.#over('timeout');
     });
@@ -24,31 +20,11 @@ export class QueueWait implements Stage {
     }
   }
 
-  clientBody(): void {
-    // Nothing is taken of the client's body.
+  override clientEnded(): void {
+    this.host.halfClose.clientEnded();
   }
 
-  clientRaw(): void {
-    // Nothing is taken of a new protocol.
-  }
-
-  clientDrained(): void {
-    // Only interim responses have been written; nothing waits for them to leave.
-  }
-
-  clientEnded(): void {
-    this.#host.halfClose.clientEnded();
-  }
-
-  clientTimedOut(): void {
-    // The client is not waited for.
-  }
-
-  expired(): void {
-    // The step has a limit of its own.
-  }
-
-  abandon(): AttemptFailure {
+  override abandon(): AttemptFailure {
     this.#phase = 'over';
     this.#timer.clear();
     return { code: 'client_closed', sent: 'nothing', connection: 'fresh' };
@@ -63,7 +39,7 @@ export class QueueWait implements Stage {
       try {
         this.#over('ready');
       } catch (fault) {
-        this.#host.faulted(fault);
+        this.host.faulted(fault);
       }
     });
   }
@@ -71,6 +47,6 @@ export class QueueWait implements Stage {
   #over(how: 'ready' | 'timeout'): void {
     if (this.#phase === 'over') return;
     this.#phase = 'over';
-    this.#host.waited(how);
+    this.host.waited(how);
   }
 }

@@ -1,6 +1,6 @@
 import type { RelayStep } from '../exchange/seam.ts';
-import type { BodyPiece, Flow, InstanceHandler, InstancePort, InstanceResponse } from './ports.ts';
-import type { AttemptStage, Stage, StageHost } from './stage.ts';
+import type { BodyPiece, Flow, InstancePort, InstanceResponse } from './ports.ts';
+import { type AttemptStage, InstanceStage, type StageHost } from './stage.ts';
 import type { StallTimer } from './stall-timer.ts';
 import { TransformedBody } from './transformed-body.ts';
 
@@ -11,10 +11,7 @@ interface RelayOptions {
 }
 
 /** The stage in which a response goes to the client, while the rest of the request may still go the other way. */
-export class Relay implements Stage, InstanceHandler {
-  readonly requestBytes = undefined;
-  responseBytes = 0;
-  readonly #host: StageHost;
+export class Relay extends InstanceStage {
   readonly #instance: InstancePort;
   readonly #stall: StallTimer;
   readonly #idleMs: number;
@@ -24,7 +21,7 @@ export class Relay implements Stage, InstanceHandler {
   #transformed: TransformedBody | undefined;
 
   constructor(host: StageHost, instance: InstancePort, { idleMs, stall }: RelayOptions) {
-    this.#host = host;
+    super(host);
     this.#instance = instance;
     this.#idleMs = idleMs;
     this.#stall = stall;
@@ -32,12 +29,12 @@ export class Relay implements Stage, InstanceHandler {
 
   /** Writes the head with the first bytes of the body, which it asks the instance for. */
   start(step: RelayStep, response: InstanceResponse, { step: { upgrade } }: AttemptStage): void {
-    const { client, uploading, request } = this.#host;
+    const { client, uploading, request } = this.host;
     // The body that a refusal leaves unread ends the connection; the client should hear of it (R34, R35).
     const unread = uploading && (response.status >= 300 || request.expectation === 'continue');
     // What a client has sent behind an upgrade belongs to the new protocol, which was not agreed to (R29).
     const stray = upgrade !== undefined && client.ahead;
-    const persistence = unread || stray || step.connection === 'close' ? 'close' : this.#host.persistence;
+    const persistence = unread || stray || step.connection === 'close' ? 'close' : this.host.persistence;
     const { transform } = step;
     if (transform !== undefined && response.body.kind !== 'none')
       this.#transformed = new TransformedBody(transform);
@@ -47,20 +44,12 @@ export class Relay implements Stage, InstanceHandler {
     this.#instance.receive(transform === undefined ? form : 'content');
   }
 
-  get takes(): 'nothing' | 'body' {
-    return this.#host.uploading ? 'body' : 'nothing';
+  override get takes(): 'nothing' | 'body' {
+    return this.host.uploading ? 'body' : 'nothing';
   }
 
-  instanceReady(): void {
-    // It is.
-  }
-
-  instanceHead(): void {
-    // The final one has come.
-  }
-
-  instanceBody(given: BodyPiece): void {
-    const { client } = this.#host;
+  override instanceBody(given: BodyPiece): void {
+    const { client } = this.host;
     const piece = this.#transformed?.of(given) ?? given;
     this.#toClient = client.response.send(piece);
     this.responseBytes = piece.contentBytes;
@@ -74,36 +63,28 @@ export class Relay implements Stage, InstanceHandler {
     if (client.input === 'ended') this.#awaitHalfClosed();
   }
 
-  instanceRaw(): void {
-    // Nothing has switched.
-  }
-
-  instanceEnded(): void {
+  override instanceEnded(): void {
     this.#cut('response_incomplete');
   }
 
-  instanceLost(): void {
-    this.#host.client.response.flushHead();
+  override instanceLost(): void {
+    this.host.client.response.flushHead();
     this.#cut('response_incomplete');
   }
 
-  instanceDrained(): void {
-    if (!this.#host.uploading) return;
+  override instanceDrained(): void {
+    if (!this.host.uploading) return;
     this.#toInstance = 'flowing';
     this.#await();
-    this.#host.client.resume();
+    this.host.client.resume();
   }
 
-  instanceTimedOut(): void {
+  override instanceTimedOut(): void {
     this.#cut('response_incomplete');
   }
 
-  faulted(fault: unknown): void {
-    this.#host.faulted(fault);
-  }
-
-  clientBody(piece: BodyPiece): void {
-    const { upload, client } = this.#host;
+  override clientBody(piece: BodyPiece): void {
+    const { upload, client } = this.host;
     const flow = upload?.carry(piece) ?? 'faulty';
     if (flow === 'faulty') {
       // Half of an answer is out: the rest of the body can only be refused by a cut.
@@ -115,33 +96,29 @@ export class Relay implements Stage, InstanceHandler {
     this.#await();
   }
 
-  clientRaw(): void {
-    // Nothing has switched.
-  }
-
-  clientDrained(): void {
+  override clientDrained(): void {
     this.#toClient = 'flowing';
     this.#await();
     this.#instance.resume();
   }
 
-  clientEnded(): void {
-    const { client, uploading } = this.#host;
+  override clientEnded(): void {
+    const { client, uploading } = this.host;
     if (uploading) client.destroy(client.response.cutBy);
     else this.#awaitHalfClosed();
   }
 
   /** The client takes nothing more, or sends nothing more. */
-  clientTimedOut(): void {
-    const { client } = this.#host;
+  override clientTimedOut(): void {
+    const { client } = this.host;
     client.destroy(client.response.cutBy);
   }
 
-  expired(): void {
+  override expired(): void {
     this.#cut('deadline');
   }
 
-  abandon(): undefined {
+  override abandon(): undefined {
     this.#stall.stop();
     this.#instance.reset();
   }
@@ -149,13 +126,13 @@ export class Relay implements Stage, InstanceHandler {
   /** Waits for the side that owes the next bytes. */
   #await(): void {
     if (this.#toClient === 'full') this.#stall.awaitClient(this.#idleMs);
-    else if (this.#toInstance === 'full' || !this.#host.uploading) this.#stall.awaitInstance(this.#idleMs);
+    else if (this.#toInstance === 'full' || !this.host.uploading) this.#stall.awaitInstance(this.#idleMs);
     else this.#stall.awaitBoth(this.#idleMs);
   }
 
   /** A client that has ended its side and gets nothing for a while has left in the middle of a stream. */
   #awaitHalfClosed(): void {
-    const { client, halfClose } = this.#host;
+    const { client, halfClose } = this.host;
     halfClose.awaitResponse(() => {
       client.destroy(client.response.cutBy);
     });
@@ -163,17 +140,17 @@ export class Relay implements Stage, InstanceHandler {
 
   /** The whole response has been written. */
   #complete(): void {
-    const { uploading, client } = this.#host;
+    const { uploading, client } = this.host;
     this.#stall.stop();
     this.#instance.release(!uploading);
-    this.#host.complete(uploading ? 'close' : client.response.persistence);
+    this.host.complete(uploading ? 'close' : client.response.persistence);
   }
 
   /** The response ends here in the middle: the client must see that it is not whole (R38). */
   #cut(kind: 'response_incomplete' | 'deadline'): void {
     this.#stall.stop();
     this.#instance.destroy();
-    this.#host.cut(kind, this.#host.client.response.cutBy);
+    this.host.cut(kind, this.host.client.response.cutBy);
   }
 }
 

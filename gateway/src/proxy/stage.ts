@@ -7,6 +7,7 @@ import type {
   BodyPiece,
   ClientPort,
   CutBy,
+  InstanceHandler,
   InstancePort,
   InstanceResponse,
 } from './ports.ts';
@@ -14,32 +15,75 @@ import type { ProxyContext } from './proxy-context.ts';
 import type { StallTimer } from './stall-timer.ts';
 import type { Upload } from './upload.ts';
 
-/** One part of an exchange: a wait, an attempt, the relay of a response, a tunnel, or the rest of an unwanted body. */
-export interface Stage {
+/**
+ * One part of an exchange: a wait, an attempt, the relay of a response, a tunnel, or the rest of an unwanted body. What a stage does
+ * not say, it ignores.
+ */
+export abstract class Stage {
   /** Body bytes that have come from the instance. */
-  readonly responseBytes: number;
+  responseBytes = 0;
   /** Bytes that have come from the client, where they are not the body of the request. */
-  readonly requestBytes: number | undefined;
+  requestBytes: number | undefined = undefined;
+  protected readonly host: StageHost;
+
+  constructor(host: StageHost) {
+    this.host = host;
+  }
+
   /** What the stage takes from the client at the moment. */
-  readonly takes: 'nothing' | 'body' | 'raw';
-  clientBody(piece: BodyPiece): void;
-  clientRaw(bytes: Buffer, from: number, to: number): void;
-  clientDrained(): void;
-  clientEnded(): void;
-  clientTimedOut(): void;
+  get takes(): 'nothing' | 'body' | 'raw' {
+    return 'nothing';
+  }
+
+  clientBody(_piece: BodyPiece): void {}
+
+  clientRaw(_bytes: Buffer, _from: number, _to: number): void {}
+
+  clientDrained(): void {}
+
+  clientEnded(): void {}
+
+  clientTimedOut(): void {}
+
   /** The time of the whole exchange (`totalMs`) is over. */
-  expired(): void;
+  expired(): void {}
+
   /** Lets go of the instance at once. Returns what the attempt came to, as long as there was no final head. */
-  abandon(): AttemptFailure | undefined;
+  abandon(): AttemptFailure | undefined {
+    return undefined;
+  }
+}
+
+/** A stage that has an instance. */
+export abstract class InstanceStage extends Stage implements InstanceHandler {
+  instanceReady(): void {}
+
+  instanceHead(_head: InstanceResponse): void {}
+
+  instanceBody(_piece: BodyPiece): void {}
+
+  instanceRaw(_bytes: Buffer, _from: number, _to: number): void {}
+
+  instanceDrained(): void {}
+
+  abstract instanceEnded(): void;
+
+  abstract instanceLost(code: ErrorCode, sent: 'nothing' | 'something'): void;
+
+  abstract instanceTimedOut(): void;
+
+  faulted(fault: unknown): void {
+    this.host.faulted(fault);
+  }
 }
 
 /** An attempt, as the run sees it. */
-export interface AttemptStage extends Stage {
-  readonly step: AttemptStep;
-  readonly instance: InstancePort | undefined;
-  readonly stall: StallTimer | undefined;
+export abstract class AttemptStage extends InstanceStage {
+  abstract readonly step: AttemptStep;
+  abstract readonly instance: InstancePort | undefined;
+  abstract readonly stall: StallTimer | undefined;
   /** Ends it for `code`, as if the connection had failed. */
-  fail(code: ErrorCode): void;
+  abstract fail(code: ErrorCode): void;
 }
 
 /** Finds out what a client means that ends its side before it has its answer. */

@@ -2,8 +2,8 @@ import { randomBytes } from 'node:crypto';
 
 import type { RelayStep } from '../exchange/seam.ts';
 import type { OneShotTimer } from '../sockets/one-shot-timer.ts';
-import type { InstanceHandler, InstancePort } from './ports.ts';
-import type { AttemptStage, Stage, StageHost } from './stage.ts';
+import type { InstancePort } from './ports.ts';
+import { type AttemptStage, InstanceStage, type StageHost } from './stage.ts';
 import type { StallTimer } from './stall-timer.ts';
 import { WebSocketDirection } from './websocket-direction.ts';
 import { closeFrame, goingAway, serviceRestart } from './websocket-frames.ts';
@@ -22,11 +22,8 @@ interface TunnelOptions {
  * on, the other side goes on. When the gateway stops, or an instance goes that was expected to, the client gets a Close frame
  * that tells it to come back (1012).
  */
-export class Tunnel implements Stage, InstanceHandler {
-  readonly takes = 'raw';
-  requestBytes = 0;
-  responseBytes = 0;
-  readonly #host: StageHost;
+export class Tunnel extends InstanceStage {
+  override requestBytes = 0;
   readonly #instance: InstancePort;
   readonly #stall: StallTimer;
   readonly #idleMs: number;
@@ -37,7 +34,7 @@ export class Tunnel implements Stage, InstanceHandler {
   #openDirections = 2;
 
   constructor(host: StageHost, instance: InstancePort, { idleMs, stall }: TunnelOptions) {
-    this.#host = host;
+    super(host);
     this.#instance = instance;
     this.#idleMs = idleMs;
     this.#stall = stall;
@@ -47,7 +44,7 @@ export class Tunnel implements Stage, InstanceHandler {
 
   /** Tells the client of the agreed upgrade and passes on what has come behind it. */
   start(step: RelayStep, { step: { upgrade = '' } }: AttemptStage): void {
-    const { client, context } = this.#host;
+    const { client, context } = this.host;
     client.response.switchProtocols(step, upgrade);
     this.#instance.handler = this;
     this.#moved();
@@ -60,7 +57,7 @@ export class Tunnel implements Stage, InstanceHandler {
 
   /** Closes it in order after `ms`, because the gateway stops. */
   closeAfter(ms: number): void {
-    this.#closeDelay ??= this.#host.timer(ms, () => {
+    this.#closeDelay ??= this.host.timer(ms, () => {
       this.close();
     });
   }
@@ -72,35 +69,35 @@ export class Tunnel implements Stage, InstanceHandler {
     this.#awaitReply();
   }
 
-  clientBody(): void {
-    // There is no body.
+  override get takes(): 'raw' {
+    return 'raw';
   }
 
-  clientRaw(bytes: Buffer, from: number, to: number): void {
+  override clientRaw(bytes: Buffer, from: number, to: number): void {
     this.requestBytes += to - from;
     this.#moved();
-    if (this.#toInstance.carry(bytes, from, to) === 'full') this.#host.client.pause();
+    if (this.#toInstance.carry(bytes, from, to) === 'full') this.host.client.pause();
     if (this.#clientClosed && this.#toInstance.closeSeen) this.#finish();
   }
 
-  instanceRaw(bytes: Buffer, from: number, to: number): void {
+  override instanceRaw(bytes: Buffer, from: number, to: number): void {
     this.responseBytes += to - from;
     this.#moved();
     if (this.#toClient.carry(bytes, from, to) === 'full') this.#instance.pause();
     this.#awaitReply();
   }
 
-  clientDrained(): void {
+  override clientDrained(): void {
     this.#moved();
     this.#instance.resume();
   }
 
-  instanceDrained(): void {
+  override instanceDrained(): void {
     this.#moved();
-    this.#host.client.resume();
+    this.host.client.resume();
   }
 
-  clientEnded(): void {
+  override clientEnded(): void {
     if (this.#clientClosed) {
       this.#finish();
     } else {
@@ -109,17 +106,17 @@ export class Tunnel implements Stage, InstanceHandler {
     }
   }
 
-  instanceEnded(): void {
+  override instanceEnded(): void {
     if (this.#clientClosed) return;
     if (this.#closedForLeaving()) {
       this.#awaitReply();
     } else {
-      this.#host.client.response.endRaw();
+      this.host.client.response.endRaw();
       this.#directionEnded();
     }
   }
 
-  instanceLost(): void {
+  override instanceLost(): void {
     // A client that has its Close frame gets the time to answer it.
     if (this.#clientClosed) return;
     this.#instance.destroy();
@@ -127,41 +124,17 @@ export class Tunnel implements Stage, InstanceHandler {
       this.#awaitReply();
     } else {
       this.#stop();
-      this.#host.cut('response_incomplete', 'reset');
+      this.host.cut('response_incomplete', 'reset');
     }
   }
 
-  instanceTimedOut(): void {
+  override instanceTimedOut(): void {
     this.#stop();
     this.#instance.destroy();
-    this.#host.cut('complete', 'plain');
+    this.host.cut('complete', 'plain');
   }
 
-  instanceReady(): void {
-    // It is.
-  }
-
-  instanceHead(): void {
-    // The 101 was the last.
-  }
-
-  instanceBody(): void {
-    // There is no body.
-  }
-
-  clientTimedOut(): void {
-    // The idle time runs on the instance's side.
-  }
-
-  expired(): void {
-    // A tunnel has no total time.
-  }
-
-  faulted(fault: unknown): void {
-    this.#host.faulted(fault);
-  }
-
-  abandon(): undefined {
+  override abandon(): undefined {
     this.#stop();
     this.#instance.reset();
   }
@@ -191,7 +164,7 @@ export class Tunnel implements Stage, InstanceHandler {
     if (this.#toInstance.closeSeen) {
       this.#finish();
     } else {
-      this.#replyLimit = this.#host.timer(replyMs, () => {
+      this.#replyLimit = this.host.timer(replyMs, () => {
         this.#finish();
       });
     }
@@ -206,7 +179,7 @@ export class Tunnel implements Stage, InstanceHandler {
   #finish(): void {
     this.#stop();
     this.#instance.finish();
-    this.#host.complete('close');
+    this.host.complete('close');
   }
 
   #stop(): void {
