@@ -63,33 +63,97 @@ export function createConsulClient(
   settings: ConsulSettings,
   options: ConsulClientOptions = {},
 ): RegistryClient {
-  const callTimeoutMs = options.callTimeoutMs ?? 10_000;
-  const maxBodyBytes = options.maxBodyBytes ?? 32 * 1024 * 1024;
-  const tokens = createTokenSource(settings, options.now ?? (() => performance.now()));
-  const agent = createAgent(settings);
-  const client = createPapiClient(settings, agent);
-  const site = { url: formatConsulAddress(settings.address.value), origin: settings.address.origin };
-  const scope = {
-    ...(settings.namespace === undefined ? {} : { ns: settings.namespace.value }),
-    ...(settings.partition === undefined ? {} : { partition: settings.partition.value }),
+  const calls = new ConsulCalls(settings, options);
+  const { url, origin } = calls.site;
+  return {
+    description: `${url} (${origin === 'default' ? 'default' : `from ${origin}`})`,
+    address: settings.address.value,
+    serviceHealth: (service, options) =>
+      calls.read({ kind: 'serviceHealth', subject: service }, '/health/service/{subject}', options, {
+        stale: '1',
+      }),
+    catalogServices: (options) =>
+      calls.read({ kind: 'catalogServices', subject: '' }, '/catalog/services', options, { stale: '1' }),
+    agentServices: (options) =>
+      calls.read({ kind: 'agentServices', subject: '' }, '/agent/services', options, {}),
+    registerService: (definition, signal) =>
+      calls.write({
+        facts: { kind: 'register', subject: definition.Name },
+        path: '/agent/service/register',
+        body: definition,
+        signal,
+      }),
+    deregisterService: (id, signal) =>
+      calls.write({
+        facts: { kind: 'deregister', subject: id },
+        path: '/agent/service/deregister/{subject}',
+        signal,
+      }),
+    setMaintenance: (id, state, signal) =>
+      calls.write({
+        facts: { kind: 'maintenance', subject: id },
+        path: '/agent/service/maintenance/{subject}',
+        query: { enable: String(state.enable), reason: state.reason },
+        signal,
+      }),
+    passCheck: (checkId, note, signal) =>
+      calls.write({
+        facts: { kind: 'passCheck', subject: checkId },
+        path: '/agent/check/pass/{subject}',
+        query: { note },
+        signal,
+      }),
+    close: () => {
+      calls.close();
+    },
   };
+}
 
-  async function send(call: Call): Promise<Extract<ConsulCallResult, { kind: 'answer' }>> {
+/** Sends calls to one agent; turns their results into answers, or into `RegistryError`s. */
+class ConsulCalls {
+  /** The agent's address, and the setting that it came from. */
+  readonly site: Pick<CallFacts, 'url' | 'origin'>;
+  readonly #callTimeoutMs: number;
+  readonly #blockingMarginMs: number;
+  readonly #maxBodyBytes: number;
+  readonly #tokens: ReturnType<typeof createTokenSource>;
+  readonly #agent: HttpAgent;
+  readonly #client: PapiClient;
+  /** Hidden in failures, as the token is. */
+  readonly #password: string;
+  readonly #scope: Readonly<Record<string, string>>;
+
+  constructor(settings: ConsulSettings, options: ConsulClientOptions) {
+    this.#callTimeoutMs = options.callTimeoutMs ?? 10_000;
+    this.#blockingMarginMs = options.blockingMarginMs ?? 5_000;
+    this.#maxBodyBytes = options.maxBodyBytes ?? 32 * 1024 * 1024;
+    this.#tokens = createTokenSource(settings, options.now ?? (() => performance.now()));
+    this.#agent = createAgent(settings);
+    this.#client = createPapiClient(settings, this.#agent);
+    this.#password = settings.basicAuth?.value.password ?? '';
+    this.site = { url: formatConsulAddress(settings.address.value), origin: settings.address.origin };
+    this.#scope = {
+      ...(settings.namespace === undefined ? {} : { ns: settings.namespace.value }),
+      ...(settings.partition === undefined ? {} : { partition: settings.partition.value }),
+    };
+  }
+
+  async #send(call: Call): Promise<Extract<ConsulCallResult, { kind: 'answer' }>> {
     call.signal.throwIfAborted();
-    const facts: CallFacts = { ...site, ...call.facts };
+    const facts: CallFacts = { ...this.site, ...call.facts };
     checkSubject(facts);
-    const reading = await tokens.current();
+    const reading = await this.#tokens.current();
     if (reading.kind === 'unreadable') throw new RegistryError('forbidden', reading.reason);
     const attempt = (): Promise<ConsulCallResult> =>
-      callConsul(client, {
+      callConsul(this.#client, {
         method: call.method,
         path: call.path,
         params: { subject: call.facts.subject },
-        query: { ...call.query, ...scope },
+        query: { ...call.query, ...this.#scope },
         headers: reading.token === undefined ? {} : { 'x-consul-token': reading.token },
         body: call.body,
         deadlineMs: call.deadlineMs,
-        maxBodyBytes,
+        maxBodyBytes: this.#maxBodyBytes,
         signal: call.signal,
       });
     let result = await attempt();
@@ -97,11 +161,11 @@ export function createConsulClient(
     // its watch, which has to start over with index 0 after any break.
     if (result.kind === 'broken' && isBrokenKeepAlive(result.code) && call.query?.['index'] === undefined)
       result = await attempt();
-    const secrets = [reading.token ?? '', settings.basicAuth?.value.password ?? ''];
-    return answerOf(result, facts, call, secrets);
+    const secrets = [reading.token ?? '', this.#password];
+    return this.#answerOf(result, facts, call, secrets);
   }
 
-  function answerOf(
+  #answerOf(
     result: ConsulCallResult,
     facts: CallFacts,
     call: Call,
@@ -115,7 +179,7 @@ export function createConsulClient(
       case 'cut':
         throw cutFailure(facts);
       case 'oversize':
-        throw oversizeFailure(facts, maxBodyBytes);
+        throw oversizeFailure(facts, this.#maxBodyBytes);
       case 'broken':
         throw connectionFailure(facts, result.code, result.error);
       case 'answer':
@@ -124,7 +188,7 @@ export function createConsulClient(
     }
   }
 
-  async function read(
+  async read(
     facts: Pick<CallFacts, 'kind' | 'subject'>,
     path: string,
     read: ReadOptions,
@@ -132,16 +196,16 @@ export function createConsulClient(
   ): Promise<ReadAnswer> {
     const blocking = read.index !== undefined && read.index !== '0';
     const waitMs = Math.min(maxWaitMs, Math.max(1, Math.round(read.waitMs ?? 60_000)));
-    const answer = await send({
+    const answer = await this.#send({
       facts,
       method: 'get',
       path,
       query: { ...mode, ...(blocking ? { index: read.index, wait: `${waitMs}ms` } : {}) },
-      deadlineMs: blocking ? (waitMs * 17) / 16 + (options.blockingMarginMs ?? 5000) : callTimeoutMs,
+      deadlineMs: blocking ? (waitMs * 17) / 16 + this.#blockingMarginMs : this.#callTimeoutMs,
       signal: read.signal,
     });
     return {
-      body: await readBody(answer, { ...site, ...facts }, read.memory),
+      body: await readBody(answer, { ...this.site, ...facts }, read.memory),
       index: header(answer, 'x-consul-index'),
       knownLeader: knownLeader(header(answer, 'x-consul-knownleader')),
       lastContactMs: wholeNumber(header(answer, 'x-consul-lastcontact')),
@@ -149,53 +213,17 @@ export function createConsulClient(
     };
   }
 
-  async function write(call: Omit<Call, 'method' | 'deadlineMs'>): Promise<void> {
-    const answer = await send({ ...call, method: 'put', deadlineMs: callTimeoutMs });
+  async write(call: Omit<Call, 'method' | 'deadlineMs'>): Promise<void> {
+    const answer = await this.#send({ ...call, method: 'put', deadlineMs: this.#callTimeoutMs });
     const contentType = header(answer, 'content-type') ?? '';
     // A login page answers 200 to everything; Consul answers writes with nothing, or JSON.
     if (/html/iu.test(contentType))
-      throw notConsulFailure({ ...site, ...call.facts }, answer.status, contentType);
+      throw notConsulFailure({ ...this.site, ...call.facts }, answer.status, contentType);
   }
 
-  return {
-    description: `${site.url} (${site.origin === 'default' ? 'default' : `from ${site.origin}`})`,
-    address: settings.address.value,
-    serviceHealth: (service, options) =>
-      read({ kind: 'serviceHealth', subject: service }, '/health/service/{subject}', options, { stale: '1' }),
-    catalogServices: (options) =>
-      read({ kind: 'catalogServices', subject: '' }, '/catalog/services', options, { stale: '1' }),
-    agentServices: (options) => read({ kind: 'agentServices', subject: '' }, '/agent/services', options, {}),
-    registerService: (definition, signal) =>
-      write({
-        facts: { kind: 'register', subject: definition.Name },
-        path: '/agent/service/register',
-        body: definition,
-        signal,
-      }),
-    deregisterService: (id, signal) =>
-      write({
-        facts: { kind: 'deregister', subject: id },
-        path: '/agent/service/deregister/{subject}',
-        signal,
-      }),
-    setMaintenance: (id, state, signal) =>
-      write({
-        facts: { kind: 'maintenance', subject: id },
-        path: '/agent/service/maintenance/{subject}',
-        query: { enable: String(state.enable), reason: state.reason },
-        signal,
-      }),
-    passCheck: (checkId, note, signal) =>
-      write({
-        facts: { kind: 'passCheck', subject: checkId },
-        path: '/agent/check/pass/{subject}',
-        query: { note },
-        signal,
-      }),
-    close: () => {
-      closeIdle(agent);
-    },
-  };
+  close(): void {
+    closeIdle(this.#agent);
+  }
 }
 
 /** The package's client on our own agent. Credentials of a proxy go into a header, never into the URL. */
