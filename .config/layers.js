@@ -2,7 +2,16 @@ const sdk = (...rooms) => rooms.map((room) => `agent-sdk/src/${room}`);
 const gateway = (...rooms) => rooms.map((room) => `gateway/src/${room}`);
 
 /** The parts that start, show or serve what the rest decides and does; only they and the command line import them. */
-const above = gateway('gateway.ts', 'traffic.ts', 'status', 'admin', 'commands', 'cli.ts', 'embedded-consul');
+const above = gateway(
+  'gateway.ts',
+  'build-gateway.ts',
+  'traffic.ts',
+  'status',
+  'admin',
+  'commands',
+  'cli.ts',
+  'embedded-consul',
+);
 const edge = [...above, ...gateway('telemetry')];
 const engines = gateway('proxy', 'http1', 'node-http', 'listeners', 'upstreams');
 
