@@ -11,7 +11,7 @@ const pureFiles = [
   'gateway/src/routing/**/*.ts',
   'gateway/src/registry/addresses/{address-policy,hostname-index}.ts',
   'gateway/src/registry/services/{claims,hidden-instances,meta-settings,service-state}.ts',
-  'gateway/src/registry/{persistence/saved-table-format,sources/watch-state}.ts',
+  'gateway/src/registry/{configured-services,persistence/saved-services,persistence/saved-table-format,sources/watch-state}.ts',
   'gateway/src/exchange/**/*.ts',
   'gateway/src/health/{check-answer,check-state,routing-status}.ts',
 ];
@@ -43,9 +43,6 @@ const yesOrNo = {
     'TSUnionType[types.length=2]:has(Literal[value=/^(yes|some)$/]):has(Literal[value=/^(no|none)$/])',
   message: 'A yes or no is a boolean.',
 };
-
-/** Larger than the limits, and about to be split. */
-const oversized = ['gateway/src/registry/registry.ts'];
 
 const restrictedPaths = (allowed) =>
   Object.keys(rims)
@@ -96,7 +93,7 @@ export default tseslint.config(
   {
     // A file of one idea, a function of one screen.
     files: ['{agent-sdk,gateway,services/*}/src/**/*.ts'],
-    ignores: ['**/*.test.ts', '**/testing/**', ...oversized],
+    ignores: ['**/*.test.ts', '**/testing/**'],
     rules: { 'max-lines': limitOf(300), 'max-lines-per-function': limitOf(80) },
   },
   {

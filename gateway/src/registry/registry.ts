@@ -1,12 +1,9 @@
-import { setTimeout as delay } from 'node:timers/promises';
-
 import {
   createHeldProber,
   fixedSnapshot,
   type HeldProbe,
   type HeldProber,
   type Instance,
-  parseRouteTag,
   type Snapshot,
   type SnapshotChange,
   type WatchEvent,
@@ -20,12 +17,13 @@ import type { Route } from '../routing/route.ts';
 import type { AddressFacts, AddressPolicy } from './addresses/address-policy.ts';
 import { hostnameIndex, type HostnameFacts, unknownHostname } from './addresses/hostname-index.ts';
 import type { SavedTable } from './persistence/saved-table-format.ts';
+import { savedTableOf, seedsOf } from './persistence/saved-services.ts';
 import type { Registry, RegistryConfig, RegistryOptions, ServiceView } from './registry-contract.ts';
+import { createConditions } from './conditions.ts';
+import { isRouteTag, listedServices, routesOf, watchedServices } from './configured-services.ts';
 import { createListeners, type Subscribe } from './registry-listener.ts';
-import { sameClaims } from './services/claims.ts';
-import { ListedEndpoints } from './services/listed-endpoints.ts';
-import { savableSnapshots, type ServiceStateEvent, type ServiceUpdate } from './services/service-state.ts';
 import { ServiceRuntime } from './services/service-runtime.ts';
+import { ServiceUpdates } from './services/service-updates.ts';
 import { Catalogs } from './sources/catalogs.ts';
 import type { RegistrySource } from './sources/registry-source.ts';
 import { SourceWatches } from './sources/source-watches.ts';
@@ -50,18 +48,13 @@ const firstAnswersMs = 1_000;
 class RegistryState implements Registry {
   readonly #options: RegistryOptions;
   readonly #services = new Map<string, ServiceRuntime>();
-  /** Services that had an instance at some time. */
-  readonly #seen = new Set<string>();
-  readonly #listed = new ListedEndpoints();
+  readonly #updates: ServiceUpdates;
   readonly #catalogs: Catalogs;
   readonly #watches: SourceWatches;
   readonly #tables: RouteTables;
   #prober: HeldProber | undefined;
   readonly #listeners = createListeners();
-  /** Looked at after every event: what waits for it goes on when it holds. */
-  readonly #awaited = new Map<() => boolean, () => void>();
-  /** Updates of which listeners have not been told yet. */
-  readonly #pending = new Map<ServiceRuntime, ServiceUpdate[]>();
+  readonly #awaited = createConditions();
   readonly synced: Promise<void>;
   #config: RegistryConfig;
   #routes: readonly Route[];
@@ -81,12 +74,22 @@ class RegistryState implements Registry {
     const holdPolicy = (): RegistryConfig['guard'] => this.#config.guard;
     this.#catalogs = new Catalogs({ sources, holdPolicy, now, onWatch: this.#onWatch });
     this.#watches = new SourceWatches({ sources, holdPolicy, onEvent: this.#onEvent });
+    this.#updates = new ServiceUpdates({
+      tables: () => this.#tables,
+      listeners: this.#listeners,
+      beforeEmit: () => {
+        this.#hostnames = undefined;
+      },
+      afterEmit: ({ state }) => {
+        this.#prober?.follow(state.service, state.held.rows);
+      },
+    });
     this.#tables = createRouteTables({
       now,
       facts: () => ({
         configured: this.#routes,
         claims: [...this.#services.values()].flatMap(({ claims }) => claims.claims),
-        wasSeen: (service) => this.#seen.has(service),
+        wasSeen: (service) => this.#updates.seen.has(service),
       }),
       destination: (route, known) => destinationOf(this.#config, route, this.#service(route.service), known),
       onChange: (change) => {
@@ -96,7 +99,7 @@ class RegistryState implements Registry {
     this.#followLists();
     this.#tables.swap();
     this.synced = new Promise((resolve) => {
-      this.#awaited.set(this.#hasFirstAnswers, () => {
+      this.#awaited.add(this.#hasFirstAnswers, () => {
         this.#isSynced = true;
         this.#tables.flush();
         this.#tables.settle();
@@ -135,7 +138,7 @@ class RegistryState implements Registry {
   }
 
   listedEndpoints(): ReadonlySet<string> {
-    return this.#listed.keys;
+    return this.#updates.listed.keys;
   }
 
   waitingFor(): readonly string[] {
@@ -152,7 +155,7 @@ class RegistryState implements Registry {
   setListeners(listeners: AddressFacts['listeners']): void {
     this.#ownListeners = listeners;
     this.#addresses = this.#addressPolicy();
-    for (const service of this.#services.values()) this.#apply(service, { kind: 'reconfigured' });
+    for (const service of this.#services.values()) this.#updates.apply(service, { kind: 'reconfigured' });
   }
 
   readonly judgeResolved = (address: string, hostname: string): string | undefined => {
@@ -165,50 +168,35 @@ class RegistryState implements Registry {
     const number = (this.#reconfigurations += 1);
     const routed = watchedServices(config);
     for (const service of routed) this.#follow(service);
-    const isAnswered = (): boolean => !routed.some(this.#hasNoAnswer);
-    const end = new AbortController();
-    const answered = new Promise<void>((resolve) => this.#awaited.set(isAnswered, resolve));
-    this.#checkAwaited();
-    await Promise.race([
-      answered,
-      delay(firstAnswersMs, undefined, { signal: end.signal }).catch(() => undefined),
-    ]);
-    end.abort();
-    this.#awaited.delete(isAnswered);
+    await this.#awaited.within(() => !routed.some(this.#hasNoAnswer), firstAnswersMs);
     if (number !== this.#reconfigurations) return;
     this.#config = config;
     this.#routes = routesOf(config);
     this.#addresses = this.#addressPolicy();
     this.#followLists();
-    for (const service of this.#services.values()) this.#apply(service, { kind: 'reconfigured' });
+    for (const service of this.#services.values()) this.#updates.apply(service, { kind: 'reconfigured' });
     this.#tables.renew();
     this.#followRouted();
   }
 
   adopt(saved: SavedTable, ageMs: number): void {
     const { sources, now } = this.#options;
-    const seeds = new Map<string, Map<string, Snapshot>>();
-    for (const snapshot of saved.snapshots) {
-      const name = snapshot.service;
-      const source = sources.find(({ name }) => name === snapshot.instances[0]?.cluster) ?? sources[0];
+    const seeds = seedsOf(saved, sources, (name, source) => {
       const known = this.#services.get(name)?.state.inputs;
       const isWanted = !this.#catalogs.areComplete || this.#isKnown(name);
-      if (source === undefined || !isWanted || known?.has(configured.name) === true) continue;
-      if (known?.get(source.name)?.snapshot !== undefined) continue;
-      seeds.set(name, (seeds.get(name) ?? new Map<string, Snapshot>()).set(source.name, snapshot));
-    }
+      return isWanted && known?.has(configured.name) !== true && known?.get(source)?.snapshot === undefined;
+    });
     if (seeds.size === 0) return;
     if (!this.#isSynced) this.#tables.remember(saved.routes);
     this.#listeners.savedTableAdopted([...seeds.keys()], ageMs);
-    const minutes = Math.round(ageMs / 60_000);
-    const message = `Consul has not answered yet; this list was saved ${minutes} min ago.`;
+    const message = `Consul has not answered yet; this list was saved ${Math.round(ageMs / 60_000)} min ago.`;
     const watch: WatchState = { kind: 'stale', sinceMs: now() - ageMs, message };
     for (const [name, snapshots] of seeds) {
       const service = this.#service(name);
       this.#watches.leave(name);
       for (const source of sources) {
         const snapshot = snapshots.get(source.name);
-        if (snapshot !== undefined) this.#apply(service, { kind: 'list', source, watch, snapshot });
+        if (snapshot !== undefined) this.#updates.apply(service, { kind: 'list', source, watch, snapshot });
       }
       this.#follow(name, snapshots);
     }
@@ -219,11 +207,7 @@ class RegistryState implements Registry {
   savable(): SavedTable | undefined {
     const { catalog } = this.#catalogs;
     if (!this.#isSynced || this.catalog.kind !== 'live' || catalog === undefined) return undefined;
-    const followed = [...this.#services.values()].filter(({ watch }) => watch.kind !== 'fixed');
-    if (followed.some(({ watch, state }) => watch.kind !== 'live' || state.held.rows.size > 0))
-      return undefined;
-    const snapshots = followed.flatMap(({ state }) => savableSnapshots(state));
-    return { catalog, snapshots, routes: this.table.routes.filter(({ source }) => source === 'registry') };
+    return savedTableOf(catalog, [...this.#services.values()], this.table.routes);
   }
 
   async run(signal: AbortSignal, probe?: HeldProbe): Promise<void> {
@@ -233,7 +217,7 @@ class RegistryState implements Registry {
     this.#followRouted();
     await this.#catalogs.run(signal, () => {
       this.#followRouted();
-      this.#checkAwaited();
+      this.#awaited.check();
     });
     await this.#watches.ended();
     await this.#prober?.stop();
@@ -247,61 +231,21 @@ class RegistryState implements Registry {
     signal: AbortSignal,
   ): Promise<void> => {
     const service = this.#service(name);
-    const update = this.#take(service, { kind: 'source', source, event });
+    const update = this.#updates.take(service, { kind: 'source', source, event });
     // The first list is waited for, and dealt with as a whole.
     const { before, after } = update?.instances ?? {};
     if (before !== undefined) await yieldTurn(after?.instances.length);
     if (signal.aborted) return;
-    this.#emit(service);
+    this.#updates.emit(service);
     this.#leaveIfGone(service);
-    this.#checkAwaited();
+    this.#awaited.check();
   };
-
-  /** Brings up to date what balancing and pools go by; everything else follows in {@link RegistryState.#emit}. */
-  #take(service: ServiceRuntime, event: ServiceStateEvent): ServiceUpdate | undefined {
-    const update = service.apply(event);
-    if (update === undefined) return undefined;
-    if (update.instances.after.instances.length > 0) this.#seen.add(service.state.service);
-    this.#listed.follow(update.instances);
-    this.#pending.set(service, [...(this.#pending.get(service) ?? []), update]);
-    return update;
-  }
-
-  #apply(service: ServiceRuntime, event: ServiceStateEvent): void {
-    this.#take(service, event);
-    this.#emit(service);
-  }
-
-  /** Reads what is claimed now, has the table made anew if that matters, and tells the listeners. */
-  #emit(service: ServiceRuntime): void {
-    const updates = this.#pending.get(service);
-    if (updates === undefined) return;
-    this.#pending.delete(service);
-    this.#hostnames = undefined;
-    const { service: name, held } = service.state;
-    const claimsBefore = service.readClaims();
-    const { claims } = service;
-    const isSameClaims = sameClaims(claims, claimsBefore);
-    const matters = ({ instances: { before }, settings }: ServiceUpdate): boolean =>
-      // The first instance of a built-in route's own service settles whom that route belongs to.
-      settings !== undefined || before === undefined || before.instances.length === 0;
-    if (!isSameClaims || updates.some(matters)) this.#tables.request();
-    const known = new Set(claimsBefore.invalid.map(({ invalid }) => invalid));
-    const newTags = isSameClaims ? [] : claims.invalid.filter(({ invalid }) => !known.has(invalid));
-    const routes = this.#tables.routesOf(name);
-    updates.forEach((update, index) => {
-      const { heldBecause } = update.instances.after;
-      const invalidTags = index === 0 ? newTags : [];
-      this.#listeners.serviceChanged({ service: name, ...update, routes, heldBecause, invalidTags });
-    });
-    this.#prober?.follow(name, held.rows);
-  }
 
   #letGo(service: ServiceRuntime, keys: readonly string[], reason: string): readonly Instance[] {
     const instances = service.heldInstances(keys);
     if (instances.length === 0) return [];
     this.#listeners.instancesLetGo({ service: service.state.service, instances, reason });
-    this.#apply(service, { kind: 'let_go', keys });
+    this.#updates.apply(service, { kind: 'let_go', keys });
     this.#leaveIfGone(service);
     return instances;
   }
@@ -313,15 +257,15 @@ class RegistryState implements Registry {
       if (instances === undefined) continue;
       const service = this.#service(name);
       const snapshot = fixedSnapshot(name, instances);
-      this.#apply(service, { kind: 'list', source: configured, watch: { kind: 'fixed' }, snapshot });
-      this.#seen.add(name);
+      this.#updates.apply(service, { kind: 'list', source: configured, watch: { kind: 'fixed' }, snapshot });
+      this.#updates.seen.add(name);
       this.#watches.leave(name);
     }
     for (const [name, service] of this.#services) {
       const isListed = lists.get(name) !== undefined;
       for (const source of service.state.inputs.keys()) {
         if (isListed !== (source === configured.name) && (isListed || source === configured.name))
-          this.#apply(service, { kind: 'dropped', source });
+          this.#updates.apply(service, { kind: 'dropped', source });
       }
     }
   }
@@ -345,7 +289,7 @@ class RegistryState implements Registry {
     if (!this.#watches.has(name) || snapshot === undefined || snapshot.instances.length > 0) return;
     if (this.#isKnown(name)) return;
     this.#watches.leave(name);
-    for (const source of inputs.keys()) this.#apply(service, { kind: 'unwatched', source });
+    for (const source of inputs.keys()) this.#updates.apply(service, { kind: 'unwatched', source });
     if (this.#tables.routesOf(name).length === 0) this.#services.delete(name);
   }
 
@@ -399,31 +343,4 @@ class RegistryState implements Registry {
 
   readonly #hasFirstAnswers = (): boolean =>
     this.catalog.kind === 'live' && ![...this.#services.keys()].some(this.#hasNoAnswer);
-
-  #checkAwaited(): void {
-    for (const [condition, proceed] of this.#awaited) {
-      if (!condition()) continue;
-      this.#awaited.delete(condition);
-      proceed();
-    }
-  }
-}
-
-function routesOf(config: RegistryConfig): readonly Route[] {
-  return config.routes.map((route) => ({ ...route, tag: undefined }));
-}
-
-/** Services whose instances the configuration lists. */
-function listedServices({ services }: RegistryConfig): ReadonlySet<string> {
-  return new Set(services.flatMap(({ service, instances }) => (instances === undefined ? [] : service)));
-}
-
-/** Services that the configuration routes and does not list. */
-function watchedServices(config: RegistryConfig): readonly string[] {
-  const lists = listedServices(config);
-  return config.routes.map(({ service }) => service).filter((service) => !lists.has(service));
-}
-
-function isRouteTag(tag: string): boolean {
-  return parseRouteTag(tag) !== undefined;
 }

@@ -1,0 +1,25 @@
+import { parseRouteTag } from '@roundhouse/agent-sdk/internal';
+
+import type { Route } from '../routing/route.ts';
+import type { RegistryConfig } from './registry-contract.ts';
+
+/** The routes of the configuration; they choose no tag. */
+export function routesOf(config: RegistryConfig): readonly Route[] {
+  return config.routes.map((route) => ({ ...route, tag: undefined }));
+}
+
+/** Services whose instances the configuration lists. */
+export function listedServices({ services }: RegistryConfig): ReadonlySet<string> {
+  return new Set(services.flatMap(({ service, instances }) => (instances === undefined ? [] : service)));
+}
+
+/** Services that the configuration routes and does not list. */
+export function watchedServices(config: RegistryConfig): readonly string[] {
+  const lists = listedServices(config);
+  return config.routes.map(({ service }) => service).filter((service) => !lists.has(service));
+}
+
+/** Whether a tag claims a route. */
+export function isRouteTag(tag: string): boolean {
+  return parseRouteTag(tag) !== undefined;
+}

@@ -1,0 +1,73 @@
+import type { Listeners } from '../registry-listener.ts';
+import type { RouteTables } from '../table/route-tables.ts';
+import { sameClaims } from './claims.ts';
+import { ListedEndpoints } from './listed-endpoints.ts';
+import type { ServiceRuntime } from './service-runtime.ts';
+import type { ServiceStateEvent, ServiceUpdate } from './service-state.ts';
+
+/** What the updates need around them. */
+export interface ServiceUpdatesParts {
+  readonly tables: () => RouteTables;
+  readonly listeners: Pick<Listeners, 'serviceChanged'>;
+  /** Called before the listeners. */
+  readonly beforeEmit: () => void;
+  /** Called after the listeners. */
+  readonly afterEmit: (service: ServiceRuntime) => void;
+}
+
+/** Applies events to services and passes the results on: to the table at once or by turns, then to the listeners. */
+export class ServiceUpdates {
+  readonly #parts: ServiceUpdatesParts;
+  /** Updates of which listeners have not been told yet. */
+  readonly #pending = new Map<ServiceRuntime, ServiceUpdate[]>();
+  readonly listed = new ListedEndpoints();
+  /** Services that had an instance at some time. */
+  readonly seen = new Set<string>();
+
+  constructor(parts: ServiceUpdatesParts) {
+    this.#parts = parts;
+  }
+
+  /** Brings up to date what balancing and pools go by; everything else follows in {@link ServiceUpdates.emit}. */
+  take(service: ServiceRuntime, event: ServiceStateEvent): ServiceUpdate | undefined {
+    const update = service.apply(event);
+    if (update === undefined) return undefined;
+    if (update.instances.after.instances.length > 0) this.seen.add(service.state.service);
+    this.listed.follow(update.instances);
+    this.#pending.set(service, [...(this.#pending.get(service) ?? []), update]);
+    return update;
+  }
+
+  /** Applies an event and tells the listeners. */
+  apply(service: ServiceRuntime, event: ServiceStateEvent): void {
+    this.take(service, event);
+    this.emit(service);
+  }
+
+  /** Reads what is claimed now, has the table made anew if that matters, and tells the listeners. */
+  emit(service: ServiceRuntime): void {
+    const updates = this.#pending.get(service);
+    if (updates === undefined) return;
+    this.#pending.delete(service);
+    const { listeners, beforeEmit, afterEmit } = this.#parts;
+    beforeEmit();
+    const tables = this.#parts.tables();
+    const { service: name } = service.state;
+    const claimsBefore = service.readClaims();
+    const { claims } = service;
+    const isSameClaims = sameClaims(claims, claimsBefore);
+    const matters = ({ instances: { before }, settings }: ServiceUpdate): boolean =>
+      // The first instance of a built-in route's own service settles whom that route belongs to.
+      settings !== undefined || before === undefined || before.instances.length === 0;
+    if (!isSameClaims || updates.some(matters)) tables.request();
+    const known = new Set(claimsBefore.invalid.map(({ invalid }) => invalid));
+    const newTags = isSameClaims ? [] : claims.invalid.filter(({ invalid }) => !known.has(invalid));
+    const routes = tables.routesOf(name);
+    updates.forEach((update, index) => {
+      const { heldBecause } = update.instances.after;
+      const invalidTags = index === 0 ? newTags : [];
+      listeners.serviceChanged({ service: name, ...update, routes, heldBecause, invalidTags });
+    });
+    afterEmit(service);
+  }
+}
