@@ -22,6 +22,8 @@ import type { AttemptTimeouts } from '../../gateway/src/routing/policy.ts';
 export interface ExchangeLog {
   readonly head: RequestHead;
   readonly failures: readonly AttemptFailure[];
+  /** Final heads of instances, whether they were passed on or not. */
+  readonly responses: readonly ResponseHead[];
   /** How each wait ended. */
   readonly waits: readonly ('ready' | 'timeout')[];
   /** Undefined as long as it runs. */
@@ -30,6 +32,8 @@ export interface ExchangeLog {
 
 export interface ScriptedExchanges extends Exchanges {
   readonly log: readonly ExchangeLog[];
+  /** Removes the exchanges that have ended from the log and returns them, for runs that are too long to keep all. */
+  takeEnded(): readonly ExchangeLog[];
   readonly refusals: readonly ErrorCode[];
 }
 
@@ -65,6 +69,7 @@ export interface ScriptOptions {
 interface OpenLog {
   readonly head: RequestHead;
   readonly failures: AttemptFailure[];
+  readonly responses: ResponseHead[];
   readonly waits: ('ready' | 'timeout')[];
   end: ExchangeEnd | undefined;
 }
@@ -92,8 +97,13 @@ export function createScriptedExchanges(options: ScriptOptions): ScriptedExchang
   return {
     log,
     refusals,
+    takeEnded() {
+      const ended = log.filter(({ end }) => end !== undefined);
+      log.splice(0, log.length, ...log.filter(({ end }) => end === undefined));
+      return ended;
+    },
     open(head) {
-      const entry: OpenLog = { head, failures: [], waits: [], end: undefined };
+      const entry: OpenLog = { head, failures: [], responses: [], waits: [], end: undefined };
       log.push(entry);
       return scriptedExchange(options, entry);
     },
@@ -164,6 +174,7 @@ function scriptedExchange({ endpoints, timeouts, ...options }: ScriptOptions, en
       if (response.status === 101 && !agreesToUpgrade(readHeaders(response.fields), of.upgrade))
         return this.failed({ code: 'upgrade_failed', sent: 'head', connection: 'fresh' }, of);
       ended(of);
+      entry.responses.push(response);
       const { status, reason, fields } = response;
       const step = script.responded?.(response, attempt, sent) ?? {
         kind: 'relay',

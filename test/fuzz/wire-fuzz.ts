@@ -4,11 +4,10 @@ import { connect, type AddressInfo } from 'node:net';
 import { finished } from 'node:stream/promises';
 
 import { createWireEngine } from '../../gateway/src/http1/wire-engine.ts';
-import {
-  createScriptedExchanges,
-  type ExchangeJournal,
-} from '../../gateway/src/http1/testing/scripted-exchanges.ts';
 import type { AnswerStep, RequestHead } from '../../gateway/src/exchange/seam.ts';
+import { createScriptedExchanges, type ExchangeLog } from '../conformance/scripted-exchanges.ts';
+import { usualTimeouts } from '../conformance/subject.ts';
+import { endpointAt } from '../kit/builders.ts';
 import { createRandom, mutant, type Random } from './mutation.ts';
 
 /** What a run has found; every list is empty when all is well. */
@@ -33,6 +32,9 @@ function refuseUnknown({ method, target }: RequestHead): AnswerStep | undefined 
   const passes = known.has(method) && method !== 'CONNECT' && target.startsWith('/');
   return passes ? undefined : { kind: 'answer', status: 400, fields: [], body: 'no', connection: 'keep' };
 }
+
+/** What a client gets whose request has failed. */
+const failed: AnswerStep = { kind: 'answer', status: 502, fields: [], body: 'failed', connection: 'keep' };
 
 const idOf = (method: string, target: string, fields: readonly string[], bytes: number): string =>
   JSON.stringify([method, target, fields, bytes]);
@@ -91,7 +93,12 @@ export async function fuzzWire(options: {
   await new Promise<void>((resolve) => origin.listen(0, '127.0.0.1', resolve));
   const originPort = (origin.address() as AddressInfo).port;
 
-  const exchanges = createScriptedExchanges({ ports: [originPort], answer: refuseUnknown });
+  const exchanges = createScriptedExchanges({
+    endpoints: [endpointAt(originPort)],
+    timeouts: usualTimeouts,
+    // Without retries, so that the origin reads each request once.
+    script: { begin: refuseUnknown, failed: () => failed },
+  });
   const engine = createWireEngine({
     exchanges,
     limits: {
@@ -115,13 +122,13 @@ export async function fuzzWire(options: {
       sent += 1;
       const message = mutant(random);
       if ((await send(port, message, random)) === 'hung') hung.push(JSON.stringify(message));
-      // Journals are judged in batches, so that a long run keeps little.
-      if (exchanges.journal.length > 5_000) judge(exchanges.journal, findings);
+      // Logs are judged in batches, so that a long run keeps little.
+      if (exchanges.log.length > 5_000) judge(exchanges.takeEnded(), findings);
     }
   };
   await Promise.all(Array.from({ length: options.concurrency }, worker));
   await engine.stop(1000);
-  judge(exchanges.journal, findings);
+  judge(exchanges.takeEnded(), findings);
   for (const id of read.keys())
     if (!uncount(findings.unanswered, id)) ambiguous.push(`read by the origin, but not forwarded: ${id}`);
   origin.closeAllConnections();
@@ -162,26 +169,13 @@ function isFraming(name: string): boolean {
 }
 
 /** Removes each finished exchange from the requests that the origin has read; the rest was not forwarded by the gateway. */
-function judge(journal: ExchangeJournal[], { read, unanswered, ambiguous }: Findings): void {
-  const running: ExchangeJournal[] = [];
-  for (const entry of journal) {
-    const { head, ends, responses } = entry;
-    if (ends.length === 0) {
-      running.push(entry);
-    } else if (ends.length > 1) {
-      ambiguous.push(`ended ${String(ends.length)} times: ${JSON.stringify(head)}`);
-    } else {
-      const id = idOf(
-        head.method,
-        head.target,
-        without(head.fields, droppedOf(head)),
-        ends[0]?.requestBytes ?? 0,
-      );
-      if (responses.length === 0) count(unanswered, id);
-      else if (!uncount(read, id)) ambiguous.push(`answered, but read differently by the origin: ${id}`);
-    }
+function judge(ended: readonly ExchangeLog[], { read, unanswered, ambiguous }: Findings): void {
+  for (const { head, end, responses } of ended) {
+    const fields = without(head.fields, droppedOf(head));
+    const id = idOf(head.method, head.target, fields, end?.requestBytes ?? 0);
+    if (responses.length === 0) count(unanswered, id);
+    else if (!uncount(read, id)) ambiguous.push(`answered, but read differently by the origin: ${id}`);
   }
-  journal.splice(0, journal.length, ...running);
 }
 
 /** What doesn't reach an instance; from HTTP/1.0 also a 100-continue, which is nothing there (RFC 9110 §10.1.1). */

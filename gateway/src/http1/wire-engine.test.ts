@@ -1,18 +1,13 @@
-import { lookup } from 'node:dns';
-
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
 
+import type { ExchangeScript, ScriptedExchanges } from '../../../test/conformance/scripted-exchanges.ts';
+import { startSubject } from '../../../test/conformance/subject.ts';
 import { eventually } from '../../../test/kit/eventually.ts';
 import type { Engine } from '../listeners/engine.ts';
 import type { ListenerLimits } from '../http/limits.ts';
+import type { AttemptTimeouts } from '../routing/policy.ts';
 import { TimeoutWheel } from '../sockets/timeout-wheel.ts';
-import {
-  createScriptedExchanges,
-  type ScriptedExchanges,
-  type ScriptedOptions,
-} from './testing/scripted-exchanges.ts';
 import { answering, rawClient, rawOrigin, type RawOrigin, type RawPeer } from './testing/sockets.ts';
-import { createWireEngine } from './wire-engine.ts';
 
 const limits: ListenerLimits = {
   requestHeadMs: 2000,
@@ -30,35 +25,31 @@ interface Rig {
   client(): Promise<RawPeer>;
 }
 
-async function rig(
-  serve?: (peer: RawPeer) => void,
-  options: Partial<ScriptedOptions> & { limits?: Partial<ListenerLimits>; poolIdleMs?: number } = {},
-): Promise<Rig> {
+interface RigOptions {
+  /** Where attempts go; to the rig's own origin otherwise. */
+  readonly ports?: readonly number[];
+  readonly limits?: Partial<ListenerLimits>;
+  readonly timeouts?: Partial<AttemptTimeouts>;
+  readonly poolIdleMs?: number;
+  readonly script?: ExchangeScript;
+}
+
+async function rig(serve?: (peer: RawPeer) => void, options: RigOptions = {}): Promise<Rig> {
   const origin = await rawOrigin(serve);
-  const exchanges = createScriptedExchanges({ ports: [origin.port], ...options });
-  const faults: unknown[] = [];
-  const engine = createWireEngine({
-    exchanges,
-    limits: { ...limits, ...options.limits },
-    poolIdleMs: options.poolIdleMs ?? 4000,
-    replayBytes: 65_536,
-    lookup,
-    onFault: (fault) => {
-      if (!(fault instanceof Error) || fault.message !== 'a mistake of ours') faults.push(fault);
-    },
-  });
-  onTestFinished(() => {
-    expect(faults).toEqual([]);
-    return Promise.resolve();
-  });
-  const { port } = await engine.listen({ host: '127.0.0.1', port: 0 });
-  const clients: RawPeer[] = [];
   onTestFinished(() => origin.close());
+  const { ports = [origin.port], ...rest } = options;
+  const { engine, exchanges, faults, port } = await startSubject('wire', ports, {
+    ...rest,
+    limits: { ...limits, ...options.limits },
+    timeouts: { connectMs: 1_000, responseHeadMs: 5_000, idleMs: 5_000, ...options.timeouts },
+  });
+  const clients: RawPeer[] = [];
   onTestFinished(async () => {
     for (const { socket } of clients) socket.destroy();
     await engine.stop(0);
     expect(engine.stats()).toEqual({ clientConnections: 0, exchanges: 0, upstreamConnections: 0 });
-    for (const { ends } of exchanges.journal) expect(ends).toHaveLength(1);
+    for (const { end } of exchanges.log) expect(end).toBeDefined();
+    expect(faults.filter((fault) => !(fault instanceof Error) || fault.message !== 'a mistake')).toEqual([]);
   });
   return {
     engine,
@@ -138,7 +129,7 @@ describe('requests and responses', () => {
     o.send(ok);
     await c.received('hi');
     expect(o.text).toBe(`PUT / HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\n${body}`);
-    expect(exchanges.journal[1]?.ends).toEqual([
+    expect(exchanges.log[1] && [exchanges.log[1].end]).toEqual([
       { kind: 'complete', requestBytes: body.length, responseBytes: 2 },
     ]);
   });
@@ -221,7 +212,7 @@ describe('what is refused', () => {
     const d = await client();
     d.send('POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n6\r\nabcdef\r\n6\r\nabcdef\r\n');
     expect(await d.ended()).toMatch(/^HTTP\/1.1 413 /);
-    expect(exchanges.journal[0]?.failures).toEqual([
+    expect(exchanges.log[0]?.failures).toEqual([
       { code: 'content_too_large', sent: 'body', connection: 'fresh' },
     ]);
     expect(await (await origin.connection(0)).ended()).not.toContain('0\r\n\r\n');
@@ -416,7 +407,7 @@ describe('responses', () => {
     expect(text).not.toContain('0\r\n\r\n');
     expect(c.end).toBe(end);
     await eventually(() => {
-      expect(exchanges.journal[0]?.ends[0]?.kind).toBe('response_incomplete');
+      expect(exchanges.log[0]?.end?.kind).toBe('response_incomplete');
     });
   });
 
@@ -504,32 +495,29 @@ describe('uploads', () => {
     c.socket.end();
     await o.ended();
     expect(o.end).toBe('reset');
-    expect(exchanges.journal[0]?.failures).toEqual([
+    expect(exchanges.log[0]?.failures).toEqual([
       { code: 'client_closed', sent: 'head', connection: 'fresh' },
     ]);
-    expect(exchanges.journal[0]?.ends[0]?.kind).toBe('client_closed');
+    expect(exchanges.log[0]?.end?.kind).toBe('client_closed');
   });
 });
 
 describe('failures', () => {
   it('of a reused connection before the first byte tell that it was reused', async () => {
     let requests = 0;
-    const { client, exchanges, origin } = await rig(
-      (peer) => {
-        peer.socket.on('data', () => {
-          requests += 1;
-          if (requests === 2) peer.socket.resetAndDestroy();
-          else peer.send(ok);
-        });
-      },
-      { attempts: 2 },
-    );
+    const { client, exchanges, origin } = await rig((peer) => {
+      peer.socket.on('data', () => {
+        requests += 1;
+        if (requests === 2) peer.socket.resetAndDestroy();
+        else peer.send(ok);
+      });
+    });
     const c = await client();
     c.send(get);
     await c.received('hi');
     c.send(get);
     await c.received(/hi[^]*hi/);
-    expect(exchanges.journal[1]?.failures).toEqual([
+    expect(exchanges.log[1]?.failures).toEqual([
       { code: 'upstream_reset', sent: 'head', connection: 'reused' },
     ]);
     expect(origin.connections).toHaveLength(2);
@@ -544,12 +532,12 @@ describe('failures', () => {
       });
     });
     onTestFinished(() => origin.close());
-    const { client, exchanges } = await rig(undefined, { ports: [dead.port, origin.port], attempts: 2 });
+    const { client, exchanges } = await rig(undefined, { ports: [dead.port, origin.port] });
     const c = await client();
     const body = `${'y'.repeat(200_000)}z`;
     c.send(`POST / HTTP/1.1\r\nHost: x\r\nContent-Length: ${String(body.length)}\r\n\r\n${body}`);
     await c.received('hi');
-    expect(exchanges.journal[0]?.failures).toEqual([
+    expect(exchanges.log[0]?.failures).toEqual([
       { code: 'connect_refused', sent: 'nothing', connection: 'fresh' },
     ]);
     expect(origin.connections[0]?.text.endsWith(body)).toBe(true);
@@ -560,7 +548,7 @@ describe('failures', () => {
     const c = await client();
     c.send(get);
     await c.received('504');
-    expect(exchanges.journal[0]?.failures[0]?.code).toBe('upstream_timeout');
+    expect(exchanges.log[0]?.failures[0]?.code).toBe('upstream_timeout');
   });
 
   it('in an impossible address are connection failures', async () => {
@@ -568,14 +556,16 @@ describe('failures', () => {
     const c = await client();
     c.send(get);
     await c.received('502');
-    expect(exchanges.journal[0]?.failures[0]?.code).toBe('connect_failed');
+    expect(exchanges.log[0]?.failures[0]?.code).toBe('connect_failed');
   });
 
   it('of the exchange itself end this exchange only', async () => {
     const { client } = await rig(answering(ok), {
-      answer: (head) => {
-        if (head.target === '/broken') throw new Error('a mistake of ours');
-        return undefined;
+      script: {
+        begin: (head) => {
+          if (head.target === '/broken') throw new Error('a mistake');
+          return undefined;
+        },
       },
     });
     const c = await client();
@@ -589,10 +579,12 @@ describe('failures', () => {
 
 it('a short body that nobody reads is passed over, and the next request served', async () => {
   const { client } = await rig(answering(ok), {
-    answer: ({ target }) =>
-      target === '/no'
-        ? { kind: 'answer', status: 404, fields: [], body: 'no', connection: 'keep' }
-        : undefined,
+    script: {
+      begin: ({ target }) =>
+        target === '/no'
+          ? { kind: 'answer', status: 404, fields: [], body: 'no', connection: 'keep' }
+          : undefined,
+    },
   });
   const c = await client();
   c.send('POST /no HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhe');
@@ -654,7 +646,7 @@ describe('tunnels', () => {
     await c.ended();
     expect(c.end).toBe('fin');
     await eventually(() => {
-      expect(exchanges.journal[0]?.ends).toEqual([{ kind: 'complete', requestBytes: 5, responseBytes: 9 }]);
+      expect(exchanges.log[0]?.end).toEqual({ kind: 'complete', requestBytes: 5, responseBytes: 9 });
     });
   });
 
@@ -734,7 +726,7 @@ describe('the end', () => {
     const stopped = engine.stop(200);
     first.send(ok);
     expect(await stopped).toBe(1);
-    expect(exchanges.journal.map(({ ends }) => ends[0]?.kind).sort()).toEqual(['complete', 'shutdown']);
+    expect(exchanges.log.map(({ end }) => end?.kind).sort()).toEqual(['complete', 'shutdown']);
     expect(engine.stats()).toEqual({ clientConnections: 0, exchanges: 0, upstreamConnections: 0 });
   });
 
