@@ -4,7 +4,7 @@ import type { FieldLines } from './seam.ts';
 
 /**
  * When an exchange has to be over, all attempts and waits included. The route's own time, or less where a trusted peer says that
- * nobody will wait that long.
+ * it will not wait that long.
  */
 export interface Deadline {
   /** Monotonic ms; `Infinity` for none. */

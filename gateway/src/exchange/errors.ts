@@ -6,7 +6,7 @@ export interface ErrorRule {
   readonly status: number;
   /** RFC 9209 error type for the `Proxy-Status` field. */
   readonly proxyStatus: string;
-  /** Whose fault: decides what the endpoint's health hears. */
+  /** Whose fault: decides what is reported to the endpoint's health. */
   readonly blame: 'client' | 'endpoint' | 'service' | 'gateway';
   /**
    * When another instance may be tried. `unsent`: any method, as nothing was sent. `idempotent`: RFC 9110 §9.2.2 methods whose
@@ -85,7 +85,7 @@ export const errorTable = {
     'Client Closed Request',
     'The client left before the answer.',
   ]),
-  // Nobody to send it to.
+  // There is no instance to send it to.
   no_route: rule(404, 'destination_not_found', 'client', 'never', [
     'Not Found',
     'No service has claimed this path.',
@@ -137,7 +137,7 @@ export const errorTable = {
   ]),
   wrong_instance: rule(502, 'destination_unavailable', 'endpoint', 'unsent', [
     'Bad Gateway',
-    'Somebody else answers where the instance was registered.',
+    'Another process answers where the instance was registered.',
   ]),
   upstream_protocol: rule(502, 'http_protocol_error', 'endpoint', 'never', [
     'Bad Gateway',
@@ -145,7 +145,7 @@ export const errorTable = {
   ]),
   upgrade_failed: rule(502, 'http_upgrade_failed', 'endpoint', 'never', [
     'Bad Gateway',
-    'The instance agreed to an upgrade that nobody asked for.',
+    'The instance agreed to an upgrade that was not asked for.',
   ]),
   response_incomplete: rule(502, 'http_response_incomplete', 'endpoint', 'never', [
     'Bad Gateway',

@@ -1,6 +1,6 @@
 /**
  * A 32-bit hash for placing requests: FNV-1a over the character codes, with the finaliser of MurmurHash3, without which short
- * similar keys (client addresses) would lie close together. Not for secrets: whoever knows it can choose where to land.
+ * similar keys (client addresses) would lie close together. Not for secrets: a client that knows it can choose its place.
  */
 export function hash32(text: string): number {
   let hash = 0x811c9dc5;

@@ -48,5 +48,5 @@ export interface ExchangeRecord {
   readonly upstreamMs: number | undefined;
 }
 
-/** Hears of every exchange that ends. Must not throw and must not block. */
+/** Called for every exchange that ends. Must not throw and must not block. */
 export type ExchangeObserver = (record: ExchangeRecord) => void;

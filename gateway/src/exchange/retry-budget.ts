@@ -1,6 +1,6 @@
 /**
  * Keeps retries from multiplying the load on a service that is failing. One per service. Retries of requests of which nothing was
- * sent need no budget: they put no load on anybody.
+ * sent need no budget: they cost an instance nothing.
  */
 export interface RetryBudget {
   /** A request came: it earns its share of a retry. Monotonic milliseconds. */
@@ -9,7 +9,7 @@ export interface RetryBudget {
   withdraw(nowMs: number): boolean;
   /** A retry that was taken is over. */
   finished(): void;
-  /** A retry that was taken could not be made: nobody was left to try. */
+  /** A retry that was taken could not be made: no endpoint was left. */
   refund(): void;
 }
 

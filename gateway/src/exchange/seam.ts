@@ -51,8 +51,8 @@ export interface AttemptStep {
   /** `fresh`: open a new connection, because a reused one just failed. */
   readonly connection: 'any' | 'fresh';
   /**
-   * The id that whoever answers on a new connection must give before anything is sent to it (`identityQuestion` of the SDK);
-   * `wrong_instance` otherwise. Undefined: nobody to ask.
+   * The identity that must be given on a new connection before anything is sent on it (`identityQuestion` of the SDK);
+   * `wrong_instance` otherwise. Undefined: the instance gives none.
    */
   readonly identity: string | undefined;
   /** When no final head has come so long after the start: ask {@link Exchange.hedge} once. 0: never. */

@@ -1,6 +1,12 @@
 import { describe, expect, it } from 'vitest';
 
-import { agreesToUpgrade, isWebSocketUpgrade, offeredUpgrade, responsePersistence } from './connection.ts';
+import {
+  agreesToUpgrade,
+  isWebSocketUpgrade,
+  keepAliveSeconds,
+  offeredUpgrade,
+  responsePersistence,
+} from './connection.ts';
 import { readHeaders } from './header-facts.ts';
 
 describe('offeredUpgrade', () => {
@@ -52,5 +58,22 @@ describe('responsePersistence', () => {
     [['Transfer-Encoding', 'chunked'], 204, '1.1', 'close'],
   ] as const)('R32 R36 %j with %i over HTTP/%s: %s', (fields, status, version, expected) => {
     expect(responsePersistence(readHeaders([...fields]), { status, version, body })).toBe(expected);
+  });
+});
+
+describe('keepAliveSeconds', () => {
+  it.each([
+    ['timeout=5', 5],
+    ['timeout=5', 5],
+    ['max=100, timeout = "30"', 30],
+    ['max=100', -1],
+    ['xtimeout=5', -1],
+    ['Timeout=7, max=9', 7],
+  ])('reads %j as %i', (value, seconds) => {
+    expect(keepAliveSeconds(readHeaders(['Keep-Alive', value]))).toBe(seconds);
+  });
+
+  it('is −1 where nothing is said', () => {
+    expect(keepAliveSeconds(readHeaders([]))).toBe(-1);
   });
 });

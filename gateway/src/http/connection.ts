@@ -35,11 +35,18 @@ export function responsePersistence(
     : 'close';
 }
 
+/** The last `Keep-Alive` that was read: instances say the same in each response. */
+const lastKeepAlive = { text: '', seconds: -1 };
+
 /** `Keep-Alive: timeout=` in seconds, how long the sender keeps an idle connection; −1: unsaid. */
 export function keepAliveSeconds({ keepAlive }: HeaderFacts): number {
   if (keepAlive === undefined) return -1;
-  const seconds = /(?:^|[,; \t])timeout[ \t]*=[ \t]*"?(\d{1,9})/i.exec(keepAlive)?.[1];
-  return seconds === undefined ? -1 : Number(seconds);
+  if (keepAlive !== lastKeepAlive.text) {
+    const seconds = /(?:^|[,; \t])timeout[ \t]*=[ \t]*"?(\d{1,9})/i.exec(keepAlive)?.[1];
+    lastKeepAlive.text = keepAlive;
+    lastKeepAlive.seconds = seconds === undefined ? -1 : Number(seconds);
+  }
+  return lastKeepAlive.seconds;
 }
 
 /** The protocols of `Upgrade`, in lower case, when `Connection` lists `upgrade` (RFC 9110 §7.8). R27: HTTP/1.0 has none. */

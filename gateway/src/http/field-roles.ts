@@ -97,6 +97,24 @@ function roleOf(name: string): FieldRole {
   return isUnmanaged(roles.get(name.replaceAll('_', '-')) ?? 'end-to-end') ? 'end-to-end' : 'hop-by-hop';
 }
 
+/** R03, R13: whether a field belongs to one connection, or to framing, which is written anew on the other one. */
+export function staysOnConnection(role: FieldRole | undefined): boolean {
+  switch (role) {
+    case 'end-to-end':
+      return false;
+    case 'connection':
+    case 'keep-alive':
+    case 'hop-by-hop':
+    case 'te':
+    case 'upgrade':
+    case 'content-length':
+    case 'transfer-encoding':
+      return true;
+    default:
+      return false;
+  }
+}
+
 /** Whether the gateway neither writes a field nor gives it a meaning of its own. */
 function isUnmanaged(role: FieldRole): boolean {
   return role === 'end-to-end' || role === 'accept' || role === 'date';

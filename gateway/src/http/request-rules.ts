@@ -71,7 +71,7 @@ function parseMaxForwards(value: string | undefined): number | undefined {
   return value !== undefined && /^\d{1,9}$/.test(value) ? Number(value) : undefined;
 }
 
-/** Hosts by their spelling: a gateway hears a few of them all the time. Bounded against a client that makes them up. */
+/** Hosts by their spelling: most requests name one of a few. Bounded against a client that makes them up. */
 const knownHosts = new Map<string, string>();
 const maxKnownHosts = 512;
 

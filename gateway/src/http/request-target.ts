@@ -81,7 +81,7 @@ const unreserved = /[A-Za-z0-9\-._~]/;
  * The one normal form that is both matched and forwarded (RFC 3986 §6.2.2): unreserved characters decoded, hex digits in upper
  * case, dot segments removed, slashes at the start merged. `%2F` stays what it is: no separator. Refused (undefined): a broken
  * triplet, an encoded NUL, an overlong UTF-8 form, dot segments that climb above the root, and dot segments that would appear
- * if somebody behind us decoded `%2F` or `%5C`: by those a request could step around a prefix.
+ * if an instance decoded `%2F` or `%5C`: by those a request could step around a prefix.
  */
 export function normalizePath(raw: string): string | undefined {
   if (refusedTriplet.test(raw)) return undefined;

@@ -1,5 +1,5 @@
 import type { FieldLines } from './field-lines.ts';
-import { nominatedBy, type FieldRole } from './field-roles.ts';
+import { nominatedBy, staysOnConnection, type FieldRole } from './field-roles.ts';
 import { readHeaders } from './header-facts.ts';
 import type { ResponseHead } from './message.ts';
 
@@ -34,25 +34,9 @@ function pushCrossing(
 ): void {
   for (let i = 0; i + 1 < fields.length; i += 2) {
     const role = roles[i >> 1];
-    if (role !== 'end-to-end' && staysBehind(role)) continue;
+    if (role === 'request-id' || staysOnConnection(role)) continue;
     const name = fields[i] ?? '';
     if (nominated.length === 0 || !nominated.includes(name.toLowerCase()))
       kept.push(name, fields[i + 1] ?? '');
-  }
-}
-
-function staysBehind(role: FieldRole | undefined): boolean {
-  switch (role) {
-    case 'connection':
-    case 'keep-alive':
-    case 'hop-by-hop':
-    case 'te':
-    case 'upgrade':
-    case 'content-length':
-    case 'transfer-encoding':
-    case 'request-id':
-      return true;
-    default:
-      return false;
   }
 }

@@ -1,18 +1,8 @@
+import { fieldRole, staysOnConnection, type FieldRole } from '../http/field-roles.ts';
 import { sentFraming, type ResponseFraming } from '../http/framing.ts';
 import type { AttemptStep, BodyFraming, FieldLines, RequestHead } from '../exchange/seam.ts';
 
-/** Lines that this engine writes itself, or not at all; what a step says about them is not believed. */
-const ownNames = new Set([
-  'connection',
-  'content-length',
-  'keep-alive',
-  'proxy-connection',
-  'trailer',
-  'transfer-encoding',
-  'upgrade',
-]);
-
-/** Methods for which Node's client writes no framing by itself and a missing one means no body to everybody. */
+/** Methods for which Node's client writes no framing by itself and a missing one means no body to every reader. */
 const bodilessMethods = new Set(['GET', 'HEAD', 'DELETE', 'OPTIONS', 'TRACE']);
 
 /** What node:http refuses to write: field values and reasons outside RFC 9110 §5.5. */
@@ -69,13 +59,13 @@ export function relayLines(
   return lines;
 }
 
-/** The lines of a step without those that the engine writes itself, and without one more name (lower case). */
-export function stepLines(fields: FieldLines, without: string | undefined): string[] {
+/** The lines of a step without those that the engine writes itself, whatever the step says of them, and without one more role. */
+export function stepLines(fields: FieldLines, without: FieldRole | undefined): string[] {
   const lines: string[] = [];
   for (let i = 0; i + 1 < fields.length; i += 2) {
     const name = fields[i] ?? '';
-    const lower = name.toLowerCase();
-    if (!ownNames.has(lower) && lower !== without) lines.push(name, fields[i + 1] ?? '');
+    const role = fieldRole(name);
+    if (role !== without && !staysOnConnection(role)) lines.push(name, fields[i + 1] ?? '');
   }
   return lines;
 }
