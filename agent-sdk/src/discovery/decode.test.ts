@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 
 import { readHostAddress } from './address.ts';
-import { decodeCatalog, decodeHealth, type KnownRecords } from './decode.ts';
+import { decodeCatalog, decodeHealth, type DecodedRecords } from './decode.ts';
 import type { Instance } from './instance.ts';
 import { RegistryError } from './registry-client.ts';
 import { healthRecord, type HealthRecordOptions } from '../../../test/kit/health-record.ts';
@@ -57,7 +57,7 @@ describe('decodeHealth', () => {
   });
 
   it('reads a record that is the same object as before once, believed or not, and judges it among its siblings each time', () => {
-    const known: KnownRecords = new WeakMap();
+    const known: DecodedRecords = new WeakMap();
     const [good, bad] = [healthRecord('a'), healthRecord('b', { port: 0 })];
     const first = decodeHealth([good, bad], context, known);
     const second = decodeHealth([good, good, bad], context, known);

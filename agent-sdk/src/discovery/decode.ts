@@ -40,7 +40,7 @@ class RecordProblem {
 type JsonObject = Readonly<Record<string, unknown>>;
 
 /** Records that have been read before in the same context, and what came of it. */
-export type KnownRecords = WeakMap<object, Instance | RecordProblem>;
+export type DecodedRecords = WeakMap<object, Instance | RecordProblem>;
 
 /**
  * Reads the answer of `/v1/health/service/:name`. Each record is judged by itself: one that is wrong is quarantined with its
@@ -50,7 +50,7 @@ export type KnownRecords = WeakMap<object, Instance | RecordProblem>;
 export function decodeHealth(
   body: unknown,
   context: DecodeContext,
-  known: KnownRecords = new WeakMap(),
+  known: DecodedRecords = new WeakMap(),
 ): DecodedHealth {
   if (!Array.isArray(body)) throw malformed(`the health of ${show(context.service)} is not a list`);
   const listed: Instance[] = [];
@@ -105,7 +105,7 @@ export function decodeCatalog(body: unknown, index: string): Catalog {
   return { index, services };
 }
 
-function readOnce(record: unknown, context: DecodeContext, known: KnownRecords): Instance | RecordProblem {
+function readOnce(record: unknown, context: DecodeContext, known: DecodedRecords): Instance | RecordProblem {
   if (typeof record !== 'object' || record === null) return readRecord(record, context);
   const before = known.get(record);
   if (before !== undefined) return before;

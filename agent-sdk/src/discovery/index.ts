@@ -39,8 +39,8 @@ export {
 export { createHeldProber, type HeldProber, type HeldProbe } from './holds/held-prober.ts';
 export type { ReadingBudget } from './rate-limit.ts';
 export { createReadingBudget } from './rate-limit.ts';
-export type { RecoveryBell } from './recovery-bell.ts';
-export { createRecoveryBell } from './recovery-bell.ts';
+export type { RecoverySignal } from './recovery-signal.ts';
+export { createRecoverySignal } from './recovery-signal.ts';
 export type {
   AnswerMemory,
   CheckDefinition,

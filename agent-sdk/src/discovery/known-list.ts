@@ -11,7 +11,7 @@ export interface KnownList {
 export interface KnownElement {
   readonly start: number;
   readonly end: number;
-  readonly print: number;
+  readonly fingerprint: number;
   readonly value: unknown;
 }
 
@@ -48,11 +48,16 @@ export function* readList(
     let element = before.next(bytes, at);
     done += cost.known;
     if (element === undefined) {
-      const { end, print } = endOfObject(bytes, at);
+      const { end, fingerprint } = endOfObject(bytes, at);
       if (end === -1) return undefined;
-      element = before.withPrint(bytes, at, { end, print });
+      element = before.withFingerprint(bytes, at, { end, fingerprint });
       if (element === undefined) {
-        element = { start: at, end, print, value: JSON.parse(bytes.toString('utf8', at, end)) as unknown };
+        element = {
+          start: at,
+          end,
+          fingerprint,
+          value: JSON.parse(bytes.toString('utf8', at, end)) as unknown,
+        };
         done += cost.parsed - cost.known;
       }
     }
@@ -73,7 +78,7 @@ export function* readList(
 class KnownElements {
   readonly #known: KnownList | undefined;
   #nextAt = 0;
-  #byPrint: ReadonlyMap<number, number> | undefined;
+  #byFingerprint: ReadonlyMap<number, number> | undefined;
 
   constructor(known: KnownList | undefined) {
     this.#known = known;
@@ -90,13 +95,15 @@ class KnownElements {
   }
 
   /** The same for any of them, once it is known what stands there. */
-  withPrint(
+  withFingerprint(
     bytes: Buffer,
     at: number,
-    { end, print }: { readonly end: number; readonly print: number },
+    { end, fingerprint }: { readonly end: number; readonly fingerprint: number },
   ): KnownElement | undefined {
-    this.#byPrint ??= new Map(this.#known?.elements.map((element, index) => [element.print, index]));
-    const index = this.#byPrint.get(print);
+    this.#byFingerprint ??= new Map(
+      this.#known?.elements.map((element, index) => [element.fingerprint, index]),
+    );
+    const index = this.#byFingerprint.get(fingerprint);
     const found = index === undefined ? undefined : this.#at(bytes, at, index);
     return found?.end === end ? found : undefined;
   }
@@ -104,13 +111,13 @@ class KnownElements {
   #at(bytes: Buffer, at: number, index: number): KnownElement | undefined {
     const element = this.#known?.elements[index];
     if (this.#known === undefined || element === undefined) return undefined;
-    const { start, end, print, value } = element;
+    const { start, end, fingerprint, value } = element;
     const ending = at + end - start;
     if (ending > bytes.length || bytes.compare(this.#known.bytes, start, end, at, ending) !== 0)
       return undefined;
     this.#nextAt = index + 1;
     if (start === at) return element;
-    return { start: at, end: ending, print, value };
+    return { start: at, end: ending, fingerprint, value };
   }
 }
 
@@ -118,14 +125,14 @@ class KnownElements {
  * Where the object that begins at `at` ends, and a fingerprint of its bytes (FNV-1a); -1 when none begins there or it doesn't end. In UTF-8 no ASCII
  * byte is a part of another character.
  */
-function endOfObject(bytes: Buffer, at: number): { readonly end: number; readonly print: number } {
-  if (bytes[at] !== openMap) return { end: -1, print: 0 };
+function endOfObject(bytes: Buffer, at: number): { readonly end: number; readonly fingerprint: number } {
+  if (bytes[at] !== openMap) return { end: -1, fingerprint: 0 };
   let depth = 0;
   let inText: 'no' | 'yes' | 'escaped' = 'no';
-  let print = 0x811c9dc5 | 0;
+  let fingerprint = 0x811c9dc5 | 0;
   for (let index = at; index < bytes.length; index += 1) {
     const byte = bytes[index] ?? 0;
-    print = Math.imul(print ^ byte, 0x01000193);
+    fingerprint = Math.imul(fingerprint ^ byte, 0x01000193);
     if (inText === 'escaped') {
       inText = 'yes';
     } else if (byte === quote) {
@@ -136,10 +143,10 @@ function endOfObject(bytes: Buffer, at: number): { readonly end: number; readonl
       depth += 1;
     } else if (byte === closeMap || byte === closeList) {
       depth -= 1;
-      if (depth === 0) return { end: index + 1, print };
+      if (depth === 0) return { end: index + 1, fingerprint };
     }
   }
-  return { end: -1, print };
+  return { end: -1, fingerprint };
 }
 
 function afterSpace(bytes: Buffer, from: number): number {

@@ -1,4 +1,4 @@
-import { decodeCatalog, type DecodeContext, decodeHealth, type KnownRecords } from './decode.ts';
+import { decodeCatalog, type DecodeContext, decodeHealth, type DecodedRecords } from './decode.ts';
 import type { Catalog, Instance, Snapshot } from './instance.ts';
 import type { ReadAnswer } from './registry-client.ts';
 import { sameTexts } from './snapshot-change.ts';
@@ -7,7 +7,7 @@ import { sameTexts } from './snapshot-change.ts';
 export function snapshotFromAnswer(
   answer: ReadAnswer,
   context: DecodeContext,
-  known?: KnownRecords,
+  known?: DecodedRecords,
 ): Snapshot {
   const { instances, quarantined } = decodeHealth(answer.body, context, known);
   return { service: context.service, index: answer.index ?? '0', instances, quarantined, held: [] };

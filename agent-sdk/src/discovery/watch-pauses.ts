@@ -1,12 +1,12 @@
 import { setTimeout as delay } from 'node:timers/promises';
 
-import type { RecoveryBell } from './recovery-bell.ts';
+import type { RecoverySignal } from './recovery-signal.ts';
 
 /** What a watch waits with. */
 export interface PauseOptions {
   /** Waits; may reject or resolve early when the signal aborts. Default: a timer. */
   readonly sleep?: (ms: number, signal: AbortSignal) => Promise<unknown>;
-  readonly bell?: RecoveryBell;
+  readonly recovery?: RecoverySignal;
 }
 
 /** The pauses of one watch; all end with its signal. */
@@ -19,10 +19,10 @@ export interface Pauses {
 /** Over how long the watches of a process spread when all are woken at once. */
 export const wakeSpreadMs = 250;
 
-const rung = 'the registry answers again';
+const notified = 'the registry answers again';
 
 export function createPauses(options: PauseOptions, signal: AbortSignal): Pauses {
-  const { bell } = options;
+  const { recovery } = options;
   const sleep =
     options.sleep ?? ((ms: number, until: AbortSignal) => delay(ms, undefined, { signal: until }));
 
@@ -37,20 +37,20 @@ export function createPauses(options: PauseOptions, signal: AbortSignal): Pauses
   return {
     plain,
     async afterFailure(ms, random) {
-      if (bell === undefined) return plain(ms);
+      if (recovery === undefined) return plain(ms);
       const end = new AbortController();
       const finish = (): void => {
         end.abort();
       };
-      const forget = bell.onRing(() => {
-        end.abort(rung);
+      const forget = recovery.onNotify(() => {
+        end.abort(notified);
       });
       signal.addEventListener('abort', finish, { once: true });
       if (!signal.aborted) await plain(ms, end.signal);
       signal.removeEventListener('abort', finish);
       forget();
-      // Hundreds of watches hear the same bell; the registry that has just come back should not feel it.
-      if (end.signal.reason === rung) await plain(random * wakeSpreadMs);
+      // Hundreds of watches get the same signal; their reads are spread, to spare the registry that has just come back.
+      if (end.signal.reason === notified) await plain(random * wakeSpreadMs);
     },
   };
 }

@@ -15,7 +15,7 @@ import {
   RegistryError,
   type RegistryFailure,
 } from './registry-client.ts';
-import { createRecoveryBell } from './recovery-bell.ts';
+import { createRecoverySignal } from './recovery-signal.ts';
 import { snapshotFromAnswer } from './snapshot.ts';
 import type { SnapshotChange } from './snapshot-change.ts';
 import { watchCatalog, watchService, type WatchOptions } from './watch.ts';
@@ -220,17 +220,17 @@ describe('watchService rate', () => {
   });
 
   it('wakes the others when it gets through after a failure', async () => {
-    const bell = createRecoveryBell();
+    const recovery = createRecoverySignal();
     let rings = 0;
     const count = (): void => {
       rings += 1;
-      bell.onRing(count);
+      recovery.onNotify(count);
     };
-    bell.onRing(count);
+    recovery.onNotify(count);
     const world = simulation(10_000, (read) =>
       read.number === 1 || read.number > 3 ? blocked(['a'], '5', read) : { failure: 'unreachable' },
     );
-    await tell(world, { bell });
+    await tell(world, { recovery });
     expect(rings).toBe(1);
   });
 

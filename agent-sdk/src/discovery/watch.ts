@@ -2,7 +2,7 @@ import { setMaxListeners } from 'node:events';
 
 import { backoffMs, defaultBackoff, forbiddenBackoff } from './backoff.ts';
 import { type IndexStep, stepIndex } from './consul-index.ts';
-import type { KnownRecords } from './decode.ts';
+import type { DecodedRecords } from './decode.ts';
 import {
   evaluateUpdate,
   type HoldPolicy,
@@ -15,7 +15,7 @@ import { holdableCatalog, type HoldableKind, holdableService } from './holds/hol
 import type { Catalog, Snapshot } from './instance.ts';
 import { isOutdated, outdatedMessage } from './outdated.ts';
 import { type AnswerPace, createWatchPace, type ReadingBudget } from './rate-limit.ts';
-import type { RecoveryBell } from './recovery-bell.ts';
+import type { RecoverySignal } from './recovery-signal.ts';
 import {
   type AnswerMemory,
   type ReadAnswer,
@@ -44,7 +44,7 @@ export interface WatchOptions {
   /** Longest pause between two attempts that fail. Default 15 s. */
   readonly retryMaxMs?: number;
   /** Shared by the watches of one registry, so that all go on as soon as one can. Default: none. */
-  readonly bell?: RecoveryBell;
+  readonly recovery?: RecoverySignal;
   /** Shared by the watches of one registry, so that a storm over many services is read at a bounded cost. Default: one of its own. */
   readonly budget?: ReadingBudget;
   /** The operator's name for the registry: first part of every `Instance.key`. Default `default`. */
@@ -68,7 +68,7 @@ export function watchService(
   options: WatchOptions,
 ): AsyncIterable<WatchEvent<SnapshotChange>> {
   const context = { service, cluster: options.cluster ?? 'default' };
-  const known: KnownRecords = new WeakMap();
+  const known: DecodedRecords = new WeakMap();
   return watch(
     {
       read: (read) => client.serviceHealth(service, read),
@@ -205,7 +205,7 @@ async function* follow<Value, Update, Item>(
     }
     const next = comparison.accept(held.hold);
     const recovered = !isConfirmed;
-    if (failures > 0) options.bell?.ring();
+    if (failures > 0) options.recovery?.notify();
     acceptedIndex = answer.index ?? '0';
     failures = 0;
     isConfirmed = true;

@@ -1,6 +1,6 @@
 import {
   createReadingBudget,
-  createRecoveryBell,
+  createRecoverySignal,
   type RegistryClient,
   watchCatalog,
   watchService,
@@ -16,7 +16,7 @@ const catalogRetryMaxMs = 1_000;
  * {@link RegistrySource.name}; `default` for the only one. The caller owns the client.
  */
 export function createConsulSource(client: RegistryClient, name = 'default'): RegistrySource {
-  const shared = { bell: createRecoveryBell(), cluster: name };
+  const shared = { recovery: createRecoverySignal(), cluster: name };
   const budget = createReadingBudget();
   return {
     name,
