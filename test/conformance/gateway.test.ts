@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
-import type { RouteConfig } from '../../gateway/src/config/gateway-config.ts';
 import { errorTable } from '../../gateway/src/exchange/errors.ts';
+import { routeConfig } from '../kit/builders.ts';
 import { openRawClient } from '../kit/raw-client.ts';
 import { valuesOf, type RawRequest, type RawResponse } from '../kit/raw-message.ts';
 import { ok, startRecordingOrigin, type RecordingOrigin } from '../kit/recording-origin.ts';
@@ -299,20 +299,6 @@ const cases: readonly Sent[] = [
   ),
 ];
 
-function route(prefix: string, service: string, more: Partial<RouteConfig> = {}): RouteConfig {
-  return {
-    prefix,
-    host: undefined,
-    service,
-    strip: undefined,
-    timeouts: {},
-    retry: {},
-    hedgeAfterMs: undefined,
-    source: 'config',
-    ...more,
-  };
-}
-
 describe.each(engineNames)('the gateway with the %s engine', (engine) => {
   let gateway: TestGateway;
   let origin: RecordingOrigin;
@@ -326,10 +312,10 @@ describe.each(engineNames)('the gateway with the %s engine', (engine) => {
     gateway = await startTestGateway({
       engine,
       routes: [
-        ...['h', 'real.example', 'evil-only.example'].map((host) => route('/', 'one', { host })),
-        route('/', 'none', { host: 'only.example' }),
-        route('/strip', 'one', { host: 'h', strip: '/strip' }),
-        route('/empty', 'none', { host: 'h' }),
+        ...['h', 'real.example', 'evil-only.example'].map((host) => routeConfig('/', 'one', { host })),
+        routeConfig('/', 'none', { host: 'only.example' }),
+        routeConfig('/strip', 'one', { host: 'h', strip: '/strip' }),
+        routeConfig('/empty', 'none', { host: 'h' }),
       ],
       services: [fixed('one'), { service: 'none', instances: [], settings: {} }],
     });

@@ -1,5 +1,7 @@
 import type { Endpoint, Instance, Snapshot } from '@roundhouse/agent-sdk/internal';
 
+import type { RouteConfig } from '../../gateway/src/config/gateway-config.ts';
+
 /** An instance that passes its checks. Its key follows from cluster, node and id unless it is given. */
 export function instance(id: string, more: Partial<Instance> = {}): Instance {
   const { cluster = 'c', node = 'n' } = more;
@@ -34,4 +36,19 @@ export function endpointAt(port: number): Endpoint {
 /** A snapshot of these instances. */
 export function snapshot(service: string, instances: readonly Instance[], index = '1'): Snapshot {
   return { service, index, instances, quarantined: [], held: [] };
+}
+
+/** A route of the configuration. */
+export function routeConfig(prefix: string, service: string, more: Partial<RouteConfig> = {}): RouteConfig {
+  return {
+    prefix,
+    host: undefined,
+    service,
+    strip: undefined,
+    timeouts: {},
+    retry: {},
+    hedgeAfterMs: undefined,
+    source: 'config',
+    ...more,
+  };
 }

@@ -1,24 +1,12 @@
 import { describe, expect, it } from 'vitest';
 
+import { routeConfig } from '../../../test/kit/builders.ts';
 import { defaults } from '../config/defaults.ts';
-import type { RouteConfig } from '../config/gateway-config.ts';
 import { instance, leased, setUp, turn } from './testing/registry-world.ts';
-
-const route = (prefix: string, service: string, more: Partial<RouteConfig> = {}): RouteConfig => ({
-  prefix,
-  host: undefined,
-  service,
-  strip: undefined,
-  timeouts: {},
-  retry: {},
-  hedgeAfterMs: undefined,
-  source: 'config',
-  ...more,
-});
 
 /** `/a` and `/b` lead to a service each, with one instance. */
 async function twoRoutes() {
-  const world = setUp([route('/a', 'a'), route('/b', 'b')]);
+  const world = setUp([routeConfig('/a', 'a'), routeConfig('/b', 'b')]);
   await world.catalog({ a: [], b: [] });
   await world.snapshot('a', instance('a', 'a1', [], { port: 1 }));
   await world.snapshot('b', instance('b', 'b1', [], { port: 2 }));
@@ -30,7 +18,10 @@ describe('reconfigure', () => {
   it('adds a route once its service has answered, and removes one; other routes are served throughout', async () => {
     const { registry, config, snapshot } = await twoRoutes();
     const upstream = registry.resolve('h', '/a')?.upstream;
-    const done = registry.reconfigure({ ...config, routes: [route('/a', 'a'), route('/c', 'c')] });
+    const done = registry.reconfigure({
+      ...config,
+      routes: [routeConfig('/a', 'a'), routeConfig('/c', 'c')],
+    });
     await turn();
     expect(leased(registry, '/b')?.id).toBe('b1');
     await snapshot('c', instance('c', 'c1', [], { port: 3 }));
@@ -46,7 +37,10 @@ describe('reconfigure', () => {
 
   it('moves a route to another service without a moment at which it leads nowhere', async () => {
     const { registry, config, snapshot, tables } = await twoRoutes();
-    const done = registry.reconfigure({ ...config, routes: [route('/a', 'c'), route('/b', 'b')] });
+    const done = registry.reconfigure({
+      ...config,
+      routes: [routeConfig('/a', 'c'), routeConfig('/b', 'b')],
+    });
     await turn();
     expect(leased(registry, '/a')?.id).toBe('a1');
     await snapshot('c', instance('c', 'c1', [], { port: 3 }));
@@ -58,7 +52,7 @@ describe('reconfigure', () => {
 
   it('waits for a service that does not answer for a second only', async () => {
     const { registry, config } = await twoRoutes();
-    await registry.reconfigure({ ...config, routes: [route('/a', 'a'), route('/c', 'c')] });
+    await registry.reconfigure({ ...config, routes: [routeConfig('/a', 'a'), routeConfig('/c', 'c')] });
     expect(leased(registry, '/a')?.id).toBe('a1');
     expect(registry.resolve('h', '/c')?.route.service).toBe('c');
   });
@@ -66,8 +60,8 @@ describe('reconfigure', () => {
   it('lets the last of several calls win', async () => {
     const { registry, config } = await twoRoutes();
     await Promise.all([
-      registry.reconfigure({ ...config, routes: [route('/first', 'a')] }),
-      registry.reconfigure({ ...config, routes: [route('/second', 'b')] }),
+      registry.reconfigure({ ...config, routes: [routeConfig('/first', 'a')] }),
+      registry.reconfigure({ ...config, routes: [routeConfig('/second', 'b')] }),
     ]);
     expect(registry.table.routes.map(({ prefix }) => prefix)).toEqual(['/second']);
   });
