@@ -85,3 +85,6 @@ export function message(line: string, fields: readonly string[] = [], body = '')
 export function chunk(text: string): string {
   return `${text.length.toString(16)}\r\n${text}\r\n`;
 }
+
+/** For promises of 100 ms: ten times that allows for a busy machine, and still tells a leak from a delay. */
+export const busyMachineMs = 1_000;

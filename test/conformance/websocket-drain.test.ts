@@ -61,7 +61,7 @@ describe.each(engineNames)('the %s engine', (engine) => {
     const { origin, subject } = await start();
     const client = await open(subject);
     const connection = await connectionOf(origin);
-    const stopped = subject.stop(1_000);
+    const stopped = subject.stop(3_000);
     await got(client, restart);
     await eventually(() => {
       expect(codeOf(connection.received())).toBe(goingAway);
@@ -103,9 +103,9 @@ describe.each(engineNames)('the %s engine', (engine) => {
         client.send(reply);
       });
     }
-    expect(await subject.stop(1_500)).toBe(0);
+    expect(await subject.stop(3_000)).toBe(0);
     expect(times).toHaveLength(clients.length);
-    expect(Math.min(...times)).toBeGreaterThan(700);
+    expect(Math.min(...times)).toBeGreaterThan(1_400);
     expect(Math.max(...times) - Math.min(...times)).toBeGreaterThan(100);
   });
 
