@@ -178,14 +178,19 @@ function judge(ended: readonly ExchangeLog[], { read, unanswered, ambiguous }: F
   }
 }
 
-/** What doesn't reach an instance; from HTTP/1.0 also a 100-continue, which is nothing there (RFC 9110 §10.1.1). */
+/** What doesn't reach an instance, what `Connection` names among it; from HTTP/1.0 also a 100-continue, which is nothing there (RFC 9110 §10.1.1). */
 function droppedOf({ version, fields }: RequestHead): (name: string) => boolean {
   const ignored = fields.some(
     (value, i) => value.toLowerCase() === '100-continue' && fields[i - 1]?.toLowerCase() === 'expect',
   );
   const dropped =
     version === '1.0' && ignored ? ['keep-alive', 'trailer', 'expect'] : ['keep-alive', 'trailer'];
-  return (name) => isFraming(name) || dropped.includes(name.toLowerCase());
+  const nominated = fields.flatMap((value, i) =>
+    fields[i - 1]?.toLowerCase() === 'connection' && i % 2 === 1
+      ? value.split(',').map((name) => name.trim().toLowerCase())
+      : [],
+  );
+  return (name) => isFraming(name) || [...dropped, ...nominated].includes(name.toLowerCase());
 }
 
 /** Sends one message in up to three pieces and ends; resolves when the engine has let go of the connection. */
