@@ -1,5 +1,5 @@
-import type { ResponseFraming } from '../http/framing.ts';
 import type { FieldLines } from '../exchange/seam.ts';
+import type { ResponseFraming } from '../http/framing.ts';
 import type { BodyForm, BodyPiece, RequestBody } from '../proxy/ports.ts';
 import type { ReadBuffer } from '../sockets/read-buffer.ts';
 import { ChunkedReader } from './chunked-reader.ts';

@@ -1,8 +1,8 @@
 import type { FieldLines } from '../exchange/seam.ts';
 import type { BodyForm } from '../proxy/ports.ts';
 import { scanFields } from './field-section.ts';
-import { sourceOf } from './head-source.ts';
 import { valueChar } from './grammar.ts';
+import { sourceOf } from './head-source.ts';
 
 /** Hexadecimal digits of a chunk size, leading zeros included: 13 hold every safe integer. */
 const maxSizeDigits = 13;

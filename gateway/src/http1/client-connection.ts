@@ -1,14 +1,14 @@
-import type { Persistence } from '../http/connection.ts';
 import type { Socket } from 'node:net';
 
 import type { ErrorCode } from '../exchange/errors.ts';
 import type { ClientFacts } from '../exchange/seam.ts';
-import { clientFacts } from '../sockets/client-facts.ts';
-import { readInto } from '../sockets/accepted-socket.ts';
+import type { Persistence } from '../http/connection.ts';
 import type { ClientPort, CutBy } from '../proxy/ports.ts';
 import type { ProxyContext } from '../proxy/proxy-context.ts';
-import { ReadBuffer, type ReadBuffers } from '../sockets/read-buffer.ts';
 import { ExchangeRun } from '../proxy/run.ts';
+import { readInto } from '../sockets/accepted-socket.ts';
+import { clientFacts } from '../sockets/client-facts.ts';
+import { ReadBuffer, type ReadBuffers } from '../sockets/read-buffer.ts';
 import { Timeout, type TimeoutOwner } from '../sockets/timeout-wheel.ts';
 import { BodyReader } from './body-reader.ts';
 import { answerText } from './message-text.ts';

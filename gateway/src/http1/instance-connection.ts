@@ -1,5 +1,5 @@
-import type { AttemptStep } from '../exchange/seam.ts';
 import type { ErrorCode } from '../exchange/errors.ts';
+import type { AttemptStep } from '../exchange/seam.ts';
 import type { ListenerLimits } from '../http/limits.ts';
 import type {
   AcceptedRequest,

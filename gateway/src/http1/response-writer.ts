@@ -1,8 +1,8 @@
-import type { Persistence } from '../http/connection.ts';
-import { sentFraming, type SentFraming } from '../http/framing.ts';
 import type { Socket } from 'node:net';
 
 import type { AnswerStep, RelayStep, ResponseHead } from '../exchange/seam.ts';
+import type { Persistence } from '../http/connection.ts';
+import { sentFraming, type SentFraming } from '../http/framing.ts';
 import type {
   AcceptedRequest,
   BodyForm,

@@ -1,9 +1,9 @@
 import { Server, type Socket } from 'node:net';
 import { setImmediate as turn } from 'node:timers/promises';
 
+import type { ListenerLimits } from '../http/limits.ts';
 import { createHttpDate, monotonicNow } from '../lifecycle/clock.ts';
 import { closeDelayMs, type Drain } from '../proxy/drain-schedule.ts';
-import type { ListenerLimits } from '../http/limits.ts';
 import type { InstanceConnector } from '../proxy/ports.ts';
 import type { ProxyContext } from '../proxy/proxy-context.ts';
 import type { TimeoutWheel } from '../sockets/timeout-wheel.ts';

@@ -1,11 +1,11 @@
-import type { Persistence } from '../http/connection.ts';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 
 import type { ErrorCode } from '../exchange/errors.ts';
 import type { ClientFacts } from '../exchange/seam.ts';
-import type { AcceptedRequest, ClientPort, CutBy } from '../proxy/ports.ts';
+import type { Persistence } from '../http/connection.ts';
 import { ContentPiece } from '../proxy/content-piece.ts';
+import type { AcceptedRequest, ClientPort, CutBy } from '../proxy/ports.ts';
 import type { ProxyContext } from '../proxy/proxy-context.ts';
 import { ExchangeRun } from '../proxy/run.ts';
 import { Timeout, type TimeoutOwner } from '../sockets/timeout-wheel.ts';

@@ -1,5 +1,5 @@
-import type { ClientRequest, IncomingMessage } from 'node:http';
 import type { EventEmitter } from 'node:events';
+import type { ClientRequest, IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
 
 import type { ErrorCode } from '../exchange/errors.ts';

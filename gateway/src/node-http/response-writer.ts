@@ -1,8 +1,8 @@
 import { STATUS_CODES, type ServerResponse } from 'node:http';
-import type { Persistence } from '../http/connection.ts';
 import type { Socket } from 'node:net';
 
 import type { AnswerStep, RelayStep, ResponseHead } from '../exchange/seam.ts';
+import type { Persistence } from '../http/connection.ts';
 import type {
   AcceptedRequest,
   BodyPiece,

@@ -1,7 +1,7 @@
 import type { Exchanges } from '../exchange/seam.ts';
 import type { ListenerLimits } from '../http/limits.ts';
-import type { InstanceConnector } from './ports.ts';
 import type { TimeoutWheel } from '../sockets/timeout-wheel.ts';
+import type { InstanceConnector } from './ports.ts';
 
 /** What the exchanges of one listener share. */
 export interface ProxyContext {

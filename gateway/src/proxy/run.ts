@@ -10,10 +10,10 @@ import type {
   Step,
 } from '../exchange/seam.ts';
 import type { Persistence } from '../http/connection.ts';
+import { OneShotTimer } from '../sockets/one-shot-timer.ts';
 import { Attempt } from './attempt.ts';
 import { DiscardBody } from './discard-body.ts';
 import { HalfCloseProbe } from './half-close-probe.ts';
-import { OneShotTimer } from '../sockets/one-shot-timer.ts';
 import type {
   AcceptedRequest,
   BodyPiece,
