@@ -5,6 +5,7 @@ import type { ClientFacts } from '../exchange/seam.ts';
 import type { Persistence } from '../http/connection.ts';
 import type { ClientPort, CutBy } from '../proxy/ports.ts';
 import type { ProxyContext } from '../proxy/proxy-context.ts';
+import { lastRequestMs } from '../proxy/drain-schedule.ts';
 import { ExchangeRun } from '../proxy/run.ts';
 import { readInto } from '../sockets/accepted-socket.ts';
 import { clientFacts } from '../sockets/client-facts.ts';
@@ -19,8 +20,6 @@ import { Http1ResponseWriter } from './response-writer.ts';
 const heldBytes = 65_536;
 /** A body up to this size that came together with its head is sent in the same write. */
 const smallBodyBytes = 16_384;
-/** While the listener stops, how long a connection may take to send one more request, whose answer says that it was the last. */
-export const lastRequestMs = 1_000;
 /** How long, and for how many bytes, input is read and dropped after the last answer, so that no reset overtakes it (R34). */
 const lingerMs = 2_000;
 const lingerBytes = 33_554_432;

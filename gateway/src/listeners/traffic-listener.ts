@@ -3,7 +3,7 @@ import { setImmediate as turn } from 'node:timers/promises';
 
 import type { ListenerLimits } from '../http/limits.ts';
 import { createHttpDate, monotonicNow } from '../lifecycle/clock.ts';
-import { closeDelayMs, type Drain } from '../proxy/drain-schedule.ts';
+import { closeDelayMs, lastRequestMs, type Drain } from '../proxy/drain-schedule.ts';
 import type { InstanceConnector } from '../proxy/ports.ts';
 import type { ProxyContext } from '../proxy/proxy-context.ts';
 import type { TimeoutWheel } from '../sockets/timeout-wheel.ts';
@@ -11,8 +11,6 @@ import type { BoundAddress, Engine, EngineOptions, EngineStats } from './engine.
 
 /** Half a second's worth of new connections on a busy edge; the kernel caps it at `somaxconn`. */
 const backlog = 4_096;
-/** While the listener stops, how long an idle connection may take to send one more request, whose answer says that it was the last. */
-const lastRequestMs = 1_000;
 
 /** A client connection of a listener, whatever its protocol. It ends with its socket. */
 export interface ListenerConnection {

@@ -4,6 +4,7 @@ import type { Socket } from 'node:net';
 import type { ErrorCode } from '../exchange/errors.ts';
 import type { ClientFacts } from '../exchange/seam.ts';
 import type { ListenerConnection } from '../listeners/traffic-listener.ts';
+import { lastRequestMs } from '../proxy/drain-schedule.ts';
 import type { ProxyContext } from '../proxy/proxy-context.ts';
 import { clientFacts } from '../sockets/client-facts.ts';
 import { Timeout } from '../sockets/timeout-wheel.ts';
@@ -15,8 +16,6 @@ import { NodeResponseWriter, writeRefusal } from './response-writer.ts';
 const maxPipelined = 64;
 /** How long the client's bytes are read and dropped after the last answer, so that no reset overtakes it (RFC 9112 §9.6). */
 const lingerMs = 2_000;
-/** While the listener stops, how long a connection may take to send one more request, whose answer says that it was the last. */
-const lastRequestMs = 1_000;
 
 type Pipelined =
   | {

@@ -1,3 +1,6 @@
+/** While the listener stops, how long an idle connection may take to send one more request, whose answer says that it was the last. */
+export const lastRequestMs = 1_000;
+
 /** In which part of the drain time WebSockets are closed: not all at once, and not at the last moment. */
 const from = 0.5;
 const until = 0.9;

@@ -1,7 +1,7 @@
 import type { Socket } from 'node:net';
 
 /** How much is read at once. */
-export const readBytes = 65_536;
+const readBytes = 65_536;
 /** Room in front of a block of its own, so that a head can be written before the body that was read there. */
 const headroomBytes = 4_096;
 /** Blocks that may wait in connections and in the spare list: 64 × 68 KB each. */
