@@ -45,6 +45,25 @@ it('drains and exits 0 when the signal goes to npm alone, as a supervisor would 
   expect(process.group()).toBe('empty');
 });
 
+it.each(['SIGINT', 'SIGTERM'] as const)(
+  'drains and exits 0 when a terminal or systemd sends %s to the whole group, npm included',
+  async (signal) => {
+    await using started = await startProcess({
+      command: 'npm',
+      args: ['run', 'demo', '--', '--api', '1', '--webapp', '1'],
+      env: { GATEWAY_PORT: '0', GATEWAY_ADMIN_PORT: '0' },
+    });
+    await started.waitFor(/Ctrl-C stops everything/, 60_000);
+    process.kill(-started.pid, signal);
+    expect(await started.ended).toEqual({ code: 0, signal: null });
+    expect(started.output()).toContain('Stopping: every instance announces that it leaves');
+    expect(started.output()).not.toContain('does not finish');
+    await eventually(() => {
+      expect(started.group()).toBe('empty');
+    }, 20_000);
+  },
+);
+
 it('takes its services along when it is killed without a chance to stop them', async () => {
   await using process = await demo(['--api', '2', '--webapp', '1']);
   await process.waitFor(/Ctrl-C stops everything/, 30_000);

@@ -204,6 +204,8 @@ function serve(service: Service, registrar: Registrar, port: number): ServiceHan
   const onExit = (why: ExitReason): Promise<void> => {
     if (why.kind === 'fatal')
       report('error', 'fatal_error', `uncaught error, the process will exit with 1: ${why.message}`);
+    if (why.kind === 'cut')
+      report('warn', 'stop_cut', `${why.signal} again: the process exits now and does not finish the stop`);
     return stop(stopReason(why));
   };
   const release = options.signals === 'handle' ? exitGuard.add(onExit) : () => undefined;
@@ -227,11 +229,12 @@ function serve(service: Service, registrar: Registrar, port: number): ServiceHan
 function stopReason(why: ExitReason): string {
   switch (why.kind) {
     case 'fatal':
+    case 'cut':
       return 'stopping';
     case 'disconnect':
       return 'stopping because the parent process has gone';
     case 'signal':
-      return `stopping because of ${why.signal}; a second signal exits at once`;
+      return `stopping because of ${why.signal}; a second signal after more than a second exits at once`;
   }
 }
 

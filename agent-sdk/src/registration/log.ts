@@ -12,7 +12,8 @@ export type ServiceEventKind =
   | 'connections_cut'
   | 'stop_step_failed'
   | 'stopped'
-  | 'fatal_error';
+  | 'fatal_error'
+  | 'stop_cut';
 
 /** One line of a service's life. */
 export interface ServiceEvent {

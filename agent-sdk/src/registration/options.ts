@@ -76,7 +76,7 @@ export interface RegisterOptions {
   readonly close?: (() => Promise<void>) | undefined;
   /**
    * `handle` (default): SIGTERM, SIGINT and the end of the parent's IPC channel stop the service and exit with 0, an uncaught exception or rejection with 1; a
-   * second signal exits at once. `ignore`: the process does that itself and calls `stop()`.
+   * signal more than a second later exits at once. `ignore`: the process does that itself and calls `stop()`.
    */
   readonly signals?: 'handle' | 'ignore' | undefined;
   /** How to reach Consul; each option wins over its `CONSUL_*` variable. */

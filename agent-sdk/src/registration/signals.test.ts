@@ -50,10 +50,28 @@ describe('exit guard', () => {
     expect([one.reasons.length, two.reasons.length]).toEqual([1, 1]);
   });
 
-  it('exits at once on a second signal', () => {
+  it('takes repeats within a second for one intention, and exits at once on a later signal', () => {
     const { target, exits, emit } = fakeProcess();
-    createExitGuard(target).add(service().hook);
+    let nowMs = 5_000;
+    const one = service();
+    createExitGuard(target, () => nowMs).add(one.hook);
     emit('SIGINT', 'SIGINT');
+    emit('SIGINT', 'SIGINT');
+    nowMs += 1_000;
+    emit('SIGTERM', 'SIGTERM');
+    expect(exits).toEqual([]);
+    nowMs += 1;
+    emit('SIGINT', 'SIGINT');
+    expect(exits).toEqual([130]);
+    expect(one.reasons.map((reason) => reason.kind)).toEqual(['signal', 'cut']);
+  });
+
+  it('exits at once when a signal comes long after a fatal error began the stop', () => {
+    const { target, exits, emit } = fakeProcess();
+    let nowMs = 0;
+    createExitGuard(target, () => nowMs).add(service().hook);
+    emit('uncaughtException', new Error('first'));
+    nowMs += 5_000;
     emit('SIGINT', 'SIGINT');
     expect(exits).toEqual([130]);
   });

@@ -4,14 +4,16 @@ import { describeError } from './service-error.ts';
 export type ProcessLike = Pick<NodeJS.EventEmitter, 'on' | 'off'> & { exit(code: number): void };
 
 /**
- * Stops one service before the process exits. Never rejects; bounded. Called again when a fatal error comes during the stop; then
- * it only takes note of the reason.
+ * Stops one service before the process exits. Never rejects; bounded. Called again when a fatal error or a second signal
+ * comes during the stop; then it only takes note of the reason.
  */
 export type ShutdownHook = (reason: ExitReason) => Promise<void>;
 
 /** Why the process is going to exit. */
 export type ExitReason =
   | { readonly kind: 'signal'; readonly signal: 'SIGTERM' | 'SIGINT' }
+  /** A second signal: the process exits as soon as the hooks return. */
+  | { readonly kind: 'cut'; readonly signal: 'SIGTERM' | 'SIGINT' }
   | { readonly kind: 'disconnect' }
   | { readonly kind: 'fatal'; readonly message: string };
 
@@ -28,15 +30,24 @@ export interface ExitGuard {
 const signalNumbers = { SIGTERM: 15, SIGINT: 2 } as const;
 
 /**
+ * Signals within this time are one intention: Ctrl-C goes to a whole process group, and npm, process managers and systemd pass a signal
+ * on, so that one process gets it two or three times within milliseconds.
+ */
+const oneIntentionMs = 1_000;
+
+/**
  * SIGTERM, SIGINT, and the end of the IPC channel by which a parent holds this process (a cluster primary or supervisor that
  * died can send no signal): runs all hooks, then exits with 0. An uncaught exception (an unhandled rejection becomes one, unless
- * the program listens to those itself): the same with 1. A signal during that exits at once with 128 + its number.
+ * the program listens to those itself): the same with 1. A signal more than a second after the stop began exits at once with 128 + its
+ * number. `nowMs`: monotonic.
  */
-export function createExitGuard(target: ProcessLike): ExitGuard {
+export function createExitGuard(target: ProcessLike, nowMs = (): number => performance.now()): ExitGuard {
   const hooks = new Set<ShutdownHook>();
   const running = new Set<Promise<void>>();
   /** Undefined while nothing is to end. */
   let stopping: ExitReason | undefined;
+  /** When the stop began. */
+  let stoppingMs = 0;
   let exitCode = 0;
 
   const run = (hook: ShutdownHook, reason: ExitReason): void => {
@@ -48,12 +59,17 @@ export function createExitGuard(target: ProcessLike): ExitGuard {
   };
   const stopAll = (reason: ExitReason): void => {
     stopping = reason;
+    stoppingMs = nowMs();
     // The listeners stay to the end, for the second signal.
     for (const hook of hooks) run(hook, reason);
   };
   const onSignal = (signal: 'SIGTERM' | 'SIGINT'): void => {
-    if (stopping === undefined) stopAll({ kind: 'signal', signal });
-    else target.exit(128 + signalNumbers[signal]);
+    if (stopping === undefined) {
+      stopAll({ kind: 'signal', signal });
+    } else if (nowMs() - stoppingMs > oneIntentionMs) {
+      for (const hook of hooks) void hook({ kind: 'cut', signal });
+      target.exit(128 + signalNumbers[signal]);
+    }
   };
   const onDisconnect = (): void => {
     if (stopping === undefined) stopAll({ kind: 'disconnect' });
