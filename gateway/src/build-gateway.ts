@@ -9,7 +9,7 @@ import { monotonicNow } from './lifecycle/clock.ts';
 import type { Parts } from './lifecycle/parts.ts';
 import { createGuardedLookup } from './registry/addresses/guarded-lookup.ts';
 import { localAddressPolicy } from './registry/addresses/local-address-policy.ts';
-import { keepTable, type KeptTable } from './registry/persistence/table-saver.ts';
+import { createTableSaver, type TableSaver } from './registry/persistence/table-saver.ts';
 import { createRegistry, type Registry } from './registry/registry.ts';
 import { createConsulSource } from './registry/sources/consul.ts';
 import { readStatus } from './status/read-status.ts';
@@ -36,7 +36,7 @@ export interface GatewayOptions {
 export interface GatewayParts {
   readonly registry: Registry;
   readonly health: Health;
-  readonly saved: KeptTable;
+  readonly saved: TableSaver;
   readonly traffic: Traffic;
   readonly admin: Admin;
   readonly announcement: Announcement;
@@ -72,7 +72,7 @@ export function buildGateway(
     log,
     ...clock,
   });
-  const saved = keepTable(registry, { path: config.savedTable, log, wallClock: Date.now });
+  const saved = createTableSaver(registry, { path: config.savedTable, log, wallClock: Date.now });
 
   const requests = createRequestSeries();
   const accessLog = createAccessLog({ ...options.accessLog, now: Date.now });

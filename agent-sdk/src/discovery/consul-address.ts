@@ -76,7 +76,7 @@ export function formatConsulAddress(address: ConsulAddress): string {
   return `${address.scheme}://${host}:${address.port}${address.pathPrefix}`;
 }
 
-/** Whether the agent is on this machine, so that nothing sent to it can be overheard. */
+/** Whether the agent is on this machine, so that traffic to it does not cross a network. */
 export function isLoopbackAddress(address: ConsulAddress): boolean {
   return address.kind === 'unix' || /^(?:localhost|.*\.localhost|127(?:\.\d+){3}|::1)$/u.test(address.host);
 }

@@ -2,7 +2,7 @@ import { EventEmitter } from 'node:events';
 import { type IncomingHttpHeaders, IncomingMessage } from 'node:http';
 import { type Readable, Writable } from 'node:stream';
 
-/** What papi (the HTTP layer inside the `consul` package) is told about one request. */
+/** Options of one request for papi, the HTTP layer inside the `consul` package. */
 interface PapiRequest {
   path: string;
   params: Record<string, string>;
@@ -10,7 +10,7 @@ interface PapiRequest {
   headers: Record<string, string>;
   /** `cancel` on it aborts the request. */
   ctx: EventEmitter;
-  /** Where the body goes instead of into papi's unbounded buffer and content-type guessing. */
+  /** Receives the body. It replaces papi's unbounded buffer and content-type guessing. */
   pipe: Writable;
   body?: unknown;
 }
@@ -21,7 +21,7 @@ export interface PapiClient {
   _put(request: PapiRequest): Promise<unknown>;
 }
 
-/** Whether the package still has the methods we build on; checked once, at creation. */
+/** Whether the package has the methods that the client uses. The client checks it once, at creation. */
 export function isPapiClient(client: object): client is PapiClient {
   return (
     '_get' in client &&
@@ -57,8 +57,8 @@ export type ConsulCallResult =
   | { readonly kind: 'broken'; readonly code: string; readonly error: unknown };
 
 /**
- * Makes one call. Always settles: at the latest when the deadline passes or the signal aborts, and then the socket is gone too.
- * By itself papi never settles when a body breaks off, and buffers without bound; hence a collector and a timer of our own.
+ * Makes one call. Always settles, at the latest when the deadline passes or the signal aborts; the socket is then destroyed.
+ * papi alone never settles when a body breaks off, and buffers without bound. The call therefore has its own collector and timer.
  */
 export function callConsul(client: PapiClient, call: ConsulCall): Promise<ConsulCallResult> {
   if (call.signal.aborted) return Promise.resolve({ kind: 'aborted' });
@@ -94,7 +94,7 @@ export function callConsul(client: PapiClient, call: ConsulCall): Promise<Consul
     };
     const sent = call.method === 'get' ? client._get(request) : client._put(request);
     sent.catch((error: unknown) => {
-      // Once a head has come, papi only rejects for its status, which the collector reports together with the body.
+      // After the response head, papi rejects only for its status. The collector reports the status together with the body.
       if (collector.response() === undefined) settle({ kind: 'broken', code: codeOf(error), error });
     });
   });

@@ -39,7 +39,7 @@ export interface ConsulClientOptions {
   readonly now?: () => number;
 }
 
-/** One call in our terms. */
+/** One call to the agent. */
 interface Call {
   readonly facts: Pick<CallFacts, 'kind' | 'subject'>;
   readonly method: 'get' | 'put';
@@ -56,8 +56,8 @@ const maxWaitMs = 600_000;
 /**
  * A client for one agent: the rim around the `consul` package, and the only file that imports it. Works on the package's
  * low-level calls, because its high-level ones drop `Weights`, know no namespace and can wait for ever. Keeps connections
- * alive; nothing it holds keeps the process running. Certificate files are read here, once: throws `RegistryError('rejected')`
- * when one can't be. Ended by its owner with `close`.
+ * alive, but does not keep the process running. Certificate files are read here, once. Throws `RegistryError('rejected')`
+ * when one cannot be read. Ended by its owner with `close`.
  */
 export function createConsulClient(
   settings: ConsulSettings,
@@ -111,7 +111,7 @@ export function createConsulClient(
 
 /** Sends calls to one agent; turns their results into answers, or into `RegistryError`s. */
 class ConsulCalls {
-  /** The agent's address, and the setting that it came from. */
+  /** The agent's address and the setting that names it. */
   readonly site: Pick<CallFacts, 'url' | 'origin'>;
   readonly #callTimeoutMs: number;
   readonly #blockingMarginMs: number;
@@ -119,7 +119,7 @@ class ConsulCalls {
   readonly #tokens: ReturnType<typeof createTokenSource>;
   readonly #agent: HttpAgent;
   readonly #client: PapiClient;
-  /** Hidden in failures, as the token is. */
+  /** Like the token, never shown in failures. */
   readonly #password: string;
   readonly #scope: Readonly<Record<string, string>>;
 
@@ -157,8 +157,8 @@ class ConsulCalls {
         signal: call.signal,
       });
     let result = await attempt();
-    // A kept connection that the agent closed in the same moment. Every call here is idempotent; a blocking read is left to
-    // its watch, which has to start over with index 0 after any break.
+    // The agent may have closed a kept connection in the same moment. Every call here is idempotent. A blocking read is not
+    // repeated here: its watch starts over with index 0 after any break.
     if (result.kind === 'broken' && isBrokenKeepAlive(result.code) && call.query?.['index'] === undefined)
       result = await attempt();
     const secrets = [reading.token ?? '', this.#password];
@@ -216,7 +216,7 @@ class ConsulCalls {
   async write(call: Omit<Call, 'method' | 'deadlineMs'>): Promise<void> {
     const answer = await this.#send({ ...call, method: 'put', deadlineMs: this.#callTimeoutMs });
     const contentType = header(answer, 'content-type') ?? '';
-    // A login page answers 200 to everything; Consul answers writes with nothing, or JSON.
+    // A login page answers 200 to everything. Consul answers writes with an empty body or JSON.
     if (/html/iu.test(contentType))
       throw notConsulFailure({ ...this.site, ...call.facts }, answer.status, contentType);
   }
@@ -252,20 +252,20 @@ function createAgent(settings: ConsulSettings): HttpAgent {
   const address = settings.address.value;
   const base = { keepAlive: true, maxFreeSockets: 16 };
   if (address.kind === 'unix') return new HttpAgent(base);
-  // papi hands an IPv6 host over in brackets, which no resolver takes; the agent's own host wins over it.
+  // papi passes an IPv6 host in brackets, which no resolver accepts. The host of the HTTP agent overrides it.
   const host = address.host.includes(':') ? { host: address.host } : {};
   if (address.scheme === 'http') return new HttpAgent({ ...base, ...host });
   return new HttpsAgent({ ...base, ...host, ...readTlsOptions(settings.tls) });
 }
 
-/** `agent.destroy()` would cut calls in flight too. What becomes idle later is closed then. */
+/** Closes idle connections; busy ones close when they become idle. `agent.destroy()` would also cut calls in flight. */
 function closeIdle(agent: HttpAgent): void {
   agent.maxFreeSockets = 0;
   for (const sockets of Object.values(agent.freeSockets))
     for (const socket of [...(sockets ?? [])]) socket.destroy();
 }
 
-/** A name or id that can't stand in a path: Consul would take `..` for another endpoint. */
+/** Throws for a name or id that cannot be part of a path. Consul would read `..` as another endpoint. */
 function checkSubject(facts: CallFacts): void {
   if (facts.kind === 'catalogServices' || facts.kind === 'agentServices') return;
   if (/^\.{0,2}$/u.test(facts.subject) || !/^\P{Cc}{1,512}$/u.test(facts.subject)) {
@@ -280,7 +280,7 @@ function isBrokenKeepAlive(code: string): boolean {
   return code === 'ECONNRESET' || code === 'EPIPE';
 }
 
-/** Lists are read record by record, in turns: one of thousands would hold up everything else for tens of milliseconds. */
+/** Reads a list record by record and yields between. A list of thousands would block the process for tens of milliseconds. */
 async function readBody(
   answer: Extract<ConsulCallResult, { kind: 'answer' }>,
   facts: CallFacts,

@@ -9,7 +9,7 @@ export interface DecodeContext {
   readonly cluster: string;
 }
 
-/** The believable part of an answer, and the rest with its reasons. Instances are sorted by key. */
+/** The valid instances of an answer, sorted by key, and the quarantined records with their reasons. */
 export interface DecodedHealth {
   readonly instances: readonly Instance[];
   readonly quarantined: readonly QuarantinedRecord[];
@@ -26,10 +26,10 @@ const limits = {
   weight: 65_535,
 };
 
-/** Records shown as quarantined; what is beyond that is only counted. */
+/** Maximum number of quarantined records shown. Further records are only counted. */
 const maxQuarantined = 1000;
 
-/** A record that can't be believed. */
+/** A record that is invalid. */
 class RecordProblem {
   readonly reason: string;
   constructor(reason: string) {
@@ -39,13 +39,13 @@ class RecordProblem {
 
 type JsonObject = Readonly<Record<string, unknown>>;
 
-/** Records that have been read before in the same context, and what came of it. */
+/** Records read before in the same context, with their results. */
 export type DecodedRecords = WeakMap<object, Instance | RecordProblem>;
 
 /**
- * Reads the answer of `/v1/health/service/:name`. Each record is judged by itself: one that is wrong is quarantined with its
- * reason and the rest lives. Throws `RegistryError('malformed')`, and nothing else, when the answer is not a list at all.
- * `known`: records that are the same objects as before are not read again; for one context only.
+ * Reads the answer of `/v1/health/service/:name`. Each record is judged by itself: an invalid record is quarantined with its
+ * reason, and the others are used. Throws only `RegistryError('malformed')`, when the answer is not a list.
+ * `known`: records that are the same objects as before are not read again. It belongs to one context.
  */
 export function decodeHealth(
   body: unknown,
@@ -73,7 +73,7 @@ export function decodeHealth(
   return { instances, quarantined };
 }
 
-/** By key, the first of each; and those whose key had come before. Agents list in this order, as a rule: then it costs a look at each. */
+/** Sorts by key and separates duplicates; the first of each key stays. Agents usually list in this order, so one comparison a record is enough. */
 function sortedOnce(listed: readonly Instance[]): {
   readonly instances: readonly Instance[];
   readonly repeated: readonly Instance[];
@@ -91,7 +91,7 @@ function sortedOnce(listed: readonly Instance[]): {
 
 /**
  * Reads the answer of `/v1/catalog/services`. The map has no prototype, so that no service name can mean anything else. Entries
- * that are not lists of texts are left out. Throws `RegistryError('malformed')`, and nothing else, when it is not a map at all.
+ * that are not lists of texts are left out. Throws only `RegistryError('malformed')`, when the answer is not a map.
  */
 export function decodeCatalog(body: unknown, index: string): Catalog {
   const services = emptyRecord<readonly string[]>();
@@ -149,7 +149,7 @@ function readRecord(record: unknown, context: DecodeContext): Instance | RecordP
     meta,
     status,
     weight: readWeight(status, meta, asObject(service['Weights'])),
-    // Unknown age counts as the youngest, so that leaving it out wins nobody a route.
+    // An unknown age counts as the youngest, so that omitting the age wins no route.
     createIndex: isIntegerIn(service['CreateIndex'], 0, Number.MAX_SAFE_INTEGER)
       ? service['CreateIndex']
       : Number.MAX_SAFE_INTEGER,
@@ -222,7 +222,7 @@ function isStatus(value: unknown): value is InstanceStatus {
 
 /**
  * `Meta.weight` wins over `Weights.Passing`, because common registration libraries drop `Weights`; in the status `warning`
- * `Weights.Warning` comes first. What is no weight is passed over: it is no reason to lose an instance.
+ * `Weights.Warning` comes first. An invalid weight is ignored, so that it does not cost an instance.
  */
 function readWeight(
   status: InstanceStatus,
@@ -250,7 +250,7 @@ function malformed(what: string): RegistryError {
   return new RegistryError('malformed', `Consul's answer makes no sense: ${what}.`);
 }
 
-/** Foreign values in messages: escaped and bounded. */
+/** Escapes and shortens a foreign value for a message. */
 function show(value: unknown): string {
   if (typeof value === 'string') return JSON.stringify(value.slice(0, 60));
   if (typeof value === 'number' || typeof value === 'boolean') return String(value);

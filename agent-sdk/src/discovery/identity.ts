@@ -1,9 +1,9 @@
 import type { Instance } from './instance.ts';
 
 /**
- * Who answers at an address? A registration says where an instance was; by now its port may belong to another service. An instance
- * of the SDK says so in its meta and answers this question on every connection, so that whoever connects can ask first and send
- * nothing to a stranger (docs/decisions/0007-who-answers.md).
+ * The identity check of an instance. A registration can be out of date: its port may now belong to another service. An instance of
+ * the SDK announces the check in its meta and answers the question on every connection. A client asks first, and sends no request to
+ * the wrong process (docs/decisions/0007-who-answers.md).
  */
 export const identityMetaKey = 'roundhouse-identity';
 /** The version of the question; other values are not understood and not asked. */
@@ -13,7 +13,7 @@ export const identityPath = '/.well-known/roundhouse/instance';
 /** Carries the instance's id in the answer, a 204. */
 export const identityField = 'Roundhouse-Instance';
 
-/** The id that whoever listens at the instance's address must give, or undefined when this instance can't be asked. */
+/** The id that the process at the instance's address must give. Undefined when the instance does not support the check. */
 export function expectedIdentity(instance: Instance): string | undefined {
   return instance.meta[identityMetaKey] === identityMetaValue ? instance.id : undefined;
 }
@@ -30,7 +30,7 @@ export function identityAnswer(id: string): string {
   return `HTTP/1.1 204 No Content\r\n${identityField}: ${id}\r\n\r\n`;
 }
 
-/** An answer longer than this is none. */
+/** A longer answer is a mismatch. */
 export const maxIdentityAnswerBytes = 4_096;
 
 /**

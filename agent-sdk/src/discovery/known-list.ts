@@ -1,13 +1,13 @@
 /**
- * A JSON list of objects as it came, and what it meant. With it the next answer to the same question is read in the time that its news
- * take: Consul sends the whole list of a service for every change in it, and all but a few of its records are the same, byte for byte.
+ * The bytes of a JSON list of objects and their parsed values. Consul sends the whole list of a service for every change in it, and most
+ * records are the same, byte for byte. With the known list, reading the next answer parses only the records that changed.
  */
 export interface KnownList {
   readonly bytes: Buffer;
   readonly elements: readonly KnownElement[];
 }
 
-/** One element: where it stands in the bytes, a fingerprint of these, and its value. */
+/** One element: its position in the bytes, the fingerprint of its bytes, and its value. */
 export interface KnownElement {
   readonly start: number;
   readonly end: number;
@@ -15,11 +15,11 @@ export interface KnownElement {
   readonly value: unknown;
 }
 
-/** What an element costs, about: one that has to be parsed, and one that is known. */
+/** Approximate cost of an element that has to be parsed, and of a known one. */
 const cost = { parsed: 10, known: 1 };
-/** Then others get their turn. */
+/** Cost after which the reader yields to other work. */
 const costPerTurn = 500;
-/** So many of the known elements that follow are looked at before the element's fingerprint is taken. */
+/** Number of following known elements that are compared before the fingerprint is computed. */
 const lookAhead = 4;
 
 const [blank, tab, newline, carriageReturn] = [0x20, 0x09, 0x0a, 0x0d];
@@ -29,9 +29,9 @@ const backslash = 0x5c;
 const [openList, closeList, openMap, closeMap] = [0x5b, 0x5d, 0x7b, 0x7d];
 
 /**
- * Reads a JSON list of objects. Elements that stood in the `known` list too are the very same objects again; only the others are
- * parsed. Yields now and then, so that the caller can let others have their turn. Returns undefined for what is not plainly such a list,
- * which says nothing about whether it is JSON. Throws `SyntaxError` for an element that isn't.
+ * Reads a JSON list of objects. Elements that are also in the `known` list are returned as the same objects; only the others are
+ * parsed. Yields regularly, so that the caller can let other work run. Returns undefined when the text is not clearly such a list; it
+ * may still be JSON. Throws `SyntaxError` for an element that is not JSON.
  */
 export function* readList(
   bytes: Buffer,
@@ -74,7 +74,7 @@ export function* readList(
   return isWhole ? { bytes, elements } : undefined;
 }
 
-/** The elements of the last list, to be found again: usually in their old order, else by fingerprint. */
+/** Finds the elements of the last list: first in their old order, then by fingerprint. */
 class KnownElements {
   readonly #known: KnownList | undefined;
   #nextAt = 0;
@@ -84,7 +84,7 @@ class KnownElements {
     this.#known = known;
   }
 
-  /** What stands at `at`, if it is one of those that come next. An object ends with its own bytes, whatever follows. */
+  /** The element at `at`, if it is one of the next known elements. The bytes after an object do not matter. */
   next(bytes: Buffer, at: number): KnownElement | undefined {
     const last = Math.min(this.#known?.elements.length ?? 0, this.#nextAt + lookAhead);
     for (let index = this.#nextAt; index < last; index += 1) {
@@ -94,7 +94,7 @@ class KnownElements {
     return undefined;
   }
 
-  /** The same for any of them, once it is known what stands there. */
+  /** The element with these bytes among all known elements. */
   withFingerprint(
     bytes: Buffer,
     at: number,
@@ -122,8 +122,8 @@ class KnownElements {
 }
 
 /**
- * Where the object that begins at `at` ends, and a fingerprint of its bytes (FNV-1a); -1 when none begins there or it doesn't end. In UTF-8 no ASCII
- * byte is a part of another character.
+ * The end of the object that begins at `at`, and the fingerprint of its bytes (FNV-1a). The end is -1 when no object begins there or it
+ * does not end. In UTF-8 no ASCII byte is part of another character.
  */
 function endOfObject(bytes: Buffer, at: number): { readonly end: number; readonly fingerprint: number } {
   if (bytes[at] !== openMap) return { end: -1, fingerprint: 0 };

@@ -1,4 +1,4 @@
-/** A token bucket that lends: a call that finds it empty is told how long to wait, and its token is gone already. */
+/** A token bucket that lends: an empty bucket still hands out the token, and the call returns how long to wait for it. */
 export interface TokenBucket {
   /**
    * Takes tokens, one unless told otherwise. Returns how long to wait before using them, in ms; 0 while the burst lasts. `intervalMs`
@@ -22,8 +22,8 @@ export function createTokenBucket(burst: number, intervalMs: number): TokenBucke
 }
 
 /**
- * How an answer came. `changed`: with new content; `idle`: after the whole wait; `recovered`: the first after failures, with nothing
- * new, and it could not but come at once; `early`: none of these.
+ * How an answer came. `changed`: with new content. `idle`: after the whole wait. `recovered`: the first after failures, without new
+ * content; such a read does not block. `early`: none of these.
  */
 export type AnswerPace =
   | {
@@ -44,22 +44,22 @@ export interface ReadingBudget {
   take(reader: object, records: number, nowMs: number): number;
 }
 
-/** Records per second, all watches together; a list that is mostly known costs little, but it has to be sent and compared. */
+/** Records per second, for all watches together. A mostly known list costs little to parse, but it is still sent and compared. */
 const sharedRecordsPerSecond = 20_000;
-/** What a read costs besides, in records: little while few services have news, for then nothing waits … */
+/** Overhead of a read, in records per active reader. It is small while few services have news, so that reads hardly wait. */
 const recordsPerReader = 2;
-/** … and at most so much. */
+/** Maximum overhead of a read, in records. */
 const maxRecordsPerRead = 100;
-/** Whoever has had news within this time is reckoned with. */
+/** A reader counts as active for this long after its last news. */
 const activeMs = 5_000;
 
 /**
- * Shares the reading out: when n services have news all the time, each waits for n times what its own list costs. So a storm over hundreds
- * of services is bounded like one of a large service, while a small service waits half a second when a hundred have news, and the first
- * news after a quiet time are read at once.
+ * Shares the reading between watches. When n services have news all the time, each waits n times the cost of its own list. A storm over
+ * hundreds of services is therefore bounded like a storm of one large service. A small service waits half a second when a hundred have
+ * news. The first news after a quiet time is read at once.
  */
 export function createReadingBudget(): ReadingBudget {
-  /** When they read last, the latest at the end. */
+  /** Time of the last read of each reader, oldest first. */
   const active = new Map<object, number>();
   return {
     take(reader, records, nowMs) {
@@ -69,7 +69,7 @@ export function createReadingBudget(): ReadingBudget {
         if (nowMs - readMs <= activeMs) break;
         active.delete(other);
       }
-      // Whoever is alone is bounded by its own pace.
+      // A single active reader is bounded by its own pace.
       const { size } = active;
       if (size === 1) return 0;
       const cost = records + Math.min(maxRecordsPerRead, recordsPerReader * size);
@@ -89,21 +89,21 @@ const patience = 10;
 const strictIntervalMs = 1000;
 const slowestIntervalMs = 15_000;
 
-/** Records that one watch reads at once, and then per second: Consul sends the whole list for every change in it. */
+/** Burst of one watch in records, and its rate per second. Consul sends the whole list for every change in it. */
 const recordBurst = 4_000;
 const recordsPerSecond = 5_000;
 
 /**
  * The rate limit that Consul's documentation asks of a blocking loop ("Implementation Details": token bucket, slow poll under
- * churn), in two parts: real changes may come 20 a second, so that a deployment shows at once, or fewer where each brings thousands
- * of records, so that reading a large service costs a bounded share of the time in the worst of storms; answers that bring nothing and
- * come early have a burst of 2 and then one a second, and when they go on, ever fewer down to one in 15 s.
+ * churn). It has two parts. Real changes may come 20 a second, so that a deployment shows at once. They come more slowly when each brings
+ * thousands of records, so that reading a large service costs a bounded share of the time. Early answers without news have a burst of
+ * 2, then one a second, and slow down to one in 15 s when they continue.
  */
 export function createWatchPace(budget: ReadingBudget = createReadingBudget()): WatchPace {
   const changes = createTokenBucket(20, 50);
   const records = createTokenBucket(recordBurst, 1000 / recordsPerSecond);
   const strict = createTokenBucket(2, strictIntervalMs);
-  // Failures have a backoff of their own; this only bounds a registry that fails every other time.
+  // Failures have a backoff of their own. This bucket bounds a registry that fails every other time.
   const recoveries = createTokenBucket(6, 2 * strictIntervalMs);
   let streak = 0;
   const reader = {};

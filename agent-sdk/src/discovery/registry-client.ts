@@ -9,7 +9,7 @@ export interface ReadOptions {
   readonly index?: string;
   /** How long the agent may hold a blocking read. The client's own deadline lies above it (wait × 17/16 + 5 s). */
   readonly waitMs?: number;
-  /** For a question that is asked again and again: records that are still the same come as the very same objects. Owned by who asks. */
+  /** Memory for a repeated question: unchanged records are returned as the same objects. The caller owns it. */
   readonly memory?: AnswerMemory;
 }
 

@@ -1,4 +1,4 @@
-/** What an instance says it serves: a path prefix, on one host or on any. */
+/** A route that an instance claims: a path prefix, on one host or on any. */
 export interface RouteClaim {
   /** Lower case, without port; `*.example.org` for every name below it. Undefined: any host. */
   readonly host: string | undefined;
@@ -10,7 +10,7 @@ export interface RouteClaim {
   readonly tag: string;
 }
 
-/** A tag that wants to be a route and can't be followed. Never guessed at, always shown. */
+/** A route tag that is invalid. The status shows it; the gateway never guesses its meaning. */
 export interface InvalidRouteTag {
   /** The tag, cut to 1,024 characters and free of control characters. */
   readonly invalid: string;
@@ -23,7 +23,7 @@ export type RouteInput =
   | string
   | { readonly prefix: string; readonly host?: string | undefined; readonly strip?: string | undefined };
 
-/** A route that a service asked for and nobody could follow. */
+/** The error for a route that is invalid. */
 export class RouteTagError extends Error {
   override readonly name = 'RouteTagError';
 }
@@ -150,7 +150,7 @@ function refusePath(text: string): string | undefined {
   return undefined;
 }
 
-/** The options after the route. `strip` as the outcome, because nothing else can be followed. */
+/** Reads the options after the route. Returns `strip`, the only option that changes the route. */
 function readOptions(options: readonly string[], prefix: string): Reading<string | undefined> {
   const seen = new Map<string, string>();
   for (const option of options) {

@@ -35,11 +35,11 @@ export interface WatchOptions {
   /** How long the agent may hold a read. Default 60 s; Consul takes up to 600 s. */
   readonly waitMs?: number;
   /**
-   * Asked at every answer. Default: 30 s, and no removal is suspicious by its size alone. A smaller share is for owners that can find out about
-   * each instance themselves, and let those go that do not answer.
+   * Read at every answer. Default: 30 s, and no removal is suspicious by its size alone. A smaller share is for owners that probe each
+   * held instance and release those that do not answer.
    */
   readonly holdPolicy?: () => HoldPolicy;
-  /** What is believed before the first answer: a snapshot that was saved. The first answer is then weighed like one after a failure. */
+  /** A saved snapshot that is used before the first answer. The first answer is then judged like one after a failure. */
   readonly seed?: Snapshot;
   /** Longest pause between two attempts that fail. Default 15 s. */
   readonly retryMaxMs?: number;
@@ -94,7 +94,7 @@ export function watchCatalog(
       // A name with its tags is a small part of what an instance's record is.
       records: ({ services }) => Object.keys(services).length / 10,
     },
-    // What a shorter catalog stops is watches only, and those are kept while instances are known.
+    // A shorter catalog only stops watches, and a watch is kept while its instances are known.
     {
       ...options,
       holdPolicy: () => ({ ...(options.holdPolicy?.() ?? defaultHoldPolicy), maxRemovedRatio: 1 }),
@@ -125,7 +125,7 @@ function watch<Value, Update, Item>(
       const stop = (): void => {
         end.abort(options.signal.reason);
       };
-      // Hundreds of watches share one signal; that is no leak.
+      // Hundreds of watches share one signal, which is not a leak.
       setMaxListeners(0, options.signal);
       options.signal.addEventListener('abort', stop, { once: true });
       if (options.signal.aborted) stop();
@@ -151,7 +151,7 @@ function watch<Value, Update, Item>(
 
 const defaultHoldPolicy: HoldPolicy = { holdMs: 30_000, maxRemovedRatio: 1 };
 
-/** The loop of Consul's blocking queries, with what it has to be careful about. Reads only when it is asked for the next event. */
+/** The loop of Consul's blocking queries. Reads only when the consumer asks for the next event. */
 async function* follow<Value, Update, Item>(
   kind: Kind<Value, Update, Item>,
   options: WatchOptions,
@@ -268,7 +268,7 @@ async function readOnce<Value, Update, Item>(
     return { answer, value };
   } catch (error) {
     if (error instanceof RegistryError) return { error };
-    // An abort, which the caller sees by its signal; or a mistake of ours, which must not end the watch either.
+    // Either an abort, which the caller sees by its signal, or a bug, which must not end the watch.
     return {
       error: new RegistryError('malformed', `Reading the registry failed: ${String(error)}`, {
         cause: error,
@@ -285,7 +285,7 @@ function suspect(
 ): Suspicion {
   if (!before.isConfirmed) return 'after_failure';
   if (answer.knownLeader === false) return 'no_leader';
-  // The same index with other content means that not the registry changed, but what we may see of it.
+  // The same index with other content means that the token's view changed, not the registry.
   if (step.kind === 'backwards' || step.kind === 'same') return 'index';
   return answer.filteredByAcl && !before.isFiltered ? 'filtered' : 'none';
 }

@@ -13,7 +13,7 @@ export interface AddressFacts {
   readonly localAddresses: readonly string[];
 }
 
-/** Who says that an instance is at an address. `config`: the operator, whose word is only checked for loops. */
+/** The origin of an address. `config`: the operator; such an address is only checked for loops. */
 export type AddressSource = 'registry' | 'config';
 
 /** Judges where instances may be. Immutable: a new one is made when the facts change. */

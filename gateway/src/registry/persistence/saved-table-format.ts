@@ -11,7 +11,7 @@ import {
 
 import type { Route } from '../../routing/route.ts';
 
-/** What a gateway needs to serve without its registry. */
+/** The data that a gateway needs to serve without its registry. */
 export interface SavedTable {
   readonly catalog: Catalog;
   readonly snapshots: readonly Snapshot[];
@@ -19,7 +19,7 @@ export interface SavedTable {
   readonly routes: readonly Route[];
 }
 
-/** A table that was read, or what is wrong with the file, for a person. */
+/** A table that was read, or a readable description of the file's problem. */
 export type SavedTableReading =
   | {
       readonly kind: 'table';
@@ -33,7 +33,7 @@ const version = 1;
 
 /**
  * The text of a saved table in pieces, one for each service, so that writing thousands of instances never blocks for long. Instances
- * are saved in the form in which Consul gives them, so that what reads them is what judges every answer of Consul.
+ * are saved in Consul's form, so that the decoder of Consul's answers also checks the file.
  */
 export function* formatSavedTable(table: SavedTable, savedAtMs: number): Generator<string, void, undefined> {
   const { catalog } = table;
@@ -53,7 +53,7 @@ export function* formatSavedTable(table: SavedTable, savedAtMs: number): Generat
   yield '\n]}\n';
 }
 
-/** Reads what {@link formatSavedTable} wrote, as strictly as an answer of Consul: what is wrong is left out and counted. */
+/** Reads what {@link formatSavedTable} wrote, as strictly as an answer of Consul. Invalid entries are left out and counted. */
 export function readSavedTable(text: string): SavedTableReading {
   let value: unknown;
   try {
@@ -145,7 +145,7 @@ function answerOf(body: unknown, index: unknown): ReadAnswer {
   return { body, index: typeof index === 'string' ? index : undefined, ...known };
 }
 
-/** The decoders throw on what makes no sense as a whole, and nothing else. */
+/** The decoders throw only when the whole input is malformed. */
 function believed<T>(decode: () => T): T | undefined {
   try {
     return decode();

@@ -11,7 +11,7 @@ import {
   type SavedTableReading,
 } from './saved-table-format.ts';
 
-/** Larger files are not read: the largest registry that is supported fits in many times over. */
+/** Larger files are not read. The largest supported registry needs a small part of this. */
 const maxFileBytes = 256 * 1024 * 1024;
 
 /** Reads a saved table. `absent` when there is no file, as at the very first start. Never rejects. */
@@ -27,7 +27,7 @@ export async function loadSavedTable(path: string): Promise<SavedTableReading | 
   }
 }
 
-/** Writes a table so that whoever reads the file finds the old or the new one, whole, also after a crash. Rejects with the system error. */
+/** Writes a table atomically: a reader finds the whole old or the whole new one, also after a crash. Rejects with the system error. */
 export async function writeSavedTable(path: string, table: SavedTable, savedAtMs: number): Promise<void> {
   const temporary = `${path}.${randomUUID()}.tmp`;
   try {
@@ -49,7 +49,7 @@ export async function writeSavedTable(path: string, table: SavedTable, savedAtMs
   await syncFolder(dirname(path));
 }
 
-/** So that the new name survives a crash too; some file systems can't, and the file is whole all the same. */
+/** Flushes the folder, so that the new name survives a crash. Some file systems cannot; the file is still whole there. */
 async function syncFolder(path: string): Promise<void> {
   try {
     const folder = await open(path, 'r');
@@ -63,28 +63,28 @@ export interface TableKeeperOptions {
   readonly path: string;
   /** What is worth saving now, or undefined. */
   readonly savable: () => SavedTable | undefined;
-  /** Hears of the first failure after a success (a message for a person), and of the first success after that. Must not throw. */
+  /** Called with a readable message at the first failure after a success, and with undefined at the next success. Must not throw. */
   readonly onTrouble: (message: string | undefined) => void;
   /** Wall clock, in ms since 1970. */
   readonly wallClock: () => number;
-  /** Between two writes at least. Default 5 s. */
+  /** Minimum time between two writes. Default 5 s. */
   readonly intervalMs?: number;
 }
 
-/** Before the first write: soon, so that a Consul that dies right after a start is no reason to have nothing. */
+/** Delay of the first write. It is short, so that a table exists when Consul dies soon after a start. */
 const firstWriteMs = 250;
 
 /** Keeps the file up to date. */
 export interface TableKeeper {
-  /** Something has changed: the table is written soon. */
+  /** Reports a change; the table is written soon. */
   changed(): void;
-  /** Writes what is worth it now, and no more after that. Never rejects. */
+  /** Writes a last time, if the table is good, and then stops. Never rejects. */
   stop(): Promise<void>;
 }
 
 /**
- * Saves the table at most every few seconds, and only when it is good: live as a whole. A table that is stale or partly held never
- * replaces a good one.
+ * Saves the table at most every few seconds, and only when all of it is live. A table that is stale or partly held never replaces a
+ * good one.
  */
 export function createTableKeeper(options: TableKeeperOptions): TableKeeper {
   const intervalMs = options.intervalMs ?? 5_000;
@@ -96,7 +96,7 @@ export function createTableKeeper(options: TableKeeperOptions): TableKeeper {
 
   async function save(): Promise<void> {
     const table = options.savable();
-    // What is not good now may be at the next change, which calls again.
+    // The table may be good at the next change, which calls this again.
     if (table === undefined || state !== 'dirty') return;
     state = 'clean';
     try {

@@ -2,18 +2,18 @@ import type { Log } from '../../telemetry/log.ts';
 import type { Registry } from '../registry.ts';
 import { createTableKeeper, loadSavedTable } from './saved-table.ts';
 
-/** The table on disk of a running gateway. */
-export interface KeptTable {
-  /** Serves what was saved for whatever the registry has not answered yet; what can't be used is said in the log. Never rejects. */
+/** The saved table of a running gateway. */
+export interface TableSaver {
+  /** Uses the saved table for services that the registry has not answered yet. Logs what cannot be used. Never rejects. */
   adopt(): Promise<void>;
-  /** Something has changed: the table is written soon. */
+  /** Reports a change; the table is written soon. */
   changed(): void;
   /** Writes a last time, if the table is good. Call it while the registry is still followed. Never rejects. */
   stop(): Promise<void>;
 }
 
 /** Keeps the registry's last good table in a file; `off` keeps nothing. Ended by `stop`. */
-export function keepTable(
+export function createTableSaver(
   registry: Pick<Registry, 'adopt' | 'savable' | 'waitingFor'>,
   options: {
     readonly path: string;
@@ -21,7 +21,7 @@ export function keepTable(
     /** In ms since 1970. */
     readonly wallClock: () => number;
   },
-): KeptTable {
+): TableSaver {
   const { path, log, wallClock } = options;
   if (path === 'off')
     return { adopt: () => Promise.resolve(), changed: () => undefined, stop: () => Promise.resolve() };

@@ -8,7 +8,7 @@ import {
 
 import type { ServiceClaim } from '../../routing/ownership.ts';
 
-/** What the instances of one service say about routes. */
+/** The route claims of the instances of one service. */
 export interface ServiceClaims {
   readonly claims: readonly ServiceClaim[];
   readonly invalid: readonly InvalidRouteTag[];
@@ -16,10 +16,10 @@ export interface ServiceClaims {
 
 export const noClaims: ServiceClaims = { claims: [], invalid: [] };
 
-/** A service that claims more routes than this is misconfigured or hostile; the rest is shown as invalid. */
+/** A service that claims more routes than this is misconfigured or hostile. The status shows the rest as invalid. */
 const maxClaimsPerService = 1000;
 
-/** Reads the route tags of a snapshot: one claim a tag, with how many instances serve it and who registered first. */
+/** Reads the route tags of a snapshot. Each tag gives one claim, with its number of instances and the earliest registration. */
 export function claimsOf(snapshot: Snapshot): ServiceClaims {
   const claims = new Map<string, { claim: RouteClaim; serving: number; since: number }>();
   const invalid = new Map<string, InvalidRouteTag>();

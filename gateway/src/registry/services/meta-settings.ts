@@ -2,7 +2,7 @@ import type { Snapshot } from '@roundhouse/agent-sdk/internal';
 
 import { parseHashSource, type CheckSettings, type ServiceOverrides } from '../../config/gateway-config.ts';
 
-/** A setting that an instance asks for and that can't be followed. */
+/** A setting in the meta of an instance that is invalid. */
 export interface InvalidSetting {
   /** `slow-start-ms=soon` */
   readonly setting: string;
@@ -10,13 +10,13 @@ export interface InvalidSetting {
   readonly allowed: string;
 }
 
-/** What a service says of itself. */
+/** The settings that a service asks for. */
 export interface MetaSettings {
   readonly overrides: ServiceOverrides;
   readonly invalid: readonly InvalidSetting[];
 }
 
-/** Of a service that asks for nothing. */
+/** The settings of a service that asks for none. */
 export const noMetaSettings: MetaSettings = { overrides: {}, invalid: [] };
 
 /** How one setting is read: the overrides it means, or undefined for a value that is not allowed. */
@@ -85,7 +85,7 @@ const readers = new Map<string, Reader>([
   ['check', { allowed: 'off, tcp or http:/path', read: readCheck }],
 ]);
 
-/** `off`, `tcp` or `http:/path`; how often and how long stays with the configuration. */
+/** `off`, `tcp` or `http:/path`. The configuration sets interval and timeout. */
 function readCheck(text: string): ServiceOverrides | undefined {
   if (text === 'off' || text === 'tcp') return { checks: { kind: text } };
   const path = /^http:(\/[!-"$-~]{0,400})$/.exec(text)?.[1];
@@ -94,8 +94,8 @@ function readCheck(text: string): ServiceOverrides | undefined {
 
 /**
  * The settings that a service asks for: those of its newest registration (the largest creation index, then the last key), so that a
- * deployment that changes them takes effect with its first instance. From its meta, and `balance=…` from a tag too, for libraries that
- * can only send tags; the meta wins. What is not understood is left out and reported. Undefined for a service without instances.
+ * deployment that changes them takes effect with its first instance. They come from its meta. `balance=…` may also come from a tag, for
+ * libraries that can only send tags; the meta wins. Invalid settings are left out and reported. Undefined for a service without instances.
  */
 export function readMetaSettings({ instances }: Snapshot): MetaSettings | undefined {
   const newest = instances.reduce<(typeof instances)[number] | undefined>(

@@ -34,7 +34,7 @@ export class SourceWatches {
     return this.#ends.has(service);
   }
 
-  /** Follows a service, unless it is followed or nothing is yet. `seeds`: snapshots that are used already, by source. */
+  /** Follows a service, unless it is followed already or following has not started. `seeds`: snapshots that are used already, by source. */
   follow(service: string, seeds: ReadonlyMap<string, Snapshot> = new Map()): void {
     if (this.#signal === undefined || this.#ends.has(service)) return;
     const end = new AbortController();

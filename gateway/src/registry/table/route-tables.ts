@@ -12,18 +12,18 @@ import type { TableChange } from '../registry-listener.ts';
 import type { ServiceRuntime } from '../services/service-runtime.ts';
 import { createRouteTable, type RouteTable } from '../../routing/route-table.ts';
 
-/** What tables are made from, and who hears of them. */
+/** Inputs of the tables, and the listener. */
 export interface RouteTablesOptions {
   readonly facts: () => OwnershipFacts;
-  /** What stands behind a route now; `known` is what stood behind it in the last table, to be given back when it still holds. */
+  /** The present target of a route. `known` is its target in the last table, and is returned when it still applies. */
   readonly destination: (route: Route, known: Destination | undefined) => Destination;
-  /** Hears of every table that differs from the one before. */
+  /** Called with every table that differs from the one before. */
   readonly onChange: (change: TableChange) => void;
   /** Monotonic milliseconds. */
   readonly now: () => number;
 }
 
-/** The route table in use, and how it is replaced: whole, and not too often. */
+/** Holds the route table in use. Replaces it as a whole, at a limited rate. */
 export interface RouteTables {
   readonly table: RouteTable;
   readonly ownership: RouteOwnership;
@@ -33,20 +33,20 @@ export interface RouteTables {
   request(): void;
   /** Makes the table that was asked for now, if it has not been made yet. */
   flush(): void;
-  /** Makes a new table now, and tells nobody. */
+  /** Makes a new table now, without calling the listener. */
   swap(): void;
-  /** Makes a new table now, in which nothing is taken over from what stood behind the routes before. */
+  /** Makes a new table now, and reuses no target of the last table. */
   renew(): void;
   /** Routes that were known before the registry answered, and their owners. */
   remember(routes: readonly Route[]): void;
-  /** Whoever owns a route now keeps it. Before, arrival order means nothing: claims are settled afresh with every table. */
+  /** Fixes the present owners of routes. Before this call, every table settles all claims afresh, regardless of arrival order. */
   settle(): void;
   stop(): void;
 }
 
-/** After a table has been made the next one waits so long, so that a storm of registrations makes ten a second at most … */
+/** Minimum pause after a table. A storm of registrations makes ten tables a second at most. */
 const minIntervalMs = 100;
-/** … and at least so many times as long as it took: a third of the time is spent on tables at most. */
+/** Minimum pause as a multiple of the time that the last table took. Tables take a third of the time at most. */
 const pauseFactor = 2;
 
 export function createRouteTables(options: RouteTablesOptions): RouteTables {
@@ -149,7 +149,7 @@ class RouteTablesState implements RouteTables {
   }
 }
 
-/** What stands behind a route: its service's upstream and settings, with the route's own overrides of the global ones. */
+/** The target of a route: its service's upstream and settings, with the route's own overrides of the global ones. */
 export function destinationOf(
   config: Pick<GatewayConfig, 'timeouts' | 'retry' | 'hedgeAfterMs'>,
   route: Route,
