@@ -22,6 +22,7 @@ export interface ConsulCluster extends AsyncDisposable {
   restart(server: number): Promise<void>;
   /** From now on it hears nothing of the other two, nor they of it; clients still reach it. */
   isolate(server: number): void;
+  /** Ends the isolation, and has the server join the other two again. */
   heal(server: number): void;
 }
 
@@ -151,6 +152,8 @@ export async function startConsulCluster(path: string): Promise<ConsulCluster> {
       },
       heal: (server) => {
         filter(server, '-D');
+        // By itself a member tries those that it has given up for dead only every 30 s, which is as long as a hold lasts.
+        run('ip', 'netns', 'exec', namespace(server), path, 'join', ...others(server).map(ip));
       },
       [Symbol.asyncDispose]: () => stack[Symbol.asyncDispose](),
     };
