@@ -178,13 +178,9 @@ function judge(ended: readonly ExchangeLog[], { read, unanswered, ambiguous }: F
   }
 }
 
-/** What doesn't reach an instance, what `Connection` names among it; from HTTP/1.0 also a 100-continue, which is nothing there (RFC 9110 §10.1.1). */
+/** What doesn't reach an instance, what `Connection` names among it; from HTTP/1.0 also any expectation, which is nothing there (RFC 9110 §10.1.1). */
 function droppedOf({ version, fields }: RequestHead): (name: string) => boolean {
-  const ignored = fields.some(
-    (value, i) => value.toLowerCase() === '100-continue' && fields[i - 1]?.toLowerCase() === 'expect',
-  );
-  const dropped =
-    version === '1.0' && ignored ? ['keep-alive', 'trailer', 'expect'] : ['keep-alive', 'trailer'];
+  const dropped = version === '1.0' ? ['keep-alive', 'trailer', 'expect'] : ['keep-alive', 'trailer'];
   const nominated = fields.flatMap((value, i) =>
     fields[i - 1]?.toLowerCase() === 'connection' && i % 2 === 1
       ? value.split(',').map((name) => name.trim().toLowerCase())
