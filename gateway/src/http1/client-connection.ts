@@ -7,6 +7,7 @@ import type { ClientPort, CutBy } from '../proxy/ports.ts';
 import type { ProxyContext } from '../proxy/proxy-context.ts';
 import { lastRequestMs } from '../proxy/drain-schedule.ts';
 import { ExchangeRun } from '../proxy/run.ts';
+import type { ConnectionClosed } from '../listeners/traffic-listener.ts';
 import { readInto } from '../sockets/accepted-socket.ts';
 import { clientFacts } from '../sockets/client-facts.ts';
 import { ReadBuffer, type ReadBuffers } from '../sockets/read-buffer.ts';
@@ -41,10 +42,10 @@ export class Http1ClientConnection implements ClientPort, TimeoutOwner {
   phase: 'head' | 'full' | 'exchange' | 'closing' | 'closed' = 'head';
   input: 'open' | 'ended' = 'open';
   smallBody = '';
+  body: BodyReader | undefined;
   readonly #context: ProxyContext;
   readonly #buffer: ReadBuffer;
   #run: ExchangeRun | undefined;
-  #body: BodyReader | undefined;
   /** Bytes that have not been understood yet: part of a head, or what follows the request in progress. */
   #held: Buffer | undefined;
   #facts: ClientFacts | undefined;
@@ -57,7 +58,11 @@ export class Http1ClientConnection implements ClientPort, TimeoutOwner {
   #dropped = 0;
 
   /** `accepted`: fresh from a server with `pauseOnConnect`. */
-  constructor(accepted: Socket, context: ProxyContext, buffers: ReadBuffers) {
+  constructor(
+    accepted: Socket,
+    context: ProxyContext,
+    { buffers, onClosed }: { readonly buffers: ReadBuffers; readonly onClosed: ConnectionClosed },
+  ) {
     this.#context = context;
     this.timeout = new Timeout(this);
     this.#buffer = new ReadBuffer(buffers);
@@ -74,23 +79,19 @@ export class Http1ClientConnection implements ClientPort, TimeoutOwner {
     socket.on('drain', () => {
       this.#guarded('drain');
     });
-    socket.on('error', () => {
-      this.#gone();
-    });
+    // 'close' follows.
+    socket.on('error', () => undefined);
     socket.on('close', () => {
       this.#gone();
       this.#buffer.close();
       this.#context.wheel.remove(this.timeout);
+      onClosed(this);
     });
   }
 
   /** Asked of the kernel once, when the first request needs it. */
   get facts(): ClientFacts {
-    return (this.#facts ??= clientFacts(this.socket));
-  }
-
-  get body(): BodyReader | undefined {
-    return this.#body;
+    return (this.#facts ??= clientFacts(this.socket, this.#context.port));
   }
 
   get ahead(): boolean {
@@ -241,9 +242,9 @@ export class Http1ClientConnection implements ClientPort, TimeoutOwner {
   /** Gives bytes to the run, as far as it takes them. Returns the index after those. */
   #deliver(bytes: Buffer, from: number, to: number): number {
     const run = this.#run;
-    if (run?.takes === 'body' && this.#body !== undefined) {
-      const end = this.#body.read(bytes, from, to);
-      run.clientBody(this.#body);
+    if (run?.takes === 'body' && this.body !== undefined) {
+      const end = this.body.read(bytes, from, to);
+      run.clientBody(this.body);
       return end;
     }
     if (run?.takes !== 'raw') return from;
@@ -292,13 +293,13 @@ export class Http1ClientConnection implements ClientPort, TimeoutOwner {
     const { body } = head;
     let at = from;
     this.smallBody = '';
-    this.#body = undefined;
+    this.body = undefined;
     if (body.kind === 'length' && body.bytes <= smallBodyBytes && body.bytes <= to - from) {
       at = from + body.bytes;
       this.smallBody = bytes.toString('latin1', from, at);
     } else if (body.kind !== 'none') {
       const length = body.kind === 'length' ? body.bytes : 0;
-      this.#body = new BodyReader(body.kind, length, { form: 'framed', source: this.#buffer });
+      this.body = new BodyReader(body.kind, length, { form: 'framed', source: this.#buffer });
     }
     this.response.request = head;
     const run = new ExchangeRun(this, head, this.#context);

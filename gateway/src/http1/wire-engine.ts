@@ -20,7 +20,8 @@ export function createWireEngine(options: EngineOptions): Engine {
       server: createServer({ allowHalfOpen: true, noDelay: true, pauseOnConnect: true }),
       wheel,
       instances: createHttp1Instances(pools, () => limits),
-      connect: (socket, context) => new Http1ClientConnection(socket, context, buffers),
+      connect: (socket, context, onClosed) =>
+        new Http1ClientConnection(socket, context, { buffers, onClosed }),
       applyLimits: (given) => {
         limits = given;
       },

@@ -14,13 +14,14 @@ const backlog = 4_096;
 
 /** A client connection of a listener, whatever its protocol. It ends with its socket. */
 export interface ListenerConnection {
-  /** The socket that the client is on; its end is the connection's. */
-  readonly socket: Socket;
   /** The listener stops: idle, it is closed after `graceMs` when no further request has come; a WebSocket is closed at its time. */
   drain(graceMs: number): void;
   /** Cuts what is under way. */
   shutdown(): void;
 }
+
+/** Called by a connection once, when its socket has closed. */
+export type ConnectionClosed = (connection: ListenerConnection) => void;
 
 /** What makes a listener speak a protocol. */
 export interface ListenerParts {
@@ -30,7 +31,7 @@ export interface ListenerParts {
   readonly wheel: TimeoutWheel;
   readonly instances: InstanceConnector;
   /** Takes over an accepted socket. */
-  readonly connect: (socket: Socket, context: ProxyContext) => ListenerConnection;
+  readonly connect: (socket: Socket, context: ProxyContext, onClosed: ConnectionClosed) => ListenerConnection;
   /** Applies limits that the server itself enforces. */
   readonly applyLimits: (limits: ListenerLimits) => void;
 }
@@ -43,6 +44,10 @@ export class TrafficListener implements Engine {
   readonly #connections = new Set<ListenerConnection>();
   #stopped: Promise<number> | undefined;
   #drain: Drain | undefined;
+  readonly #onClosed: ConnectionClosed = (connection) => {
+    this.#connections.delete(connection);
+    this.#whenClosed?.();
+  };
   /** Called whenever a client connection has closed, while `stop` waits. */
   #whenClosed: (() => void) | undefined;
 
@@ -59,6 +64,7 @@ export class TrafficListener implements Engine {
       onFault,
       limits,
       state: 'open',
+      port: 0,
       exchangesRunning: 0,
     };
     parts.applyLimits(limits);
@@ -76,11 +82,12 @@ export class TrafficListener implements Engine {
         // EMFILE while accepting: the kernel keeps the connection in its queue, and accepting goes on by itself.
         server.on('error', () => undefined);
         const bound = server.address();
-        resolve(
+        const address =
           typeof bound === 'object' && bound !== null
             ? { host: bound.address, port: bound.port }
-            : { host, port },
-        );
+            : { host, port };
+        this.#context.port = address.port;
+        resolve(address);
       });
     });
   }
@@ -148,12 +155,7 @@ export class TrafficListener implements Engine {
       socket.destroy();
       return;
     }
-    const connection = this.#parts.connect(socket, this.#context);
-    this.#connections.add(connection);
-    connection.socket.on('close', () => {
-      this.#connections.delete(connection);
-      this.#whenClosed?.();
-    });
+    this.#connections.add(this.#parts.connect(socket, this.#context, this.#onClosed));
   }
 
   /** Resolves when no client connection is left, or when the time is up. */

@@ -3,7 +3,7 @@ import type { Socket } from 'node:net';
 
 import type { ErrorCode } from '../exchange/errors.ts';
 import type { ClientFacts } from '../exchange/seam.ts';
-import type { ListenerConnection } from '../listeners/traffic-listener.ts';
+import type { ConnectionClosed, ListenerConnection } from '../listeners/traffic-listener.ts';
 import { lastRequestMs } from '../proxy/drain-schedule.ts';
 import type { ProxyContext } from '../proxy/proxy-context.ts';
 import { clientFacts } from '../sockets/client-facts.ts';
@@ -39,10 +39,10 @@ export class NodeClientConnection implements ListenerConnection {
   /** Bytes read when the last exchange ended; more since then are the beginning of another head. */
   #quietAtBytes = 0;
 
-  constructor(socket: Socket, context: ProxyContext) {
+  constructor(socket: Socket, context: ProxyContext, onClosed: ConnectionClosed) {
     this.socket = socket;
     this.#context = context;
-    this.#facts = clientFacts(socket);
+    this.#facts = clientFacts(socket, context.port);
     this.#idleTimeout = new Timeout({
       timedOut: () => {
         if (this.#phase === 'lingering') socket.destroy();
@@ -61,6 +61,7 @@ export class NodeClientConnection implements ListenerConnection {
       this.#pipelined.length = 0;
       context.wheel.remove(this.#idleTimeout);
       this.#current?.gone();
+      onClosed(this);
     });
   }
 

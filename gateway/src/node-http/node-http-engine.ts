@@ -57,8 +57,8 @@ export function createNodeHttpEngine(options: EngineOptions): Engine {
       server,
       wheel,
       instances: createNodeInstances({ forwarder: createForwarder(), pools, wheel }),
-      connect: (socket, context) => {
-        const connection = new NodeClientConnection(socket, context);
+      connect: (socket, context, onClosed) => {
+        const connection = new NodeClientConnection(socket, context, onClosed);
         connections.set(socket, connection);
         return connection;
       },

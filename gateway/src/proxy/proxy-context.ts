@@ -16,6 +16,8 @@ export interface ProxyContext {
   readonly httpDate: () => string;
   /** Hears of mistakes of the gateway's own. */
   readonly onFault: (fault: unknown) => void;
+  /** The port that the listener is bound to; 0 until then. */
+  port: number;
   /** Replaced whole when the configuration changes. */
   limits: ListenerLimits;
   /** Unless `open`, every answer closes its connection. `stopping`: idle connections are closed soon. */

@@ -50,6 +50,7 @@ function start(
     limits: { requestHeadMs: 1, keepAliveMs: 1, headBytes: 1, headLines: 1, bodyBytes: 0, connections: 1 },
     state: 'open',
     exchangesRunning: 0,
+    port: 80,
   });
   client.handler = run;
   run.begin();

@@ -2,13 +2,13 @@ import type { Socket } from 'node:net';
 
 import type { ClientFacts } from '../exchange/seam.ts';
 
-/** Who is at the other end of an accepted socket. Asks the kernel. */
-export function clientFacts(socket: Socket): ClientFacts {
+/** Who is at the other end of a socket that a listener on `localPort` has accepted. Asks the kernel, once for address and port. */
+export function clientFacts(socket: Socket, localPort: number): ClientFacts {
   return {
     address: unmapped(socket.remoteAddress ?? ''),
     port: socket.remotePort ?? 0,
     scheme: 'http',
-    localPort: socket.localPort ?? 0,
+    localPort,
   };
 }
 
