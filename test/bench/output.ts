@@ -16,14 +16,14 @@ export interface Section {
 /** Where a report goes, besides the JSON. */
 export interface OutputOptions {
   readonly format: 'text' | 'markdown';
-  /** `update`: the tables in `docs/benchmarks.md` are replaced. */
+  /** `update`: the tables in `docs/benchmarks.md` (those of attacks: `docs/reliability.md`) are replaced. */
   readonly docs: 'leave' | 'update';
   readonly jsonFile: string | undefined;
 }
 
 /** Prints a report, and writes what else is asked for. `part`: which place of the page it fills. */
 export async function publish(
-  part: 'compare' | 'against' | 'prompt' | 'table' | 'storm',
+  part: 'compare' | 'against' | 'prompt' | 'table' | 'storm' | 'attack',
   { sections, data }: { readonly sections: readonly Section[]; readonly data: unknown },
   options: OutputOptions,
 ): Promise<void> {
@@ -31,7 +31,7 @@ export async function publish(
   if (options.jsonFile !== undefined)
     writeFileSync(options.jsonFile, `${JSON.stringify(data, undefined, 2)}\n`);
   if (options.docs === 'update') {
-    const page = join(repositoryRoot, 'docs/benchmarks.md');
+    const page = join(repositoryRoot, part === 'attack' ? 'docs/reliability.md' : 'docs/benchmarks.md');
     const text = replacePart(readFileSync(page, 'utf8'), part, asMarkdown(sections));
     writeFileSync(page, await format(text, { parser: 'markdown', printWidth: 110 }));
   }
@@ -62,6 +62,6 @@ function asMarkdown(sections: readonly Section[]): string {
 export function replacePart(page: string, part: string, text: string): string {
   const [begin, end] = [`<!-- bench:${part} -->`, `<!-- /bench:${part} -->`];
   const [from, to] = [page.indexOf(begin), page.indexOf(end)];
-  if (from === -1 || to < from) throw new Error(`docs/benchmarks.md has no ${begin} … ${end}`);
+  if (from === -1 || to < from) throw new Error(`the page has no ${begin} … ${end}`);
   return `${page.slice(0, from + begin.length)}\n\n${text}\n\n${page.slice(to)}`;
 }

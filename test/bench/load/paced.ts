@@ -50,7 +50,13 @@ export async function paced(
       if (status === 200) latenciesUs.push((lastAnswerMs - (dueAtMs.get(connection) ?? lastAnswerMs)) * 1000);
       else errors += 1;
       dueAtMs.delete(connection);
-      release(connection);
+      if (request.connectionUse === 'kept') {
+        release(connection);
+        return;
+      }
+      connection.close();
+      all.delete(connection);
+      if (phase !== 'over') openConnection(port, events);
     },
     onGone(connection, state) {
       // One that was never used is closed by some proxies after a while; that is no failed request.
