@@ -45,7 +45,7 @@ export const layers = [
     not: [...edge, ...gateway('node-http', 'listeners', 'registry', 'health')],
   },
   { room: 'gateway/src/http1', not: [...edge, ...gateway('node-http', 'registry', 'health')] },
-  { room: 'gateway/src/node-http', not: [...edge, ...gateway('http1', 'registry', 'health')] },
+  { room: 'gateway/src/node-http', not: [...edge, ...gateway('registry', 'health')] },
   { room: 'gateway/src/listeners', not: [...edge, ...gateway('registry', 'health')] },
   { room: 'gateway/src/registry', not: [...above, ...engines] },
   { room: 'gateway/src/health', not: [...above, ...engines, ...gateway('registry')] },

@@ -1,19 +1,15 @@
-import { keepAliveSeconds, responsePersistence, type Persistence } from '../http/connection.ts';
+import { keepAliveSeconds, responsePersistence } from '../http/connection.ts';
 import { responseFraming } from '../http/framing.ts';
 import type { HeaderFacts } from '../http/header-facts.ts';
-import type { InstanceResponse } from '../proxy/ports.ts';
 import { scanFields } from './field-section.ts';
 import { valueChar } from './grammar.ts';
 import type { HeadSource } from './head-source.ts';
+import type { ReceivedResponse } from './instance-port.ts';
 import type { HeadLimits } from './request-head.ts';
 
 /** A response head by the strict grammar, with its framing settled and what it says about its connection. */
-export interface ParsedResponse extends InstanceResponse {
+export interface ParsedResponse extends ReceivedResponse {
   readonly headers: HeaderFacts;
-  /** Whether the connection may serve another request. */
-  readonly persistence: Persistence;
-  /** `Keep-Alive: timeout=` in seconds; −1: unsaid. */
-  readonly keepAliveSeconds: number;
   /** Index in the text after the head: where the body begins. */
   readonly end: number;
 }

@@ -19,6 +19,7 @@ export function createWireEngine(options: EngineOptions): Engine {
       name: 'wire',
       server: createServer({ allowHalfOpen: true, noDelay: true, pauseOnConnect: true }),
       wheel,
+      pools,
       instances: createHttp1Instances(pools, () => limits),
       connect: (socket, context, onClosed) =>
         new Http1ClientConnection(socket, context, { buffers, onClosed }),

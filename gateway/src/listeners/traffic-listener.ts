@@ -7,6 +7,7 @@ import { closeDelayMs, lastRequestMs, type Drain } from '../proxy/drain-schedule
 import type { InstanceConnector } from '../proxy/ports.ts';
 import type { ProxyContext } from '../proxy/proxy-context.ts';
 import type { TimeoutWheel } from '../sockets/timeout-wheel.ts';
+import type { UpstreamPools } from '../upstreams/upstream-pools.ts';
 import type { BoundAddress, Engine, EngineOptions, EngineStats } from './engine.ts';
 
 /** Half a second's worth of new connections on a busy edge; the kernel caps it at `somaxconn`. */
@@ -30,6 +31,7 @@ export interface ListenerParts {
   readonly server: Server;
   readonly wheel: TimeoutWheel;
   readonly instances: InstanceConnector;
+  readonly pools: UpstreamPools;
   /** Takes over an accepted socket. */
   readonly connect: (socket: Socket, context: ProxyContext, onClosed: ConnectionClosed) => ListenerConnection;
   /** Applies limits that the server itself enforces. */
@@ -107,7 +109,7 @@ export class TrafficListener implements Engine {
   }
 
   async #stop(drainMs: number): Promise<number> {
-    const { server, instances, wheel } = this.#parts;
+    const { server, pools, wheel } = this.#parts;
     this.#context.state = 'stopping';
     this.#drain = { startedMs: monotonicNow(), drainMs };
     // A connection that the kernel has accepted and the process hasn't would be reset: two more turns of the loop take those in.
@@ -123,7 +125,7 @@ export class TrafficListener implements Engine {
     await this.#drained(drainMs);
     const cut = this.#context.exchangesRunning;
     for (const connection of this.#connections) connection.shutdown();
-    await instances.close();
+    await pools.close();
     await closed;
     await this.#allClosed();
     wheel.stop();
@@ -133,14 +135,14 @@ export class TrafficListener implements Engine {
   }
 
   closeIdleExcept(live: ReadonlySet<string>): void {
-    this.#parts.instances.closeIdleExcept(live);
+    this.#parts.pools.closeIdleExcept(live);
   }
 
   stats(): EngineStats {
     return {
       clientConnections: this.#connections.size,
       exchanges: this.#context.exchangesRunning,
-      upstreamConnections: this.#parts.instances.size,
+      upstreamConnections: this.#parts.pools.size,
     };
   }
 

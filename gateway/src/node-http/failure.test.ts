@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 
-import { clientFailure, codeOf, connectFailure, responseFailure } from './failure.ts';
+import { clientFailure, codeOf } from './failure.ts';
 
 const coded = (code: string): Error => Object.assign(new Error('HPE_ ECONNREFUSED'), { code });
 
@@ -14,28 +14,6 @@ describe('failure', () => {
       Object.assign(new Error(''), { code: 7 }),
     ])
       expect(codeOf(odd)).toBe('');
-  });
-
-  it('tells refused, timed out and failed connections apart', () => {
-    const codes = ['ECONNREFUSED', 'ETIMEDOUT', 'EHOSTUNREACH', 'ENOTFOUND', 'EMFILE', ''];
-    expect(codes.map((code) => connectFailure(coded(code)))).toEqual([
-      'connect_refused',
-      'connect_timeout',
-      'connect_failed',
-      'connect_failed',
-      'connect_failed',
-      'connect_failed',
-    ]);
-  });
-
-  it('tells garbage from a broken connection', () => {
-    const codes = ['HPE_INVALID_CONSTANT', 'HPE_HEADER_OVERFLOW', 'ECONNRESET', 'EPIPE'];
-    expect(codes.map((code) => responseFailure(coded(code)))).toEqual([
-      'upstream_protocol',
-      'upstream_protocol',
-      'upstream_reset',
-      'upstream_reset',
-    ]);
   });
 
   it('answers what a client sent, and not a client that has gone', () => {

@@ -8,19 +8,6 @@ export function codeOf(error: unknown): string {
   return typeof error.code === 'string' ? error.code : '';
 }
 
-/** What an error means before a connection to the instance stands. */
-export function connectFailure(error: unknown): ErrorCode {
-  const code = codeOf(error);
-  if (code === 'ECONNREFUSED') return 'connect_refused';
-  if (code === 'ERR_WRONG_INSTANCE') return 'wrong_instance';
-  return code === 'ETIMEDOUT' ? 'connect_timeout' : 'connect_failed';
-}
-
-/** What an error on a standing connection means before the response head is in. */
-export function responseFailure(error: unknown): ErrorCode {
-  return codeOf(error).startsWith('HPE_') ? 'upstream_protocol' : 'upstream_reset';
-}
-
 const parseFailures: Readonly<Partial<Record<string, ErrorCode>>> = {
   ERR_HTTP_REQUEST_TIMEOUT: 'request_timeout',
   HPE_CHUNK_EXTENSIONS_OVERFLOW: 'content_too_large',

@@ -1,14 +1,42 @@
-import { ClientRequest, IncomingMessage, ServerResponse, type RequestOptions } from 'node:http';
+import {
+  Agent,
+  ClientRequest,
+  IncomingMessage,
+  ServerResponse,
+  type ClientRequestArgs,
+  type RequestOptions,
+} from 'node:http';
 import { Socket } from 'node:net';
-import { Stream } from 'node:stream';
+import { Stream, type Duplex } from 'node:stream';
 
 import httpProxy from 'http-proxy';
 
-import type { PendingConnect } from './identity-check.ts';
+/** What goes out, and on which connection. `headers` is flat: name, value, name, value …, in order and with repeated names. */
+export type ForwardOptions = Readonly<
+  Required<Pick<RequestOptions, 'host' | 'port' | 'method' | 'path' | 'maxHeaderSize'>>
+> & {
+  readonly headers: string[];
+  readonly stream: Duplex;
+};
 
 /**
- * The rim of http-proxy 1.18.1. The package opens and wires the upstream request; everything it does wrong by itself is taken
- * out of its hands here:
+ * Starts an upstream request. Nothing of the body has been sent and it hasn't been ended. Throws when node:http refuses the options.
+ * The caller listens to all its events and destroys it.
+ */
+export type Forward = (options: ForwardOptions) => ClientRequest;
+
+/** Gives each request the connection that it comes with. */
+class LendingAgent extends Agent {
+  override createConnection({
+    stream,
+  }: ClientRequestArgs & { readonly stream?: Duplex }): Duplex | undefined {
+    return stream;
+  }
+}
+
+/**
+ * The rim of http-proxy 1.18.1, which opens and wires the upstream request; everything it does wrong by itself is taken out of its
+ * hands here:
  *
  * - Of its passes only `stream` is left: `deleteLength` makes chunked DELETE and OPTIONS smugglable (its issue 1721), `XHeaders`
  *   believes clients.
@@ -18,28 +46,13 @@ import type { PendingConnect } from './identity-check.ts';
  *   assignments (joined headers, a re-parsed and de-duplicated path, `Connection: close`) have no effect, and exactly the method,
  *   target and lines of the step go out. The conformance suite shows that they do.
  * - The stream it pipes into the upstream request doesn't pipe; it hands the request over before anything has been sent.
- *   Connecting, body, timeouts, errors, response and tunnels belong to the instance port from there on.
+ *   Body, timeouts, errors, response and tunnels belong to the instance port from there on, the connection to `upstreams`.
+ *
+ * It owns no sockets and no timers.
  */
-export interface Forwarder {
-  /**
-   * Starts an upstream request and returns it before it has a connection. Nothing of the body has been sent and it hasn't been
-   * ended. Throws when node:http refuses the options. The caller listens to all its events and destroys it.
-   */
-  forward(options: ForwardOptions): ClientRequest;
-}
-
-/** What goes out, and on which pool. `headers` is flat: name, value, name, value …, in order and with repeated names. */
-export type ForwardOptions = Readonly<
-  Required<Pick<RequestOptions, 'agent' | 'host' | 'port' | 'method' | 'path' | 'maxHeaderSize'>>
-> & {
-  readonly headers: string[];
-  /** Reaches the agent when it has to open a connection. */
-  readonly pendingConnect?: PendingConnect;
-};
-
-/** Makes the forwarder. It owns no sockets and no timers. */
-export function createForwarder(): Forwarder {
+export function createForwarder(): Forward {
   const proxy = httpProxy.createProxyServer({});
+  const agent = new LendingAgent();
   const nowhere = new Socket();
   proxy.on('error', ignore);
   keepOnlyStreamPass(proxy);
@@ -48,29 +61,27 @@ export function createForwarder(): Forwarder {
     // Without a target it gives up at once, after its first use of `util._extend`.
     proxy.web(request, new ServerResponse(request), {});
   });
-  return {
-    forward(options) {
-      const handover = new Handover();
-      const standIn = new IncomingMessage(nowhere);
-      standIn.method = options.method ?? '';
-      standIn.url = '/';
-      proxy.web(
-        standIn,
-        new ServerResponse(standIn),
-        {
-          target: { host: options.host ?? '', port: Number(options.port) },
-          // Strict whatever `--insecure-http-parser` says.
-          ssl: Object.freeze({ ...options, insecureHTTPParser: false }),
-          buffer: handover,
-          selfHandleResponse: true,
-          toProxy: true,
-          prependPath: false,
-        },
-        ignore,
-      );
-      if (handover.request === undefined) throw new Error('http-proxy did not hand over its request');
-      return handover.request;
-    },
+  return (options) => {
+    const handover = new Handover();
+    const standIn = new IncomingMessage(nowhere);
+    standIn.method = options.method ?? '';
+    standIn.url = '/';
+    proxy.web(
+      standIn,
+      new ServerResponse(standIn),
+      {
+        target: { host: options.host ?? '', port: Number(options.port) },
+        // Strict whatever `--insecure-http-parser` says.
+        ssl: Object.freeze({ ...options, agent, insecureHTTPParser: false }),
+        buffer: handover,
+        selfHandleResponse: true,
+        toProxy: true,
+        prependPath: false,
+      },
+      ignore,
+    );
+    if (handover.request === undefined) throw new Error('http-proxy did not hand over its request');
+    return handover.request;
   };
 }
 

@@ -1,144 +1,143 @@
-import type { EventEmitter } from 'node:events';
 import type { ClientRequest, IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
+import { Duplex } from 'node:stream';
 
 import type { ErrorCode } from '../exchange/errors.ts';
-import type { AttemptStep } from '../exchange/seam.ts';
+import { keepAliveSeconds, responsePersistence } from '../http/connection.ts';
+import { responseFraming } from '../http/framing.ts';
+import { readHeaders } from '../http/header-facts.ts';
+import { isFinalStatus } from '../http/interim.ts';
+import type { ResponseHead } from '../http/message.ts';
+import {
+  createInstances,
+  Http1InstancePort,
+  type LentConnection,
+  type ReceivedResponse,
+} from '../http1/instance-port.ts';
 import { ContentPiece } from '../proxy/content-piece.ts';
-import type {
-  AcceptedRequest,
-  BodyPiece,
-  Flow,
-  InstanceConnector,
-  InstanceHandler,
-  InstancePort,
-  InstanceResponse,
-} from '../proxy/ports.ts';
-import { Timeout, type TimeoutOwner, type TimeoutWheel } from '../sockets/timeout-wheel.ts';
-import type { EndpointAgent, EndpointPools } from './endpoint-pools.ts';
-import { connectFailure, responseFailure } from './failure.ts';
-import { attemptLines } from './field-lines.ts';
-import type { Forwarder } from './forwarder.ts';
-import { PendingConnect } from './identity-check.ts';
-import { isSound, readResponse } from './response-head.ts';
+import type { BodyPiece, Flow, InstanceConnector, InstanceResponse } from '../proxy/ports.ts';
+import type { UpstreamPools } from '../upstreams/upstream-pools.ts';
+import { codeOf } from './failure.ts';
+import { attemptLines, isWritable } from './field-lines.ts';
+import { createForwarder, type Forward } from './forwarder.ts';
 
-/** Response heads are taken up to this size; node:http reports more as a protocol error. */
+/** Response heads are taken up to this size and these lines; node:http reports more bytes as a protocol error. */
 const responseHeadBytes = 32 * 1024;
-/** How long the last bytes of a tunnel may take to arrive. */
-const lingerMs = 2_000;
+const responseHeadLines = 500;
+const noBytes = Buffer.alloc(0);
 
-/** What the requests of an engine share. */
-export interface NodeInstanceContext {
-  readonly forwarder: Forwarder;
-  readonly pools: EndpointPools;
-  readonly wheel: TimeoutWheel;
+/** Speaks to instances through the `http-proxy` package and node:http's client, over the connections of `pools`. */
+export function createNodeInstances(pools: UpstreamPools): InstanceConnector {
+  const forward = createForwarder();
+  return createInstances(pools, (lent) => new NodeInstance(lent, forward));
 }
 
-/** Speaks to instances through the `http-proxy` package and node:http's client. */
-export function createNodeInstances(context: NodeInstanceContext): InstanceConnector {
-  const { pools } = context;
-  return {
-    open: (step, request, handler) => new NodeInstance(step, request, handler, context),
-    closeIdleExcept: (live) => {
-      pools.retain(live);
-    },
-    get size() {
-      return pools.size();
-    },
-    close: () => pools.close(),
-  };
+/**
+ * What node:http takes for its socket: a lent connection, for the time of one exchange. What node:http does to it, or leaves on it,
+ * can't reach the next exchange.
+ */
+class LentStream extends Duplex {
+  readonly #socket: Socket;
+
+  constructor(socket: Socket) {
+    super();
+    this.#socket = socket;
+    // node:http writes heads without naming an encoding: bytes 0x80–0xff would come out as UTF-8 (RFC 9110 §5.5).
+    this.setDefaultEncoding('latin1');
+    // Its user hears of errors on the connection itself.
+    this.on('error', () => undefined);
+  }
+
+  override _read(): void {
+    // Bytes are pushed as they come; the run pauses the connection.
+  }
+
+  override _write(bytes: Buffer, _encoding: BufferEncoding, done: (error?: Error | null) => void): void {
+    this.#socket.write(bytes, done);
+  }
+
+  override _writev(pieces: { readonly chunk: Buffer }[], done: (error?: Error | null) => void): void {
+    this.#socket.write(Buffer.concat(pieces.map(({ chunk }) => chunk)), done);
+  }
 }
 
-/** One request through `http-proxy`. Nothing is sent before its connection stands, so that a failure to connect can be retried. */
-class NodeInstance implements InstancePort, TimeoutOwner {
-  handler: InstanceHandler;
-  ready = false;
-  readonly partialHead = false;
-  readonly timeout: Timeout;
-  readonly #step: AttemptStep;
-  readonly #wheel: TimeoutWheel;
-  readonly #pools: EndpointPools;
-  readonly #agent: EndpointAgent;
-  readonly #pendingConnect = new PendingConnect();
-  readonly #request: ClientRequest;
+/** One request through `http-proxy`. */
+class NodeInstance extends Http1InstancePort {
+  partialHead = false;
+  readonly #forward: Forward;
+  readonly #stream: LentStream;
+  #request: ClientRequest | undefined;
   #message: IncomingMessage | undefined;
-  #body: ContentPiece | undefined;
-  /** After a 101: the connection, and bytes of the new protocol that came with the head. */
-  #raw: Socket | undefined;
-  #first: Buffer = Buffer.alloc(0);
+  #reads: 'message' | 'raw' = 'message';
+  /** Bytes of a new protocol that came with the 101. */
+  #first = noBytes;
   #over = false;
 
+  constructor(lent: LentConnection, forward: Forward) {
+    super(lent);
+    this.#forward = forward;
+    this.#stream = new LentStream(this.upstream.socket);
+  }
+
+  override get flow(): Flow {
+    return this.#request?.writableNeedDrain === true ? 'full' : 'flowing';
+  }
+
   /** Throws when node:http refuses the step. */
-  constructor(
-    step: AttemptStep,
-    request: AcceptedRequest,
-    handler: InstanceHandler,
-    { forwarder, pools, wheel }: NodeInstanceContext,
-  ) {
-    const { instance } = step.endpoint;
-    this.handler = handler;
-    this.timeout = new Timeout(this);
-    this.#step = step;
-    this.#wheel = wheel;
-    this.#pools = pools;
-    this.#agent = pools.agentFor(step);
-    this.#request = forwarder.forward({
-      agent: this.#agent,
-      pendingConnect: this.#pendingConnect,
+  request(body: string, _form: 'content', complete: boolean): void {
+    const { instance } = this.step.endpoint;
+    const request = this.#forward({
+      stream: this.#stream,
       host: instance.address,
       port: instance.port,
-      method: step.method,
-      path: step.target,
-      headers: attemptLines(step, request),
+      method: this.step.method,
+      path: this.step.target,
+      headers: attemptLines(this.step, this.accepted),
       maxHeaderSize: responseHeadBytes,
     });
     // Otherwise lines after the thousandth would be hidden and still obeyed by the parser.
-    this.#request.maxHeadersCount = 0;
-    this.#listen();
-  }
-
-  get connection(): 'fresh' | 'reused' {
-    return this.#request.reusedSocket ? 'reused' : 'fresh';
-  }
-
-  get leaving(): boolean {
-    return this.#step.endpoint.phase === 'draining' || this.#agent.state === 'retired';
-  }
-
-  get flow(): Flow {
-    return this.#request.writableNeedDrain ? 'full' : 'flowing';
-  }
-
-  request(body: string, _form: 'content', complete: boolean): void {
-    if (complete) this.#request.end(body, 'latin1');
-    else if (body === '') this.#request.flushHeaders();
-    else this.#request.write(body, 'latin1');
+    request.maxHeadersCount = 0;
+    this.#request = request;
+    this.#listen(request);
+    if (complete) request.end(body, 'latin1');
+    else if (body === '') request.flushHeaders();
+    else request.write(body, 'latin1');
+    this.writes += 1;
   }
 
   send({ bytes, spans, state }: BodyPiece): Flow {
-    if (spans.length > 0) this.#request.write(bytes);
-    if (state === 'done') this.#request.end();
+    if (spans.length > 0) this.#request?.write(bytes);
+    if (state === 'done') this.#request?.end();
+    this.writes += 1;
     return this.flow;
   }
 
   receive(): void {
+    const { response } = this;
     const message = this.#message;
-    const body = this.#body;
-    if (message === undefined || body === undefined) return;
-    if (body.state === 'done') {
-      message.resume();
-      this.handler.instanceBody(body);
-      return;
-    }
-    this.#on(message, 'data', (bytes: Buffer) => {
-      if (body.state === 'more') this.handler.instanceBody(body.take(bytes));
-    });
-    this.#on(message, 'end', () => {
-      if (message.complete && body.state === 'more') this.handler.instanceBody(body.finish());
-    });
-    this.#on(message, 'close', () => {
-      if (body.state === 'more') this.handler.instanceEnded();
-    });
+    if (message === undefined || response === undefined) return;
+    const { kind } = response.body;
+    const body = new ContentPiece(response.body.kind === 'length' ? response.body.bytes : undefined);
+    message.on(
+      'data',
+      this.#guard((bytes: Buffer) => {
+        this.handler.instanceBody(body.take(bytes));
+      }),
+    );
+    // Also for a body of no bytes: only then is known what has come behind it (R32).
+    message.on(
+      'end',
+      this.#guard(() => {
+        if (message.complete) this.handler.instanceBody(body.finish());
+      }),
+    );
+    message.on(
+      'close',
+      this.#guard(() => {
+        if (!message.complete) this.handler.instanceEnded();
+      }),
+    );
+    if (kind === 'none') return;
     // The first bytes usually go out with the head in one write; a head without bytes (SSE) must not wait for them.
     process.nextTick(
       this.#guard(() => {
@@ -148,149 +147,97 @@ class NodeInstance implements InstancePort, TimeoutOwner {
   }
 
   receiveRaw(): void {
-    const socket = this.#raw;
-    if (socket === undefined) return;
-    const first = this.#first;
-    if (first.length > 0) this.handler.instanceRaw(first, 0, first.length);
-    socket.setTimeout(0);
-    this.#on(socket, 'data', (bytes: Buffer) => {
-      this.handler.instanceRaw(bytes, 0, bytes.length);
-    });
-    this.#on(socket, 'end', () => {
-      this.handler.instanceEnded();
-    });
-    this.#on(socket, 'drain', () => {
-      this.handler.instanceDrained();
-    });
-    this.#on(socket, 'close', () => {
-      this.handler.instanceLost('upstream_reset', 'something');
-    });
-    socket.resume();
+    this.#reads = 'raw';
+    if (this.#first.length > 0) this.handler.instanceRaw(this.#first, 0, this.#first.length);
   }
 
-  sendRaw(bytes: Buffer): Flow {
-    return this.#raw?.write(bytes) === false ? 'full' : 'flowing';
+  upstreamBytes(bytes: Buffer, from: number, to: number): void {
+    if (this.#reads === 'raw') {
+      this.handler.instanceRaw(bytes, from, to);
+    } else if (this.#message?.complete === true) {
+      this.surplus = true;
+    } else {
+      this.partialHead = this.#message === undefined;
+      this.#stream.push(Buffer.from(bytes.subarray(from, to)));
+    }
   }
 
-  endRaw(): void {
-    this.#raw?.end();
+  upstreamEnded(): void {
+    if (this.#reads === 'raw' || this.#message === undefined) this.handler.instanceEnded();
+    else this.#stream.push(null);
   }
 
-  pause(): void {
-    (this.#raw ?? this.#message)?.pause();
+  override upstreamLost(code: ErrorCode, sent: 'nothing' | 'perhaps' | 'something'): void {
+    // What has come whole goes on.
+    if (this.#message?.complete !== true) super.upstreamLost(code, sent);
   }
 
-  resume(): void {
-    (this.#raw ?? this.#message)?.resume();
-  }
-
-  release(reusable: boolean): void {
+  override release(reusable: boolean): void {
+    const whole = this.#request?.writableFinished === true && !this.#stream.destroyed;
     this.#end();
-    // The agent takes the connection back when the message has been read to its end.
-    if (reusable) this.#message?.resume();
-    else this.#request.destroy();
+    super.release(reusable && whole);
   }
 
-  finish(): void {
+  override finish(): void {
     this.#end();
-    const socket = this.#raw;
-    if (socket === undefined || socket.destroyed) return;
-    socket.on('end', () => {
-      socket.destroy();
-    });
-    socket.end();
-    socket.resume();
-    if (socket.readableEnded) socket.destroySoon();
-    else this.#lingerOn(socket);
+    super.finish();
   }
 
-  destroy(): void {
+  override destroy(): void {
     this.#end();
-    this.#pendingConnect.abandon();
-    this.#request.destroy();
-    this.#raw?.destroy();
+    super.destroy();
   }
 
-  reset(): void {
-    this.destroy();
+  override reset(): void {
+    this.#end();
+    super.reset();
   }
 
-  timedOut(): void {
-    this.#guard(() => {
-      this.handler.instanceTimedOut();
-    })();
+  /** Nothing that node:http still says about it counts. */
+  #end(): void {
+    this.#over = true;
+    this.#stream.destroy();
   }
 
-  #listen(): void {
-    const request = this.#request;
+  #listen(request: ClientRequest): void {
     request.on('error', (error) => {
-      this.#lose(this.ready ? responseFailure(error) : connectFailure(error));
+      // Bytes that are no response, behind a whole one.
+      if (this.#message?.complete === true) this.surplus = true;
+      else this.#lose(codeOf(error).startsWith('HPE_') ? 'upstream_protocol' : 'upstream_reset');
     });
     request.on('close', () => {
-      this.#lose(this.ready ? 'upstream_reset' : 'connect_failed');
+      if (this.#message === undefined && this.#reads === 'message') this.#lose('upstream_reset');
     });
-    request.on('socket', (socket) => {
-      if (socket.connecting) {
-        socket.once('connect', () => {
-          this.#connected();
-        });
-      } else if (socket.destroyed) {
-        this.#lose(request.reusedSocket ? 'upstream_reset' : 'connect_failed');
-      } else {
-        this.#connected();
-      }
-    });
-    this.#on(request, 'drain', () => {
-      this.handler.instanceDrained();
-    });
+    request.on(
+      'drain',
+      this.#guard(() => {
+        this.handler.instanceDrained();
+      }),
+    );
     request.on('information', ({ statusCode: status, statusMessage: reason, rawHeaders: fields }) => {
-      this.#head({
-        status,
-        reason,
-        fields,
-        body: { kind: 'none', statedBytes: undefined },
-      });
+      this.#head({ status, reason, fields, body: { kind: 'none', statedBytes: undefined } });
     });
     request.on('response', (message) => {
-      const head = readResponse(message, this.#step.method);
-      if (head === undefined || this.#over) {
-        message.destroy();
-        this.#lose('upstream_protocol');
-        return;
-      }
-      this.#message = message;
-      const { body } = head;
-      this.#body = new ContentPiece(
-        body.kind === 'length' ? body.bytes : body.kind === 'none' ? 0 : undefined,
-      );
       // Told by `close`, with or without it.
       message.on('error', () => undefined);
-      this.#pools.carries(message.socket, message);
-      if (head.persistence === 'close') request.shouldKeepAlive = false;
-      this.#head(head);
+      this.#message = message;
+      this.response = readResponse(message, this.step.method);
+      if (this.response === undefined) this.#lose('upstream_protocol');
+      else this.#head(this.response);
     });
     // Always attached: without a listener node:http drops a 101 and says nothing.
-    request.on('upgrade', (message, socket, first) => {
-      this.#pools.handOver(socket);
-      this.#raw = socket;
+    request.on('upgrade', (message, _stream, first) => {
+      this.#reads = 'raw';
       this.#first = first;
       const { statusMessage: reason = '', rawHeaders: fields } = message;
-      if (this.#over) socket.destroy();
       this.#head({ status: 101, reason, fields, body: { kind: 'none', statedBytes: undefined } });
     });
-  }
-
-  #connected(): void {
-    if (this.#over || this.ready) return;
-    this.ready = true;
-    this.#guard(() => {
-      this.handler.instanceReady();
-    })();
   }
 
   #head(head: InstanceResponse): void {
     if (isSound(head)) {
       this.#guard(() => {
+        this.partialHead = false;
         this.handler.instanceHead(head);
       })();
     } else {
@@ -298,18 +245,10 @@ class NodeInstance implements InstancePort, TimeoutOwner {
     }
   }
 
-  /** Before the response head: afterwards the message or the raw connection tells. */
   #lose(code: ErrorCode): void {
-    const before = this.#message === undefined && this.#raw === undefined;
-    if (before || code === 'upstream_protocol') {
-      this.#guard(() => {
-        this.handler.instanceLost(code, this.ready ? 'something' : 'nothing');
-      })();
-    }
-  }
-
-  #on(source: EventEmitter, event: string, work: (bytes: Buffer) => void): void {
-    source.on(event, this.#guard(work));
+    this.#guard(() => {
+      this.handler.instanceLost(code, 'something');
+    })();
   }
 
   /** Work that is left out once this port has ended, and whose mistakes end its exchange only. */
@@ -319,22 +258,29 @@ class NodeInstance implements InstancePort, TimeoutOwner {
       try {
         work(...values);
       } catch (fault) {
-        this.handler.faulted(fault);
+        this.faulted(fault);
       }
     };
   }
+}
 
-  #end(): void {
-    this.#over = true;
-    this.#wheel.remove(this.timeout);
-  }
+/** The response, when its head is one that can be passed on (R15, R44); else undefined. */
+function readResponse(message: IncomingMessage, method: string): ReceivedResponse | undefined {
+  const {
+    statusCode: status = 0,
+    statusMessage: reason = '',
+    rawHeaders: fields,
+    httpVersion: version,
+  } = message;
+  if (!isFinalStatus(status) || (version !== '1.1' && version !== '1.0')) return undefined;
+  const headers = readHeaders(fields);
+  const body = responseFraming(headers, { method, status, version });
+  if (body === 'upstream_protocol') return undefined;
+  const persistence = responsePersistence(headers, { status, version, body });
+  return { status, reason, fields, headers, body, persistence, keepAliveSeconds: keepAliveSeconds(headers) };
+}
 
-  /** What is on its way gets a moment to arrive. */
-  #lingerOn(socket: Socket): void {
-    const timeout = new Timeout({ timedOut: () => socket.destroy() });
-    this.#wheel.arm(timeout, lingerMs);
-    socket.on('close', () => {
-      this.#wheel.remove(timeout);
-    });
-  }
+/** Whether node:http will write it again without throwing. */
+function isSound({ reason, fields }: ResponseHead): boolean {
+  return fields.length / 2 <= responseHeadLines && isWritable(reason) && fields.every(isWritable);
 }

@@ -9,11 +9,11 @@ import { readHeaders } from '../http/header-facts.ts';
 import type { Engine, EngineOptions } from '../listeners/engine.ts';
 import { TrafficListener } from '../listeners/traffic-listener.ts';
 import type { ListenerLimits } from '../http/limits.ts';
+import { ReadBuffers } from '../sockets/read-buffer.ts';
 import { processTicker, TimeoutWheel } from '../sockets/timeout-wheel.ts';
+import { UpstreamPools } from '../upstreams/upstream-pools.ts';
 import { NodeClientConnection } from './client-connection.ts';
-import { createEndpointPools } from './endpoint-pools.ts';
 import { clientFailure } from './failure.ts';
-import { createForwarder } from './forwarder.ts';
 import { createNodeInstances } from './instance-request.ts';
 
 /**
@@ -25,7 +25,12 @@ import { createNodeInstances } from './instance-request.ts';
  */
 export function createNodeHttpEngine(options: EngineOptions): Engine {
   const wheel = new TimeoutWheel(processTicker);
-  const pools = createEndpointPools({ idleMs: options.poolIdleMs, lookup: options.lookup });
+  const pools = new UpstreamPools({
+    wheel,
+    buffers: new ReadBuffers(),
+    idleMs: options.poolIdleMs,
+    lookup: options.lookup,
+  });
   const connections = new WeakMap<Duplex, NodeClientConnection>();
   let { limits } = options;
   const server = createServer({
@@ -56,7 +61,8 @@ export function createNodeHttpEngine(options: EngineOptions): Engine {
       name: 'http-proxy',
       server,
       wheel,
-      instances: createNodeInstances({ forwarder: createForwarder(), pools, wheel }),
+      pools,
+      instances: createNodeInstances(pools),
       connect: (socket, context, onClosed) => {
         const connection = new NodeClientConnection(socket, context, onClosed);
         connections.set(socket, connection);

@@ -147,12 +147,6 @@ export interface InstanceConnector {
    * can be none: an impossible address, or the gateway has stopped.
    */
   open(step: AttemptStep, request: AcceptedRequest, handler: InstanceHandler): InstancePort | undefined;
-  /** Closes idle connections of endpoints whose key is not in `live`; those in use close after their exchange. */
-  closeIdleExcept(live: ReadonlySet<string>): void;
-  /** Connections open or being opened. */
-  readonly size: number;
-  /** Closes every connection; resolves when no socket is left. */
-  close(): Promise<void>;
 }
 
 /** One attempt's connection to an instance. Ended by `release`, `finish`, `destroy` or `reset`; after each the handler hears nothing more. */

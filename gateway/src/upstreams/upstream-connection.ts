@@ -50,6 +50,8 @@ export class UpstreamConnection implements TimeoutOwner {
   readonly buffer: ReadBuffer;
   phase: 'connecting' | 'identifying' | 'open' | 'closed' = 'connecting';
   user: UpstreamUser | undefined;
+  /** Whether it has served an earlier request. */
+  history: 'fresh' | 'reused' = 'fresh';
   /** False once its endpoint is gone: it is closed after the present use. */
   reusable = true;
   readonly #context: UpstreamContext;

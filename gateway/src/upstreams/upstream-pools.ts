@@ -2,6 +2,7 @@ import type { LookupFunction } from 'node:net';
 
 import { type Endpoint, endpointKey } from '@roundhouse/agent-sdk/internal';
 
+import type { AttemptStep } from '../exchange/seam.ts';
 import type { ReadBuffers } from '../sockets/read-buffer.ts';
 import type { TimeoutWheel } from '../sockets/timeout-wheel.ts';
 import { UpstreamConnection, type UpstreamContext } from './upstream-connection.ts';
@@ -13,6 +14,9 @@ export interface UpstreamPoolsOptions {
   readonly idleMs: number;
   readonly lookup: LookupFunction;
 }
+
+/** What a connection is wanted for. */
+export type Lending = Pick<AttemptStep, 'endpoint' | 'identity' | 'connection'>;
 
 /** A connection is closed this long before the moment at which the instance has said that it closes it (`Keep-Alive: timeout=`). */
 const keepAliveMarginMs = 1_000;
@@ -46,8 +50,17 @@ export class UpstreamPools {
     return this.#all.size;
   }
 
-  /** An idle connection to this endpoint on which `identity` has answered; undefined when there is none. The caller becomes its user. */
-  take(endpoint: Endpoint, identity: string | undefined): UpstreamConnection | undefined {
+  /**
+   * A connection for an attempt: an idle one on which its `identity` has answered, or a new one; the caller becomes its user at once.
+   * `fresh` closes the idle ones of the endpoint first: one of them has just turned out to be dead, and the others are as old.
+   * Undefined when there can be none: the registry's address or port is impossible, or the pools are closed.
+   */
+  lend({ endpoint, identity, connection }: Lending): UpstreamConnection | undefined {
+    if (connection === 'fresh') this.#closeIdle(endpoint);
+    return this.#take(endpoint, identity) ?? this.#open(endpoint, identity);
+  }
+
+  #take(endpoint: Endpoint, identity: string | undefined): UpstreamConnection | undefined {
     const stack = this.#idle.get(endpoint);
     if (stack === undefined) return undefined;
     for (let connection = stack.pop(); connection !== undefined; connection = stack.pop()) {
@@ -58,11 +71,7 @@ export class UpstreamPools {
     return undefined;
   }
 
-  /**
-   * Opens a connection; the caller becomes its user at once. Undefined when there can't be one: the registry's address or port is
-   * impossible, or the pools are closed.
-   */
-  open(endpoint: Endpoint, identity: string | undefined): UpstreamConnection | undefined {
+  #open(endpoint: Endpoint, identity: string | undefined): UpstreamConnection | undefined {
     if (this.#state === 'closed') return undefined;
     try {
       const connection = new UpstreamConnection(endpoint, identity, this.#context);
@@ -83,6 +92,7 @@ export class UpstreamPools {
     const idleMs = Math.min(this.#idleMs, hintMs);
     const { endpoint } = connection;
     connection.settle();
+    connection.history = 'reused';
     if (
       !connection.reusable ||
       this.#state === 'closed' ||
@@ -99,8 +109,7 @@ export class UpstreamPools {
     else stack.push(connection);
   }
 
-  /** Closes the idle connections to an endpoint: one of them has just turned out to be dead, and the others are as old. */
-  closeIdle(endpoint: Endpoint): void {
+  #closeIdle(endpoint: Endpoint): void {
     const stack = this.#idle.get(endpoint) ?? [];
     this.#idle.delete(endpoint);
     for (const connection of stack) connection.destroy();

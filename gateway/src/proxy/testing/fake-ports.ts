@@ -218,19 +218,10 @@ export class FakeInstance implements InstancePort {
 /** Opens fake instances, and keeps them for the test. */
 export class FakeInstances implements InstanceConnector {
   readonly opened: FakeInstance[] = [];
-  readonly size = 0;
 
   open(step: AttemptStep, _request: AcceptedRequest, handler: InstanceHandler): FakeInstance {
     const instance = new FakeInstance(step, handler);
     this.opened.push(instance);
     return instance;
-  }
-
-  closeIdleExcept(): void {
-    // Nothing is kept.
-  }
-
-  close(): Promise<void> {
-    return Promise.resolve();
   }
 }

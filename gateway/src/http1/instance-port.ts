@@ -1,0 +1,159 @@
+import type { ErrorCode } from '../exchange/errors.ts';
+import type { AttemptStep } from '../exchange/seam.ts';
+import type { Persistence } from '../http/connection.ts';
+import type {
+  AcceptedRequest,
+  BodyForm,
+  BodyPiece,
+  Flow,
+  InstanceConnector,
+  InstanceHandler,
+  InstancePort,
+  InstanceResponse,
+} from '../proxy/ports.ts';
+import type { Timeout } from '../sockets/timeout-wheel.ts';
+import type { UpstreamConnection, UpstreamUser } from '../upstreams/upstream-connection.ts';
+import type { UpstreamPools } from '../upstreams/upstream-pools.ts';
+import { flowOf, writeCopy } from './socket-writer.ts';
+
+/** How long the last bytes of a tunnel may take to arrive. */
+const lingerMs = 2_000;
+
+/** A response head, and what it says about the connection. */
+export interface ReceivedResponse extends InstanceResponse {
+  /** Whether the connection may serve another request. */
+  readonly persistence: Persistence;
+  /** `Keep-Alive: timeout=` in seconds; −1: unsaid. */
+  readonly keepAliveSeconds: number;
+}
+
+/** An attempt with the connection that was lent to it. */
+export interface LentConnection {
+  readonly pools: UpstreamPools;
+  readonly upstream: UpstreamConnection;
+  readonly step: AttemptStep;
+  readonly request: AcceptedRequest;
+  readonly handler: InstanceHandler;
+}
+
+/** Makes instance ports over connections of `pools`. */
+export function createInstances(
+  pools: UpstreamPools,
+  makePort: (lent: LentConnection) => InstancePort,
+): InstanceConnector {
+  return {
+    open(step, request, handler) {
+      const upstream = pools.lend(step);
+      return upstream === undefined ? undefined : makePort({ pools, upstream, step, request, handler });
+    },
+  };
+}
+
+/** One attempt on a connection of the pools: everything that does not depend on how messages are written and read. */
+export abstract class Http1InstancePort implements InstancePort, UpstreamUser {
+  handler: InstanceHandler;
+  protected readonly upstream: UpstreamConnection;
+  readonly #pools: UpstreamPools;
+  protected readonly step: AttemptStep;
+  protected readonly accepted: AcceptedRequest;
+  /** The last head that has come. */
+  protected response: ReceivedResponse | undefined;
+  /** Whether bytes have come behind the response (R32). */
+  protected surplus = false;
+  /** Writes so far: before the second one, a failed write tells that nothing has left. */
+  protected writes = 0;
+
+  constructor({ pools, upstream, step, request, handler }: LentConnection) {
+    this.#pools = pools;
+    this.upstream = upstream;
+    this.step = step;
+    this.accepted = request;
+    this.handler = handler;
+    upstream.user = this;
+  }
+
+  abstract readonly partialHead: boolean;
+  abstract request(body: string, form: BodyForm, complete: boolean): void;
+  abstract send(piece: BodyPiece, text: string | undefined): Flow;
+  abstract receive(form: BodyForm): void;
+  abstract receiveRaw(): void;
+  abstract upstreamBytes(bytes: Buffer, from: number, to: number): void;
+  abstract upstreamEnded(): void;
+
+  get ready(): boolean {
+    return this.upstream.phase === 'open';
+  }
+
+  get connection(): 'fresh' | 'reused' {
+    return this.upstream.history;
+  }
+
+  get leaving(): boolean {
+    return this.upstream.endpoint.phase === 'draining' || !this.upstream.reusable;
+  }
+
+  get flow(): Flow {
+    return flowOf(this.upstream.socket);
+  }
+
+  get timeout(): Timeout {
+    return this.upstream.timeout;
+  }
+
+  sendRaw(bytes: Buffer): Flow {
+    return writeCopy(this.upstream.socket, bytes);
+  }
+
+  endRaw(): void {
+    this.upstream.socket.end();
+  }
+
+  pause(): void {
+    this.upstream.socket.pause();
+  }
+
+  resume(): void {
+    this.upstream.socket.resume();
+  }
+
+  release(reusable: boolean): void {
+    const { response, upstream } = this;
+    if (reusable && !this.surplus && response?.persistence === 'keep')
+      this.#pools.giveBack(upstream, response.keepAliveSeconds);
+    else upstream.destroy();
+  }
+
+  finish(): void {
+    this.upstream.finish(lingerMs);
+  }
+
+  destroy(): void {
+    this.upstream.destroy();
+  }
+
+  reset(): void {
+    this.upstream.reset();
+  }
+
+  upstreamReady(): void {
+    this.handler.instanceReady();
+  }
+
+  upstreamLost(code: ErrorCode, sent: 'nothing' | 'perhaps' | 'something'): void {
+    // A write that the kernel refused: the instance had closed the connection before, and nothing of a first write has left.
+    const nothing = sent === 'nothing' || (sent === 'perhaps' && this.writes <= 1);
+    this.handler.instanceLost(code, nothing ? 'nothing' : 'something');
+  }
+
+  upstreamDrained(): void {
+    this.handler.instanceDrained();
+  }
+
+  upstreamTimedOut(): void {
+    this.handler.instanceTimedOut();
+  }
+
+  faulted(fault: unknown): void {
+    this.handler.faulted(fault);
+  }
+}
