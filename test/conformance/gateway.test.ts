@@ -66,8 +66,26 @@ const asPath = (id: string, target: string, path: string): Sent =>
     expect(seen.target).toBe(path);
   });
 
+const words = (list: string): readonly string[] => list.split(/\s+/);
+
 const names = (message: { readonly fields: readonly (readonly [string, string])[] }): string[] =>
   message.fields.map(([name]) => name.toLowerCase());
+
+/** Fields of a request by which instances decide. */
+const decisive =
+  words(`cookie origin referer authorization sec-fetch-site sec-websocket-protocol x-csrf-token x-xsrf-token
+  x-api-key if-match content-encoding idempotency-key x-auth-token cache-control accept-language access-control-request-method`);
+
+/** Fields by which a proxy in front speaks for the client. */
+const spoken =
+  words(`X-Forwarded-For X-Forwarded-Proto X-Forwarded-Host X-Forwarded-Port X-Forwarded-Prefix X-Forwarded-User
+  x-forwarded-client-cert X-FORWARDED-Tls-Client-Cert X-Forwarded Forwarded X-Real-IP X-Original-URL X-Original-Forwarded-For X-Rewrite-URL
+  Client-Cert Client-Cert-Chain Proxy X-Client-IP X-Client-Cert True-Client-IP X-Cluster-Client-IP CF-Connecting-IP Fastly-Client-IP
+  X-Envoy-External-Address X-Remote-User X-SSL-Client-Verify SSL-Client-Cert X-Auth-Request-Email X-Url-Scheme Front-End-Https`);
+
+const alike =
+  words(`X-Original X-Remotely X-Clients-Name X-Client-Version Client-Version X-Authenticate Proxy-Hint X-SSLabs
+  X-Requested-With X-API-Version X-Realm CF-IPCountry`);
 
 const cases: readonly Sent[] = [
   forwarded(
@@ -103,6 +121,34 @@ const cases: readonly Sent[] = [
       expect(valuesOf(seen, 'x-forwarded-for')).toEqual(['127.0.0.1']);
       expect(valuesOf(seen, 'via')).toEqual(['1.1 roundhouse']);
     },
+  ),
+  forwarded(
+    'R02b',
+    'Connection can’t take out what an instance decides by, and the request goes on with it',
+    get(
+      '/api',
+      `Connection: close, ${decisive.join(', ')}, content-type, range, x-mine`,
+      ...[...decisive, 'content-type', 'range', 'x-mine'].map((name) => `${name}: 1`),
+    ),
+    (seen) => {
+      expect(names(seen)).toEqual(expect.arrayContaining([...decisive, 'content-type', 'range']));
+      expect(names(seen)).not.toContain('x-mine');
+    },
+  ),
+  forwarded(
+    'R46',
+    'a Connection of 64 options is obeyed',
+    get('/api', `Connection: ${'x-a, '.repeat(63)}x-b`, 'X-A: 1', 'X-B: 1'),
+    (seen) => {
+      expect(names(seen)).not.toContain('x-b');
+    },
+  ),
+  refused('R46b', 'a Connection of 65 options', get('/api', `Connection: ${'x-a,'.repeat(64)}x-b`), 400),
+  refused(
+    'R46c',
+    'more than 64 options in several lines',
+    get('/api', ...Array.from({ length: 65 }, (_, i) => `Connection: x-${String(i)}`)),
+    400,
   ),
   forwarded(
     'R03',
@@ -286,6 +332,23 @@ const cases: readonly Sent[] = [
     (seen) => {
       expect(names(seen)).not.toContain('x_forwarded_for');
       expect(valuesOf(seen, 'x_mine')).toEqual(['1']);
+    },
+  ),
+  forwarded(
+    'F1b',
+    'no field by which a proxy in front speaks for the client crosses from an untrusted one, in whatever spelling',
+    get('/api', ...spoken.flatMap((name) => [`${name}: 6.6.6.6`, `${name.replaceAll('-', '_')}: 6.6.6.6`])),
+    (seen) => {
+      expect(seen.fields.filter(([, value]) => value.includes('6.6.6.6'))).toEqual([]);
+      expect(valuesOf(seen, 'x-forwarded-for')).toEqual(['127.0.0.1']);
+    },
+  ),
+  forwarded(
+    'F1c',
+    'fields whose names only look alike cross',
+    get('/api', ...alike.map((name) => `${name}: 1`)),
+    (seen) => {
+      expect(names(seen)).toEqual(expect.arrayContaining(alike.map((name) => name.toLowerCase())));
     },
   ),
   forwarded(

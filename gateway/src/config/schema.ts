@@ -58,7 +58,7 @@ export const configSchema = z.strictObject(
     trustedProxies: field(
       ranges,
       [...defaults.trustedProxies],
-      'Peers whose `X-Forwarded-*`, `Forwarded`, `X-Request-Id` and deadlines are believed.',
+      'Peers whose `X-Forwarded-*`, `Forwarded` and the like ([F1](http-rules.md)), `X-Request-Id` and deadlines are believed.',
     ),
     forwardedFields: field(
       choice(['x-forwarded', 'forwarded', 'both']),

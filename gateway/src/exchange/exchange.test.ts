@@ -225,6 +225,8 @@ describe('request fields', () => {
       'evil',
       'X-Real-IP',
       '6.6.6.6',
+      'X-Forwarded-User',
+      'root',
       'X-Request-Id',
       'theirs',
       'Forwarded',
@@ -234,12 +236,14 @@ describe('request fields', () => {
     expect(field(untrusted, 'x-forwarded-for')).toEqual(['192.0.2.7']);
     expect(field(untrusted, 'x-forwarded-proto')).toEqual(['http']);
     expect(field(untrusted, 'x-real-ip')).toEqual([]);
+    expect(field(untrusted, 'x-forwarded-user')).toEqual([]);
     expect(field(untrusted, 'forwarded')).toEqual([]);
     expect(field(untrusted, 'x-request-id')).toEqual(['id-1']);
     const trusted = sent(lies, { client: { address: '10.9.9.9', port: 1, scheme: 'http', localPort: 8080 } });
     expect(field(trusted, 'x-forwarded-for')).toEqual(['6.6.6.6, 10.9.9.9']);
     expect(field(trusted, 'x-forwarded-proto')).toEqual(['https']);
     expect(field(trusted, 'x-real-ip')).toEqual(['6.6.6.6']);
+    expect(field(trusted, 'x-forwarded-user')).toEqual(['root']);
     expect(field(trusted, 'x-request-id')).toEqual(['theirs']);
   });
 

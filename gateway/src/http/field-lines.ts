@@ -7,11 +7,25 @@ export function fieldValue(fields: FieldLines, name: string): string | undefined
   return undefined;
 }
 
-/** Whether a comma-separated list names `member` (lower case), in any spelling, with or without parameters (RFC 9110 §5.6.1). */
+/**
+ * Whether a comma-separated list names `member` (lower case), in any spelling, with or without parameters (RFC 9110 §5.6.1). In one
+ * pass and without pieces: a list of thousands costs no more than other text of its length.
+ */
 export function lists(value: string | undefined, member: string): boolean {
   if (value === undefined) return false;
-  const lower = value.toLowerCase();
-  if (lower === member) return true;
-  if (!lower.includes(member)) return false;
-  return lower.split(',').some((item) => (item.split(';')[0] ?? '').trim() === member);
+  const list = value.toLowerCase();
+  for (let at = list.indexOf(member); at !== -1; at = list.indexOf(member, at + member.length)) {
+    let before = at - 1;
+    while (isBlank(list, before)) before -= 1;
+    let after = at + member.length;
+    while (isBlank(list, after)) after += 1;
+    const starts = before < 0 || list[before] === ',';
+    if (starts && (after === list.length || list[after] === ',' || list[after] === ';')) return true;
+  }
+  return false;
+}
+
+function isBlank(text: string, at: number): boolean {
+  const code = text.charCodeAt(at);
+  return code === 0x20 || code === 0x09;
 }

@@ -1,7 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 
-import { allowedTrailers, fieldRole, nominatedBy } from './field-roles.ts';
+import { lists } from './field-lines.ts';
+import { allowedTrailers, fieldRole, hasTooManyOptions, nominatedBy } from './field-roles.ts';
 
 describe('fieldRole', () => {
   it.each([
@@ -17,6 +18,14 @@ describe('fieldRole', () => {
     ['X_Forwarded_For', 'hop-by-hop'],
     ['Content_Length', 'hop-by-hop'],
     ['Content-Lengti', 'end-to-end'],
+    ['X-Forwarded-Anything', 'forwarded-other'],
+    ['x-forwarded', 'forwarded-other'],
+    ['X_Forwarded_Anything', 'hop-by-hop'],
+    ['x-Original_url', 'hop-by-hop'],
+    ['Client-Cert-Chain', 'forwarded-other'],
+    ['SSL_Client_Cert', 'hop-by-hop'],
+    ['Proxy', 'hop-by-hop'],
+    ['X-Originals', 'end-to-end'],
     ['my_field', 'end-to-end'],
     ['E', 'end-to-end'],
     ['', 'end-to-end'],
@@ -42,10 +51,42 @@ describe('nominatedBy', () => {
     [undefined, []],
     ['keep-alive', []],
     ['Keep-Alive, close', []],
-    ['X-A, , cookie', ['x-a', 'cookie']],
-    ['host, authorization, x-forwarded-for, via, x-request-id, te, content-length', []],
-  ])('R02 %j takes out %j', (connection, names) => {
-    expect(nominatedBy(connection)).toEqual(names);
+    ['X-A, , x-b\t,X-a', ['x-a', 'x-b']],
+    ['host, authorization, x-forwarded-for, via, x-request-id, te, content-length, x-real-ip', []],
+    ['cookie, origin, sec-fetch-site, x-csrf-token, content-type, x-api-key, if-match', []],
+  ])('R02 %j takes %j out of a request', (connection, names) => {
+    expect([...nominatedBy(connection, 'request')]).toEqual(names);
+  });
+
+  it('R02 takes out of a response whatever the gateway doesn’t write', () => {
+    expect([...nominatedBy('set-cookie, x-secret, via, date', 'response')]).toEqual([
+      'set-cookie',
+      'x-secret',
+      'date',
+    ]);
+  });
+
+  it('R46 counts options, not letters', () => {
+    expect(hasTooManyOptions(undefined)).toBe(false);
+    expect(hasTooManyOptions('x'.repeat(10_000))).toBe(false);
+    expect(hasTooManyOptions(`${','.repeat(63)}${'x'.repeat(99)}`)).toBe(false);
+    expect(hasTooManyOptions(','.repeat(128))).toBe(true);
+  });
+});
+
+describe('lists', () => {
+  it.each([
+    ['close', true],
+    ['a, Close', true],
+    ['a,close ;q=1, b', true],
+    ['closed, xclose, clo,se', false],
+    ['close close', false],
+    ['a=close', false],
+    ['disclose, \tclose\t', true],
+    ['', false],
+    [undefined, false],
+  ])('finds close in %j: %s', (value, found) => {
+    expect(lists(value, 'close')).toBe(found);
   });
 });
 

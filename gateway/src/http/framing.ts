@@ -114,10 +114,14 @@ export function parseLength(value: string): number {
   return Number.isSafeInteger(bytes) ? bytes : -2;
 }
 
+/** A longer list of transfer codings is nonsense. */
+const maxCodingsLength = 256;
+
 /** R12, RFC 9112 §6.1: only the single word `chunked` is taken; a list that ends in it is told apart from nonsense. */
 export function parseCoding(value: string): TransferCoding {
   const lower = value.toLowerCase();
   if (lower === 'chunked') return 'chunked';
+  if (lower.length > maxCodingsLength) return 'faulty';
   const codings = lower.split(',').map((item) => item.replace(/^[ \t]+|[ \t]+$/g, ''));
   if (codings.indexOf('chunked') !== codings.length - 1) return 'faulty';
   return codings.every((coding) => /^[!#$%&'*+.^_`|~0-9a-z-]+$/.test(coding)) ? 'other' : 'faulty';

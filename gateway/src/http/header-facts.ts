@@ -86,6 +86,7 @@ export class HeaderFacts {
   }
 
   #noteSingleton(name: string): void {
+    if (this.hasRepeatedSingleton) return;
     const before = this.#singletons;
     if (before?.toLowerCase().split(',').includes(name.toLowerCase()) === true)
       this.hasRepeatedSingleton = true;

@@ -35,7 +35,7 @@ export function requestFields(
     const role = roles[i >> 1];
     if (role !== 'end-to-end' && !crosses(role, options, head)) continue;
     const name = fields[i] ?? '';
-    if (facts.nominated.length > 0 && facts.nominated.includes(name.toLowerCase())) continue;
+    if (facts.nominated.size > 0 && facts.nominated.has(name.toLowerCase())) continue;
     const value = fields[i + 1] ?? '';
     if (options.ownCookie !== undefined && name.toLowerCase() === 'cookie')
       pushCookie(lines, name, withoutCookie(value, options.ownCookie));
@@ -105,13 +105,9 @@ function forwarded(client: ClientFacts, facts: RequestFacts, peer: PeerTrust): s
 export function hasPassed(via: string | undefined, pseudonym: string): boolean {
   if (via === undefined) return false;
   const own = pseudonym.toLowerCase();
-  return via.split(',').some(
-    (hop) =>
-      hop
-        .trim()
-        .split(/[ \t]+/)[1]
-        ?.toLowerCase() === own,
-  );
+  const hops = via.toLowerCase();
+  if (!hops.includes(own)) return false;
+  return hops.split(',').some((hop) => hop.trim().split(/[ \t]+/, 2)[1] === own);
 }
 
 /** The client's address for the log: the peer's, or the nearest one in X-Forwarded-For that no trusted proxy stands behind. */

@@ -1,6 +1,6 @@
 import { expectationOf } from './interim.ts';
 import { readHeaders, type HeaderFacts } from './header-facts.ts';
-import { nominatedBy } from './field-roles.ts';
+import { hasTooManyOptions, nominatedBy } from './field-roles.ts';
 import type { RequestHead } from './message.ts';
 import { parseRequestTarget } from './request-target.ts';
 
@@ -14,7 +14,7 @@ export interface RequestFacts {
   readonly path: string;
   readonly query: string;
   /** Names that `Connection` takes out of this message, beyond those that never cross. */
-  readonly nominated: readonly string[];
+  readonly nominated: ReadonlySet<string>;
   /** Of an OPTIONS request. */
   readonly maxForwards: number | undefined;
   readonly headers: HeaderFacts;
@@ -34,7 +34,7 @@ export type RequestVerdict =
  * The rules of RFC 9110 and 9112 that an intermediary applies to a request head before it chooses where to send it. The codec
  * has judged grammar and framing; this judges meaning.
  *
- * - R05: a field that may stand once is not repeated.
+ * - R05: a field that may stand once is not repeated. R46: `Connection` lists no more than 64 options.
  * - R07: TRACE is refused; an OPTIONS whose Max-Forwards is used up ends here (RFC 9110 §7.6.2).
  * - R09: an expectation other than 100-continue is refused (§10.1.1).
  * - R20: exactly one valid Host (RFC 9112 §3.2), even where an absolute form overrides it; HTTP/1.0 may have none.
@@ -45,7 +45,7 @@ export function judgeRequest(head: RequestHead): RequestVerdict {
   const { method, version } = head;
   if (method === 'CONNECT' || method === 'TRACE') return refused('method_not_allowed');
   const headers = head.headers ?? readHeaders(head.fields);
-  if (headers.hasRepeatedSingleton) return refused('bad_request');
+  if (headers.hasRepeatedSingleton || hasTooManyOptions(headers.connection)) return refused('bad_request');
   if (expectationOf(headers, version) === 'unknown') return refused('expectation_failed');
   const target = parseRequestTarget(head.target);
   if (target === undefined || target.kind === 'authority') return refused('bad_target');
@@ -60,7 +60,7 @@ export function judgeRequest(head: RequestHead): RequestVerdict {
   const maxForwards = method === 'OPTIONS' ? parseMaxForwards(headers.maxForwards) : undefined;
   if (asterisk || maxForwards === 0) return { kind: 'options' };
   const { path, query } = target;
-  const nominated = nominatedBy(headers.connection);
+  const nominated = nominatedBy(headers.connection, 'request');
   return { kind: 'accepted', facts: { host, authority, path, query, nominated, maxForwards, headers } };
 }
 

@@ -17,10 +17,10 @@ export interface ResponseOwnFields {
 export function responseFields(head: ResponseHead, own: ResponseOwnFields | undefined): string[] {
   const headers = head.headers ?? readHeaders(head.fields);
   const kept: string[] = [];
-  const nominated = nominatedBy(headers.connection);
+  const nominated = nominatedBy(headers.connection, 'response');
   pushCrossing(kept, head.fields, headers.roles, nominated);
   if (own !== undefined) {
-    if (!headers.dated || nominated.includes('date')) kept.push('Date', own.httpDate());
+    if (!headers.dated || nominated.has('date')) kept.push('Date', own.httpDate());
     kept.push('X-Request-Id', own.requestId);
   }
   return kept;
@@ -30,13 +30,12 @@ function pushCrossing(
   kept: string[],
   fields: FieldLines,
   roles: readonly FieldRole[],
-  nominated: readonly string[],
+  nominated: ReadonlySet<string>,
 ): void {
   for (let i = 0; i + 1 < fields.length; i += 2) {
     const role = roles[i >> 1];
     if (role === 'request-id' || staysOnConnection(role)) continue;
     const name = fields[i] ?? '';
-    if (nominated.length === 0 || !nominated.includes(name.toLowerCase()))
-      kept.push(name, fields[i + 1] ?? '');
+    if (nominated.size === 0 || !nominated.has(name.toLowerCase())) kept.push(name, fields[i + 1] ?? '');
   }
 }

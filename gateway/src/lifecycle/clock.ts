@@ -1,6 +1,5 @@
+import { randomBytes } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
-
-import { customAlphabet } from 'nanoid';
 
 /** Milliseconds that never jump; for every duration and deadline of the gateway. */
 export function monotonicNow(): number {
@@ -26,9 +25,23 @@ export function createHttpDate(): () => string {
   };
 }
 
-/** Request ids: unique across gateways and restarts by a random part drawn once, cheap by a counter. */
+/** Of a request id: 96 random bits. */
+const requestIdLetters = 24;
+const requestIdsAtOnce = 256;
+
+/**
+ * Request ids that nobody can guess: random, so that none tells how many requests there were, nor what another one is called. Cheap,
+ * because chance is drawn for many of them at once.
+ */
 export function createRequestIds(): () => string {
-  const prefix = customAlphabet('0123456789abcdefghijklmnopqrstuvwxyz', 12)();
-  let count = 0;
-  return () => `${prefix}-${(count += 1).toString(36)}`;
+  let pool = '';
+  let at = 0;
+  return () => {
+    if (at === pool.length) {
+      pool = randomBytes((requestIdsAtOnce * requestIdLetters) / 2).toString('hex');
+      at = 0;
+    }
+    at += requestIdLetters;
+    return pool.slice(at - requestIdLetters, at);
+  };
 }
