@@ -9,10 +9,16 @@ export interface HealthRecordOptions {
   readonly meta?: unknown;
   readonly weights?: unknown;
   readonly createIndex?: unknown;
+  readonly kind?: unknown;
   /** Status of the service's own check. */
   readonly status?: unknown;
   /** Instead of the node's and the service's check. */
   readonly checks?: unknown;
+}
+
+/** Different for different ids, as processes have different ports; 0 for `a`. */
+function portOffset(id: string): number {
+  return Buffer.from(id).reduce((sum, byte) => (sum * 31 + byte) % 20_000, 0) - 97;
 }
 
 /** One row of `/v1/health/service/:name` in the form of Consul 1.8.7. For tests. */
@@ -26,11 +32,12 @@ export function healthRecord(id: unknown, options: HealthRecordOptions = {}): un
     },
     Service: {
       ID: id,
+      ...(options.kind === undefined ? {} : { Kind: options.kind }),
       Service: given(options.service, 'api'),
       Tags: given(options.tags, ['api']),
       Address: given(options.address, '10.0.0.4'),
       Meta: given(options.meta, {}),
-      Port: given(options.port, 4000),
+      Port: given(options.port, 4000 + (typeof id === 'string' ? portOffset(id) : 0)),
       Weights: given(options.weights, { Passing: 1, Warning: 1 }),
       CreateIndex: given(options.createIndex, 7),
       ModifyIndex: 7,

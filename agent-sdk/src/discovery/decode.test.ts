@@ -69,8 +69,59 @@ describe('decodeHealth', () => {
   });
 
   it('sorts instances by key, whatever order they came in', () => {
-    const { instances } = decode(healthRecord('b'), healthRecord('a', { node: 'n2' }), healthRecord('a'));
+    const { instances } = decode(
+      healthRecord('b'),
+      healthRecord('a', { node: 'n2', port: 1 }),
+      healthRecord('a'),
+    );
     expect(instances.map(({ key }) => key)).toEqual(['default/n1/a', 'default/n1/b', 'default/n2/a']);
+  });
+
+  it.each([
+    'connect-proxy',
+    'mesh-gateway',
+    'terminating-gateway',
+    'ingress-gateway',
+    'api-gateway',
+    'later',
+  ])('takes a record of the kind %s for no instance', (kind) => {
+    const record = healthRecord('proxy', { kind, tags: ['urlprefix-/shop'] });
+    const { instances, quarantined } = decode(healthRecord('a', { kind: '' }), record);
+    expect(instances.map(({ id }) => id)).toEqual(['a']);
+    expect(quarantined).toMatchObject([
+      { id: 'proxy', reason: `it is no instance, but of the kind "${kind}"` },
+    ]);
+  });
+
+  it('takes records with one address, port and identity for one endpoint', () => {
+    const at = (id: string, more: HealthRecordOptions) => healthRecord(id, { port: 80, ...more });
+    const { instances, quarantined } = decode(
+      at('moved', { node: 'n1', status: 'critical', tags: ['urlprefix-/old'], createIndex: 9 }),
+      at('moved', { node: 'n2', tags: ['urlprefix-/new'], createIndex: 3 }),
+      at('twice', { port: 81, createIndex: 1 }),
+      at('again', { port: 81, createIndex: 2 }),
+      at('sdk-1', { port: 82, meta: { 'roundhouse-identity': '1' } }),
+      at('sdk-2', { port: 82, meta: { 'roundhouse-identity': '1' } }),
+    );
+    expect(instances.map(({ key }) => key)).toEqual([
+      'default/n1/again',
+      'default/n1/sdk-1',
+      'default/n1/sdk-2',
+      'default/n2/moved',
+    ]);
+    expect(instances[3]).toMatchObject({ status: 'passing', tags: ['urlprefix-/new', 'urlprefix-/old'] });
+    expect(quarantined).toEqual([
+      {
+        node: 'n1',
+        id: 'twice',
+        reason: 'it is one endpoint with "again" on node "n1": same address, port and identity',
+      },
+      {
+        node: 'n1',
+        id: 'moved',
+        reason: 'it is one endpoint with "moved" on node "n2": same address, port and identity',
+      },
+    ]);
   });
 
   it.each([
@@ -235,9 +286,18 @@ describe('decodeCatalog', () => {
 
   it('leaves out entries that cannot be believed', () => {
     const body: unknown = JSON.parse('{"api":["a"],"x":"y","z":[1],"":[],"a\\nb":[],"__proto__":["p"]}');
-    const { services } = decodeCatalog(body, '7');
-    expect(Object.keys(services).sort()).toEqual(['__proto__', 'api']);
+    const { services, refused } = decodeCatalog(body, '7');
+    expect(Object.keys(services).sort()).toEqual(['__proto__', 'api', 'z']);
     expect(services['constructor']).toBeUndefined();
+    expect(refused).toEqual(['', 'a?b', 'x']);
+  });
+
+  it('takes the union of tags of any number of records, and leaves out the one that no record may have', () => {
+    const hosts = Array.from({ length: 5000 }, (_, index) => `host-${index}`);
+    const { services, refused } = decodeCatalog({ big: ['urlprefix-/big', 'x'.repeat(4097), ...hosts] }, '7');
+    expect(services['big']).toHaveLength(5001);
+    expect(services['big']).toContain('urlprefix-/big');
+    expect(refused).toBeUndefined();
   });
 
   it.each([null, [], 'x', 7])('refuses %j as a whole', (body) => {

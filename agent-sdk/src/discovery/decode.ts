@@ -1,5 +1,6 @@
 import { readHostAddress } from './address.ts';
 import type { Catalog, Instance, InstanceStatus, QuarantinedRecord } from './instance.ts';
+import { oncePerEndpoint } from './one-endpoint.ts';
 import { RegistryError } from './registry-client.ts';
 
 /** Where an answer came from. */
@@ -15,7 +16,7 @@ export interface DecodedHealth {
   readonly quarantined: readonly QuarantinedRecord[];
 }
 
-/** Consul's own limits on meta (services configuration reference), and generous ones where it has none. */
+/** Limits on one record: Consul's own on meta (services configuration reference), and generous ones where it has none. */
 const limits = {
   tags: 512,
   tagLength: 4096,
@@ -65,12 +66,17 @@ export function decodeHealth(
     const reason = `id ${show(id)} appears twice on node ${show(node)}`;
     quarantined.push({ node: label(node), id: label(id), reason });
   }
+  const { kept, doubles } = oncePerEndpoint(instances);
+  for (const { instance, of } of doubles) {
+    const reason = `it is one endpoint with ${show(of.id)} on node ${show(of.node)}: same address, port and identity`;
+    quarantined.push({ node: label(instance.node), id: label(instance.id), reason });
+  }
   const passedOver = quarantined.length - maxQuarantined;
   if (passedOver > 0) {
     quarantined.length = maxQuarantined;
     quarantined.push({ node: '', id: '', reason: `${passedOver} more records are not believed` });
   }
-  return { instances, quarantined };
+  return { instances: kept, quarantined };
 }
 
 /** Sorts by key and separates duplicates; the first of each key stays. Agents usually list in this order, so one comparison a record is enough. */
@@ -90,19 +96,25 @@ function sortedOnce(listed: readonly Instance[]): {
 }
 
 /**
- * Reads the answer of `/v1/catalog/services`. The map has no prototype, so that no service name can mean anything else. Entries
- * that are not lists of texts are left out. Throws only `RegistryError('malformed')`, when the answer is not a map.
+ * Reads the answer of `/v1/catalog/services`, which gives for each service the union of its instances' tags. Limits on tags are per record, so
+ * that none holds for the union; a tag that no record may have is left out alone. The map has no prototype, so that no service name can mean
+ * anything else. Throws only `RegistryError('malformed')`, when the answer is not a map.
  */
 export function decodeCatalog(body: unknown, index: string): Catalog {
   const services = emptyRecord<readonly string[]>();
+  const refused: string[] = [];
   const object = asObject(body);
   if (object === undefined) throw malformed('the catalog is not a map of services');
   for (const name of Object.keys(object).sort()) {
-    const tags = readTags(object[name]);
-    if (isText(name, limits.id) && !(tags instanceof RecordProblem))
-      services[name] = [...new Set(tags)].sort();
+    const tags = object[name];
+    if (!isText(name, limits.id) || !(Array.isArray(tags) || tags === null)) refused.push(label(name));
+    else services[name] = [...new Set((tags ?? []).filter(isTag))].sort();
   }
-  return { index, services };
+  return { index, services, ...(refused.length === 0 ? {} : { refused }) };
+}
+
+function isTag(value: unknown): value is string {
+  return typeof value === 'string' && value.length <= limits.tagLength;
 }
 
 function readOnce(record: unknown, context: DecodeContext, known: DecodedRecords): Instance | RecordProblem {
@@ -127,6 +139,10 @@ function readRecord(record: unknown, context: DecodeContext): Instance | RecordP
   const name = service['Service'];
   if (typeof name !== 'string' || name.toLowerCase() !== context.service.toLowerCase())
     return new RecordProblem(`the record belongs to ${show(name)}, not to ${show(context.service)}`);
+  const kind = service['Kind'];
+  // Proxies and gateways of Consul's mesh take over the tags of the service that they stand before, and speak no plain HTTP.
+  if (kind !== undefined && kind !== null && kind !== '')
+    return new RecordProblem(`it is no instance, but of the kind ${show(kind)}`);
   const address = readAddress(service['Address'], node['Address']);
   if (address instanceof RecordProblem) return address;
   const port = service['Port'];

@@ -59,4 +59,6 @@ export interface Snapshot {
 export interface Catalog {
   readonly index: string;
   readonly services: Readonly<Record<string, readonly string[]>>;
+  /** Names that can't be believed, free of control characters and cut; absent when there are none. */
+  readonly refused?: readonly string[];
 }

@@ -46,11 +46,12 @@ export function fixedSnapshot(
   return { service, index: '0', instances: sorted, quarantined: [], held: [] };
 }
 
-/** Whether two catalogs name the same services with the same tags. */
+/** Whether two catalogs name the same services with the same tags, and refuse the same. */
 export function sameCatalog(a: Catalog, b: Catalog): boolean {
   const names = Object.keys(a.services);
   return (
     names.length === Object.keys(b.services).length &&
+    sameTexts(a.refused ?? [], b.refused ?? []) &&
     names.every((name) => {
       const tags = Object.hasOwn(b.services, name) ? b.services[name] : undefined;
       return tags !== undefined && sameTexts(a.services[name] ?? [], tags);

@@ -67,7 +67,9 @@ function asking(list: () => unknown[], gateways = 'roundhouse') {
 }
 
 function row(id: string, port: number, status = 'passing') {
-  return healthRecord(id, { service: 'roundhouse', address: '127.0.0.1', port, status });
+  // Gateways of these tests share a port, and each is one of its own.
+  const meta = { 'roundhouse-identity': '1' };
+  return healthRecord(id, { service: 'roundhouse', address: '127.0.0.1', port, status, meta });
 }
 
 const never = new AbortController().signal;

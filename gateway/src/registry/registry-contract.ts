@@ -63,6 +63,8 @@ export interface Registry {
   readonly table: RouteTable;
   readonly rejected: readonly RejectedClaim[];
   readonly services: readonly ServiceView[];
+  /** Names in the catalog that can't be believed, free of control characters and cut. */
+  readonly refusedServices: readonly string[];
   /** One of them, or undefined for a service that is not followed. */
   service(name: string): ServiceView | undefined;
   /** Of all sources together. */

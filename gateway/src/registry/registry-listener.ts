@@ -23,6 +23,8 @@ export interface RegistryListener {
   tableChanged?(change: TableChange): void;
   /** A watch can't be followed, or can again. */
   watchChanged?(news: WatchNews): void;
+  /** The catalog names services that can't be believed, since now. The names are free of control characters and cut. */
+  servicesRefused?(names: readonly string[]): void;
   /** Held instances were let go before their time. */
   instancesLetGo?(event: InstancesLetGo): void;
   /** The gateway leaves an instance out for a while, or uses it again. */
@@ -92,6 +94,9 @@ export function createListeners(): Listeners {
     },
     watchChanged(news) {
       for (const listener of listeners) listener.watchChanged?.(news);
+    },
+    servicesRefused(names) {
+      for (const listener of listeners) listener.servicesRefused?.(names);
     },
     instancesLetGo(event) {
       for (const listener of listeners) listener.instancesLetGo?.(event);

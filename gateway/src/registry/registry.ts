@@ -14,8 +14,8 @@ import type { Destination } from '../exchange/destination.ts';
 import type { RejectedClaim } from '../routing/ownership.ts';
 import type { RouteTable } from '../routing/route-table.ts';
 import type { Route } from '../routing/route.ts';
-import type { AddressFacts, AddressPolicy } from './addresses/address-policy.ts';
-import { hostnameIndex, type HostnameFacts, unknownHostname } from './addresses/hostname-index.ts';
+import type { AddressFacts } from './addresses/address-policy.ts';
+import { JudgedAddresses } from './addresses/judged-addresses.ts';
 import type { SavedTable } from './persistence/saved-table-format.ts';
 import { savedTableOf, seedsOf } from './persistence/saved-services.ts';
 import type { Registry, RegistryConfig, RegistryOptions, ServiceView } from './registry-contract.ts';
@@ -58,27 +58,27 @@ class RegistryState implements Registry {
   readonly synced: Promise<void>;
   #config: RegistryConfig;
   #routes: readonly Route[];
-  #ownListeners: AddressFacts['listeners'] = [];
-  #addresses: AddressPolicy;
+  readonly #addresses: JudgedAddresses;
   #reconfigurations = 0;
   #isSynced = false;
-  /** Made at the first question after a change. */
-  #hostnames: ReadonlyMap<string, HostnameFacts> | undefined;
 
   constructor(options: RegistryOptions) {
     const { config, sources, now } = options;
     this.#options = options;
     this.#config = config;
     this.#routes = routesOf(config);
-    this.#addresses = this.#addressPolicy();
+    this.#addresses = new JudgedAddresses(config.addresses, {
+      addressPolicy: options.addressPolicy,
+      services: () => [...this.#services.values()].map(({ state }) => state),
+    });
     const holdPolicy = (): RegistryConfig['guard'] => this.#config.guard;
-    this.#catalogs = new Catalogs({ sources, holdPolicy, now, onWatch: this.#onWatch });
+    this.#catalogs = new Catalogs({ sources, holdPolicy, now, listeners: this.#listeners });
     this.#watches = new SourceWatches({ sources, holdPolicy, onEvent: this.#onEvent });
     this.#updates = new ServiceUpdates({
       tables: () => this.#tables,
       listeners: this.#listeners,
       beforeEmit: () => {
-        this.#hostnames = undefined;
+        this.#addresses.changed();
       },
       afterEmit: ({ state }) => {
         this.#prober?.follow(state.service, state.held.rows);
@@ -125,6 +125,10 @@ class RegistryState implements Registry {
     return this.#catalogs.watch;
   }
 
+  get refusedServices(): readonly string[] {
+    return this.#catalogs.refused;
+  }
+
   get services(): readonly ServiceView[] {
     return [...this.#services.values()].map((service) => service.view());
   }
@@ -153,16 +157,13 @@ class RegistryState implements Registry {
   }
 
   setListeners(listeners: AddressFacts['listeners']): void {
-    this.#ownListeners = listeners;
-    this.#addresses = this.#addressPolicy();
+    this.#addresses.listeners = listeners;
     for (const service of this.#services.values()) this.#updates.apply(service, { kind: 'reconfigured' });
   }
 
-  readonly judgeResolved = (address: string, hostname: string): string | undefined => {
-    this.#hostnames ??= hostnameIndex([...this.#services.values()].map(({ state }) => state));
-    const { trust, ports } = this.#hostnames.get(hostname) ?? unknownHostname;
-    return this.#addresses.judgeResolved(address, ports, trust);
-  };
+  get judgeResolved(): Registry['judgeResolved'] {
+    return this.#addresses.judgeResolved;
+  }
 
   async reconfigure(config: RegistryConfig): Promise<void> {
     const number = (this.#reconfigurations += 1);
@@ -172,7 +173,7 @@ class RegistryState implements Registry {
     if (number !== this.#reconfigurations) return;
     this.#config = config;
     this.#routes = routesOf(config);
-    this.#addresses = this.#addressPolicy();
+    this.#addresses.rules = config.addresses;
     this.#followLists();
     for (const service of this.#services.values()) this.#updates.apply(service, { kind: 'reconfigured' });
     this.#tables.renew();
@@ -304,7 +305,7 @@ class RegistryState implements Registry {
     const service = new ServiceRuntime({
       service: name,
       config: () => this.#config,
-      addresses: () => this.#addresses,
+      addresses: () => this.#addresses.policy,
       onHealth: (news) => {
         this.#listeners.healthChanged(name, news);
       },
@@ -314,10 +315,6 @@ class RegistryState implements Registry {
     });
     this.#services.set(name, service);
     return service;
-  }
-
-  #addressPolicy(): AddressPolicy {
-    return this.#options.addressPolicy(this.#config.addresses, this.#ownListeners);
   }
 
   #createProber(probe: HeldProbe): HeldProber {

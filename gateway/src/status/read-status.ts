@@ -53,6 +53,7 @@ function summary(sources: StatusSources): GatewaySummary {
     uptimeSeconds: Math.round((now() - startedMs) / 1000),
     routes: routeRows(registry).length,
     services: services.length,
+    refusedServices: registry.refusedServices,
     ...engine.stats(),
     ready: readiness(sources),
     instances: services.reduce((sum, { upstream }) => sum + upstream.endpoints.length, 0),

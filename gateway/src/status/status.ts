@@ -99,6 +99,8 @@ export interface GatewaySummary extends EngineStats {
   /** Lines of {@link GatewayStatus.routes}, those that are not active included. */
   readonly routes: number;
   readonly services: number;
+  /** Names in the catalog that can't be believed, and so are not followed. */
+  readonly refusedServices: readonly string[];
   readonly ready: Readiness;
   readonly instances: number;
 }

@@ -1,4 +1,4 @@
-import type { GatewayStatus, ServiceStatus } from '../status/status.ts';
+import type { GatewayStatus, GatewaySummary, ServiceStatus } from '../status/status.ts';
 import type { Family } from './exposition.ts';
 
 /** What is read when the metrics are asked for. */
@@ -32,6 +32,17 @@ function ofInstances(services: readonly ServiceStatus[]): Family {
   );
 }
 
+function refusedRecords(services: readonly ServiceStatus[], { refusedServices }: GatewaySummary): Family {
+  return gauge(
+    'gateway_refused_records',
+    'Records of the registry that are not used; with an empty service: services whose name is not believed.',
+    [
+      [{ service: '' }, refusedServices.length],
+      ...services.map(({ service, quarantined }) => [{ service }, quarantined.length] as const),
+    ],
+  );
+}
+
 /** The state of the gateway as families of samples. */
 export function gatewayFamilies({
   status,
@@ -39,8 +50,7 @@ export function gatewayFamilies({
   tableChanges,
   stalls,
 }: GaugeSources): readonly Family[] {
-  const services = status.services();
-  const stats = status.summary();
+  const [services, stats] = [status.services(), status.summary()];
   const followed = services.every((s) => s.registry === 'live' || s.registry === 'fixed');
   return [
     {
@@ -73,6 +83,7 @@ export function gatewayFamilies({
         instances.filter((i) => i.listing === 'held').length,
       ]),
     ),
+    refusedRecords(services, stats),
     gauge(
       'gateway_panic',
       '1 while so few instances are healthy that critical ones are used too, else 0.',

@@ -82,6 +82,14 @@ export function createRegistryLog(log: Log): RegistryLog {
       for (const { service, reason, ...route } of rejected)
         log.warn(`${service}: the claim on ${routeName(route)} is rejected: ${reason}`);
     },
+    servicesRefused(refused) {
+      const shown = refused.slice(0, maxNames).map((name) => JSON.stringify(name));
+      const more = refused.length - shown.length;
+      log.warn(
+        `The catalog names services that are not followed, because the name is empty, over 512 characters or not plain text: ` +
+          `${shown.join(', ')}${more > 0 ? ` and ${more} more` : ''}.`,
+      );
+    },
     instancesLetGo({ service, instances, reason }) {
       log.warn(`${service}: dropped ${names(instances)}: ${reason}.`, { service });
     },

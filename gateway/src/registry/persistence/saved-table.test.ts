@@ -22,7 +22,13 @@ afterEach(async () => {
 });
 
 const instance = (id: string, more: Partial<Instance> = {}): Instance =>
-  anInstance(id, { cluster: 'dc', node: 'n1', address: '10.0.0.4', port: 4000, ...more });
+  anInstance(id, {
+    cluster: 'dc',
+    node: 'n1',
+    address: '10.0.0.4',
+    port: 4000 + id.charCodeAt(0) - 97,
+    ...more,
+  });
 
 const snapshot = (...instances: Instance[]): Snapshot => ({
   service: 'api',

@@ -16,7 +16,10 @@ export interface ServiceClaims {
 
 export const noClaims: ServiceClaims = { claims: [], invalid: [] };
 
-/** A service that claims more routes than this is misconfigured or hostile. The status shows the rest as invalid. */
+/**
+ * A service that claims more routes than this is misconfigured or hostile. The oldest claims are followed, so that one bad record costs its
+ * siblings nothing; the status shows the rest as invalid.
+ */
 const maxClaimsPerService = 1000;
 
 /** Reads the route tags of a snapshot. Each tag gives one claim, with its number of instances and the earliest registration. */
@@ -34,16 +37,16 @@ export function claimsOf(snapshot: Snapshot): ServiceClaims {
       }
       const reading = parseRouteTag(tag);
       if (reading === undefined) continue;
-      if (isInvalidRouteTag(reading)) {
-        invalid.set(tag, reading);
-      } else if (claims.size < maxClaimsPerService) {
-        claims.set(tag, { claim: reading, serving: serves, since: instance.createIndex });
-      } else {
-        invalid.set(tag, {
-          invalid: tag,
-          reason: `the service claims more than ${maxClaimsPerService} routes`,
-        });
-      }
+      if (isInvalidRouteTag(reading)) invalid.set(tag, reading);
+      else claims.set(tag, { claim: reading, serving: serves, since: instance.createIndex });
+    }
+  }
+  if (claims.size > maxClaimsPerService) {
+    const reason = `the service claims more than ${maxClaimsPerService} routes`;
+    const newest = [...claims].sort(([, a], [, b]) => a.since - b.since).slice(maxClaimsPerService);
+    for (const [tag] of newest) {
+      claims.delete(tag);
+      invalid.set(tag, { invalid: tag, reason });
     }
   }
   return {

@@ -1,12 +1,13 @@
 import type { Catalog, HoldPolicy } from '@roundhouse/agent-sdk/internal';
 
+import type { Listeners } from '../registry-listener.ts';
 import type { RegistrySource } from './registry-source.ts';
-import { combinedWatchState, nextWatchState, type WatchNews, type WatchState } from './watch-state.ts';
+import { combinedWatchState, nextWatchState, type WatchState } from './watch-state.ts';
 
 export interface CatalogsOptions {
   readonly sources: readonly RegistrySource[];
   readonly holdPolicy: () => HoldPolicy;
-  readonly onWatch: (news: WatchNews) => void;
+  readonly listeners: Pick<Listeners, 'watchChanged' | 'servicesRefused'>;
   /** Monotonic milliseconds. */
   readonly now: () => number;
 }
@@ -29,6 +30,11 @@ export class Catalogs {
   /** Whether every source has answered, or something was adopted in its place. */
   get areComplete(): boolean {
     return this.#answers.size === this.#states.size;
+  }
+
+  /** Names that can't be believed, and so are not followed. */
+  get refused(): readonly string[] {
+    return [...new Set([...this.#answers.values()].flatMap(({ refused = [] }) => refused))];
   }
 
   /** All catalogs as one; undefined before all have answered. */
@@ -66,15 +72,18 @@ export class Catalogs {
 
   /** Follows all catalogs until the signal aborts; calls back after each event. */
   async run(signal: AbortSignal, onEvent: () => void): Promise<void> {
-    const { holdPolicy, onWatch, now } = this.#options;
+    const { holdPolicy, listeners, now } = this.#options;
     const follow = async (source: RegistrySource): Promise<void> => {
       for await (const event of source.watchCatalog({ signal, holdPolicy })) {
         const before = this.#states.get(source) ?? { kind: 'syncing' };
         const subject = { of: 'catalog', source: source.name };
         const { state, news } = nextWatchState(subject, before, event, now());
         this.#states.set(source, state);
+        const known = new Set(this.refused);
         if (event.kind === 'value') this.#answers.set(source, event.value);
-        if (news !== undefined) onWatch(news);
+        const refused = this.refused.filter((name) => !known.has(name));
+        if (refused.length > 0) listeners.servicesRefused(refused);
+        if (news !== undefined) listeners.watchChanged(news);
         onEvent();
       }
     };

@@ -10,6 +10,7 @@ export const idleSummary: GatewaySummary = {
   uptimeSeconds: 0,
   routes: 0,
   services: 0,
+  refusedServices: [],
   clientConnections: 0,
   exchanges: 0,
   upstreamConnections: 0,
