@@ -30,6 +30,8 @@ export interface GatewayOptions {
   readonly log: Log;
   readonly accessLog: { readonly sink: LogSink; readonly format: LogFormat };
   readonly version: string;
+  /** File descriptors that the process may have; default Infinity: no limit. */
+  readonly descriptors?: number;
 }
 
 /** The parts of a gateway, wired and not started. */
@@ -81,6 +83,7 @@ export function buildGateway(
     registry,
     health,
     lookup,
+    descriptors: options.descriptors ?? Infinity,
     observe: (record) => {
       requests.record(record);
       if (writesAccessLog(live.current.log)) accessLog(record);

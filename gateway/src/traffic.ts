@@ -6,8 +6,10 @@ import { createExchanges } from './exchange/exchanges.ts';
 import type { ExchangeObserver } from './exchange/record.ts';
 import { createTrust } from './exchange/trusted-proxies.ts';
 import type { Health } from './health/health.ts';
+import type { ListenerLimits } from './http/limits.ts';
 import { createWireEngine } from './http1/wire-engine.ts';
 import { createHttpDate, createRequestIds, monotonicNow } from './lifecycle/clock.ts';
+import { descriptorBudget } from './lifecycle/descriptors.ts';
 import { createSessionTokens } from './lifecycle/session-tokens.ts';
 import type { Engine, EngineOptions } from './listeners/engine.ts';
 import { createNodeHttpEngine } from './node-http/node-http-engine.ts';
@@ -21,6 +23,8 @@ export interface TrafficOptions {
   readonly registry: Pick<Registry, 'resolve' | 'listedEndpoints' | 'subscribe'>;
   readonly health: Pick<Health, 'routingStatus'>;
   readonly lookup: LookupFunction;
+  /** File descriptors that the process may have; Infinity: no limit. */
+  readonly descriptors: number;
   /** Called at the end of every exchange. */
   readonly observe: ExchangeObserver;
   readonly log: Log;
@@ -42,7 +46,19 @@ const engines: Readonly<Record<GatewayConfig['engine'], (options: EngineOptions)
 };
 
 /** See {@link Traffic}. Ended by `stop`. */
-export function createTraffic({ config, registry, health, lookup, observe, log }: TrafficOptions): Traffic {
+export function createTraffic(options: TrafficOptions): Traffic {
+  const { config, registry, health, lookup, descriptors, observe, log } = options;
+  const { clients, instances } = descriptorBudget(descriptors);
+  const limitsOf = ({ limits }: GatewayConfig): ListenerLimits => ({
+    ...limits,
+    connections: Math.min(limits.connections, clients),
+  });
+  if (clients < config.limits.connections) {
+    log.warn(
+      `limits.connections is ${config.limits.connections}, but this process may have ${descriptors} file descriptors: ` +
+        `${clients} client connections are taken. Raise its hard limit (nofile, ulimit -n).`,
+    );
+  }
   const exchanges = createExchanges({
     ...policyOf(config),
     resolve: (host, path) => registry.resolve(host, path),
@@ -56,7 +72,8 @@ export function createTraffic({ config, registry, health, lookup, observe, log }
   });
   const engine = engines[config.engine]({
     exchanges,
-    limits: config.limits,
+    limits: limitsOf(config),
+    maxUpstreamConnections: instances,
     poolIdleMs: config.poolIdleMs,
     replayBytes: config.retry.replayBytes,
     lookup,
@@ -73,7 +90,7 @@ export function createTraffic({ config, registry, health, lookup, observe, log }
     engine,
     apply: (next) => {
       exchanges.reconfigure(policyOf(next));
-      engine.setLimits(next.limits);
+      engine.setLimits(limitsOf(next));
     },
     stop: async (drainMs) => {
       const cut = await engine.stop(drainMs);

@@ -70,6 +70,7 @@ describe.each(engineNames)('the %s engine', (engine) => {
       exchanges: subject.exchanges,
       limits: usualLimits,
       poolIdleMs: 1_000,
+      maxUpstreamConnections: Infinity,
       replayBytes: 0,
       lookup,
       onFault: () => undefined,

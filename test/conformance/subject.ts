@@ -39,11 +39,14 @@ export interface SubjectOptions {
   readonly limits?: Partial<ListenerLimits>;
   readonly timeouts?: Partial<AttemptTimeouts>;
   readonly poolIdleMs?: number;
+  readonly maxUpstreamConnections?: number;
   readonly replayBytes?: number;
   readonly lookup?: EngineOptions['lookup'];
   /** What every attempt has. */
   readonly attempt?: ScriptOptions['attempt'];
   readonly script?: ExchangeScript;
+  /** Default: one at each port, on 127.0.0.1. */
+  readonly endpoints?: readonly Endpoint[];
 }
 
 /** Makes an engine that doesn't listen yet. */
@@ -76,7 +79,7 @@ export async function startSubject(
   originPorts: readonly number[],
   options: SubjectOptions = {},
 ): Promise<Subject> {
-  const endpoints = originPorts.map(endpointAt);
+  const endpoints = options.endpoints ?? originPorts.map(endpointAt);
   const exchanges = createScriptedExchanges({
     endpoints,
     timeouts: { ...usualTimeouts, ...options.timeouts },
@@ -88,6 +91,7 @@ export async function startSubject(
     exchanges,
     limits: { ...usualLimits, ...options.limits },
     poolIdleMs: options.poolIdleMs ?? 4_000,
+    maxUpstreamConnections: options.maxUpstreamConnections ?? Infinity,
     replayBytes: options.replayBytes ?? 65_536,
     lookup: options.lookup ?? lookup,
     onFault: (fault) => faults.push(fault),

@@ -110,6 +110,7 @@ export async function fuzzWire(options: {
       connections: 100_000,
     },
     poolIdleMs: 1000,
+    maxUpstreamConnections: Infinity,
     replayBytes: 65_536,
     lookup,
     onFault: (fault) => faults.push(fault),

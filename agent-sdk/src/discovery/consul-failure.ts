@@ -1,3 +1,4 @@
+import { ownShortage } from './own-shortage.ts';
 import { RegistryError } from './registry-client.ts';
 
 /** What a call was about, for messages. `subject`: the service name, service id or check id. */
@@ -47,6 +48,11 @@ export function connectionFailure(facts: CallFacts, code: string, cause: unknown
       `Consul at ${facts.url} does not answer in HTTP (${code}, ${from(facts)}); is it the HTTPS port, or not Consul?`,
       { cause },
     );
+  }
+  const shortage = ownShortage(code);
+  if (shortage !== undefined) {
+    const message = `${shortage} (${code}) for a call to Consul at ${facts.url}; that is no word on Consul`;
+    return new RegistryError('unreachable', message, { cause });
   }
   const tls = /CERT|SELF_SIGNED|LEAF_SIGNATURE|ALTNAME/u.test(code)
     ? '; set CONSUL_CACERT to the CA that signed its certificate, or CONSUL_TLS_SERVER_NAME to the name in it'

@@ -24,6 +24,7 @@ export {
   type ProbeState,
 } from './holds/held-instances.ts';
 export { createHeldProber, type HeldProber, type HeldProbe } from './holds/held-prober.ts';
+export { ownShortage } from './own-shortage.ts';
 export { createReadingBudget } from './rate-limit.ts';
 export { createRecoverySignal } from './recovery-signal.ts';
 export type {

@@ -1,4 +1,5 @@
 import { startGateway, type Gateway } from '../gateway.ts';
+import { descriptorLimit } from '../lifecycle/descriptors.ts';
 import { runtimeWarnings } from '../lifecycle/runtime-check.ts';
 import { untilSignal } from '../lifecycle/until-signal.ts';
 import {
@@ -46,7 +47,7 @@ export async function run(flags: Flags): Promise<void> {
 export async function startOrExplain(options: Parameters<typeof startGateway>[0]): Promise<Gateway> {
   const { listen, admin } = options.config;
   try {
-    return await startGateway(options);
+    return await startGateway({ ...options, descriptors: descriptorLimit() });
   } catch (error) {
     const { code, port } = systemError(error);
     if (code !== 'EADDRINUSE' && code !== 'EACCES' && code !== 'EADDRNOTAVAIL') throw error;

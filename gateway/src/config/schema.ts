@@ -90,7 +90,7 @@ export const configSchema = z.strictObject(
       connections: field(
         whole(1, 1_000_000),
         defaults.limits.connections,
-        'Open client connections; further ones are closed at once.',
+        'Open client connections; lower where the process may have too few file descriptors. Further ones are closed at once.',
       ),
     }).prefault({}),
     timeouts: mapping(timeoutFields).prefault({}),

@@ -152,6 +152,10 @@ export const errorTable = {
     'The instance broke off in the middle of its answer.',
   ]),
   // We failed.
+  exhausted: rule(503, 'connection_limit_reached', 'gateway', 'unsent', [
+    'Service Unavailable',
+    'The gateway has no connection to an instance left.',
+  ]),
   internal: rule(500, 'proxy_internal_error', 'gateway', 'never', [
     'Internal Server Error',
     'The gateway made a mistake.',

@@ -148,7 +148,8 @@ export class ExchangeState implements Exchange {
     scheduler.attempts.end(attempt, { end: 'failed', error: code, status: undefined, nowMs });
     const rule: ErrorRule = errorTable[code];
     const other = scheduler.attempts.anyRunning;
-    if (rule.blame === 'endpoint' && other !== undefined) return { kind: 'pending', of: other };
+    if ((rule.blame === 'endpoint' || code === 'exhausted') && other !== undefined)
+      return { kind: 'pending', of: other };
     scheduler.drop(undefined, nowMs);
     if (this.#hasBegunResponse) return this.#answer(code);
     return this.#stepOf(scheduler.afterFailure(attempt, { ...failure, code }, nowMs), 0);

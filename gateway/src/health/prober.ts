@@ -4,6 +4,7 @@ import {
   expectedIdentity,
   identityQuestion,
   type Instance,
+  ownShortage,
   readIdentityAnswer,
 } from '@roundhouse/agent-sdk/internal';
 
@@ -23,9 +24,6 @@ export interface ProberOptions {
 const cancelled: ProbeResult = { kind: 'inconclusive', reason: 'cancelled' };
 
 const dead = (reason: string): ProbeResult => ({ kind: 'dead', reason });
-
-/** What the gateway itself has run out of says nothing about the instance. */
-const ownShortages: readonly string[] = ['EMFILE', 'ENFILE', 'EADDRNOTAVAIL'];
 
 /** What a probe waits for, and what it means when the connection ends or the time is over meanwhile. */
 const stages = {
@@ -110,7 +108,8 @@ export function createProber({ identity, lookup, loop }: ProberOptions): Probe {
       });
       socket.on('error', (error) => {
         const { code = '', reason } = explain(error);
-        if (ownShortages.includes(code)) settle({ kind: 'inconclusive', reason });
+        const shortage = ownShortage(code);
+        if (shortage !== undefined) settle({ kind: 'inconclusive', reason: shortage });
         else settle(dead(stage === 'identifying' ? `wrong instance: ${reason}` : reason));
       });
       socket.on('end', onClose);
@@ -148,9 +147,6 @@ const reasons: Readonly<Record<string, string>> = {
   ENETUNREACH: 'no route to its address',
   ENOTFOUND: 'its host name is not known',
   EAI_AGAIN: 'its host name could not be resolved',
-  EMFILE: 'the gateway has no file descriptor left',
-  ENFILE: 'the gateway has no file descriptor left',
-  EADDRNOTAVAIL: 'the gateway has no port left',
 };
 
 /** A system error for a person; several tries (a name with several addresses) are told by the last one. */

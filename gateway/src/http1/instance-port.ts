@@ -44,7 +44,7 @@ export function createInstances(
   return {
     open(step, request, handler) {
       const upstream = pools.lend(step);
-      return upstream === undefined ? undefined : makePort({ pools, upstream, step, request, handler });
+      return typeof upstream === 'string' ? upstream : makePort({ pools, upstream, step, request, handler });
     },
   };
 }

@@ -12,7 +12,13 @@ import { createHttp1Instances } from './instance-connection.ts';
 export function createWireEngine(options: EngineOptions): Engine {
   const wheel = new TimeoutWheel(processTicker);
   const buffers = new ReadBuffers();
-  const pools = new UpstreamPools({ wheel, buffers, idleMs: options.poolIdleMs, lookup: options.lookup });
+  const pools = new UpstreamPools({
+    wheel,
+    buffers,
+    idleMs: options.poolIdleMs,
+    lookup: options.lookup,
+    maxConnections: options.maxUpstreamConnections,
+  });
   let { limits } = options;
   return new TrafficListener(
     {

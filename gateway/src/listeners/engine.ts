@@ -22,6 +22,8 @@ export interface EngineOptions {
   readonly limits: ListenerLimits;
   /** Idle time after which a pooled upstream connection is closed; below every instance's own keep-alive timeout. */
   readonly poolIdleMs: number;
+  /** Connections to instances at a time; idle ones are given up for new ones above it. Infinity: no limit. */
+  readonly maxUpstreamConnections: number;
   /** Request bodies up to this size are kept until the response head has come, so that they can be sent again. */
   readonly replayBytes: number;
   /**

@@ -30,6 +30,7 @@ export function createNodeHttpEngine(options: EngineOptions): Engine {
     buffers: new ReadBuffers(),
     idleMs: options.poolIdleMs,
     lookup: options.lookup,
+    maxConnections: options.maxUpstreamConnections,
   });
   const connections = new WeakMap<Duplex, NodeClientConnection>();
   let { limits } = options;

@@ -30,8 +30,8 @@ export class Attempt extends AttemptStage {
     const { context, client, request } = this.host;
     this.#setLimits();
     const instance = context.instances.open(step, sentRequest(request, step), this);
-    if (instance === undefined) {
-      this.#fail('connect_failed');
+    if (typeof instance === 'string') {
+      this.#fail(instance);
       return;
     }
     this.instance = instance;

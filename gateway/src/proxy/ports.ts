@@ -143,10 +143,10 @@ export interface ClientHandler {
 /** Opens instance ports; owns nothing per exchange. */
 export interface InstanceConnector {
   /**
-   * An idle connection to the step's endpoint, or a new one that is being opened, identity question included. Undefined when there
-   * can be none: an impossible address, or the gateway has stopped.
+   * An idle connection to the step's endpoint, or a new one that is being opened, identity question included. An error code when
+   * there can be none: an impossible address, the gateway has stopped, or its connections are all in use.
    */
-  open(step: AttemptStep, request: AcceptedRequest, handler: InstanceHandler): InstancePort | undefined;
+  open(step: AttemptStep, request: AcceptedRequest, handler: InstanceHandler): InstancePort | ErrorCode;
 }
 
 /** One attempt's connection to an instance. Ended by `release`, `finish`, `destroy` or `reset`; after each the handler hears nothing more. */

@@ -1,6 +1,11 @@
 import { connect, type LookupFunction, type Socket } from 'node:net';
 
-import { identityQuestion, readIdentityAnswer, type Endpoint } from '@roundhouse/agent-sdk/internal';
+import {
+  identityQuestion,
+  ownShortage,
+  readIdentityAnswer,
+  type Endpoint,
+} from '@roundhouse/agent-sdk/internal';
 
 import type { ErrorCode } from '../exchange/errors.ts';
 import { ReadBuffer, type ReadBuffers } from '../sockets/read-buffer.ts';
@@ -29,6 +34,8 @@ export interface UpstreamContext {
   readonly buffers: ReadBuffers;
   /** Resolves the host name of an instance and refuses addresses that must not be reached. */
   readonly lookup: LookupFunction;
+  /** Called when a connection could not be opened because the process or its machine has run out of something. */
+  readonly exhausted: () => void;
   /** Called once per connection, when its socket has closed. */
   readonly closed: (connection: UpstreamConnection) => void;
 }
@@ -191,9 +198,15 @@ export class UpstreamConnection implements TimeoutOwner {
   }
 
   #failed(error: NodeJS.ErrnoException): void {
-    if (this.phase === 'connecting') this.#lose(connectFailure(error.code), 'nothing');
-    else if (this.phase === 'identifying') this.#lose('wrong_instance', 'nothing');
-    else this.#lose('upstream_reset', error.syscall === 'write' ? 'perhaps' : 'something');
+    if (this.phase === 'connecting') {
+      const failure = connectFailure(error.code ?? '');
+      if (failure === 'exhausted') this.#context.exhausted();
+      this.#lose(failure, 'nothing');
+    } else if (this.phase === 'identifying') {
+      this.#lose('wrong_instance', 'nothing');
+    } else {
+      this.#lose('upstream_reset', error.syscall === 'write' ? 'perhaps' : 'something');
+    }
   }
 
   #lose(code: ErrorCode, sent: 'nothing' | 'perhaps' | 'something'): void {
@@ -209,7 +222,9 @@ export class UpstreamConnection implements TimeoutOwner {
   }
 }
 
-function connectFailure(code: string | undefined): ErrorCode {
+/** What an error means before a connection to the instance stands, by the system's code. */
+function connectFailure(code: string): ErrorCode {
+  if (ownShortage(code) !== undefined) return 'exhausted';
   if (code === 'ECONNREFUSED') return 'connect_refused';
   return code === 'ETIMEDOUT' ? 'connect_timeout' : 'connect_failed';
 }

@@ -2,6 +2,7 @@ import type { LookupFunction } from 'node:net';
 
 import { type Endpoint, endpointKey } from '@roundhouse/agent-sdk/internal';
 
+import type { ErrorCode } from '../exchange/errors.ts';
 import type { AttemptStep } from '../exchange/seam.ts';
 import type { ReadBuffers } from '../sockets/read-buffer.ts';
 import type { TimeoutWheel } from '../sockets/timeout-wheel.ts';
@@ -13,6 +14,8 @@ export interface UpstreamPoolsOptions {
   /** How long an unused connection is kept. */
   readonly idleMs: number;
   readonly lookup: LookupFunction;
+  /** Connections at a time; above it, idle ones are given up for a new one. */
+  readonly maxConnections: number;
 }
 
 /** What a connection is wanted for. */
@@ -29,16 +32,21 @@ export class UpstreamPools {
   readonly #idle = new Map<Endpoint, UpstreamConnection[]>();
   readonly #all = new Set<UpstreamConnection>();
   readonly #idleMs: number;
+  readonly #maxConnections: number;
   readonly #context: UpstreamContext;
   #state: 'open' | 'closed' = 'open';
   #whenEmpty: (() => void) | undefined;
 
-  constructor({ wheel, buffers, idleMs, lookup }: UpstreamPoolsOptions) {
+  constructor({ wheel, buffers, idleMs, lookup, maxConnections }: UpstreamPoolsOptions) {
     this.#idleMs = idleMs;
+    this.#maxConnections = maxConnections;
     this.#context = {
       wheel,
       buffers,
       lookup,
+      exhausted: () => {
+        this.#shed();
+      },
       closed: (connection) => {
         this.#forget(connection);
       },
@@ -53,9 +61,10 @@ export class UpstreamPools {
   /**
    * A connection for an attempt: an idle one on which its `identity` has answered, or a new one; the caller becomes its user at once.
    * `fresh` closes the idle ones of the endpoint first: one of them has just turned out to be dead, and the others are as old.
-   * Undefined when there can be none: the registry's address or port is impossible, or the pools are closed.
+   * An error code when there can be none: the registry's address or port is impossible, the pools are closed, or all connections that
+   * there may be are in use.
    */
-  lend({ endpoint, identity, connection }: Lending): UpstreamConnection | undefined {
+  lend({ endpoint, identity, connection }: Lending): UpstreamConnection | ErrorCode {
     if (connection === 'fresh') this.#closeIdle(endpoint);
     return this.#take(endpoint, identity) ?? this.#open(endpoint, identity);
   }
@@ -71,15 +80,16 @@ export class UpstreamPools {
     return undefined;
   }
 
-  #open(endpoint: Endpoint, identity: string | undefined): UpstreamConnection | undefined {
-    if (this.#state === 'closed') return undefined;
+  #open(endpoint: Endpoint, identity: string | undefined): UpstreamConnection | ErrorCode {
+    if (this.#state === 'closed') return 'connect_failed';
+    if (this.#all.size >= this.#maxConnections && !this.#shed()) return 'exhausted';
     try {
       const connection = new UpstreamConnection(endpoint, identity, this.#context);
       this.#all.add(connection);
       return connection;
     } catch {
-      // `net.connect` throws for a port out of range; the caller answers `connect_failed`.
-      return undefined;
+      // `net.connect` throws for a port out of range.
+      return 'connect_failed';
     }
   }
 
@@ -133,6 +143,20 @@ export class UpstreamPools {
     return new Promise((resolve) => {
       this.#whenEmpty = resolve;
     });
+  }
+
+  /** Gives up the idle connections that have waited longest: half of those to each endpoint. Returns whether there were any. */
+  #shed(): boolean {
+    let shed = false;
+    for (const stack of this.#idle.values()) {
+      for (const connection of stack.splice(0, Math.ceil(stack.length / 2))) {
+        shed = true;
+        // Its descriptor is free at once, its `close` comes later.
+        this.#all.delete(connection);
+        connection.destroy();
+      }
+    }
+    return shed;
   }
 
   #forget(connection: UpstreamConnection): void {

@@ -1,0 +1,15 @@
+const shortages: ReadonlyMap<string, string> = new Map([
+  ['EMFILE', 'no file descriptor left in this process'],
+  ['ENFILE', 'no file descriptor left on this machine'],
+  ['ENOBUFS', 'no buffer for a socket left'],
+  ['ENOMEM', 'no memory for a socket left'],
+  ['EADDRNOTAVAIL', 'no local port or address left'],
+]);
+
+/**
+ * What this process or its machine has run out of, for a person, by the code of a system error; undefined for any other error. Such an
+ * error says nothing about the peer that was to be reached.
+ */
+export function ownShortage(code: string): string | undefined {
+  return shortages.get(code);
+}
