@@ -105,7 +105,7 @@ describe('a client that leaves', () => {
     await eventually(() => {
       expect(origin.requests()).toHaveLength(1);
     });
-    leaving.destroy();
+    leaving.reset();
     const stillOpen = eventually(() => {
       expect(origin.open()).toBe(0);
     }, 500);
@@ -121,7 +121,7 @@ describe('a client that leaves', () => {
       expect(origin.requests()).toHaveLength(1);
     });
     const leftAt = performance.now();
-    leaving.destroy();
+    leaving.reset();
     await eventually(() => {
       expect(origin.open()).toBe(0);
     });

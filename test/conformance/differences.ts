@@ -1,6 +1,5 @@
 import { expect } from 'vitest';
 
-import { eventually } from '../kit/eventually.ts';
 import type { EngineName } from './subject.ts';
 import { message, type Case } from './trial.ts';
 
@@ -28,34 +27,6 @@ export const differences: Readonly<Record<EngineName, Readonly<Record<string, Ca
         const asked = await exchange(message('GET /', ['TE: trailers', 'Connection: TE']));
         expect(asked.trailers).toEqual([['X-T', '1']]);
         expect((await exchange(message('GET /'))).trailers).toEqual([]);
-      },
-    },
-    R40: {
-      id: 'R40',
-      fact: 'a client that ends its direction after its request gets the answer; one that has gone is found out by interim responses',
-      script: {},
-      run: async ({ client, origin, subject }) => {
-        const [half, gone] = [await client(), await client()];
-        half.send(message('GET /half'));
-        gone.send(message('GET /gone'));
-        const requests = await eventually(() => {
-          expect(origin.requests()).toHaveLength(2);
-          return origin.connections;
-        });
-        half.end();
-        gone.destroy();
-        await eventually(() => {
-          expect(origin.open()).toBe(1);
-        });
-        requests[0]?.write('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi');
-        requests[1]?.write('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi');
-        await half.closed();
-        await eventually(() => {
-          expect(subject.exchanges.log.map(({ end }) => end?.kind).sort()).toEqual([
-            'client_closed',
-            'complete',
-          ]);
-        });
       },
     },
   },

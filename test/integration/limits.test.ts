@@ -94,7 +94,7 @@ describe.each(['http-proxy', 'wire'] as const)('limits through the %s engine', (
     await queued(fleet, 1);
     const next = get(`${fleet.gateway.url}/next`);
     await queued(fleet, 2);
-    leaving.destroy();
+    leaving.socket?.resetAndDestroy();
     await queued(fleet, 1);
     held[0]?.end();
     await eventually(() => {

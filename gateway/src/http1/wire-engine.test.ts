@@ -604,7 +604,7 @@ describe('clients that leave', () => {
       o.send('HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\ndata: 1\n\n');
       await c.received('data: 1');
     }
-    c.socket.destroy();
+    c.socket.resetAndDestroy();
     await o.ended();
   });
 
@@ -614,9 +614,8 @@ describe('clients that leave', () => {
     c.send(get);
     c.socket.end();
     const o = await origin.connection(0);
-    await c.received(/(102[^]*){2}/);
     o.send(ok);
-    expect(await c.ended()).toBe(`${'HTTP/1.1 102 Processing\r\n\r\n'.repeat(2)}${ok}`);
+    expect(await c.ended()).toBe(ok);
     expect(c.end).toBe('fin');
   });
 });
@@ -789,7 +788,12 @@ it('1,000 clients that leave and 1,000 cut responses leave nothing behind', asyn
     clients.forEach((c, i) => {
       c.send(get.replace('/a', i % 2 === 0 ? '/cut' : '/hang'));
     });
-    await Promise.all(clients.map(async (c, i) => (i % 2 === 0 ? c.ended() : c.socket.destroy())));
+    // A reset right behind a request can look like the end of one direction.
+    await eventually(() => {
+      const hanging = origin.connections.filter(({ text }) => text.includes('/hang')).length;
+      expect(hanging).toBe((round + 1) * 50);
+    });
+    await Promise.all(clients.map(async (c, i) => (i % 2 === 0 ? c.ended() : c.socket.resetAndDestroy())));
     await eventually(() => {
       expect(engine.stats()).toEqual({ clientConnections: 0, exchanges: 0, upstreamConnections: 0 });
     });

@@ -20,7 +20,7 @@ import { createNodeInstances } from './instance-request.ts';
  * The compatible engine: node:http towards clients, http-proxy towards instances, under the same run as every other engine. What it
  * can't forward safely it refuses: methods that Node's parser doesn't know (400), CONNECT, transfer codings but chunked (501),
  * HTTP/0.9 and 2.0 (505). It switches to WebSocket only; a request that asks for another protocol goes on without. Trailers are
- * discarded both ways (RFC 9110 §6.5.1). A client that ends its side of the connection before it has its response has left. A new
+ * discarded both ways (RFC 9110 §6.5.1). A new
  * limit of `headBytes` above the one it started with has no effect. Ended by `stop`.
  */
 export function createNodeHttpEngine(options: EngineOptions): Engine {
@@ -41,6 +41,8 @@ export function createNodeHttpEngine(options: EngineOptions): Engine {
   });
   // 0 for all: with a limit Node ≤ 24.18.0 hides the lines behind it and still obeys them (CVE-2026-58044).
   server.maxHeadersCount = 0;
+  // Not documented: without it node:http drops a request whose client has ended its side (R40).
+  Object.assign(server, { httpAllowHalfOpen: true });
 
   const onRequest = (request: IncomingMessage, response: ServerResponse): void => {
     connections.get(request.socket)?.request(request, response);

@@ -94,7 +94,6 @@ export class Attempt extends AttemptStage {
         return;
       case 'done':
         this.stall?.awaitInstance(responseHeadMs);
-        if (client.input === 'ended') this.host.halfClose.clientEnded();
         return;
       case 'full':
         client.pause();
@@ -108,7 +107,9 @@ export class Attempt extends AttemptStage {
   }
 
   override clientEnded(): void {
-    this.host.halfClose.clientEnded();
+    // Without its side there is nothing to switch to.
+    if (this.step.upgrade !== undefined) this.host.client.destroy('plain');
+    else super.clientEnded();
   }
 
   override clientTimedOut(): void {

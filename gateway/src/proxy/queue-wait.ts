@@ -20,10 +20,6 @@ export class QueueWait extends Stage {
     }
   }
 
-  override clientEnded(): void {
-    this.host.halfClose.clientEnded();
-  }
-
   override abandon(): AttemptFailure {
     this.#phase = 'over';
     this.#timer.clear();

@@ -60,7 +60,6 @@ export class Relay extends InstanceStage {
     if (this.#toClient === 'full') this.#instance.pause();
     else if (given.expectsLarge) given.source?.expectLarge();
     this.#await();
-    if (client.input === 'ended') this.#awaitHalfClosed();
   }
 
   override instanceEnded(): void {
@@ -80,13 +79,17 @@ export class Relay extends InstanceStage {
   }
 
   override instanceTimedOut(): void {
-    this.#cut('response_incomplete');
+    const { client } = this.host;
+    // A client that has ended its side has left, as likely as not: nothing that the instance could be blamed for.
+    if (client.input === 'ended') client.destroy(client.response.cutBy);
+    else this.#cut('response_incomplete');
   }
 
   override clientBody(piece: BodyPiece): void {
     const { upload, client } = this.host;
     const flow = upload?.carry(piece) ?? 'faulty';
-    if (flow === 'faulty') {
+    const unfinished = flow !== 'done' && client.input === 'ended' && !client.ahead;
+    if (flow === 'faulty' || unfinished) {
       // Half of an answer is out: the rest of the body can only be refused by a cut.
       client.destroy(client.response.cutBy);
       return;
@@ -104,8 +107,7 @@ export class Relay extends InstanceStage {
 
   override clientEnded(): void {
     const { client, uploading } = this.host;
-    if (uploading) client.destroy(client.response.cutBy);
-    else this.#awaitHalfClosed();
+    if (uploading && !client.ahead) client.destroy(client.response.cutBy);
   }
 
   /** The client takes nothing more, or sends nothing more. */
@@ -128,14 +130,6 @@ export class Relay extends InstanceStage {
     if (this.#toClient === 'full') this.#stall.awaitClient(this.#idleMs);
     else if (this.#toInstance === 'full' || !this.host.uploading) this.#stall.awaitInstance(this.#idleMs);
     else this.#stall.awaitBoth(this.#idleMs);
-  }
-
-  /** A client that has ended its side and gets nothing for a while has left in the middle of a stream. */
-  #awaitHalfClosed(): void {
-    const { client, halfClose } = this.host;
-    halfClose.awaitResponse(() => {
-      client.destroy(client.response.cutBy);
-    });
   }
 
   /** The whole response has been written. */

@@ -13,7 +13,6 @@ import type { Persistence } from '../http/connection.ts';
 import { OneShotTimer } from '../sockets/one-shot-timer.ts';
 import { Attempt } from './attempt.ts';
 import { DiscardBody } from './discard-body.ts';
-import { HalfCloseProbe } from './half-close-probe.ts';
 import type {
   AcceptedRequest,
   BodyPiece,
@@ -47,7 +46,6 @@ export class ExchangeRun implements ClientHandler, StageHost {
   readonly #exchange: Exchange;
   #stage: Stage | undefined;
   #totalLimit: OneShotTimer | undefined;
-  #halfClose: HalfCloseProbe | undefined;
   #attempts = 0;
   #answerBytes = 0;
   /** Whether the client has got its 100. */
@@ -85,10 +83,6 @@ export class ExchangeRun implements ClientHandler, StageHost {
 
   get persistence(): Persistence {
     return this.context.state === 'open' && this.#broken === undefined ? this.request.persistence : 'close';
-  }
-
-  get halfClose(): HalfCloseProbe {
-    return (this.#halfClose ??= new HalfCloseProbe(this));
   }
 
   timer(ms: number, expired: () => void): OneShotTimer {
@@ -345,7 +339,6 @@ export class ExchangeRun implements ClientHandler, StageHost {
     this.#over = true;
     this.context.exchangesRunning -= 1;
     this.#totalLimit?.clear();
-    this.#halfClose?.stop();
     const requestBytes = this.#stage?.requestBytes ?? this.upload?.contentBytes ?? 0;
     const responseBytes = this.#stage?.responseBytes ?? this.#answerBytes;
     try {

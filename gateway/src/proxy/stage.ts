@@ -41,7 +41,14 @@ export abstract class Stage {
 
   clientDrained(): void {}
 
-  clientEnded(): void {}
+  /**
+   * A client that ends its side behind its request still takes its answer (R40). In the middle of it, it has left, unless the rest is
+   * here and only waits to be sent on.
+   */
+  clientEnded(): void {
+    const { uploading, client } = this.host;
+    if (uploading && !client.ahead) client.destroy('plain');
+  }
 
   clientTimedOut(): void {}
 
@@ -86,14 +93,6 @@ export abstract class AttemptStage extends InstanceStage {
   abstract fail(code: ErrorCode): void;
 }
 
-/** Finds out what a client means that ends its side before it has its answer. */
-export interface HalfClose {
-  /** Before the response. */
-  clientEnded(): void;
-  /** During the response: `gone` is called unless this is called again soon. */
-  awaitResponse(gone: () => void): void;
-}
-
 /** What the stages see of the run. */
 export interface StageHost {
   readonly client: ClientPort;
@@ -108,7 +107,6 @@ export interface StageHost {
   /** Whether all of the body that an instance was sent can be sent again. */
   readonly replayable: boolean;
   readonly persistence: Persistence;
-  readonly halfClose: HalfClose;
   /** Calls `expired` once after `ms`, unless it is cleared before. The caller clears it. */
   timer(ms: number, expired: () => void): OneShotTimer;
   /** An interim head. */
