@@ -4,7 +4,8 @@ import { formatAuthority } from './address.ts';
 import { showPath } from './config-path.ts';
 import { crossProblems, duplicateRoutes } from './cross-checks.ts';
 import { defaults } from './defaults.ts';
-import { formatHashSource, type GatewayConfig } from './gateway-config.ts';
+import type { GatewayConfig } from './gateway-config.ts';
+import { formatHashSource } from './hash-source.ts';
 import { fileProblems, type ConfigProblem } from './problems.ts';
 import { configSchema } from './schema.ts';
 

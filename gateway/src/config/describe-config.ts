@@ -1,7 +1,8 @@
 import type { HashSource } from '../routing/policy.ts';
 import { formatAuthority } from './address.ts';
 import { valueAt } from './config-path.ts';
-import { formatHashSource, type RouteConfig, type ServiceConfig } from './gateway-config.ts';
+import type { RouteConfig, ServiceConfig } from './gateway-config.ts';
+import { formatHashSource } from './hash-source.ts';
 import type { LoadedConfig } from './load-config.ts';
 import { configOptions } from './options.ts';
 import { isSecret } from './problems.ts';

@@ -1,6 +1,5 @@
 import { z } from 'zod';
 
-import { defaults } from './defaults.ts';
 import { parsePrefix, parseRouteHost, takes } from './prefix.ts';
 import {
   choice,
@@ -23,27 +22,27 @@ const prefix = read((raw) => {
 export const timeoutFields = {
   connectMs: field(
     milliseconds(1),
-    defaults.timeouts.connectMs,
+    2_000,
     'From the start of connecting to a usable connection, the identity check included.',
   ),
   responseHeadMs: field(
     milliseconds(1),
-    defaults.timeouts.responseHeadMs,
+    60_000,
     'From the end of the request to the end of the response head.',
   ),
   idleMs: field(
     milliseconds(1),
-    defaults.timeouts.idleMs,
+    300_000,
     'Between two reads or writes of a body, an event stream or a WebSocket.',
   ),
   tryMs: field(
     milliseconds(0),
-    defaults.timeouts.tryMs,
+    0,
     'From the start of an attempt to the end of the response head; then another instance may be tried; 0: no limit.',
   ),
   totalMs: field(
     milliseconds(0),
-    defaults.timeouts.totalMs,
+    0,
     'From the request head to the end of the response, all attempts included; 0: no limit.',
   ),
 } as const;
@@ -52,17 +51,17 @@ export const timeoutFields = {
 export const retryFields = {
   attempts: field(
     whole(1, 10),
-    defaults.retry.attempts,
+    3,
     'Attempts per request, the first included; up to 16 refused ones are not counted; 1: no retries.',
   ),
   statuses: field(
     numbers([502, 503, 504]),
-    [...defaults.retry.statuses],
+    [],
     'Response statuses after which an idempotent request is retried on another instance: of 502, 503, 504.',
   ),
   nonIdempotent: field(
     choice(['never', 'allow']),
-    defaults.retry.nonIdempotent,
+    'never',
     '`allow`: POST and PATCH are repeated like other methods; the service has to tolerate duplicates.',
   ),
 } as const;
@@ -70,7 +69,7 @@ export const retryFields = {
 /** `hedgeAfterMs` for all routes; a route can override it. */
 export const hedgeField = field(
   milliseconds(0),
-  defaults.hedgeAfterMs,
+  0,
   'For GET, HEAD and OPTIONS: a second attempt beside the first, when there is no response for this long; 0: never.',
 );
 

@@ -1,7 +1,6 @@
 import { z } from 'zod';
 
 import { parseCidr, parseHost } from './address.ts';
-import { defaults } from './defaults.ts';
 import { hedgeField, retryFields, routeSchema, timeoutFields } from './route-schema.ts';
 import { choice, field, mapping, milliseconds, read, serviceName, share, text, whole } from './rules.ts';
 import { serviceFields, serviceSchema } from './service-schema.ts';
@@ -18,102 +17,101 @@ const ranges = z.array(
   'a list of IP addresses and CIDR ranges',
 );
 
-/** Everything that can be configured, with its default and its meaning. */
+/**
+ * Everything that can be configured, with its default and its meaning.
+ *
+ * Why these defaults: `poolIdleMs` lies below the 5 s after which a bare Node server closes an idle connection, so that the pool never
+ * races it; `keepAliveMs` lies above the 60 s of the usual outer balancer; `connectMs` leaves room for one lost SYN; ejection starts
+ * short because a refused connection ejects at once and a restarted instance is back within seconds; the retry budget is Finagle's
+ * (20 % and 10/s).
+ */
 export const configSchema = z.strictObject(
   {
     announce: field(
       text(/^[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$/, 'a service name, or off'),
-      defaults.announce,
+      'roundhouse',
       'Name by which the gateway announces itself in Consul; `off`: not at all.',
     ),
     pseudonym: field(
       text(/^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,64}$/, 'a token of RFC 9110 §5.6.2, at most 64 characters'),
-      defaults.pseudonym,
+      'roundhouse',
       'Name in `Via` and `Proxy-Status`, the same for a whole fleet of gateways, so that loops are detected.',
     ),
     listen: mapping({
-      host: field(host, defaults.listen.host, 'Address of the traffic listener.'),
-      port: field(port, defaults.listen.port, 'Port of the traffic listener; 0: any free one.'),
+      host: field(host, '0.0.0.0', 'Address of the traffic listener.'),
+      port: field(port, 8_080, 'Port of the traffic listener; 0: any free one.'),
     }).prefault({}),
     admin: mapping({
       host: field(
         host,
-        defaults.admin.host,
+        '127.0.0.1',
         'Address of the admin listener. Beyond loopback, every host that reaches it can read it.',
       ),
-      port: field(port, defaults.admin.port, 'Port of the admin listener; 0: any free one.'),
+      port: field(port, 8_081, 'Port of the admin listener; 0: any free one.'),
       token: field(
         text(/^(off|[\x21-\x7e]{16,1024})$/, 'off, or 16 and more visible ASCII characters without spaces'),
-        defaults.admin.token,
+        'off',
         'Token for changes (`Authorization: Bearer`); `off`: changes from this machine only. Set it by variable rather than by flag.',
       ),
     }).prefault({}),
     engine: field(
       choice(['wire', 'http-proxy']),
-      defaults.engine,
+      'wire',
       'HTTP/1.1 on bare sockets, or node:http with the http-proxy package.',
     ),
     routes: z.array(routeSchema, 'a list of routes').optional(),
     services: z.record(serviceName, serviceSchema, 'services by name').optional(),
     trustedProxies: field(
       ranges,
-      [...defaults.trustedProxies],
+      [],
       'Peers whose `X-Forwarded-*`, `Forwarded` and the like ([F1](http-rules.md)), `X-Request-Id` and deadlines are believed.',
     ),
     forwardedFields: field(
       choice(['x-forwarded', 'forwarded', 'both']),
-      defaults.forwardedFields,
+      'x-forwarded',
       'Which forwarding fields instances get: `X-Forwarded-*`, RFC 7239 `Forwarded`, or both.',
     ),
     limits: mapping({
       requestHeadMs: field(
         milliseconds(1),
-        defaults.limits.requestHeadMs,
+        10_000,
         'From the first byte of a request to the end of its head; 408 after it.',
       ),
       keepAliveMs: field(
         milliseconds(1),
-        defaults.limits.keepAliveMs,
+        75_000,
         "An idle client connection is closed after this; keep it above an outer balancer's idle timeout.",
       ),
       headBytes: field(
         whole(1_024, 1_048_576, ' of bytes'),
-        defaults.limits.headBytes,
+        16_384,
         'Request line and header lines together; 431 (414 for the target alone) beyond.',
       ),
-      headLines: field(whole(1, 10_000), defaults.limits.headLines, 'Number of header lines; 431 beyond.'),
+      headLines: field(whole(1, 10_000), 100, 'Number of header lines; 431 beyond.'),
       bodyBytes: field(
         whole(0, Number.MAX_SAFE_INTEGER, ' of bytes'),
-        defaults.limits.bodyBytes,
+        0,
         'Request body; 413 beyond; 0: no limit.',
       ),
       connections: field(
         whole(1, 1_000_000),
-        defaults.limits.connections,
+        20_000,
         'Open client connections; lower where the process may have too few file descriptors. Further ones are closed at once.',
       ),
     }).prefault({}),
     timeouts: mapping(timeoutFields).prefault({}),
     poolIdleMs: field(
       milliseconds(1),
-      defaults.poolIdleMs,
+      4_000,
       "Idle connections to instances are closed after this; below the instances' own keep-alive timeout (5 s in bare Node).",
     ),
     retry: mapping({
       ...retryFields,
-      budgetRatio: field(
-        share(0, 1),
-        defaults.retry.budgetRatio,
-        'Retries allowed as a share of requests, over the floor.',
-      ),
-      budgetFloorPerSecond: field(
-        share(0, 100_000),
-        defaults.retry.budgetFloorPerSecond,
-        'Retries per second that are always allowed.',
-      ),
+      budgetRatio: field(share(0, 1), 0.2, 'Retries allowed as a share of requests, over the floor.'),
+      budgetFloorPerSecond: field(share(0, 100_000), 10, 'Retries per second that are always allowed.'),
       replayBytes: field(
         whole(0, 1_048_576, ' of bytes'),
-        defaults.retry.replayBytes,
+        65_536,
         'Request bodies up to this size are kept, so that they can be sent again; 0: none.',
       ),
     }).prefault({}),
@@ -121,63 +119,63 @@ export const configSchema = z.strictObject(
     ...serviceFields,
     stickySecret: field(
       text(/^(random|.{16,1024})$/s, 'random, or a text of at least 16 characters'),
-      defaults.stickySecret,
+      'random',
       'Signs the cookies of sticky sessions, the same for a fleet; `random`: new at every start. Set it by variable rather than by flag.',
     ),
     identity: field(
       choice(['verify', 'off']),
-      defaults.identity,
+      'verify',
       '`verify`: every new connection to an instance that announces its identity is checked, and a wrong instance gets no request.',
     ),
     addresses: mapping({
       allow: field(
         ranges,
-        [...defaults.addresses.allow],
+        [],
         'Only instances at these addresses are accepted; empty: all that no other rule refuses.',
       ),
-      deny: field(ranges, [...defaults.addresses.deny], 'Instances at these addresses are refused.'),
+      deny: field(ranges, [], 'Instances at these addresses are refused.'),
       loopback: field(
         choice(['auto', 'allow', 'refuse']),
-        defaults.addresses.loopback,
+        'auto',
         'Whether instances may be on loopback; `auto`: when Consul itself is reached over it.',
       ),
     }).prefault({}),
     guard: mapping({
       maxRemovedRatio: field(
         share(0, 1),
-        defaults.guard.maxRemovedRatio,
+        0.5,
         'When a change removes two instances or more, and more than this share of a service, they are probed first; 1: never.',
       ),
       holdMs: field(
         milliseconds(0),
-        defaults.guard.holdMs,
+        30_000,
         'How long removed instances that still answer are kept at most.',
       ),
     }).prefault({}),
     savedTable: field(
       text(/^[^\0]{1,4096}$/, 'the path of a file, or off'),
-      defaults.savedTable,
+      'off',
       'File for the last good table; a gateway starts with it when Consul does not answer; `off`: none.',
     ),
     drain: mapping({
       noticeMs: field(
         milliseconds(0),
-        defaults.drain.noticeMs,
+        500,
         'Between `/readyz` turning 503 and the listener closing: time for an outer balancer to notice.',
       ),
       timeoutMs: field(
         milliseconds(0),
-        defaults.drain.timeoutMs,
+        20_000,
         'How long requests may take to finish after that; keep it below the grace period of the process manager.',
       ),
     }).prefault({}),
     log: mapping({
       level: field(
         choice(['trace', 'debug', 'info', 'warn', 'error', 'silent']),
-        defaults.log.level,
+        'info',
         'The least severe log line written.',
       ),
-      access: field(choice(['on', 'off']), defaults.log.access, 'One line per request.'),
+      access: field(choice(['on', 'off']), 'on', 'One line per request.'),
     }).prefault({}),
   },
   'a mapping of options',

@@ -2,7 +2,8 @@ import { describe, expect, it } from 'vitest';
 
 import { defaults } from './defaults.ts';
 import type { Environment } from './options.ts';
-import { formatHashSource, parseHashSource, serviceSettings, type GatewayConfig } from './gateway-config.ts';
+import { serviceSettings, type GatewayConfig } from './gateway-config.ts';
+import { formatHashSource, parseHashSource } from './hash-source.ts';
 import { loadConfig, type LoadedConfig } from './load-config.ts';
 import { formatProblems } from './problems.ts';
 

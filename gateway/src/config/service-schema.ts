@@ -1,114 +1,110 @@
+import { defaultUpstreamPolicy as policy } from '@roundhouse/agent-sdk/internal';
 import { z } from 'zod';
 
 import { parseAuthority } from './address.ts';
-import { defaults } from './defaults.ts';
-import { parseHashSource } from './gateway-config.ts';
+import { parseHashSource } from './hash-source.ts';
 import { checkPath, choice, field, mapping, milliseconds, overrides, read, share, whole } from './rules.ts';
 
 /** The settings that hold for every service and can be set for one of them, with their defaults and meanings. */
 export const serviceFields = {
   balance: field(
     choice(['round-robin', 'least-requests', 'power-of-two', 'random', 'consistent-hash']),
-    defaults.balance,
+    policy.balance,
     'Which instance gets the next request; all strategies obey weights.',
   ),
   hash: field(
     read(parseHashSource, 'client-ip, path, header:NAME or cookie:NAME'),
-    defaults.hash,
+    { kind: 'client-ip' },
     'What `consistent-hash` hashes: `client-ip`, `path`, `header:NAME` or `cookie:NAME`.',
   ),
   sticky: field(
     choice(['off', 'cookie']),
-    defaults.sticky,
+    'off',
     '`cookie`: a signed cookie keeps a client on its instance, as long as that instance can take requests.',
   ),
   slowStartMs: field(
     milliseconds(0),
-    defaults.slowStartMs,
+    policy.slowStartMs,
     'How long a new instance takes to reach its full share; 0: none. Not when the gateway starts.',
   ),
   maxConnections: field(
     whole(0, 1_000_000),
-    defaults.maxConnections,
+    policy.maxConnections,
     'Concurrent requests per instance; further ones wait in the queue; 0: no limit.',
   ),
   queue: mapping({
     limit: field(
       whole(0, 1_000_000),
-      defaults.queue.limit,
+      policy.queue.limit,
       'Requests of a service that may wait for a free instance; 503 beyond; 0: none waits.',
     ),
-    timeoutMs: field(milliseconds(1), defaults.queue.timeoutMs, 'How long a request waits; 503 after it.'),
+    timeoutMs: field(milliseconds(1), policy.queue.timeoutMs, 'How long a request waits; 503 after it.'),
   }).prefault({}),
   maxRequests: field(
     whole(0, 1_000_000),
-    defaults.maxRequests,
+    policy.maxRequests,
     'Concurrent requests of a service; 503 with `Retry-After` beyond; 0: no limit.',
   ),
   maxRetries: field(
     whole(0, 1_000_000),
-    defaults.maxRetries,
+    0,
     'Concurrent retries of a service, beside `retry.budgetRatio`; 0: no limit.',
   ),
   panicRatio: field(
     share(0, 1),
-    defaults.panicRatio,
+    policy.panicRatio,
     'While the share of instances that Consul calls healthy is below this, critical ones are used too; 0: never.',
   ),
   ejection: mapping({
     consecutiveFailures: field(
       whole(1, 1_000),
-      defaults.ejection.consecutiveFailures,
+      policy.ejection.consecutiveFailures,
       'Failures in a row before an instance is ejected; a refused connection ejects it at once.',
     ),
     baseMs: field(
       milliseconds(1),
-      defaults.ejection.baseMs,
+      policy.ejection.baseMs,
       'First ejection; each further one lasts twice as long.',
     ),
-    maxMs: field(milliseconds(1), defaults.ejection.maxMs, 'Longest ejection; not below `ejection.baseMs`.'),
+    maxMs: field(milliseconds(1), policy.ejection.maxMs, 'Longest ejection; not below `ejection.baseMs`.'),
     maxRatio: field(
       share(0, 1),
-      defaults.ejection.maxRatio,
+      policy.ejection.maxRatio,
       'Share of instances of a service that may be ejected at a time; always one, and all primaries while there are backups.',
     ),
   }).prefault({}),
   outliers: mapping({
     windowMs: field(
       milliseconds(0),
-      defaults.outliers.windowMs,
+      policy.outliers.windowMs,
       'How long responses are counted to find instances that fail more than the others; 0: never.',
     ),
     minRequests: field(
       whole(1, 1_000_000),
-      defaults.outliers.minRequests,
+      policy.outliers.minRequests,
       'An instance with fewer responses in that time is not judged.',
     ),
     margin: field(
       share(0, 1),
-      defaults.outliers.margin,
+      policy.outliers.margin,
       "How far an instance's share of good responses may lie below that of the others before it is ejected.",
     ),
   }).prefault({}),
   checks: mapping({
     kind: field(
       choice(['off', 'tcp', 'http']),
-      defaults.checks.kind,
+      'off',
       "Active checks by the gateway, beside Consul's: a connection, or a GET with a 2xx or 3xx response.",
     ),
-    path: field(checkPath, defaults.checks.path, 'Path of `http` checks.'),
-    intervalMs: field(
-      milliseconds(10),
-      defaults.checks.intervalMs,
-      'Time between two checks of an instance, ±10 %.',
-    ),
+    path: field(checkPath, '/', 'Path of `http` checks.'),
+    intervalMs: field(milliseconds(10), 5_000, 'Time between two checks of an instance, ±10 %.'),
     timeoutMs: field(
       milliseconds(1),
-      defaults.checks.timeoutMs,
+      2_000,
       'For one check, connecting included; at most `checks.intervalMs`.',
     ),
-    rise: field(whole(1, 100), defaults.checks.rise, 'Good checks in a row that bring an instance back.'),
-    fall: field(whole(1, 100), defaults.checks.fall, 'Bad checks in a row that take an instance out.'),
+    rise: field(whole(1, 100), 2, 'Good checks in a row that bring an instance back.'),
+    fall: field(whole(1, 100), 3, 'Bad checks in a row that take an instance out.'),
   }).prefault({}),
 } as const;
 

@@ -1,6 +1,7 @@
 import type { Endpoint, HeldInstance } from '@roundhouse/agent-sdk/internal';
 
-import { formatHashSource, type ServiceSettings } from '../config/gateway-config.ts';
+import type { ServiceSettings } from '../config/gateway-config.ts';
+import { formatHashSource } from '../config/hash-source.ts';
 import type { EndpointCheck } from '../health/checks.ts';
 import type { Health } from '../health/health.ts';
 import type { Engine } from '../listeners/engine.ts';

@@ -1,6 +1,7 @@
 import type { Snapshot } from '@roundhouse/agent-sdk/internal';
 
-import { parseHashSource, type CheckSettings, type ServiceOverrides } from '../../config/gateway-config.ts';
+import type { CheckSettings, ServiceOverrides } from '../../config/gateway-config.ts';
+import { parseHashSource } from '../../config/hash-source.ts';
 
 /** A setting in the meta of an instance that is invalid. */
 export interface InvalidSetting {
