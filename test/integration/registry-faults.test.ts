@@ -144,16 +144,16 @@ const untilState = (world: TestGateway, kind: string, withinMs = 10_000): Promis
  */
 async function lieInQuietTimes(world: World, lie: () => void): Promise<void> {
   const watches = 3;
+  const [w, x] = await Promise.all([origin(), origin()]);
   await eventually(() => {
     expect(world.consul.stats().blockedQueries).toBe(watches);
   });
   lie();
-  const { port } = world.origins[0];
-  await register(world.consulUrl, 'api-service', 'w', port);
+  await register(world.consulUrl, 'api-service', 'w', w.port);
   await eventually(() => {
     expect(idsOf(world)).toContain('w');
   });
-  await register(world.consulUrl, 'api-service', 'x', port);
+  await register(world.consulUrl, 'api-service', 'x', x.port);
 }
 
 const healthReads = /^\/v1\/health\/service\/api-service/;
@@ -626,12 +626,10 @@ describe('C11–C13: much at once', () => {
   it('C13: a herd that registers again after Consul lost everything is taken in without a gap', async () => {
     const world = await startWorld();
     const herd = 100;
-    const { port } = world.origins[0];
+    const origins = await Promise.all(Array.from({ length: herd }, origin));
     const enlist = (): Promise<unknown> =>
       Promise.all(
-        Array.from({ length: herd }, (_, number) =>
-          register(world.consulUrl, 'api-service', `h${number}`, port),
-        ),
+        origins.map(({ port }, number) => register(world.consulUrl, 'api-service', `h${number}`, port)),
       );
     await enlist();
     await eventually(() => {
