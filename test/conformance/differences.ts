@@ -14,6 +14,14 @@ export const differences: Readonly<Record<EngineName, Readonly<Record<string, Ca
         expect(origin.connections).toHaveLength(0);
       },
     },
+    P6u: {
+      id: 'P6u',
+      fact: "bytes above 0x7f in a target are refused with 400 by Node's parser",
+      run: async ({ exchange, origin }) => {
+        expect((await exchange(message('GET /caf\xc3\xa9'))).status).toBe(400);
+        expect(origin.connections).toHaveLength(0);
+      },
+    },
   },
   wire: {
     R39c: {

@@ -357,6 +357,15 @@ const cases: readonly Case[] = [
     },
   },
   {
+    id: 'P6u',
+    fact: 'bytes above 0x7f in a target reach the instance as they are',
+    run: async (trial) => {
+      const target = '/caf\xc3\xa9/\xff?q=\xe9\x85\xa0';
+      expect((await trial.exchange(message(`GET ${target}`))).status).toBe(200);
+      expect((await onlyForwarded(trial)).target).toBe(target);
+    },
+  },
+  {
     id: 'S1',
     fact: 'a head that does not arrive in time is answered with 408',
     options: { limits: { requestHeadMs: 150 } },

@@ -29,7 +29,7 @@ const hangMs = 10_000;
 
 /** What the exchange's rules would refuse, and Node's parser doesn't know. */
 function refuseUnknown({ method, target }: RequestHead): AnswerStep | undefined {
-  const passes = known.has(method) && method !== 'CONNECT' && target.startsWith('/');
+  const passes = known.has(method) && method !== 'CONNECT' && /^\/[\x21-\x7e]*$/.test(target);
   return passes ? undefined : { kind: 'answer', status: 400, fields: [], body: 'no', connection: 'keep' };
 }
 

@@ -37,7 +37,7 @@ export function valuesOf(message: { readonly fields: readonly FieldPair[] }, nam
 export function takeRequest(text: string): RawRequest | undefined {
   const head = takeHead(text);
   if (head === undefined) return undefined;
-  const line = /^([!#$%&'*+.^_`|~0-9A-Za-z-]+) ([\x21-\x7e]+) (HTTP\/1\.[01])$/.exec(head.startLine);
+  const line = /^([!#$%&'*+.^_`|~0-9A-Za-z-]+) ([\x21-\x7e\x80-\xff]+) (HTTP\/1\.[01])$/.exec(head.startLine);
   if (line === null) throw new Error(`not a request line: ${JSON.stringify(head.startLine)}`);
   const { codings, lengths } = framingOf(head.fields);
   const body =

@@ -35,7 +35,7 @@ export const errorTable = {
   ]),
   bad_target: rule(400, 'http_request_error', 'client', 'never', [
     'Bad Request',
-    'The request target is not valid or not in normal form.',
+    'The request target is not valid, or has no safe normal form.',
   ]),
   bad_host: rule(400, 'http_request_error', 'client', 'never', [
     'Bad Request',

@@ -12,6 +12,8 @@ export interface RequestFacts {
   readonly authority: string;
   /** In normal form, without query. */
   readonly path: string;
+  /** The same exactly as it came. */
+  readonly givenPath: string;
   readonly query: string;
   /** Names that `Connection` takes out of this message, beyond those that never cross. */
   readonly nominated: ReadonlySet<string>;
@@ -59,9 +61,12 @@ export function judgeRequest(head: RequestHead): RequestVerdict {
   if (!asterisk && target.authority === '') return refused('bad_target');
   const maxForwards = method === 'OPTIONS' ? parseMaxForwards(headers.maxForwards) : undefined;
   if (asterisk || maxForwards === 0) return { kind: 'options' };
-  const { path, query } = target;
+  const { path, given: givenPath, query } = target;
   const nominated = nominatedBy(headers.connection, 'request');
-  return { kind: 'accepted', facts: { host, authority, path, query, nominated, maxForwards, headers } };
+  return {
+    kind: 'accepted',
+    facts: { host, authority, path, givenPath, query, nominated, maxForwards, headers },
+  };
 }
 
 const refused = (code: RequestRefusal): RequestVerdict => ({ kind: 'refused', code });

@@ -19,8 +19,8 @@ export const tokenChar: CharClass = charClass(
 /** What a field value or a reason phrase may hold: HTAB, SP, VCHAR and obs-text (RFC 9110 §5.5). No CR, LF, NUL or other control. */
 export const valueChar: CharClass = charClass((code) => code === 0x09 || (code >= 0x20 && code !== 0x7f));
 
-/** Visible ASCII: the widest that any form of request-target may hold (RFC 9112 §3.2, RFC 3986 §2). */
-export const targetChar: CharClass = charClass((code) => code > 0x20 && code < 0x7f);
+/** All but controls and spaces: the widest that any form of request-target may hold. Which of it a path may hold, the rules judge. */
+export const targetChar: CharClass = charClass((code) => code > 0x20 && code !== 0x7f);
 
 /** Whether `text` can stand in a header line without ending it. */
 export function isFieldText(text: string): boolean {

@@ -40,8 +40,7 @@ export function parseRequestHead(
   const targetEnd = scanTarget(text, methodEnd + 1);
   if (targetEnd === text.length) return unfinished(text, limits);
   if (targetEnd === methodEnd + 1) return 'bad_request';
-  if (text.charCodeAt(targetEnd) !== 0x20)
-    return text.charCodeAt(targetEnd) >= 0x80 ? 'bad_target' : 'bad_request';
+  if (text.charCodeAt(targetEnd) !== 0x20) return 'bad_request';
   if (targetEnd > limits.headBytes) return 'target_too_long';
   const version = parseVersion(text, targetEnd + 1);
   if (version === 'incomplete') return unfinished(text, limits);

@@ -1,4 +1,7 @@
-import { stripPrefix } from '../../http/request-target.ts';
+import type { RequestFacts } from '../../http/request-rules.ts';
+import { normalizePath, otherReadings, stripPrefix } from '../../http/request-target.ts';
+import type { Route } from '../../routing/route.ts';
+import type { GatewayContext } from '../context.ts';
 import { deadlineOf } from '../deadline.ts';
 import type { RequestStep } from './step.ts';
 import { isWellKnown } from './well-known.ts';
@@ -11,13 +14,34 @@ export const matchRoute: RequestStep = {
     const destination = facts === undefined ? undefined : gateway.resolve(facts.host, facts.path);
     if (facts === undefined || destination === undefined) return 'no_route';
     request.destination = destination;
-    const { strip } = destination.route;
-    const path = strip === undefined ? facts.path : stripPrefix(facts.path, strip);
+    const { route } = destination;
+    const path = route.strip === undefined ? facts.path : stripPrefix(facts.path, route.strip);
     if (path === undefined) return 'bad_target';
-    if (strip !== undefined && isWellKnown(path)) return 'no_route';
-    request.target = path + facts.query;
+    if (route.strip !== undefined && isWellKnown(path)) return 'no_route';
+    request.target =
+      (facts.givenPath === facts.path ? path : asItCame(path, facts, route, gateway)) + facts.query;
     const told = peer === 'trusted' ? facts.headers.claims : undefined;
     request.deadline = deadlineOf(startedMs, destination.timeouts.totalMs, told);
     return 'continue';
   },
 };
+
+/**
+ * P2: the path that is sent for one that did not come in its normal form: exactly as it came, for those who sign it, where each way of
+ * reading it leads to the same route; else `path`, its normal form. By a path that two readers understand differently a request could
+ * reach what stands behind another prefix.
+ */
+function asItCame(
+  path: string,
+  { host, givenPath }: RequestFacts,
+  route: Route,
+  gateway: Pick<GatewayContext, 'resolve'>,
+): string {
+  for (const reading of otherReadings(givenPath)) {
+    if (reading === undefined || isWellKnown(reading)) return path;
+    if (gateway.resolve(host, reading)?.route !== route) return path;
+  }
+  if (route.strip === undefined) return givenPath;
+  const stripped = stripPrefix(givenPath, route.strip);
+  return stripped !== undefined && normalizePath(stripped) === path ? stripped : path;
+}
