@@ -109,6 +109,10 @@ export class Http1ClientConnection implements ClientPort, TimeoutOwner {
 
   done(persistence: Persistence): void {
     this.#run = undefined;
+    // Idle connections keep nothing of their last request.
+    this.body = undefined;
+    this.smallBody = '';
+    this.response.request = undefined;
     this.#buffer.settle();
     if (this.phase !== 'exchange') return;
     // A client that was told `keep` may be sending its next request already: that is answered, with `close`.
@@ -292,8 +296,6 @@ export class Http1ClientConnection implements ClientPort, TimeoutOwner {
   #begin(head: ParsedRequest, bytes: Buffer, [from, to]: readonly [number, number]): number {
     const { body } = head;
     let at = from;
-    this.smallBody = '';
-    this.body = undefined;
     if (body.kind === 'length' && body.bytes <= smallBodyBytes && body.bytes <= to - from) {
       at = from + body.bytes;
       this.smallBody = bytes.toString('latin1', from, at);
@@ -302,8 +304,7 @@ export class Http1ClientConnection implements ClientPort, TimeoutOwner {
       this.body = new BodyReader(body.kind, length, { form: 'framed', source: this.#buffer });
     }
     this.response.request = head;
-    const run = new ExchangeRun(this, head, this.#context);
-    this.#run = run;
+    const run = (this.#run = new ExchangeRun(this, head, this.#context));
     run.begin();
     return at < to && this.#run === run ? this.#deliver(bytes, at, to) : at;
   }

@@ -34,9 +34,10 @@ export class Http1ResponseWriter implements ResponseWriter {
     this.#httpDate = httpDate;
   }
 
-  /** The request that the next response answers. */
-  set request(request: AcceptedRequest) {
+  /** The request that the next response answers; undefined between two exchanges. */
+  set request(request: AcceptedRequest | undefined) {
     this.#request = request;
+    this.#trailers = undefined;
   }
 
   get cutBy(): CutBy {
