@@ -92,12 +92,14 @@ describe.each(['http-proxy', 'wire'] as const)('exchanges over sockets with the 
   });
 
   it('passes the 503 of a POST on', async () => {
-    const sick = await instance((response) => response.writeHead(503).end('sick'));
+    const sick = (): ReturnType<typeof instance> =>
+      instance((response) => response.writeHead(503).end('sick'));
+    const [a, b] = [await sick(), await sick()];
     const retry = { ...defaults.retry, statuses: [503] };
-    const gateway = await gatewayOf({ a: sick.port, b: sick.port }, { engine, retry });
+    const gateway = await gatewayOf({ a: a.port, b: b.port }, { engine, retry });
     const response = await fetch(`${gateway.url}/api`, { method: 'POST', body: 'once' });
     expect([response.status, await response.text()]).toEqual([503, 'sick']);
-    expect(sick.seen).toHaveLength(1);
+    expect(a.seen.length + b.seen.length).toBe(1);
   });
 
   it('lets a request wait for the only connection that an instance may have', async () => {
@@ -125,15 +127,17 @@ describe.each(['http-proxy', 'wire'] as const)('exchanges over sockets with the 
   });
 
   it('holds the deadline over all attempts, and tells the instance what is left', async () => {
-    const hung = await instance(() => undefined);
+    const told: number[] = [];
+    const hung = (): ReturnType<typeof instance> =>
+      instance((_response, { headers }) => told.push(Number(headers['x-request-timeout'])));
+    const [a, b, c] = [await hung(), await hung(), await hung()];
     const timeouts = { totalMs: 400, tryMs: 150 };
-    const gateway = await gatewayOf({ a: hung.port, b: hung.port, c: hung.port }, { engine, timeouts });
+    const gateway = await gatewayOf({ a: a.port, b: b.port, c: c.port }, { engine, timeouts });
     const startedMs = performance.now();
     const response = await fetch(`${gateway.url}/api`);
     expect(response.status).toBe(504);
     expect(await response.json()).toMatchObject({ code: 'deadline_exceeded' });
     expect(performance.now() - startedMs).toBeGreaterThanOrEqual(390);
-    const told = hung.seen.map((got) => Number(got.headers['x-request-timeout']));
     expect(told.length).toBeGreaterThan(1);
     expect(told[0]).toBe(400);
     for (const [i, leftMs] of told.entries()) expect(leftMs).toBeLessThanOrEqual(400 - i * 150 + i);
