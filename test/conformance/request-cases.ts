@@ -172,6 +172,28 @@ const cases: readonly Case[] = [
       expect(trial.origin.connections[0]?.received()).not.toContain('name=value');
     },
   },
+  brokenChunks('R16k', 'a space behind the size', '5 \r\nhello\r\n0\r\n\r\n'),
+  brokenChunks('R16l', 'a second size behind a space', '5 5;a\r\nhello\r\n0\r\n\r\n'),
+  {
+    id: 'R16m',
+    fact: 'leading zeros of a chunk size are read over, and not passed on',
+    run: async (trial) => {
+      await trial.exchange(chunked(`${'0'.repeat(40)}5\r\nhello\r\n${'0'.repeat(40)}\r\n\r\n`));
+      expect((await onlyForwarded(trial)).body).toBe('hello');
+      expect(trial.origin.connections[0]?.received()).toMatch(/\r\n\r\n5\r\nhello\r\n0\r\n\r\n$/);
+    },
+  },
+  {
+    id: 'R16n',
+    fact: 'white space around the semicolon of a chunk extension is in the grammar, and dropped with it',
+    run: async (trial) => {
+      await trial.exchange(chunked('5 ;a=b\r\nhello\r\n6\t ; c = "d"\r\n world\r\n0; x\r\n\r\n'));
+      expect((await onlyForwarded(trial)).body).toBe('hello world');
+      expect(trial.origin.connections[0]?.received()).toMatch(
+        /\r\n\r\n5\r\nhello\r\n6\r\n world\r\n0\r\n\r\n$/,
+      );
+    },
+  },
   {
     id: 'R16j',
     fact: 'chunk extensions without end are refused with 413 or 400',

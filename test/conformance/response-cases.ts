@@ -127,6 +127,30 @@ const cases: readonly Case[] = [
       expect((await exchange(get)).status).toBe(502);
     },
   },
+  {
+    id: 'R16u',
+    fact: 'chunk sizes of a response may have leading zeros',
+    script: {
+      request: () => head('Transfer-Encoding: chunked\r\n', '00000000000000005\r\nhello\r\n000\r\n\r\n'),
+    },
+    run: async ({ exchange }) => {
+      expect((await exchange(get)).body).toBe('hello');
+    },
+  },
+  {
+    id: 'R16v',
+    fact: 'white space behind a chunk size of a response is tolerated, before an extension or without one',
+    script: {
+      request: () =>
+        head('Transfer-Encoding: chunked\r\n', '5   \r\nhello\r\n6 ; a=b\r\n world\r\n0 \r\n\r\n'),
+    },
+    run: async ({ client }) => {
+      const sender = await client();
+      sender.send(get);
+      expect((await sender.response()).body).toBe('hello world');
+      expect(sender.received()).not.toMatch(/ \r\n/);
+    },
+  },
   unusable(
     'R15',
     'a response with Content-Length and chunks',

@@ -32,6 +32,8 @@ const ancestors: readonly string[] = [
   'POST /p HTTP/1.1\r\nHost: x\r\nContent-Length: 11\r\n\r\nhello world',
   'POST /p HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n6;ext="v"\r\n world\r\n0\r\n\r\n',
   'DELETE /d HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n00a\r\n0123456789\r\n0\r\nTrailer: t\r\n\r\n',
+  'PATCH /z HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n0000000000000000003 ;a=b\r\nabc\r\n1\t; c\r\nd\r\n000\r\n\r\n',
+  'GET /q?a=C:\\d&b="<|>^` HTTP/1.1\r\nHost: x\r\nConnection: x-a, close\r\nX-A: 1\r\n\r\n',
   'OPTIONS /o HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\nTE: trailers\r\nConnection: TE\r\n\r\n1\r\nx\r\n0\r\n\r\n',
   'PUT /e HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 3\r\n\r\nabc',
   'GET /u HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n',
@@ -45,7 +47,7 @@ const fragments: readonly string[] = [
   'Transfer-Encoding: chunked\r\n', 'Transfer-Encoding:\tchunked\r\n', 'Transfer-Encoding : chunked\r\n', 'Content-Length: 0\r\n',
   'Content-Length: 4\r\n', 'content-length: 4, 4\r\n', 'Content-Length:\r\n', 'Connection: content-length\r\n', ' HTTP/1.1', 'HTTP/1.0',
   'HTTP/2.0', 'HTTP/0.9', 'GET ', 'GET /smuggled HTTP/1.1\r\nHost: x\r\n\r\n', '0\r\n\r\n', '5\r\nhello\r\n', 'X: y\r\n', 'Expect: 100-continue\r\n',
-  'Upgrade: h2c\r\n', 'Trailer: a\r\n', 'ffffffffffffff', 'f'.repeat(20), ';'.repeat(300), 'A'.repeat(300), 'B: c\r\n'.repeat(120),
+  'Upgrade: h2c\r\n', 'Trailer: a\r\n', 'ffffffffffffff', ' ;', '0'.repeat(260), ' '.repeat(260), '%2e%2e/', '//', 'f'.repeat(20), ';'.repeat(300), 'A'.repeat(300), 'B: c\r\n'.repeat(120),
 ]; // prettier-ignore
 
 /** One to four faults in a valid request: pieces deleted, replaced, inserted, doubled, moved, or the end cut off. */

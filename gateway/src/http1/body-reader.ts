@@ -2,13 +2,21 @@ import type { FieldLines } from '../exchange/seam.ts';
 import type { ResponseFraming } from '../http/framing.ts';
 import type { BodyForm, BodyPiece, RequestBody } from '../proxy/ports.ts';
 import type { ReadBuffer } from '../sockets/read-buffer.ts';
-import { ChunkedReader } from './chunked-reader.ts';
+import { ChunkedReader, type ChunkSender } from './chunked-reader.ts';
 
 /** More than this is read into a block of its own and written on without a copy. */
 const largeBytes = 32_768;
 
 const noFields: FieldLines = [];
 const noBytes = Buffer.alloc(0);
+
+interface BodyOptions {
+  readonly form: BodyForm;
+  /** What the reads of the connection go into. */
+  readonly source: ReadBuffer | undefined;
+  /** `client`, where nothing else is said: the strict reading. */
+  readonly sender?: ChunkSender;
+}
 
 /**
  * Follows a message body through the buffers it comes in: where it ends, whether it is faulty, and which bytes of a buffer go on to
@@ -26,15 +34,15 @@ export class BodyReader implements BodyPiece, RequestBody {
   readonly #chunked: ChunkedReader | undefined;
   readonly #spans: number[];
 
-  /** `bytes`: the length of a body of known length. `source`: what the reads of the connection go into. */
+  /** `bytes`: the length of a body of known length. */
   constructor(
     framing: ResponseFraming['kind'],
     bytes: number,
-    { form, source }: { readonly form: BodyForm; readonly source: ReadBuffer | undefined },
+    { form, source, sender = 'client' }: BodyOptions,
   ) {
     this.framing = framing;
     this.#left = bytes;
-    this.#chunked = framing === 'chunked' ? new ChunkedReader(form) : undefined;
+    this.#chunked = framing === 'chunked' ? new ChunkedReader(form, sender) : undefined;
     this.#spans = this.#chunked?.spans ?? [];
     this.form = framing === 'chunked' ? form : 'content';
     this.source = source;

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 
 import type { BodyForm } from '../proxy/ports.ts';
-import { ChunkedReader } from './chunked-reader.ts';
+import { ChunkedReader, type ChunkSender } from './chunked-reader.ts';
 import { chunks } from './testing/arbitraries.ts';
 
 /** Everything that the reader lets through when it gets `text` in pieces that end at `cuts`. */
@@ -10,8 +10,9 @@ function passed(
   bytes: Buffer,
   cuts: readonly number[],
   output: BodyForm,
+  sender: ChunkSender = 'client',
 ): { text: string; reader: ChunkedReader; end: number } {
-  const reader = new ChunkedReader(output);
+  const reader = new ChunkedReader(output, sender);
   let text = '';
   let end = 0;
   let from = 0;
@@ -82,7 +83,7 @@ describe('ChunkedReader', () => {
   });
 
   it('lets canonical chunks through in one piece', () => {
-    const reader = new ChunkedReader('framed');
+    const reader = new ChunkedReader('framed', 'client');
     const wire = Buffer.from('5\r\nhello\r\nA\r\n0123456789\r\n3\r\nab');
     reader.read(wire, 0, wire.length);
     expect(reader.spans).toEqual([0, wire.length]);
@@ -92,7 +93,8 @@ describe('ChunkedReader', () => {
   it.each([
     '0x5\r\nhello\r\n', '5 \r\nhello\r\n', ' 5\r\nhello\r\n', '+5\r\nhello\r\n', '-5\r\nhello\r\n', '5_0\r\n', '\r\n', ';a\r\n', 'g\r\n',
     '5\nhello\r\n', '5\r\rhello\r\n', '5\r\nhello\n', '5\r\nhelloX\r\n', '5\r\nhello\rX', '5;a\nb\r\n', '5;a\0\r\n', '5;\rX\n',
-    'fffffffffffffff\r\n', `${'0'.repeat(20)}5\r\n`, `5;${'a'.repeat(300)}\r\n`, '0\r\nA : b\r\n\r\n', '0\r\n folded\r\n\r\n', '0\r\nA: b\n\r\n\r\n',
+    '5 \r\nhello\r\n', '5\t\r\n', '5 5\r\n', '5 a;b\r\n', '0 \r\n\r\n', '5\x0b;a\r\n', `5${' '.repeat(257)};a\r\n`, `${'0'.repeat(200)}5${' '.repeat(57)};a\r\n`,
+    'fffffffffffffff\r\n', '10000000000000\r\n', `${'0'.repeat(258)}5\r\n`, `5;${'a'.repeat(300)}\r\n`, '0\r\nA : b\r\n\r\n', '0\r\n folded\r\n\r\n', '0\r\nA: b\n\r\n\r\n',
     `0\r\nA: ${'b'.repeat(9000)}\r\n\r\n`,
   ])('refuses %.40j, whole or byte by byte', (text) => {
     const wire = Buffer.from(text, 'latin1');
@@ -100,6 +102,32 @@ describe('ChunkedReader', () => {
     const everyByte = Array.from({ length: wire.length }, (_, i) => i);
     expect(passed(wire, everyByte, 'framed').reader.state).toBe('faulty');
   }); // prettier-ignore
+
+  it.each(['0000000000005', `${'0'.repeat(250)}5`, '5 ;a=b', '5 \t ; a = "b"', '5; a=b', '5;'])(
+    'understands the size %.20j, which is written anew, from client and instance',
+    (size) => {
+      const wire = Buffer.from(`${size}\r\nhello\r\n${size.replace('5', '0')}\r\n\r\n`);
+      for (const sender of ['client', 'instance'] as const) {
+        for (let cut = 0; cut <= wire.length; cut += 1) {
+          const { text, reader } = passed(wire, [cut], 'framed', sender);
+          expect([text, reader.state]).toEqual(['5\r\nhello\r\n', 'done']);
+        }
+      }
+    },
+  );
+
+  it('takes white space behind a size from an instance, within bounds', () => {
+    const padded = Buffer.from('5   \r\nhello\r\n0\t\r\n\r\n');
+    expect(passed(padded, [], 'framed', 'instance')).toMatchObject({
+      text: '5\r\nhello\r\n',
+      end: padded.length,
+    });
+    const endless = Buffer.from(`5${' '.repeat(300)}\r\nhello\r\n`);
+    expect(passed(endless, [], 'framed', 'instance').reader.state).toBe('faulty');
+    // However many chunks there are: padding counts per line.
+    const many = passed(Buffer.from('00000005  \r\nhello\r\n'.repeat(9_000)), [], 'content', 'instance');
+    expect([many.reader.state, many.reader.contentBytes]).toEqual(['more', 45_000]);
+  });
 
   it('bounds the extensions of a whole body, too', () => {
     const wire = Buffer.from(`1;${'a'.repeat(200)}\r\nx\r\n`.repeat(100));

@@ -4,22 +4,37 @@ import { scanFields } from './field-section.ts';
 import { valueChar } from './grammar.ts';
 import { sourceOf } from './head-source.ts';
 
-/** Hexadecimal digits of a chunk size, leading zeros included: 13 hold every safe integer. */
-const maxSizeDigits = 13;
-/** Of one chunk's extensions, and of all of them in a body: they are dropped, and their number is bounded (R16). */
-const maxExtensionBytes = 256;
+/** A chunk size from here on takes no further digit: 13 hexadecimal digits without leading zeros are exact numbers. */
+const longSize = 2 ** 48;
+/** What is dropped of one size line (leading zeros, white space, extensions), and the extensions of a whole body (R16). */
+const maxDroppedBytes = 256;
 const maxExtensionsBytes = 16_384;
 /** The trailer section, its final empty line included. */
 const maxTrailerBytes = 8_192;
 const maxTrailerLines = 64;
 
+/**
+ * Whose body it is. White space between a size and the end of its line is in no grammar, but old servers pad sizes with it: it is
+ * taken from an instance.
+ */
+export type ChunkSender = 'client' | 'instance';
+
 type ReaderState =
-  'size' | 'extension' | 'size-lf' | 'content' | 'content-cr' | 'content-lf' | 'trailer' | 'done' | 'faulty';
+  | 'size'
+  | 'blank'
+  | 'extension'
+  | 'size-lf'
+  | 'content'
+  | 'content-cr'
+  | 'content-lf'
+  | 'trailer'
+  | 'done'
+  | 'faulty';
 
 /**
  * Reads a chunked body (RFC 9112 §7.1) from buffers as they come, split anywhere. What it lets through is named by spans of
  * the buffer it was given, so that chunks that are in canonical form pass as they are, in one piece; a size line that is not
- * (extensions, leading zeros, split over two buffers) is replaced. The last chunk and the trailers are never let through: the
+ * (extensions, leading zeros, white space, split over two buffers) is replaced. The last chunk and the trailers are never let through: the
  * caller writes them. Nothing is let through before it has been understood.
  */
 export class ChunkedReader {
@@ -42,7 +57,7 @@ export class ChunkedReader {
   #digits = 0;
   /** Whether the size line can stand as it is. */
   #form: 'canonical' | 'other' = 'canonical';
-  #extensionBytes = 0;
+  #droppedBytes = 0;
   #extensionsBytes = 0;
   /** Where the present span began; −1 when none is open. */
   #spanFrom = -1;
@@ -51,8 +66,11 @@ export class ChunkedReader {
   #sizeLineAt = 0;
   #trailerText = '';
 
-  constructor(form: BodyForm) {
+  readonly #sender: ChunkSender;
+
+  constructor(form: BodyForm, sender: ChunkSender) {
     this.form = form;
+    this.#sender = sender;
   }
 
   get state(): 'more' | 'done' | 'faulty' {
@@ -93,6 +111,9 @@ export class ChunkedReader {
       case 'size':
         this.#sizeByte(byte, at);
         return;
+      case 'blank':
+        this.#blankByte(byte);
+        return;
       case 'extension':
         this.#extensionByte(byte);
         return;
@@ -117,34 +138,52 @@ export class ChunkedReader {
 
   #sizeByte(byte: number, at: number): void {
     const value = hexValue(byte);
-    if (value !== -1) {
-      if (this.#digits === 0) this.#sizeLineAt = at;
-      else if (this.#size === 0) this.#form = 'other';
-      this.#size = this.#size * 16 + value;
-      this.#digits += 1;
-      if (this.#digits > maxSizeDigits) this.#fail();
-    } else if (this.#digits === 0) {
-      this.#fail();
-    } else if (byte === 0x0d) {
+    if (value === -1) {
+      if (this.#digits === 0) this.#fail();
+      else this.#sizeDigitsEnd(byte);
+      return;
+    }
+    if (this.#digits === 0) this.#sizeLineAt = at;
+    else if (this.#size === 0) this.#drop();
+    if (this.#size >= longSize) this.#fail();
+    this.#size = this.#size * 16 + value;
+    this.#digits += 1;
+  }
+
+  /** RFC 9112 §7.1.1: white space may stand before the semicolon of an extension, and nowhere else. */
+  #sizeDigitsEnd(byte: number): void {
+    if (byte === 0x0d) {
       this.#state = 'size-lf';
-    } else if (byte === 0x3b) {
-      this.#state = 'extension';
-      this.#form = 'other';
+    } else if (byte === 0x3b || byte === 0x20 || byte === 0x09) {
+      this.#state = byte === 0x3b ? 'extension' : 'blank';
+      this.#drop();
     } else {
       this.#fail();
     }
   }
 
+  #blankByte(byte: number): void {
+    if (byte === 0x0d && this.#sender === 'client') this.#fail();
+    else this.#sizeDigitsEnd(byte);
+  }
+
   #extensionByte(byte: number): void {
-    this.#extensionBytes += 1;
     this.#extensionsBytes += 1;
     if (byte === 0x0d) this.#state = 'size-lf';
-    else if (valueChar[byte] !== 1) this.#fail();
-    if (this.#extensionBytes > maxExtensionBytes || this.#extensionsBytes > maxExtensionsBytes) this.#fail();
+    else if (valueChar[byte] === 1) this.#drop();
+    else this.#fail();
+    if (this.#extensionsBytes > maxExtensionsBytes) this.#fail();
+  }
+
+  /** A byte of a size line does not go on. */
+  #drop(): void {
+    this.#form = 'other';
+    this.#droppedBytes += 1;
+    if (this.#droppedBytes > maxDroppedBytes) this.#fail();
   }
 
   #sizeLineEnds(at: number): void {
-    this.#extensionBytes = 0;
+    this.#droppedBytes = 0;
     this.#digits = 0;
     if (this.#size === 0) {
       this.#state = 'trailer';

@@ -55,7 +55,11 @@ class Http1Instance extends Http1InstancePort {
     const framing = this.response?.body ?? { kind: 'none' };
     const bytes = framing.kind === 'length' ? framing.bytes : 0;
     this.#reads = 'body';
-    this.#body = new BodyReader(framing.kind, bytes, { form, source: this.upstream.buffer });
+    this.#body = new BodyReader(framing.kind, bytes, {
+      form,
+      source: this.upstream.buffer,
+      sender: 'instance',
+    });
     this.#readBody(this.#heads.bytes, this.#heads.at, this.#heads.end);
   }
 

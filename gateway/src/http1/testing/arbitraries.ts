@@ -29,8 +29,8 @@ export const fieldLines = fc
 export const chunks = fc.array(
   fc.record({
     content: fc.uint8Array({ minLength: 1, maxLength: 40 }),
-    zeros: fc.constantFrom('', '', '0', '00'),
-    extension: fc.constantFrom('', '', ';a', ';a="b;c"', ';x=y;z'),
+    zeros: fc.constantFrom('', '', '0', '00', '000000000000000'),
+    extension: fc.constantFrom('', '', ';a', ';a="b;c"', ';x=y;z', ' ;a', '\t ; a = b'),
     upper: fc.constantFrom('lower', 'upper'),
   }),
   { maxLength: 6 },
