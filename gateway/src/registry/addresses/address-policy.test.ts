@@ -44,7 +44,20 @@ describe('an address policy', () => {
     ['::ffff:a9fe:a9fe', 'cloud metadata'],
     ['::169.254.169.254', 'cloud metadata'],
     ['64:ff9b::169.254.169.254', 'cloud metadata'],
-    ['2002:a9fe:a9fe::1', 'cloud metadata'],
+    ['192.0.0.192', 'cloud metadata'],
+    ['fd20:ce::254', 'cloud metadata'],
+    ['::ffff:0:169.254.169.254', 'cloud metadata'],
+    // Addresses that lead somewhere else.
+    ['2002:a9fe:a9fe::1', 'tunnel'],
+    ['2002:0a00:0001::1', 'tunnel'],
+    ['2001:0:4136:e378:8000:63bf:3fff:fdd2', 'tunnel'],
+    ['2001::1', 'tunnel'],
+    ['fd00::5efe:169.254.169.254', 'ISATAP'],
+    ['fe80::200:5efe:10.0.0.1', 'ISATAP'],
+    ['64:ff9b:1::a9fe:a9fe', 'local NAT64'],
+    ['64:ff9b:1:a9fe:a9:fe00::', 'local NAT64'],
+    ['64:ff9b:1:ffff::10.0.0.4', 'local NAT64'],
+    ['2001:4860:4860::8888', 'believed'],
     ['2852039166', 'cloud metadata'],
     ['0xa9fea9fe', 'cloud metadata'],
     ['0251.0376.0251.0376', 'cloud metadata'],
@@ -131,10 +144,30 @@ describe('an address policy', () => {
     expect(verdict('127.0.0.2', 8081, beside)).toBe('believed');
   });
 
+  it.each([22, 25, 3306, 5432, 6379, 8300, 8301, 8302, 8400, 8500, 8501, 8600, 2375, 11211])(
+    'refuses port %i of this machine, which is usually not an instance',
+    (port) => {
+      for (const loopback of ['auto', 'allow'] as const) {
+        const of = { ...beside, rules: { ...beside.rules, loopback } };
+        for (const address of ['127.0.0.1', '127.8.8.8', 'localhost', '::1', '::ffff:127.0.0.1', '10.0.0.5'])
+          expect(verdict(address, port, of)).not.toBe('believed');
+      }
+      expect(createAddressPolicy(beside).judge('127.0.0.1', port, 'registry')).toBeDefined();
+      expect(createAddressPolicy(beside).judgeResolved('127.0.0.1', [port], 'registry')).toBeDefined();
+      expect(createAddressPolicy(beside).judge('127.0.0.1', port, 'config')).toBeUndefined();
+      expect(verdict('10.0.0.6', port)).toBe('believed');
+    },
+  );
+
+  it("refuses Consul's own ports on its machine", () => {
+    for (const port of [8300, 8301, 8302, 8400, 8501, 8600])
+      expect(verdict('10.0.0.9', port)).toContain("Consul's own port");
+  });
+
   it("refuses Consul's own API, by address and by name", () => {
     expect(verdict('10.0.0.9', 8500)).toContain('Consul');
     expect(verdict('::ffff:10.0.0.9', 8500)).toContain('Consul');
-    expect(verdict('10.0.0.9', 8501)).toBe('believed');
+    expect(verdict('10.0.0.9', 8080)).toBe('believed');
     expect(verdict('localhost', 8500, beside)).toContain('Consul');
     const named = { ...facts, consul: { host: 'Consul.internal.', port: 8500 } };
     expect(verdict('consul.internal', 8500, named)).toContain('Consul');

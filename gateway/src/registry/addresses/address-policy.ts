@@ -41,21 +41,50 @@ const refusedRanges: readonly (readonly [string, readonly Range[]])[] = [
       '169.254.170.2/32',
       '168.63.129.16/32',
       '100.100.100.200/32',
+      '192.0.0.192/32',
       'fd00:ec2::254/128',
+      'fd20:ce::254/128',
+      'fd00:42::42/128',
     ].map(range),
   ],
   ['a link-local address', ['169.254.0.0/16', 'fe80::/10'].map(range)],
   ['an unspecified address', ['0.0.0.0/8', '::/128'].map(range)],
   ['a multicast address', ['224.0.0.0/4', 'ff00::/8'].map(range)],
   ['the broadcast address', [range('255.255.255.255/32')]],
+  // They lead to an IPv4 address that stands in them at a place which depends on the network, or through somebody's tunnel.
+  ['a tunnel address (6to4, Teredo)', ['2002::/16', '2001::/32'].map(range)],
+  ['an address of a local NAT64 prefix (RFC 8215)', [range('64:ff9b:1::/48')]],
 ];
 
 const loopback: readonly Range[] = ['127.0.0.0/8', '::1/128'].map(range);
 
-/** IPv6 ranges whose last 32 bits are an IPv4 address that the packet may end up at: mapped, translated (RFC 6052) and compatible. */
-const embedding: readonly Range[] = ['::ffff:0:0/96', '64:ff9b::/96', '::/96'].map(range);
-/** The IPv4 address of a 6to4 address (RFC 3056) stands behind the first 16 bits. */
-const sixToFour = range('2002::/16');
+/**
+ * IPv6 ranges whose last 32 bits are an IPv4 address that the packet may end up at: mapped, translated (RFC 6052, RFC 2765) and
+ * compatible.
+ */
+const embedding: readonly Range[] = ['::ffff:0:0/96', '64:ff9b::/96', '::ffff:0:0:0/96', '::/96'].map(range);
+
+/** Consul's usual ports: RPC, gossip, the old RPC, HTTP, HTTPS, gRPC, DNS (its reference: "Required ports"). */
+const consulPorts: readonly number[] = [8300, 8301, 8302, 8400, 8500, 8501, 8502, 8503, 8600];
+
+/**
+ * Ports on which this machine usually has something else than an instance: what speaks another protocol, or hands out the machine. Remote
+ * shells, mail, names, files; data stores and queues; Docker, etcd, Kubernetes, Nomad, Vault, Consul. None is in the range from which the SDK
+ * draws.
+ */
+const portsOfOthers: ReadonlySet<number> = new Set([
+  ...[
+    21, 22, 23, 25, 53, 69, 110, 111, 123, 135, 139, 143, 161, 179, 389, 445, 465, 514, 515, 587, 631, 636,
+    873,
+  ],
+  ...[
+    990, 993, 995, 1433, 1521, 2049, 2181, 2375, 2376, 2377, 2379, 2380, 3306, 3389, 4222, 4646, 4647, 4648,
+  ],
+  ...[
+    5432, 5672, 5900, 6379, 6380, 6443, 8200, 8201, 9042, 9092, 9200, 9300, 10250, 10255, 11211, 15672, 16379,
+  ],
+  ...consulPorts,
+]);
 
 /** Names that mean this machine without being resolved (RFC 6761 §6.3, /etc/hosts of the usual distributions). */
 const loopbackName = /^(?:(?:.*\.)?localhost|localhost\.localdomain|ip6-localhost|ip6-loopback)$/;
@@ -90,10 +119,17 @@ export function createAddressPolicy(facts: AddressFacts): AddressPolicy {
     const own = loop(ip, ports);
     if (own !== undefined || source === 'config') return own;
     const { consul } = facts;
-    if (consul !== undefined && ports.includes(consul.port) && reaches(consul.host, ip))
-      return "it is Consul's own API";
-    const refused = refusedRanges.find(([, ranges]) => isIn(ip, ranges))?.[0];
+    if (consul !== undefined && reaches(consul.host, ip)) {
+      const port = ports.find((one) => one === consul.port || consulPorts.includes(one));
+      if (port !== undefined)
+        return port === consul.port ? "it is Consul's own API" : "it is Consul's own port";
+    }
+    const refused = isIsatap(ip)
+      ? 'a tunnel address (ISATAP)'
+      : refusedRanges.find(([, ranges]) => isIn(ip, ranges))?.[0];
     if (refused !== undefined) return `${ip.toString()} is ${refused}`;
+    if (ports.some((port) => portsOfOthers.has(port)) && reaches('::', ip))
+      return 'something else than an instance usually listens there on this machine';
     if (isIn(ip, loopback) && !loopbackIsBelieved)
       return `${ip.toString()} is a loopback address, and Consul is on another machine (addresses.loopback)`;
     if (isIn(ip, deny)) return `${ip.toString()} is in addresses.deny`;
@@ -132,11 +168,16 @@ function parseIp(text: string): Ip | undefined {
   if (!ipaddr.isValid(text)) return undefined;
   const ip = ipaddr.parse(text);
   if (ip instanceof ipaddr.IPv4) return ip;
-  const bytes = ip.toByteArray();
-  if (isIn(ip, [sixToFour])) return new ipaddr.IPv4(bytes.slice(2, 6));
   // ::1 and :: are themselves, not 0.0.0.1 and 0.0.0.0.
   const isSpecial = ip.range() === 'loopback' || ip.range() === 'unspecified';
-  return !isSpecial && isIn(ip, embedding) ? new ipaddr.IPv4(bytes.slice(12)) : ip;
+  return !isSpecial && isIn(ip, embedding) ? new ipaddr.IPv4(ip.toByteArray().slice(12)) : ip;
+}
+
+/** Whether the interface identifier is an IPv4 address behind 0:5efe or 200:5efe (RFC 5214 §6.1), whatever the prefix. */
+function isIsatap(ip: Ip): boolean {
+  if (ip instanceof ipaddr.IPv4) return false;
+  const [high, low] = ip.parts.slice(4, 6);
+  return (high === 0 || high === 0x200) && low === 0x5efe;
 }
 
 function isIn(ip: Ip | undefined, ranges: readonly Range[]): boolean {

@@ -1,6 +1,8 @@
-import { chmod, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { execFile } from 'node:child_process';
+import { chmod, lstat, mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 
 import { type Instance, type Snapshot } from '@roundhouse/agent-sdk/internal';
 import fc from 'fast-check';
@@ -9,7 +11,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { instance as anInstance } from '../../../../test/kit/builders.ts';
 import { eventually } from '../../../../test/kit/eventually.ts';
 import { formatSavedTable, readSavedTable, type SavedTable } from './saved-table-format.ts';
-import { createTableKeeper, loadSavedTable, writeSavedTable } from './saved-table.ts';
+import { createTableKeeper, loadSavedTable, removeLeftovers, writeSavedTable } from './saved-table.ts';
 
 let folder = '';
 let path = '';
@@ -130,10 +132,30 @@ describe('the file of a saved table', () => {
     expect(await loadSavedTable(path)).toEqual({ kind: 'absent' });
     await writeFile(path, '{');
     expect(await loadSavedTable(path)).toMatchObject({ kind: 'invalid' });
-    expect(await loadSavedTable(folder)).toMatchObject({
-      kind: 'invalid',
-      problem: expect.stringContaining('EISDIR') as string,
-    });
+    await writeFile(join(folder, 'secret'), 'x', { mode: 0o000 });
+    expect((await loadSavedTable(join(folder, 'secret'))).kind).toBe('invalid');
+  });
+
+  it.each(['a FIFO', 'a folder', 'a device'])('is neither read nor replaced when it is %s', async (kind) => {
+    if (kind === 'a FIFO') await promisify(execFile)('mkfifo', [path]);
+    if (kind === 'a folder') await mkdir(path);
+    if (kind === 'a device') await symlink('/dev/zero', path);
+    const before = await lstat(path);
+    const problem = 'it is not a regular file';
+    expect(await loadSavedTable(path)).toEqual({ kind: 'invalid', problem });
+    await expect(writeSavedTable(path, table, 1)).rejects.toThrow(problem);
+    expect((await lstat(path)).ino).toBe(before.ino);
+    expect(await readdir(folder)).toEqual(['table.json']);
+  });
+
+  it('loses what killed writes have left beside it, and nothing else', async () => {
+    await writeSavedTable(path, table, 1);
+    const kept = ['other.json.0d2c4f1e-4b8a-4a7e-9a1d-0a0b0c0d0e0f.tmp', 'table.json.bak', 'table.json.tmp'];
+    const left = ['table.json.0d2c4f1e-4b8a-4a7e-9a1d-0a0b0c0d0e0f.tmp'];
+    for (const name of [...kept, ...left]) await writeFile(join(folder, name), '{"version":1');
+    await removeLeftovers(path);
+    expect((await readdir(folder)).sort()).toEqual([...kept, 'table.json'].sort());
+    await removeLeftovers(join(folder, 'no-such-folder', 'table.json'));
   });
 
   it('keeps the old table when the new one can’t be written', async () => {

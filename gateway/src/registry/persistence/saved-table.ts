@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
-import { open, readFile, rename, rm, stat } from 'node:fs/promises';
-import { dirname } from 'node:path';
+import { constants } from 'node:fs';
+import { open, readdir, rename, rm, stat } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
 
 import { yieldTurn } from '@roundhouse/agent-sdk/internal';
 
@@ -17,9 +18,17 @@ const maxFileBytes = 256 * 1024 * 1024;
 /** Reads a saved table. `absent` when there is no file, as at the very first start. Never rejects. */
 export async function loadSavedTable(path: string): Promise<SavedTableReading | { readonly kind: 'absent' }> {
   try {
-    const { size } = await stat(path);
-    if (size > maxFileBytes) return { kind: 'invalid', problem: `it is larger than ${maxFileBytes} bytes` };
-    return readSavedTable(await readFile(path, 'utf8'));
+    // Opened without waiting: a FIFO has nobody at its other end.
+    const file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK);
+    try {
+      const found = await file.stat();
+      if (!found.isFile()) return { kind: 'invalid', problem: notAFile };
+      if (found.size > maxFileBytes)
+        return { kind: 'invalid', problem: `it is larger than ${maxFileBytes} bytes` };
+      return readSavedTable(await file.readFile('utf8'));
+    } finally {
+      await file.close();
+    }
   } catch (error) {
     return codeOf(error) === 'ENOENT'
       ? { kind: 'absent' }
@@ -27,8 +36,29 @@ export async function loadSavedTable(path: string): Promise<SavedTableReading | 
   }
 }
 
-/** Writes a table atomically: a reader finds the whole old or the whole new one, also after a crash. Rejects with the system error. */
+const notAFile = 'it is not a regular file';
+
+/** Removes what writes that were killed have left beside the file. Never rejects. */
+export async function removeLeftovers(path: string): Promise<void> {
+  const folder = dirname(path);
+  const isLeftover = (name: string): boolean =>
+    name.startsWith(`${basename(path)}.`) &&
+    /^[\da-f-]{36}\.tmp$/.test(name.slice(basename(path).length + 1));
+  try {
+    const names = (await readdir(folder)).filter(isLeftover);
+    await Promise.all(names.map((name) => rm(join(folder, name), { force: true })));
+  } catch {
+    // What is wrong with the folder shows when the table is written.
+  }
+}
+
+/**
+ * Writes a table atomically: a reader finds the whole old or the whole new one, also after a crash. Replaces nothing but a regular file.
+ * Rejects with the system error.
+ */
 export async function writeSavedTable(path: string, table: SavedTable, savedAtMs: number): Promise<void> {
+  const there = await stat(path).catch(() => undefined);
+  if (there?.isFile() === false) throw new Error(notAFile);
   const temporary = `${path}.${randomUUID()}.tmp`;
   try {
     const file = await open(temporary, 'wx', 0o600);
@@ -136,5 +166,6 @@ export function createTableKeeper(options: TableKeeperOptions): TableKeeper {
 }
 
 function codeOf(error: unknown): string {
-  return error instanceof Error && 'code' in error ? String(error.code) : String(error);
+  if (!(error instanceof Error)) return String(error);
+  return 'code' in error ? String(error.code) : error.message;
 }

@@ -1,6 +1,6 @@
 import type { Log } from '../../telemetry/log.ts';
 import type { Registry } from '../registry.ts';
-import { createTableKeeper, loadSavedTable } from './saved-table.ts';
+import { createTableKeeper, loadSavedTable, removeLeftovers } from './saved-table.ts';
 
 /** The saved table of a running gateway. */
 export interface TableSaver {
@@ -36,6 +36,7 @@ export function createTableSaver(
   });
   return {
     async adopt() {
+      await removeLeftovers(path);
       if (registry.waitingFor().length === 0) return;
       const reading = await loadSavedTable(path);
       if (reading.kind === 'absent') return;
