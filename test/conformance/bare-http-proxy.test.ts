@@ -189,7 +189,8 @@ describe('fields that concern the connection only', () => {
     const [forwarded] = origin.requests();
     expect(forwarded?.fields).toEqual([
       ['Host', 'h'],
-      ['Connection', 'keep-alive'],
+      ['Connection', 'TE'],
+      ['TE', 'trailers'],
     ]);
   });
 });

@@ -52,19 +52,5 @@ export const differences: Readonly<Record<EngineName, Readonly<Record<string, Ca
       },
     },
   },
-  wire: {
-    R39c: {
-      id: 'R39c',
-      fact: 'response trailers pass to a client that asks for them, without those that may not be trailers; no other client gets any',
-      script: {
-        request: () =>
-          'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\nX-T: 1\r\nSet-Cookie: a\r\n\r\n',
-      },
-      run: async ({ exchange }) => {
-        const asked = await exchange(message('GET /', ['TE: trailers', 'Connection: TE']));
-        expect(asked.trailers).toEqual([['X-T', '1']]);
-        expect((await exchange(message('GET /'))).trailers).toEqual([]);
-      },
-    },
-  },
+  wire: {},
 };

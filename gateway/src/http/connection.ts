@@ -17,6 +17,11 @@ export function requestPersistence(headers: HeaderFacts, version: HttpVersion, m
   return version === '1.1' && method !== 'CONNECT' && !saysClose(headers) ? 'keep' : 'close';
 }
 
+/** R39: whether the client takes trailers (`TE: trailers`, RFC 9110 §6.5.1). HTTP/1.0 knows none. */
+export function wantsTrailers({ te }: HeaderFacts, version: HttpVersion): boolean {
+  return version === '1.1' && lists(te, 'trailers');
+}
+
 /**
  * Whether the connection to an instance may serve another request. R36: after an HTTP/1.1 response without `close` and with a body
  * that ends by itself. R32: not after a 204 that announces a body, whose bytes would meet the next exchange.

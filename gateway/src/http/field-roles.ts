@@ -200,3 +200,10 @@ export function allowedTrailers(lines: readonly string[]): string[] {
     return isUnmanaged(fieldRole(name)) && !neverTrailers.has(name);
   });
 }
+
+/** R39: whether trailers hold a field that would frame the message. */
+export function hasFramingField(trailers: readonly string[]): boolean {
+  return trailers.some((name, i) => i % 2 === 0 && framingRoles.has(fieldRole(name)));
+}
+
+const framingRoles: ReadonlySet<FieldRole> = new Set(['content-length', 'transfer-encoding']);

@@ -66,10 +66,6 @@ export class BodyReader implements BodyPiece, RequestBody {
     return this.#chunked?.trailers ?? noFields;
   }
 
-  get framingTrailer(): boolean {
-    return this.#chunked?.framingTrailer ?? false;
-  }
-
   get leftBytes(): number | undefined {
     return this.framing === 'length' ? this.#left : undefined;
   }

@@ -48,8 +48,6 @@ export class ChunkedReader {
   contentBytes = 0;
   /** The trailer section, once `done`. */
   trailers: FieldLines = [];
-  /** Whether the trailers hold a framing field. */
-  framingTrailer = false;
 
   #state: ReaderState = 'size';
   /** Of the present chunk: its size, then what is left of it. */
@@ -217,8 +215,6 @@ export class ChunkedReader {
         this.#fail();
       } else {
         this.trailers = section.lines;
-        const { contentLength, transferCoding } = section.headers;
-        this.framingTrailer = contentLength !== -1 || transferCoding !== 'absent';
         this.#state = 'done';
       }
     }

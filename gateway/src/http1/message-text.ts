@@ -22,12 +22,12 @@ export function fieldText(fields: FieldLines): string {
  * The head of a request to an instance: the exchange's fields, then exactly one form of framing (R13) and what concerns the
  * connection. Trailers are asked for when the client wants them.
  */
-export function requestText(step: AttemptStep, { body, trailers }: AcceptedRequest): string {
+export function requestText(step: AttemptStep, { body, wantsTrailers }: AcceptedRequest): string {
   let text = `${step.method} ${step.target} HTTP/1.1\r\n${fieldText(step.fields)}`;
   if (body.kind === 'length') text += `Content-Length: ${String(body.bytes)}\r\n`;
   else if (body.kind === 'chunked') text += 'Transfer-Encoding: chunked\r\n';
   if (step.upgrade !== undefined) text += `Connection: Upgrade\r\nUpgrade: ${step.upgrade}\r\n`;
-  else if (trailers === 'wanted') text += 'Connection: TE\r\nTE: trailers\r\n';
+  else if (wantsTrailers) text += 'Connection: TE\r\nTE: trailers\r\n';
   return `${text}\r\n`;
 }
 

@@ -1,6 +1,5 @@
 import type { ErrorCode } from '../exchange/errors.ts';
-import { offeredUpgrade, requestPersistence } from '../http/connection.ts';
-import { lists } from '../http/field-lines.ts';
+import { offeredUpgrade, requestPersistence, wantsTrailers } from '../http/connection.ts';
 import { requestFraming } from '../http/framing.ts';
 import type { HeaderFacts } from '../http/header-facts.ts';
 import { expectationOf } from '../http/interim.ts';
@@ -63,7 +62,7 @@ export function parseRequestHead(
     client,
     upgrade: offeredUpgrade(headers, version),
     persistence: requestPersistence(headers, version, method),
-    trailers: version === '1.1' && lists(headers.te, 'trailers') ? 'wanted' : 'unwanted',
+    wantsTrailers: wantsTrailers(headers, version),
     expectation: expectationOf(headers, version) === 'continue' ? 'continue' : 'none',
     end,
   };

@@ -99,6 +99,6 @@ export class Http1ResponseWriter implements ResponseWriter {
 
   #end({ trailers }: BodyPiece): string {
     const kept = this.#trailers === undefined ? trailers : this.#trailers(trailers);
-    return this.#request?.trailers === 'wanted' ? chunkedEnd(kept) : lastChunk;
+    return this.#request?.wantsTrailers === true ? chunkedEnd(kept) : lastChunk;
   }
 }

@@ -1,229 +1,314 @@
-import { ServerResponse, type IncomingMessage } from 'node:http';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 
 import type { ErrorCode } from '../exchange/errors.ts';
-import type { ClientFacts } from '../exchange/seam.ts';
+import { hasBody, type Persistence } from '../http/connection.ts';
+import type { ClientFacts } from '../http/message.ts';
+import { answerText } from '../http1/message-text.ts';
+import { Http1ResponseWriter } from '../http1/response-writer.ts';
 import type { ConnectionClosed, ListenerConnection } from '../listeners/traffic-listener.ts';
+import { ContentPiece } from '../proxy/content-piece.ts';
 import { lastRequestMs } from '../proxy/drain-schedule.ts';
+import type { ClientPort, CutBy } from '../proxy/ports.ts';
 import type { ProxyContext } from '../proxy/proxy-context.ts';
+import { ExchangeRun } from '../proxy/run.ts';
 import { clientFacts } from '../sockets/client-facts.ts';
-import { Timeout } from '../sockets/timeout-wheel.ts';
-import { ClientMessage } from './client-message.ts';
+import { Timeout, type TimeoutOwner } from '../sockets/timeout-wheel.ts';
 import { readHead } from './request-head.ts';
-import { NodeResponseWriter, writeRefusal } from './response-writer.ts';
 
 /** Requests that may wait behind the one in progress. A client that sends more without reading is cut. */
 const maxPipelined = 64;
-/** How long the client's bytes are read and dropped after the last answer, so that no reset overtakes it (RFC 9112 §9.6). */
+/** Bytes of a new protocol that a client may send before its instance has agreed; above it, reading pauses. */
+const maxHeldBytes = 65_536;
+/** How long input is read and dropped after the last answer, so that no reset overtakes it (R34). */
 const lingerMs = 2_000;
 
-type Pipelined =
-  | {
-      readonly request: IncomingMessage;
-      readonly response: ServerResponse;
-      readonly early: Buffer | undefined;
-    }
-  | { readonly refusal: ErrorCode };
+/** A message that node:http has read. `response`: its place in the order of answers; undefined: the parser has left the connection. */
+interface NodeMessage {
+  readonly request: IncomingMessage;
+  readonly response: ServerResponse | undefined;
+}
 
-/** A client's connection under node:http: its requests in order, one exchange at a time (RFC 9112 §9.3.2). It ends with its socket. */
-export class NodeClientConnection implements ListenerConnection {
-  readonly socket: Socket;
+/**
+ * A client's connection whose requests node:http reads, one exchange at a time (R41). What is answered is written by itself; node:http
+ * is told that its response is over. It ends with its socket.
+ */
+export class NodeClientConnection implements ClientPort, ListenerConnection, TimeoutOwner {
+  readonly facts: ClientFacts;
+  readonly smallBody = '';
+  readonly timeout: Timeout;
+  readonly response: Http1ResponseWriter;
+  input: 'open' | 'ended' = 'open';
+  body: ContentPiece | undefined;
+  readonly #socket: Socket;
   readonly #context: ProxyContext;
-  readonly #facts: ClientFacts;
-  readonly #pipelined: Pipelined[] = [];
-  readonly #idleTimeout: Timeout;
-  #current: ClientMessage | undefined;
-  #request: IncomingMessage | undefined;
-  /** `last`: the answer at hand is the last one; nothing behind it is taken. */
-  #phase: 'open' | 'last' | 'lingering' = 'open';
-  /** Bytes read when the last exchange ended; more since then are the beginning of another head. */
+  readonly #waiting: NodeMessage[] = [];
+  /** The one in progress, or the last one. */
+  #message: NodeMessage | undefined;
+  #run: ExchangeRun | undefined;
+  /** What has come of the message and the run has not taken yet. */
+  #held: Buffer | undefined;
+  /** What the bytes behind the requests that wait are to be answered with. */
+  #refusal: ErrorCode | undefined;
+  /** As of a connection of the wire engine: between exchanges; the same, with answers to be taken first; in one; after the last. */
+  #phase: 'head' | 'full' | 'exchange' | 'closing' | 'closed' = 'head';
+  /** Bytes read when the last exchange ended; more since then are the beginning of another head, whose time node:http takes. */
   #quietAtBytes = 0;
 
   constructor(socket: Socket, context: ProxyContext, onClosed: ConnectionClosed) {
-    this.socket = socket;
+    this.#socket = socket;
     this.#context = context;
-    this.#facts = clientFacts(socket, context.port);
-    this.#idleTimeout = new Timeout({
-      timedOut: () => {
-        if (this.#phase === 'lingering') socket.destroy();
-        else if (!this.#busy) socket.destroySoon();
-      },
+    this.facts = clientFacts(socket, context.port);
+    this.timeout = new Timeout(this);
+    this.response = new Http1ResponseWriter(socket, context.httpDate);
+    socket.on('drain', () => {
+      this.#guarded(() => {
+        if (this.#phase === 'full') this.#next();
+        else this.#run?.clientDrained();
+      });
     });
-    // node:http writes some heads without naming an encoding: bytes 0x80–0xff would come out as UTF-8 (RFC 9110 §5.5).
-    socket.setDefaultEncoding('latin1');
-    // node:http closes after the last response with this, at once; unread bytes would then reset the connection.
-    const close = socket.destroySoon.bind(socket);
-    socket.destroySoon = () => {
-      if (this.#request === undefined || this.#request.complete) close();
-      else this.#linger();
-    };
+    socket.on('end', () => {
+      this.input = 'ended';
+      this.#guarded(() => {
+        if (this.#phase === 'exchange') this.#run?.clientEnded();
+        else if (this.#phase === 'head') this.destroy('plain');
+      });
+    });
+    // Told by `close`.
+    socket.on('error', () => undefined);
     socket.on('close', () => {
-      this.#pipelined.length = 0;
-      context.wheel.remove(this.#idleTimeout);
-      this.#current?.gone();
+      this.#phase = 'closed';
+      this.#waiting.length = 0;
+      context.wheel.remove(this.timeout);
+      const run = this.#run;
+      this.#run = undefined;
+      run?.clientGone();
       onClosed(this);
     });
   }
 
   /** Whether no exchange is in progress, so that the parser may leave the connection to an upgrade. */
   get free(): boolean {
-    return this.#current === undefined;
+    return this.#phase === 'head';
+  }
+
+  get ahead(): boolean {
+    const waits = this.body?.state === 'more' && this.#message?.request.complete === true;
+    return waits || this.#heldBytes > 0;
   }
 
   /** The parser has read a head. */
   request(request: IncomingMessage, response: ServerResponse): void {
-    this.#take({ request, response, early: undefined });
+    if (this.#phase === 'closing' || this.#phase === 'closed') {
+      request.resume();
+      return;
+    }
+    this.#waiting.push({ request, response });
+    if (this.#waiting.length > maxPipelined) this.destroy('plain');
+    else if (this.#phase === 'head') this.#next();
   }
 
   /** The parser has read a head and left the connection; `early` are the bytes behind it. */
   left(request: IncomingMessage, early: Buffer): void {
-    // The parser's listeners are gone, and with them the one that keeps an error from ending the process.
-    this.socket.on('error', () => undefined);
-    this.socket.setTimeout(0);
-    // CONNECT behind another request, whose response has lost its connection with the parser.
-    if (this.#current !== undefined) this.socket.destroy();
-    else this.#take({ request, response: detachedResponse(request, this.socket), early });
+    // CONNECT behind another request.
+    if (this.#phase !== 'head') {
+      this.destroy('plain');
+      return;
+    }
+    if (early.length > 0) this.#held = early;
+    this.#socket.on('data', (bytes: Buffer) => {
+      this.#received(bytes);
+    });
+    this.#begin({ request, response: undefined });
+    this.#socket.resume();
   }
 
   /** The parser can't go on. */
   broken(code: ErrorCode | 'gone'): void {
     if (code === 'gone') {
-      this.socket.destroy();
-    } else if (this.#phase !== 'open') {
-      return;
-    } else if (this.#current !== undefined && this.#request?.complete === false) {
-      this.#phase = 'last';
-      this.#current.broken(code);
-    } else if (code === 'request_timeout' && this.socket.bytesRead === 0) {
-      this.socket.destroy();
+      this.destroy('plain');
+    } else if (this.#phase === 'exchange' && this.#message?.request.complete === false) {
+      this.#guarded(() => {
+        this.#run?.clientBroken(code);
+      });
+    } else if (code === 'request_timeout' && this.#socket.bytesRead === 0) {
+      this.close();
     } else {
-      this.#take({ refusal: code });
+      this.#refusal = code;
+      if (this.#phase === 'head') this.#next();
     }
   }
 
   drain(graceMs: number): void {
-    this.#current?.drain();
+    this.#run?.drain();
     // An idle connection looks like one whose next request is on its way.
-    if (!this.#busy) this.#context.wheel.arm(this.#idleTimeout, graceMs);
+    if (this.#phase === 'head') this.#context.wheel.arm(this.timeout, graceMs);
   }
 
   shutdown(): void {
-    this.#pipelined.length = 0;
-    this.#current?.shutdown();
-    this.socket.destroy();
+    this.destroy(this.#run?.shutdown() ?? 'plain');
   }
 
-  /** Whether it is in an exchange, or in the middle of a head. */
-  get #busy(): boolean {
-    if (this.#current !== undefined || this.#pipelined.length > 0 || this.#phase !== 'open') return true;
-    if (this.#request === undefined) return false;
-    return this.socket.bytesRead !== this.#quietAtBytes || this.socket.writableLength > 0;
+  pause(): void {
+    this.#source.pause();
   }
 
-  #take(next: Pipelined): void {
-    if (this.#phase !== 'open') return;
-    this.#pipelined.push(next);
-    if (this.#pipelined.length > maxPipelined) this.socket.destroy();
-    else if (this.#current === undefined) this.#next();
+  resume(): void {
+    this.#deliver();
+    if (this.#heldBytes === 0 && this.#run?.takes !== 'nothing') this.#source.resume();
   }
 
-  #next(): void {
-    const next = this.#phase === 'open' ? this.#pipelined.shift() : undefined;
-    if (next === undefined) return;
-    if ('refusal' in next) {
-      this.#refuse(next.refusal);
+  done(persistence: Persistence): void {
+    this.#run = undefined;
+    this.#held = undefined;
+    if (this.#phase !== 'exchange') return;
+    if (persistence === 'close') {
+      this.close();
       return;
     }
-    const { request, response, early } = next;
-    this.#request = request;
-    const head = readHead(request, this.#facts, this.#context.limits);
+    this.#phase = 'head';
+    this.#quietAtBytes = this.#socket.bytesRead;
+    // For node:http the response is over: it drops what nobody has read of the request.
+    this.#message?.response?.emit('finish');
+    this.#next();
+  }
+
+  close(): void {
+    if (this.#phase === 'closing' || this.#phase === 'closed') return;
+    this.#phase = 'closing';
+    this.#waiting.length = 0;
+    this.#held = undefined;
+    this.#context.wheel.arm(this.timeout, this.#context.limits.keepAliveMs);
+    this.#socket.end(() => {
+      if (this.#phase === 'closing') this.#context.wheel.arm(this.timeout, lingerMs);
+    });
+    this.#message?.request.resume();
+    this.#socket.resume();
+  }
+
+  destroy(how: CutBy): void {
+    this.#phase = 'closed';
+    this.#waiting.length = 0;
+    if (how === 'reset' || this.#socket.writableLength > 0) this.#socket.resetAndDestroy();
+    else this.#socket.destroy();
+  }
+
+  timedOut(): void {
+    this.#guarded(() => {
+      if (this.#phase === 'exchange') this.#run?.clientTimedOut();
+      else if (this.#phase !== 'head') this.destroy('plain');
+      else if (this.#socket.bytesRead === this.#quietAtBytes) this.close();
+    });
+  }
+
+  get #heldBytes(): number {
+    return this.#held?.length ?? 0;
+  }
+
+  get #source(): IncomingMessage | Socket {
+    return this.#message?.response === undefined ? this.#socket : this.#message.request;
+  }
+
+  /** Between two exchanges: the next request, or a wait for it. */
+  #next(): void {
+    const { state, limits, wheel } = this.#context;
+    const next = this.#waiting[0];
+    this.#phase = 'head';
+    if (next === undefined && this.#refusal !== undefined) {
+      this.#refuse(this.#refusal, 'GET');
+    } else if (next === undefined && this.input === 'ended') {
+      this.close();
+    } else if (next === undefined) {
+      wheel.arm(this.timeout, state === 'stopping' ? lastRequestMs : limits.keepAliveMs);
+    } else if (this.response.flow === 'full') {
+      this.#phase = 'full';
+      wheel.arm(this.timeout, limits.keepAliveMs);
+    } else {
+      this.#waiting.shift();
+      this.#begin(next);
+    }
+  }
+
+  #begin(message: NodeMessage): void {
+    const { request, response } = message;
+    this.#message = message;
+    const head = readHead(request, this.facts, this.#context.limits);
     if (typeof head === 'string') {
-      this.#refuseRequest(head, request, response);
+      this.#refuse(head, request.method);
       return;
     }
     // An upgrade that the parser has not left the connection for can't be carried out; with a body, the exchange refuses it (R29).
-    const upgrade = early === undefined && head.body.kind === 'none' ? undefined : head.upgrade;
-    // After an upgrade that it doesn't take, node:http loses the bytes behind the request.
-    const persistence = head.upgrade !== undefined && early === undefined ? 'close' : head.persistence;
+    const upgrade = response === undefined || hasBody(head) ? head.upgrade : undefined;
+    // After an upgrade that is not taken, the bytes behind the request are lost to node:http.
+    const persistence = head.upgrade === undefined ? head.persistence : 'close';
     const accepted = { ...head, upgrade, persistence };
-    const current = new ClientMessage(
-      { accepted, request, response, socket: this.socket, early },
-      this.#context,
-      () => {
-        this.#ended(response);
-      },
-    );
-    this.#current = current;
-    current.begin();
+    const { body } = head;
+    this.body = hasBody(head) ? new ContentPiece(body.kind === 'length' ? body.bytes : undefined) : undefined;
+    this.response.request = accepted;
+    this.#phase = 'exchange';
+    this.#context.wheel.disarm(this.timeout);
+    const run = new ExchangeRun(this, accepted, this.#context);
+    this.#run = run;
+    if (this.body !== undefined) this.#readBody(request);
+    run.begin();
   }
 
-  #ended(response: ServerResponse): void {
-    if (!response.shouldKeepAlive && this.#phase === 'open') this.#phase = 'last';
-    this.#current = undefined;
-    this.#quietAtBytes = this.socket.bytesRead;
-    if (this.socket.destroyed) return;
-    this.#next();
-    if (this.#context.state === 'stopping' && !this.#busy)
-      this.#context.wheel.arm(this.#idleTimeout, lastRequestMs);
-  }
-
-  /** Answers a head that node:http takes and RFC 9112 doesn't. */
-  #refuseRequest(code: ErrorCode, request: IncomingMessage, response: ServerResponse): void {
-    this.#phase = 'last';
-    const { method = '' } = request;
-    const accepted = {
-      method,
-      target: '',
-      version: '1.1',
-      fields: [],
-      body: { kind: 'none' },
-      upgrade: undefined,
-      client: this.#facts,
-      persistence: 'close',
-      trailers: 'unwanted',
-      expectation: 'none',
-    } as const;
-    const step = this.#context.exchanges.refuse(code, this.#facts);
-    new NodeResponseWriter(response, this.socket, accepted).answer(step, 'close');
-  }
-
-  #refuse(code: ErrorCode): void {
-    this.#phase = 'last';
-    if (!this.socket.writable) return;
-    writeRefusal(this.socket, this.#context.exchanges.refuse(code, this.#facts), this.#context.httpDate());
-    this.#linger();
-  }
-
-  #linger(): void {
-    if (this.#phase === 'lingering') return;
-    this.#phase = 'lingering';
-    this.#context.wheel.arm(this.#idleTimeout, lingerMs);
-    this.socket.on('end', () => {
-      this.socket.destroy();
+  #readBody(request: IncomingMessage): void {
+    request.on('data', (bytes: Buffer) => {
+      this.#received(bytes);
     });
-    this.socket.end();
-    this.#request?.resume();
-    this.socket.resume();
-  }
-}
-
-/**
- * A response for a connection that the parser has left. It does what node:http's server does for its own: passes `drain` on, and
- * closes when it is through.
- */
-function detachedResponse(request: IncomingMessage, socket: Socket): ServerResponse {
-  const response = new ServerResponse(request);
-  response.shouldKeepAlive = false;
-  response.assignSocket(socket);
-  socket.on('drain', () => {
-    response.emit('drain');
-  });
-  response.on('finish', () => {
-    response.detachSocket(socket);
-    socket.destroySoon();
-    process.nextTick(() => {
-      response.emit('close');
+    request.on('end', () => {
+      this.#guarded(() => {
+        this.#deliver();
+      });
     });
-  });
-  return response;
+    request.pause();
+  }
+
+  #received(bytes: Buffer): void {
+    if (this.#phase !== 'exchange') return;
+    this.#held = this.#held === undefined ? bytes : Buffer.concat([this.#held, bytes]);
+    this.#guarded(() => {
+      this.#deliver();
+    });
+    // Of a body the rest stays at the parser.
+    if (this.#heldBytes > (this.body === undefined ? maxHeldBytes : 0)) this.pause();
+  }
+
+  /** Gives the run what is held, as far as it takes it, and the end of the body. */
+  #deliver(): void {
+    const held = this.#held;
+    const { body } = this;
+    if (held !== undefined && this.#run?.takes === 'raw') {
+      this.#held = undefined;
+      this.#run.clientRaw(held, 0, held.length);
+    } else if (body?.state === 'more' && this.#run?.takes === 'body') {
+      this.#held = undefined;
+      if (held !== undefined) this.#run.clientBody(body.take(held));
+      this.#deliverEnd(body);
+    }
+  }
+
+  #deliverEnd(body: ContentPiece): void {
+    const { request } = this.#message ?? {};
+    if (request?.readableEnded === true && body === this.body && this.#run?.takes === 'body')
+      this.#run.clientBody(body.finish(undefined, request.rawTrailers));
+  }
+
+  /** Answers what is not a request, and ends the connection: nothing behind it can be understood. */
+  #refuse(code: ErrorCode, method = 'GET'): void {
+    const step = this.#context.exchanges.refuse(code, this.facts);
+    const date = this.#context.httpDate();
+    this.#socket.write(answerText(step, method, { date, connection: 'close' }), 'latin1');
+    this.close();
+  }
+
+  /** A mistake of the gateway's own ends this connection only. */
+  #guarded(work: () => void): void {
+    try {
+      work();
+    } catch (fault) {
+      this.#run?.faulted(fault);
+    }
+  }
 }

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 
-import { clientFailure, codeOf } from './failure.ts';
+import { codeOf, refusalOf } from './failure.ts';
 
 const coded = (code: string): Error => Object.assign(new Error('HPE_ ECONNREFUSED'), { code });
 
@@ -28,6 +28,7 @@ describe('failure', () => {
       ECONNRESET: 'gone',
       EPIPE: 'gone',
     };
-    for (const [code, meaning] of Object.entries(expected)) expect(clientFailure(coded(code))).toBe(meaning);
+    for (const [code, meaning] of Object.entries(expected))
+      expect(refusalOf(coded(code), { headBytes: 100 })).toBe(meaning);
   });
 });

@@ -1,4 +1,5 @@
 import type { ErrorCode } from '../exchange/errors.ts';
+import type { ListenerLimits } from '../http/limits.ts';
 
 /** The only reader of Node's and the parser's `error.code`s in this engine. Messages are never matched. */
 
@@ -19,8 +20,17 @@ const parseFailures: Readonly<Partial<Record<string, ErrorCode>>> = {
 };
 
 /** What an error on a client connection means: the answer it deserves, or that the client has gone. */
-export function clientFailure(error: unknown): ErrorCode | 'gone' {
-  const code = codeOf(error);
-  if (code === 'HPE_INVALID_EOF_STATE') return 'gone';
-  return parseFailures[code] ?? (code.startsWith('HPE_') ? 'bad_request' : 'gone');
+export function refusalOf(
+  error: Error,
+  { headBytes }: Pick<ListenerLimits, 'headBytes'>,
+): ErrorCode | 'gone' {
+  const name = codeOf(error);
+  if (name === 'HPE_INVALID_EOF_STATE') return 'gone';
+  const code = parseFailures[name] ?? (name.startsWith('HPE_') ? 'bad_request' : 'gone');
+  if (code !== 'fields_too_large' || !('rawPacket' in error) || !(error.rawPacket instanceof Buffer))
+    return code;
+  // The request line alone was too long when no line of the head has ended by then.
+  const line = error.rawPacket.subarray(0, headBytes * 2);
+  const startsHead = /^[A-Z-]{1,32} \S/.test(line.toString('latin1', 0, 64));
+  return startsHead && !line.includes('\r\n') ? 'target_too_long' : code;
 }

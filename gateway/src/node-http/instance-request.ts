@@ -3,11 +3,13 @@ import type { Socket } from 'node:net';
 import { Duplex } from 'node:stream';
 
 import type { ErrorCode } from '../exchange/errors.ts';
+import type { AttemptStep } from '../exchange/seam.ts';
 import { keepAliveSeconds, responsePersistence } from '../http/connection.ts';
 import { responseFraming } from '../http/framing.ts';
 import { readHeaders } from '../http/header-facts.ts';
 import { isFinalStatus } from '../http/interim.ts';
 import type { ResponseHead } from '../http/message.ts';
+import { isFieldText } from '../http1/grammar.ts';
 import {
   createInstances,
   Http1InstancePort,
@@ -15,10 +17,15 @@ import {
   type ReceivedResponse,
 } from '../http1/instance-port.ts';
 import { ContentPiece } from '../proxy/content-piece.ts';
-import type { BodyPiece, Flow, InstanceConnector, InstanceResponse } from '../proxy/ports.ts';
+import type {
+  AcceptedRequest,
+  BodyPiece,
+  Flow,
+  InstanceConnector,
+  InstanceResponse,
+} from '../proxy/ports.ts';
 import type { UpstreamPools } from '../upstreams/upstream-pools.ts';
 import { codeOf } from './failure.ts';
-import { attemptLines, isWritable } from './field-lines.ts';
 import { createForwarder, type Forward } from './forwarder.ts';
 
 /** Response heads are taken up to this size and these lines; node:http reports more bytes as a protocol error. */
@@ -92,7 +99,7 @@ class NodeInstance extends Http1InstancePort {
       port: instance.port,
       method: this.step.method,
       path: this.step.target,
-      headers: attemptLines(this.step, this.accepted),
+      headers: requestLines(this.step, this.accepted),
       maxHeaderSize: responseHeadBytes,
     });
     // Otherwise lines after the thousandth would be hidden and still obeyed by the parser.
@@ -128,7 +135,7 @@ class NodeInstance extends Http1InstancePort {
     message.on(
       'end',
       this.#guard(() => {
-        if (message.complete) this.handler.instanceBody(body.finish());
+        if (message.complete) this.handler.instanceBody(body.finish(undefined, message.rawTrailers));
       }),
     );
     message.on(
@@ -264,6 +271,25 @@ class NodeInstance extends Http1InstancePort {
   }
 }
 
+/** Methods for which node:http writes no framing by itself and a missing one means no body to every reader. */
+const bodilessMethods = new Set(['GET', 'HEAD', 'DELETE', 'OPTIONS', 'TRACE']);
+
+/** The header lines of an attempt: as `requestText` of the wire engine, in the form that node:http takes. */
+function requestLines(
+  { fields, method, upgrade }: AttemptStep,
+  { body, wantsTrailers }: AcceptedRequest,
+): string[] {
+  const lines = [...fields];
+  if (upgrade !== undefined) lines.push('Connection', 'Upgrade', 'Upgrade', upgrade);
+  else if (wantsTrailers) lines.push('Connection', 'TE', 'TE', 'trailers');
+  else lines.push('Connection', 'keep-alive');
+  if (body.kind === 'length') lines.push('Content-Length', String(body.bytes));
+  else if (body.kind === 'chunked') lines.push('Transfer-Encoding', 'chunked');
+  // Without this, node:http would announce chunks for POST, PUT and the like (RFC 9110 §8.6: 0 says the same as nothing).
+  else if (!bodilessMethods.has(method)) lines.push('Content-Length', '0');
+  return lines;
+}
+
 /** The response, when its head is one that can be passed on (R15, R44); else undefined. */
 function readResponse(message: IncomingMessage, method: string): ReceivedResponse | undefined {
   const {
@@ -282,5 +308,5 @@ function readResponse(message: IncomingMessage, method: string): ReceivedRespons
 
 /** Whether node:http will write it again without throwing. */
 function isSound({ reason, fields }: ResponseHead): boolean {
-  return fields.length / 2 <= responseHeadLines && isWritable(reason) && fields.every(isWritable);
+  return fields.length / 2 <= responseHeadLines && isFieldText(reason) && fields.every(isFieldText);
 }

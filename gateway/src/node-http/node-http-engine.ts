@@ -2,8 +2,7 @@ import { createServer, IncomingMessage, type ServerOptions, type ServerResponse 
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 
-import type { ErrorCode } from '../exchange/errors.ts';
-import { isWebSocketUpgrade, offeredUpgrade } from '../http/connection.ts';
+import { hasBody, isWebSocketUpgrade, offeredUpgrade } from '../http/connection.ts';
 import { requestFraming } from '../http/framing.ts';
 import { readHeaders } from '../http/header-facts.ts';
 import type { Engine, EngineOptions } from '../listeners/engine.ts';
@@ -13,15 +12,13 @@ import { ReadBuffers } from '../sockets/read-buffer.ts';
 import { processTicker, TimeoutWheel } from '../sockets/timeout-wheel.ts';
 import { UpstreamPools } from '../upstreams/upstream-pools.ts';
 import { NodeClientConnection } from './client-connection.ts';
-import { clientFailure } from './failure.ts';
+import { refusalOf } from './failure.ts';
 import { createNodeInstances } from './instance-request.ts';
 
 /**
  * The compatible engine: node:http towards clients, http-proxy towards instances, under the same run as every other engine. What it
  * can't forward safely it refuses: methods that Node's parser doesn't know (400), CONNECT, transfer codings but chunked (501),
- * HTTP/0.9 and 2.0 (505). It switches to WebSocket only; a request that asks for another protocol goes on without. Trailers are
- * discarded both ways (RFC 9110 §6.5.1). A new
- * limit of `headBytes` above the one it started with has no effect. Ended by `stop`.
+ * HTTP/0.9 and 2.0 (505). A new limit of `headBytes` above the one it started with has no effect. Ended by `stop`.
  */
 export function createNodeHttpEngine(options: EngineOptions): Engine {
   const wheel = new TimeoutWheel(processTicker);
@@ -74,7 +71,6 @@ export function createNodeHttpEngine(options: EngineOptions): Engine {
       applyLimits: (given) => {
         limits = given;
         server.headersTimeout = given.requestHeadMs;
-        server.keepAliveTimeout = given.keepAliveMs;
       },
     },
     options,
@@ -92,7 +88,8 @@ function serverOptions(limits: ListenerLimits): ServerOptions {
     connectionsCheckingInterval: Math.min(1_000, Math.ceil(limits.requestHeadMs / 4)),
     // Uploads are bounded by their progress, not by their length.
     requestTimeout: 0,
-    keepAliveTimeout: limits.keepAliveMs,
+    // Idle connections are closed by their owner.
+    keepAliveTimeout: 0,
     // Finds clients that vanished without a word.
     keepAlive: true,
     keepAliveInitialDelay: 30_000,
@@ -100,16 +97,6 @@ function serverOptions(limits: ListenerLimits): ServerOptions {
     // The exchange judges Host, for all engines alike.
     requireHostHeader: false,
   };
-}
-
-function refusalOf(error: Error, limits: ListenerLimits): ErrorCode | 'gone' {
-  const code = clientFailure(error);
-  if (code !== 'fields_too_large' || !('rawPacket' in error) || !(error.rawPacket instanceof Buffer))
-    return code;
-  // The request line alone was too long when no line of the head has ended by then.
-  const line = error.rawPacket.subarray(0, limits.headBytes * 2);
-  const startsHead = /^[A-Z-]{1,32} \S/.test(line.toString('latin1', 0, 64));
-  return startsHead && !line.includes('\r\n') ? 'target_too_long' : code;
 }
 
 /**
@@ -129,7 +116,7 @@ function switchingMessage(free: (socket: Socket) => boolean): typeof IncomingMes
       const upgrade = offeredUpgrade(headers, '1.1');
       if (!isWebSocketUpgrade({ upgrade, method: 'GET' }) || !free(this.socket)) return false;
       const body = requestFraming(headers, '1.1');
-      return typeof body !== 'string' && body.kind === 'none';
+      return typeof body !== 'string' && !hasBody({ body });
     }
 
     set upgrade(value: unknown) {

@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 
 import type { ErrorCode } from '../exchange/errors.ts';
-import { offeredUpgrade, requestPersistence } from '../http/connection.ts';
+import { offeredUpgrade, requestPersistence, wantsTrailers } from '../http/connection.ts';
 import type { FieldLines } from '../http/field-lines.ts';
 import { requestFraming } from '../http/framing.ts';
 import { readHeaders } from '../http/header-facts.ts';
@@ -44,8 +44,7 @@ export function readHead(
     upgrade: offeredUpgrade(headers, version),
     client,
     persistence: requestPersistence(headers, version, method),
-    // Trailers are discarded both ways.
-    trailers: 'unwanted',
+    wantsTrailers: wantsTrailers(headers, version),
     expectation: expectationOf(headers, version) === 'continue' ? 'continue' : 'none',
   };
 }

@@ -13,8 +13,7 @@ export class ContentPiece implements BodyPiece {
   bytes: Buffer = noBytes;
   spans: readonly number[] = noSpans;
   readonly form = 'content';
-  readonly trailers = noFields;
-  readonly framingTrailer = false;
+  trailers = noFields;
   readonly source = undefined;
   readonly expectsLarge = false;
 
@@ -42,8 +41,9 @@ export class ContentPiece implements BodyPiece {
   }
 
   /** The body has ended as announced; `bytes` are its last. */
-  finish(bytes: Buffer = noBytes): this {
+  finish(bytes: Buffer = noBytes, trailers = noFields): this {
     this.take(bytes);
+    this.trailers = trailers;
     this.state = 'done';
     return this;
   }

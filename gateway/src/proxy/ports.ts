@@ -29,8 +29,8 @@ export type BodyForm = 'framed' | 'content';
 export interface AcceptedRequest extends RequestHead {
   /** Whether the client connection may serve another request. */
   readonly persistence: Persistence;
-  /** Whether the client takes trailers (`TE: trailers`). */
-  readonly trailers: 'unwanted' | 'wanted';
+  /** Whether the client takes trailers. */
+  readonly wantsTrailers: boolean;
   /** Whether the client waits for a 100 before it sends the body. */
   readonly expectation: 'none' | 'continue';
 }
@@ -65,8 +65,6 @@ export interface BodyPiece extends BodyProgress {
   readonly form: BodyForm;
   /** Of a chunked body, once it is `done`. */
   readonly trailers: FieldLines;
-  /** Whether the trailers hold a framing field (R39). */
-  readonly framingTrailer: boolean;
   /** What `bytes` were read into and may be overwritten in; undefined when the receiver may keep `bytes`. */
   readonly source: ReadBuffer | undefined;
   /** Whether more is to come than is worth copying. */

@@ -34,7 +34,7 @@ function start(
     upgrade: undefined,
     client: client.facts,
     persistence: 'keep',
-    trailers: 'unwanted',
+    wantsTrailers: false,
     expectation: 'none',
     ...options.request,
   };

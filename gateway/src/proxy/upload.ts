@@ -1,5 +1,6 @@
 import type { ErrorCode } from '../exchange/errors.ts';
 import type { BodyTransform } from '../exchange/seam.ts';
+import { hasFramingField } from '../http/field-roles.ts';
 import { pieceBytes, pieceText } from './body-piece.ts';
 import type { BodyForm, BodyPiece, ClientPort, Flow, InstancePort } from './ports.ts';
 import type { ProxyContext } from './proxy-context.ts';
@@ -87,7 +88,7 @@ export class Upload {
   }
 
   #judge(piece: BodyPiece): ErrorCode | undefined {
-    if (piece.state === 'faulty' || piece.framingTrailer) return 'bad_framing';
+    if (piece.state === 'faulty' || hasFramingField(piece.trailers)) return 'bad_framing';
     const { bodyBytes } = this.#context.limits;
     return bodyBytes > 0 && piece.contentBytes > bodyBytes ? 'content_too_large' : undefined;
   }
