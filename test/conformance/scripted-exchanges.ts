@@ -13,7 +13,7 @@ import type {
   ResponseHead,
   Step,
 } from '../../gateway/src/exchange/seam.ts';
-import { agreesToUpgrade } from '../../gateway/src/http/connection.ts';
+import { agreesToUpgrade, hasBody } from '../../gateway/src/http/connection.ts';
 import { readHeaders } from '../../gateway/src/http/header-facts.ts';
 import { expectationOf, passesInterim } from '../../gateway/src/http/interim.ts';
 import type { AttemptTimeouts } from '../../gateway/src/routing/policy.ts';
@@ -154,7 +154,7 @@ function scriptedExchange({ endpoints, timeouts, ...options }: ScriptOptions, en
       const scripted = script.begin?.(head, attempt);
       if (scripted !== undefined) return scripted;
       if (head.method === 'CONNECT') return answer('method_not_allowed');
-      if (head.upgrade === 'websocket' && head.body.kind !== 'none') return answer('bad_request');
+      if (head.upgrade === 'websocket' && hasBody(head)) return answer('bad_request');
       return attempt();
     },
     waited(how) {

@@ -78,6 +78,20 @@ const cases: readonly Case[] = [
     },
   },
   {
+    id: 'R29d',
+    fact: 'an upgrade with a length of 0 has no body: it is carried out',
+    script: echo,
+    run: async ({ client }) => {
+      const sender = await client();
+      sender.send(message('GET /ws', [...webSocket, 'Content-Length: 0']));
+      expect((await sender.response()).status).toBe(101);
+      sender.send('ping');
+      await eventually(() => {
+        expect(sender.rest()).toBe('<ping>');
+      });
+    },
+  },
+  {
     id: 'R29b',
     fact: 'bytes that a client sends before the 101 are held until the instance has agreed',
     script: {},
