@@ -19,6 +19,7 @@ import type { LogSink } from './telemetry/log-sink.ts';
 import { createMetrics } from './telemetry/metrics.ts';
 import { createRequestSeries } from './telemetry/request-series.ts';
 import { createRegistryLog } from './telemetry/registry-log.ts';
+import { createShortages } from './telemetry/shortages.ts';
 import { createTraffic, type Traffic } from './traffic.ts';
 
 /** What a gateway is built from. The caller owns client, log and sink, and ends them after the gateway. */
@@ -78,11 +79,13 @@ export function buildGateway(
 
   const requests = createRequestSeries();
   const accessLog = createAccessLog({ ...options.accessLog, now: Date.now });
+  const shortages = createShortages(log, monotonicNow);
   const traffic = createTraffic({
     config,
     registry,
     health,
     lookup,
+    shortages,
     descriptors: options.descriptors ?? Infinity,
     observe: (record) => {
       requests.record(record);
@@ -108,6 +111,7 @@ export function buildGateway(
     status,
     stalls: health.loop,
     droppedLogLines: () => options.accessLog.sink.dropped(),
+    shortages: shortages.counts,
     tableChanges: () => registryLog.changes(),
   });
   const admin = createAdmin({

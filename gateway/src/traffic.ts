@@ -15,6 +15,7 @@ import type { Engine, EngineOptions } from './listeners/engine.ts';
 import { createNodeHttpEngine } from './node-http/node-http-engine.ts';
 import type { Registry } from './registry/registry.ts';
 import type { Log } from './telemetry/log.ts';
+import type { Shortages } from './telemetry/shortages.ts';
 import { createPoolKeeper } from './upstreams/pool-keeper.ts';
 
 /** What traffic needs from the other parts. */
@@ -25,6 +26,8 @@ export interface TrafficOptions {
   readonly lookup: LookupFunction;
   /** File descriptors that the process may have; Infinity: no limit. */
   readonly descriptors: number;
+  /** Hears what the gateway itself runs out of. */
+  readonly shortages: Pick<Shortages, 'crowded' | 'exhausted'>;
   /** Called at the end of every exchange. */
   readonly observe: ExchangeObserver;
   readonly log: Log;
@@ -47,7 +50,7 @@ const engines: Readonly<Record<GatewayConfig['engine'], (options: EngineOptions)
 
 /** See {@link Traffic}. Ended by `stop`. */
 export function createTraffic(options: TrafficOptions): Traffic {
-  const { config, registry, health, lookup, descriptors, observe, log } = options;
+  const { config, registry, health, lookup, descriptors, shortages, observe, log } = options;
   const { clients, instances } = descriptorBudget(descriptors);
   const limitsOf = ({ limits }: GatewayConfig): ListenerLimits => ({
     ...limits,
@@ -59,8 +62,10 @@ export function createTraffic(options: TrafficOptions): Traffic {
         `${clients} client connections are taken. Raise its hard limit (nofile, ulimit -n).`,
     );
   }
+  const policy = policyOf(config);
+  let { trusts } = policy;
   const exchanges = createExchanges({
-    ...policyOf(config),
+    ...policy,
     resolve: (host, path) => registry.resolve(host, path),
     routingStatus: (service, id) => health.routingStatus(service, id),
     sessionToken: createSessionTokens(config.stickySecret),
@@ -74,6 +79,9 @@ export function createTraffic(options: TrafficOptions): Traffic {
     exchanges,
     limits: limitsOf(config),
     maxUpstreamConnections: instances,
+    isExempt: (address) => trusts?.(address) === true,
+    onCrowding: shortages.crowded,
+    onExhausted: shortages.exhausted,
     poolIdleMs: config.poolIdleMs,
     replayBytes: config.retry.replayBytes,
     lookup,
@@ -89,7 +97,9 @@ export function createTraffic(options: TrafficOptions): Traffic {
   return {
     engine,
     apply: (next) => {
-      exchanges.reconfigure(policyOf(next));
+      const policy = policyOf(next);
+      ({ trusts } = policy);
+      exchanges.reconfigure(policy);
       engine.setLimits(limitsOf(next));
     },
     stop: async (drainMs) => {

@@ -40,6 +40,7 @@ export interface SubjectOptions {
   readonly timeouts?: Partial<AttemptTimeouts>;
   readonly poolIdleMs?: number;
   readonly maxUpstreamConnections?: number;
+  readonly isExempt?: EngineOptions['isExempt'];
   readonly replayBytes?: number;
   readonly lookup?: EngineOptions['lookup'];
   /** What every attempt has. */
@@ -62,6 +63,7 @@ export const usualLimits: ListenerLimits = {
   headLines: 100,
   bodyBytes: 0,
   connections: 1_000,
+  connectionsPerAddress: 1_000,
 };
 
 /** Where a test says nothing else: no limit on a try or an exchange. */
@@ -92,6 +94,9 @@ export async function startSubject(
     limits: { ...usualLimits, ...options.limits },
     poolIdleMs: options.poolIdleMs ?? 4_000,
     maxUpstreamConnections: options.maxUpstreamConnections ?? Infinity,
+    isExempt: options.isExempt ?? (() => false),
+    onCrowding: () => undefined,
+    onExhausted: () => undefined,
     replayBytes: options.replayBytes ?? 65_536,
     lookup: options.lookup ?? lookup,
     onFault: (fault) => faults.push(fault),

@@ -96,7 +96,12 @@ export const configSchema = z.strictObject(
       connections: field(
         whole(1, 1_000_000),
         20_000,
-        'Open client connections; lower where the process may have too few file descriptors. Further ones are closed at once.',
+        'Open client connections; lower where the process may have too few file descriptors. For further ones, those that have waited longest for a request are closed.',
+      ),
+      connectionsPerAddress: field(
+        whole(0, 1_000_000),
+        0,
+        'The same from one IPv4 address or IPv6 /64 that is not in `trustedProxies`; 0: three quarters of `connections`.',
       ),
     }).prefault({}),
     timeouts: mapping(timeoutFields).prefault({}),

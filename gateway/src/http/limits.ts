@@ -10,6 +10,8 @@ export interface ListenerLimits {
   readonly headLines: number;
   /** Request body; 0 for no limit. → 413 */
   readonly bodyBytes: number;
-  /** Open client connections; further ones are closed at once. */
+  /** Open client connections. For further ones, those that have waited longest for a request are closed. */
   readonly connections: number;
+  /** Open client connections from one IPv4 address or IPv6 network of 64 bits; 0: three quarters of `connections`. */
+  readonly connectionsPerAddress: number;
 }

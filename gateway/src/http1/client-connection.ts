@@ -7,13 +7,11 @@ import type { ClientPort, CutBy } from '../proxy/ports.ts';
 import type { ProxyContext } from '../proxy/proxy-context.ts';
 import { lastRequestMs } from '../proxy/drain-schedule.ts';
 import { ExchangeRun } from '../proxy/run.ts';
-import type { ConnectionClosed } from '../listeners/traffic-listener.ts';
+import type { ConnectionParts } from '../listeners/traffic-listener.ts';
 import { readInto } from '../sockets/accepted-socket.ts';
-import { clientFacts } from '../sockets/client-facts.ts';
 import { ReadBuffer, type ReadBuffers } from '../sockets/read-buffer.ts';
 import { Timeout, type TimeoutOwner } from '../sockets/timeout-wheel.ts';
 import { BodyReader } from './body-reader.ts';
-import { answerText } from './message-text.ts';
 import { readRequestHead, type ParsedRequest } from './request-head.ts';
 import { Http1ResponseWriter } from './response-writer.ts';
 
@@ -34,6 +32,7 @@ const lineFeed = 0x0a;
 export class Http1ClientConnection implements ClientPort, TimeoutOwner {
   readonly socket: Socket;
   readonly timeout: Timeout;
+  readonly facts: ClientFacts;
   readonly response: Http1ResponseWriter;
   /**
    * `head`: between exchanges. `full`: the same, but the client has to take its answers before more are made. `closing`: the last
@@ -48,37 +47,37 @@ export class Http1ClientConnection implements ClientPort, TimeoutOwner {
   #run: ExchangeRun | undefined;
   /** Bytes that have not been understood yet: part of a head, or what follows the request in progress. */
   #held: Buffer | undefined;
-  #facts: ClientFacts | undefined;
   #paused = false;
   /** Whether the loop over heads is running further up the stack. */
   #looping = false;
   /** Whether the time for a head is running; for the first one since the connection was accepted. */
   #headClockRuns = true;
   #requests = 0;
+  /** Since when it waits for a request, or for the rest of its head; by the wheel. */
+  #waitsSinceMs = 0;
   #dropped = 0;
 
   /** `accepted`: fresh from a server with `pauseOnConnect`. */
   constructor(
     accepted: Socket,
-    context: ProxyContext,
-    { buffers, onClosed }: { readonly buffers: ReadBuffers; readonly onClosed: ConnectionClosed },
+    { client, context, onClosed, buffers }: ConnectionParts & { readonly buffers: ReadBuffers },
   ) {
     this.#context = context;
+    this.facts = client;
     this.timeout = new Timeout(this);
     this.#buffer = new ReadBuffer(buffers);
-    context.wheel.arm(this.timeout, context.limits.requestHeadMs);
+    this.#awaitHead(context.limits.requestHeadMs);
     const socket = readInto(accepted, {
       buffer: () => this.#buffer.next(),
       callback: (length, bytes) => this.#read(length, bytes),
     });
     this.socket = socket;
     this.response = new Http1ResponseWriter(socket, context.httpDate);
-    socket.on('end', () => {
-      this.#guarded('end');
-    });
-    socket.on('drain', () => {
-      this.#guarded('drain');
-    });
+    for (const event of ['end', 'drain'] as const) {
+      socket.on(event, () => {
+        this.#guarded(event);
+      });
+    }
     // 'close' follows.
     socket.on('error', () => undefined);
     socket.on('close', () => {
@@ -89,9 +88,9 @@ export class Http1ClientConnection implements ClientPort, TimeoutOwner {
     });
   }
 
-  /** Asked of the kernel once, when the first request needs it. */
-  get facts(): ClientFacts {
-    return (this.#facts ??= clientFacts(this.socket, this.#context.port));
+  get waitingMs(): number | undefined {
+    if (this.phase !== 'head' || this.socket.writableLength > 0) return undefined;
+    return this.#context.wheel.nowMs - this.#waitsSinceMs;
   }
 
   get ahead(): boolean {
@@ -267,17 +266,10 @@ export class Http1ClientConnection implements ClientPort, TimeoutOwner {
         break;
       }
       const head = readRequestHead(bytes, [at, length], this.#context.limits, this.facts);
-      if (head === 'incomplete' && this.input === 'ended') {
-        this.close();
-        at = length;
-      } else if (head === 'incomplete') {
-        this.#held = Buffer.from(bytes.subarray(at, length));
-        // Measured from the first byte, however many more come: a drip must not buy time.
-        if (!this.#headClockRuns) this.#context.wheel.arm(this.timeout, this.#context.limits.requestHeadMs);
-        this.#headClockRuns = true;
-        at = length;
-      } else if (typeof head === 'string') {
-        this.#refuse(head);
+      if (typeof head === 'string') {
+        if (head !== 'incomplete') this.#refuse(head);
+        else if (this.input === 'ended') this.close();
+        else this.#awaitRest(bytes.subarray(at, length));
         at = length;
       } else {
         this.phase = 'exchange';
@@ -310,10 +302,22 @@ export class Http1ClientConnection implements ClientPort, TimeoutOwner {
   }
 
   #awaitNext(): void {
-    const { state, limits, wheel } = this.#context;
+    const { state, limits } = this.#context;
     if (this.input === 'ended') this.close();
-    else if (this.#requests > 0)
-      wheel.arm(this.timeout, state === 'stopping' ? lastRequestMs : limits.keepAliveMs);
+    else if (this.#requests > 0) this.#awaitHead(state === 'stopping' ? lastRequestMs : limits.keepAliveMs);
+  }
+
+  /** Part of a head has come. */
+  #awaitRest(part: Buffer): void {
+    this.#held = Buffer.from(part);
+    // Measured from the first byte, however many more come: a drip must not buy time.
+    if (!this.#headClockRuns) this.#awaitHead(this.#context.limits.requestHeadMs);
+    this.#headClockRuns = true;
+  }
+
+  #awaitHead(ms: number): void {
+    this.#waitsSinceMs = this.#context.wheel.nowMs;
+    this.#context.wheel.arm(this.timeout, ms);
   }
 
   /** What the exchange has left: for later, or the next request if the exchange ended meanwhile. */
@@ -337,9 +341,8 @@ export class Http1ClientConnection implements ClientPort, TimeoutOwner {
 
   /** Answers what is not a request, and ends the connection: nothing behind it can be understood. */
   #refuse(code: ErrorCode): void {
-    const step = this.#context.exchanges.refuse(code, this.facts);
-    const date = this.#context.httpDate();
-    this.socket.write(answerText(step, 'GET', { date, connection: 'close' }), 'latin1');
+    this.response.request = undefined;
+    this.response.answer(this.#context.exchanges.refuse(code, this.facts), 'close');
     this.close();
   }
 

@@ -16,6 +16,7 @@ const limits: ListenerLimits = {
   headLines: 100,
   bodyBytes: 0,
   connections: 1000,
+  connectionsPerAddress: 0,
 };
 
 interface Rig {

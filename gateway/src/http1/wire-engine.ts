@@ -18,6 +18,7 @@ export function createWireEngine(options: EngineOptions): Engine {
     idleMs: options.poolIdleMs,
     lookup: options.lookup,
     maxConnections: options.maxUpstreamConnections,
+    onExhausted: options.onExhausted,
   });
   let { limits } = options;
   return new TrafficListener(
@@ -27,8 +28,7 @@ export function createWireEngine(options: EngineOptions): Engine {
       wheel,
       pools,
       instances: createHttp1Instances(pools, () => limits),
-      connect: (socket, context, onClosed) =>
-        new Http1ClientConnection(socket, context, { buffers, onClosed }),
+      connect: (socket, parts) => new Http1ClientConnection(socket, { ...parts, buffers }),
       applyLimits: (given) => {
         limits = given;
       },

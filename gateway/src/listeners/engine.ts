@@ -2,6 +2,7 @@ import type { LookupFunction } from 'node:net';
 
 import type { Exchanges } from '../exchange/seam.ts';
 import type { ListenerLimits } from '../http/limits.ts';
+import type { Crowding } from './admission.ts';
 
 /** What an engine counts about itself. */
 export interface EngineStats {
@@ -24,6 +25,12 @@ export interface EngineOptions {
   readonly poolIdleMs: number;
   /** Connections to instances at a time; idle ones are given up for new ones above it. Infinity: no limit. */
   readonly maxUpstreamConnections: number;
+  /** Peers that speak for many clients, so that `connectionsPerAddress` is not for them. Asked for each new connection. */
+  readonly isExempt: (address: string) => boolean;
+  /** Hears when there are too many client connections. Must not throw. */
+  readonly onCrowding: (crowding: Crowding) => void;
+  /** Hears what the gateway itself has run out of, in words. Must not throw. */
+  readonly onExhausted: (why: string) => void;
   /** Request bodies up to this size are kept until the response head has come, so that they can be sent again. */
   readonly replayBytes: number;
   /**

@@ -2,27 +2,35 @@ import { Server, type Socket } from 'node:net';
 import { setImmediate as turn } from 'node:timers/promises';
 
 import type { ListenerLimits } from '../http/limits.ts';
+import type { ClientFacts } from '../exchange/seam.ts';
 import { createHttpDate, monotonicNow } from '../lifecycle/clock.ts';
 import { closeDelayMs, lastRequestMs, type Drain } from '../proxy/drain-schedule.ts';
 import type { InstanceConnector } from '../proxy/ports.ts';
 import type { ProxyContext } from '../proxy/proxy-context.ts';
+import { clientFacts } from '../sockets/client-facts.ts';
 import type { TimeoutWheel } from '../sockets/timeout-wheel.ts';
 import type { UpstreamPools } from '../upstreams/upstream-pools.ts';
+import { Admission, type GivingWay } from './admission.ts';
 import type { BoundAddress, Engine, EngineOptions, EngineStats } from './engine.ts';
 
 /** Half a second's worth of new connections on a busy edge; the kernel caps it at `somaxconn`. */
 const backlog = 4_096;
 
 /** A client connection of a listener, whatever its protocol. It ends with its socket. */
-export interface ListenerConnection {
+export interface ListenerConnection extends GivingWay {
   /** The listener stops: idle, it is closed after `graceMs` when no further request has come; a WebSocket is closed at its time. */
   drain(graceMs: number): void;
-  /** Cuts what is under way. */
-  shutdown(): void;
 }
 
 /** Called by a connection once, when its socket has closed. */
 export type ConnectionClosed = (connection: ListenerConnection) => void;
+
+/** What a listener gives each of its connections. */
+export interface ConnectionParts {
+  readonly client: ClientFacts;
+  readonly context: ProxyContext;
+  readonly onClosed: ConnectionClosed;
+}
 
 /** What makes a listener speak a protocol. */
 export interface ListenerParts {
@@ -33,7 +41,7 @@ export interface ListenerParts {
   readonly instances: InstanceConnector;
   readonly pools: UpstreamPools;
   /** Takes over an accepted socket. */
-  readonly connect: (socket: Socket, context: ProxyContext, onClosed: ConnectionClosed) => ListenerConnection;
+  readonly connect: (socket: Socket, parts: ConnectionParts) => ListenerConnection;
   /** Applies limits that the server itself enforces. */
   readonly applyLimits: (limits: ListenerLimits) => void;
 }
@@ -43,7 +51,8 @@ export class TrafficListener implements Engine {
   readonly name: string;
   readonly #parts: ListenerParts;
   readonly #context: ProxyContext;
-  readonly #connections = new Set<ListenerConnection>();
+  readonly #connections: Admission<ListenerConnection>;
+  readonly #onExhausted: EngineOptions['onExhausted'];
   #stopped: Promise<number> | undefined;
   #drain: Drain | undefined;
   readonly #onClosed: ConnectionClosed = (connection) => {
@@ -53,9 +62,17 @@ export class TrafficListener implements Engine {
   /** Called whenever a client connection has closed, while `stop` waits. */
   #whenClosed: (() => void) | undefined;
 
-  constructor(parts: ListenerParts, { exchanges, limits, replayBytes, onFault }: EngineOptions) {
+  constructor(parts: ListenerParts, options: EngineOptions) {
+    const { exchanges, limits, replayBytes, isExempt, onCrowding, onExhausted, onFault } = options;
     this.name = parts.name;
     this.#parts = parts;
+    this.#onExhausted = onExhausted;
+    this.#connections = new Admission({
+      limits: () => this.#context.limits,
+      isExempt,
+      onCrowding,
+      now: monotonicNow,
+    });
     this.#context = {
       exchanges,
       instances: parts.instances,
@@ -81,8 +98,10 @@ export class TrafficListener implements Engine {
       server.once('error', reject);
       server.listen({ host, port, backlog }, () => {
         server.off('error', reject);
-        // EMFILE while accepting: the kernel keeps the connection in its queue, and accepting goes on by itself.
-        server.on('error', () => undefined);
+        // EMFILE while accepting: what waited to be accepted has been closed, and accepting goes on by itself.
+        server.on('error', (error) => {
+          this.#onExhausted(`a client connection could not be accepted: ${error.message}`);
+        });
         const bound = server.address();
         const address =
           typeof bound === 'object' && bound !== null
@@ -115,7 +134,8 @@ export class TrafficListener implements Engine {
     // A connection that the kernel has accepted and the process hasn't would be reset: two more turns of the loop take those in.
     await turn();
     await turn();
-    for (const connection of this.#connections) connection.drain(Math.min(lastRequestMs, drainMs / 2));
+    for (const connection of this.#connections.connections())
+      connection.drain(Math.min(lastRequestMs, drainMs / 2));
     const closed = new Promise<void>((resolve) => {
       // Not by `close` of node:http, which destroys connections with unflushed answers and ends its watch over slow heads.
       Server.prototype.close.call(server, () => {
@@ -124,7 +144,7 @@ export class TrafficListener implements Engine {
     });
     await this.#drained(drainMs);
     const cut = this.#context.exchangesRunning;
-    for (const connection of this.#connections) connection.shutdown();
+    for (const connection of this.#connections.connections()) connection.shutdown();
     await pools.close();
     await closed;
     await this.#allClosed();
@@ -152,12 +172,15 @@ export class TrafficListener implements Engine {
   }
 
   #accept(socket: Socket): void {
-    if (this.#connections.size >= this.#context.limits.connections) {
+    const context = this.#context;
+    const client = clientFacts(socket, context.port);
+    if (this.#connections.admits(client.address)) {
+      const connection = this.#parts.connect(socket, { client, context, onClosed: this.#onClosed });
+      this.#connections.add(connection, client.address);
+    } else {
       socket.on('error', () => undefined);
       socket.destroy();
-      return;
     }
-    this.#connections.add(this.#parts.connect(socket, this.#context, this.#onClosed));
   }
 
   /** Resolves when no client connection is left, or when the time is up. */

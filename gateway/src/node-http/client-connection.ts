@@ -6,13 +6,13 @@ import { hasBody, type Persistence } from '../http/connection.ts';
 import type { ClientFacts } from '../http/message.ts';
 import { answerText } from '../http1/message-text.ts';
 import { Http1ResponseWriter } from '../http1/response-writer.ts';
-import type { ConnectionClosed, ListenerConnection } from '../listeners/traffic-listener.ts';
+import { monotonicNow } from '../lifecycle/clock.ts';
+import type { ConnectionParts, ListenerConnection } from '../listeners/traffic-listener.ts';
 import { ContentPiece } from '../proxy/content-piece.ts';
 import { lastRequestMs } from '../proxy/drain-schedule.ts';
 import type { ClientPort, CutBy } from '../proxy/ports.ts';
 import type { ProxyContext } from '../proxy/proxy-context.ts';
 import { ExchangeRun } from '../proxy/run.ts';
-import { clientFacts } from '../sockets/client-facts.ts';
 import { Timeout, type TimeoutOwner } from '../sockets/timeout-wheel.ts';
 import { readHead } from './request-head.ts';
 
@@ -54,11 +54,13 @@ export class NodeClientConnection implements ClientPort, ListenerConnection, Tim
   #phase: 'head' | 'full' | 'exchange' | 'closing' | 'closed' = 'head';
   /** Bytes read when the last exchange ended; more since then are the beginning of another head, whose time node:http takes. */
   #quietAtBytes = 0;
+  /** Since when it waits for a request; monotonic. */
+  #quietSinceMs = monotonicNow();
 
-  constructor(socket: Socket, context: ProxyContext, onClosed: ConnectionClosed) {
+  constructor(socket: Socket, { client, context, onClosed }: ConnectionParts) {
     this.#socket = socket;
     this.#context = context;
-    this.facts = clientFacts(socket, context.port);
+    this.facts = client;
     this.timeout = new Timeout(this);
     this.response = new Http1ResponseWriter(socket, context.httpDate);
     socket.on('drain', () => {
@@ -85,6 +87,11 @@ export class NodeClientConnection implements ClientPort, ListenerConnection, Tim
       run?.clientGone();
       onClosed(this);
     });
+  }
+
+  get waitingMs(): number | undefined {
+    if (this.#phase !== 'head' || this.#socket.writableLength > 0) return undefined;
+    return monotonicNow() - this.#quietSinceMs;
   }
 
   /** Whether no exchange is in progress, so that the parser may leave the connection to an upgrade. */
@@ -168,6 +175,7 @@ export class NodeClientConnection implements ClientPort, ListenerConnection, Tim
     }
     this.#phase = 'head';
     this.#quietAtBytes = this.#socket.bytesRead;
+    this.#quietSinceMs = monotonicNow();
     // For node:http the response is over: it drops what nobody has read of the request.
     this.#message?.response?.emit('finish');
     this.#next();

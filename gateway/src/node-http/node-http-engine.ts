@@ -28,6 +28,7 @@ export function createNodeHttpEngine(options: EngineOptions): Engine {
     idleMs: options.poolIdleMs,
     lookup: options.lookup,
     maxConnections: options.maxUpstreamConnections,
+    onExhausted: options.onExhausted,
   });
   const connections = new WeakMap<Duplex, NodeClientConnection>();
   let { limits } = options;
@@ -63,8 +64,8 @@ export function createNodeHttpEngine(options: EngineOptions): Engine {
       wheel,
       pools,
       instances: createNodeInstances(pools),
-      connect: (socket, context, onClosed) => {
-        const connection = new NodeClientConnection(socket, context, onClosed);
+      connect: (socket, parts) => {
+        const connection = new NodeClientConnection(socket, parts);
         connections.set(socket, connection);
         return connection;
       },

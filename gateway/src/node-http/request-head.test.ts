@@ -11,6 +11,7 @@ const limits: ListenerLimits = {
   headLines: 5,
   bodyBytes: 0,
   connections: 1,
+  connectionsPerAddress: 0,
 };
 
 const read = (rawHeaders: string[], rest: { url?: string; httpVersion?: string } = {}): unknown =>

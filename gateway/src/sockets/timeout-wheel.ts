@@ -66,6 +66,11 @@ export class TimeoutWheel {
     return this.#armed;
   }
 
+  /** Its time: the ticks so far. It runs only while there is a timeout. */
+  get nowMs(): number {
+    return this.#tick * tickMs;
+  }
+
   /** Sets a timeout, whether it was set before or not. */
   arm(timeout: Timeout, ms: number): void {
     const dueTick = this.#tick + Math.ceil(ms / tickMs) + 1;

@@ -1,10 +1,12 @@
 import type { GatewayStatus, GatewaySummary, ServiceStatus } from '../status/status.ts';
 import type { Family } from './exposition.ts';
+import type { Shortages } from './shortages.ts';
 
 /** What is read when the metrics are asked for. */
 export interface GaugeSources {
   readonly status: GatewayStatus;
   readonly droppedLogLines: () => number;
+  readonly shortages: Shortages['counts'];
   /** Instances and routes that came, went or changed so far. */
   readonly tableChanges: () => number;
   /** How long the process itself did not run: in all, and at most since the last call. */
@@ -44,12 +46,8 @@ function refusedRecords(services: readonly ServiceStatus[], { refusedServices }:
 }
 
 /** The state of the gateway as families of samples. */
-export function gatewayFamilies({
-  status,
-  droppedLogLines,
-  tableChanges,
-  stalls,
-}: GaugeSources): readonly Family[] {
+export function gatewayFamilies(sources: GaugeSources): readonly Family[] {
+  const { status, tableChanges } = sources;
   const [services, stats] = [status.services(), status.summary()];
   const followed = services.every((s) => s.registry === 'live' || s.registry === 'fixed');
   return [
@@ -105,6 +103,13 @@ export function gatewayFamilies({
       [{}, followed ? 1 : 0],
     ]),
     gauge('gateway_ready', '1 while /readyz answers 200, else 0.', [[{}, status.readiness().ready ? 1 : 0]]),
+    ...processFamilies(sources),
+  ];
+}
+
+/** What the process itself lacked. */
+function processFamilies({ stalls, shortages, droppedLogLines }: GaugeSources): readonly Family[] {
+  return [
     gauge(
       'gateway_stall_longest_seconds',
       'The longest time since the last scrape in which this process did not run.',
@@ -115,6 +120,12 @@ export function gatewayFamilies({
       type: 'counter',
       help: 'Time in which this process did not run; timeouts are not counted against instances in it.',
       samples: [[{}, stalls.lostMs() / 1000]],
+    },
+    {
+      name: 'gateway_shortages_total',
+      type: 'counter',
+      help: 'What the gateway itself had too little of: client connections in all or of an address, descriptors and ports.',
+      samples: shortages().map(([kind, count]) => [{ kind }, count]),
     },
     {
       name: 'gateway_log_lines_dropped_total',

@@ -75,6 +75,7 @@ function world(scope: 'gateway' | 'process' = 'gateway'): World {
     status,
     tableChanges: () => state.changes,
     droppedLogLines: () => 4,
+    shortages: () => [['exhausted', 2]],
     stalls: { lostMs: () => 1_500, takeLongestMs: () => 250 },
     scope,
   });

@@ -34,8 +34,8 @@ export interface UpstreamContext {
   readonly buffers: ReadBuffers;
   /** Resolves the host name of an instance and refuses addresses that must not be reached. */
   readonly lookup: LookupFunction;
-  /** Called when a connection could not be opened because the process or its machine has run out of something. */
-  readonly exhausted: () => void;
+  /** Called when a connection could not be opened, with what the process or its machine has run out of. */
+  readonly exhausted: (why: string) => void;
   /** Called once per connection, when its socket has closed. */
   readonly closed: (connection: UpstreamConnection) => void;
 }
@@ -199,9 +199,10 @@ export class UpstreamConnection implements TimeoutOwner {
 
   #failed(error: NodeJS.ErrnoException): void {
     if (this.phase === 'connecting') {
-      const failure = connectFailure(error.code ?? '');
-      if (failure === 'exhausted') this.#context.exhausted();
-      this.#lose(failure, 'nothing');
+      const { code = '' } = error;
+      const shortage = ownShortage(code);
+      if (shortage !== undefined) this.#context.exhausted(`${shortage} (${code})`);
+      this.#lose(shortage === undefined ? connectFailure(code) : 'exhausted', 'nothing');
     } else if (this.phase === 'identifying') {
       this.#lose('wrong_instance', 'nothing');
     } else {
@@ -224,7 +225,6 @@ export class UpstreamConnection implements TimeoutOwner {
 
 /** What an error means before a connection to the instance stands, by the system's code. */
 function connectFailure(code: string): ErrorCode {
-  if (ownShortage(code) !== undefined) return 'exhausted';
   if (code === 'ECONNREFUSED') return 'connect_refused';
   return code === 'ETIMEDOUT' ? 'connect_timeout' : 'connect_failed';
 }

@@ -16,6 +16,8 @@ export interface UpstreamPoolsOptions {
   readonly lookup: LookupFunction;
   /** Connections at a time; above it, idle ones are given up for a new one. */
   readonly maxConnections: number;
+  /** Hears what has run out, in words. Must not throw. */
+  readonly onExhausted: (why: string) => void;
 }
 
 /** What a connection is wanted for. */
@@ -33,19 +35,22 @@ export class UpstreamPools {
   readonly #all = new Set<UpstreamConnection>();
   readonly #idleMs: number;
   readonly #maxConnections: number;
+  readonly #onExhausted: (why: string) => void;
   readonly #context: UpstreamContext;
   #state: 'open' | 'closed' = 'open';
   #whenEmpty: (() => void) | undefined;
 
-  constructor({ wheel, buffers, idleMs, lookup, maxConnections }: UpstreamPoolsOptions) {
+  constructor({ wheel, buffers, idleMs, lookup, maxConnections, onExhausted }: UpstreamPoolsOptions) {
     this.#idleMs = idleMs;
     this.#maxConnections = maxConnections;
+    this.#onExhausted = onExhausted;
     this.#context = {
       wheel,
       buffers,
       lookup,
-      exhausted: () => {
+      exhausted: (why) => {
         this.#shed();
+        onExhausted(why);
       },
       closed: (connection) => {
         this.#forget(connection);
@@ -82,7 +87,10 @@ export class UpstreamPools {
 
   #open(endpoint: Endpoint, identity: string | undefined): UpstreamConnection | ErrorCode {
     if (this.#state === 'closed') return 'connect_failed';
-    if (this.#all.size >= this.#maxConnections && !this.#shed()) return 'exhausted';
+    if (this.#all.size >= this.#maxConnections && !this.#shed()) {
+      this.#onExhausted(`all ${this.#maxConnections} connections to instances are in use`);
+      return 'exhausted';
+    }
     try {
       const connection = new UpstreamConnection(endpoint, identity, this.#context);
       this.#all.add(connection);

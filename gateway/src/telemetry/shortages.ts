@@ -1,0 +1,52 @@
+import type { Crowding } from '../listeners/admission.ts';
+import type { Log } from './log.ts';
+
+/** What the gateway has too little of, by how it shows. */
+const kinds = ['all_made_room', 'all_refused', 'address_made_room', 'address_refused', 'exhausted'] as const;
+type Kind = (typeof kinds)[number];
+
+/** Counts what the gateway has run out of, and says it in the log: one line for each kind and minute. */
+export interface Shortages {
+  /** There are too many client connections. */
+  readonly crowded: (crowding: Crowding) => void;
+  /** No connection to an instance could be opened, or none accepted, for want of something of the gateway's own. */
+  readonly exhausted: (why: string) => void;
+  /** So far. */
+  readonly counts: () => readonly (readonly [kind: Kind, count: number])[];
+}
+
+const quietMs = 60_000;
+
+/** See {@link Shortages}. `now`: monotonic milliseconds. Holds no timer. */
+export function createShortages(log: Pick<Log, 'warn'>, now: () => number): Shortages {
+  const counts = new Map<Kind, number>(kinds.map((kind) => [kind, 0]));
+  const saidMs = new Map<Kind, number>();
+  const note = (kind: Kind, text: () => string): void => {
+    counts.set(kind, (counts.get(kind) ?? 0) + 1);
+    const nowMs = now();
+    if (nowMs - (saidMs.get(kind) ?? -Infinity) < quietMs) return;
+    saidMs.set(kind, nowMs);
+    log.warn(text());
+  };
+  return {
+    crowded: (crowding) => {
+      note(`${crowding.limit}_${crowding.outcome}`, () => crowdedText(crowding));
+    },
+    exhausted: (why) => {
+      note('exhausted', () => `The gateway itself has run short, no instance is to blame: ${why}.`);
+    },
+    counts: () => [...counts],
+  };
+}
+
+function crowdedText({ limit, outcome, connections, address }: Crowding): string {
+  const whose =
+    limit === 'all'
+      ? `All ${connections} client connections are taken (limits.connections)`
+      : `${address} has its ${connections} connections (limits.connectionsPerAddress; a load balancer belongs in trustedProxies)`;
+  const what =
+    outcome === 'made_room'
+      ? 'those that have waited longest for a request are closed for new ones'
+      : 'none waits for a request, so that new ones are closed';
+  return `${whose}: ${what}.`;
+}
