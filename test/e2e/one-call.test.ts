@@ -2,7 +2,7 @@ import { expect, it } from 'vitest';
 
 import { eventually } from '../kit/eventually.ts';
 import { get } from '../kit/load.ts';
-import { startProcess } from '../kit/processes.ts';
+import { startProcess, type TestProcess } from '../kit/processes.ts';
 import { consulOrSkip, startRealConsul } from '../kit/real-consul.ts';
 import { startGatewayProcess } from '../kit/system.ts';
 
@@ -52,5 +52,38 @@ consulOrSkip('one SDK call', (path) => {
     await consul.restart();
     await service.waitFor(/registered /, 20_000);
     await consul.stop();
+  });
+
+  it('leaves in order when an exception escapes, unless the program handles that itself', async () => {
+    await using consul = await startRealConsul({ path });
+    const start = (env: Record<string, string>) =>
+      startProcess({
+        args: ['test/e2e/fixtures/throws.mjs'],
+        env: {
+          CONSUL_HTTP_ADDR: consul.address,
+          SERVICE_NAME: 'things',
+          SERVICE_ROUTE: '/things',
+          HOST: '127.0.0.1',
+          ...env,
+        },
+      });
+    const throwIn = async (service: TestProcess) => {
+      const [, port = ''] = await service.waitFor(/listening on [^ ]*:(\d+)/);
+      await service.waitFor(/registered /);
+      expect((await get(`http://127.0.0.1:${port}/throw`)).status).toBe(200);
+      return port;
+    };
+    await using plain = await start({});
+    await throwIn(plain);
+    expect(await plain.ended).toEqual({ code: 1, signal: null });
+    expect(plain.output()).toMatch(/uncaught error, the process will exit with 1: Error: escaped/);
+    expect((await get(`${consul.address}/v1/agent/services`)).body.trim()).toBe('{}');
+
+    await using handling = await start({ OWN_HANDLER: '1' });
+    const port = await throwIn(handling);
+    await handling.waitFor(/own handler: escaped/);
+    expect((await get(`http://127.0.0.1:${port}/`)).status).toBe(200);
+    expect(await handling.stop('SIGTERM')).toEqual({ code: 0, signal: null });
+    expect(handling.output()).not.toContain('uncaught error');
   });
 });

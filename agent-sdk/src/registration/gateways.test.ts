@@ -44,7 +44,7 @@ async function saying(speak: (socket: Socket) => void): Promise<number> {
 }
 
 /** A registry that lists these gateways; `list` may change its answer between two questions. */
-function asking(list: () => unknown[], gateways = 'roundhouse') {
+function asking(list: () => unknown[], gateways = 'roundhouse', consulHost = '127.0.0.1') {
   const reads: string[] = [];
   const serviceHealth = (service: string) => {
     reads.push(service);
@@ -56,7 +56,8 @@ function asking(list: () => unknown[], gateways = 'roundhouse') {
       filteredByAcl: false,
     }));
   };
-  const client = { serviceHealth } as unknown as RegistryClient;
+  const address = { kind: 'tcp', host: consulHost };
+  const client = { serviceHealth, address } as unknown as RegistryClient;
   const lines: string[] = [];
   const report: Report = (level, _kind, message) => lines.push(`${level}: ${message}`);
   return {
@@ -66,10 +67,10 @@ function asking(list: () => unknown[], gateways = 'roundhouse') {
   };
 }
 
-function row(id: string, port: number, status = 'passing') {
+function row(id: string, port: number, status = 'passing', createIndex = 7) {
   // Gateways of these tests share a port, and each is one of its own.
   const meta = { 'roundhouse-identity': '1' };
-  return healthRecord(id, { service: 'roundhouse', address: '127.0.0.1', port, status, meta });
+  return healthRecord(id, { service: 'roundhouse', address: '127.0.0.1', port, status, meta, createIndex });
 }
 
 const never = new AbortController().signal;
@@ -190,6 +191,37 @@ describe('gateways', () => {
     ending.abort();
     expect((await confirmed).gateways).toHaveLength(30);
     expect(warnings).toEqual([]);
+  });
+
+  it('in any number are asked a bounded number at a time, the oldest first; at the stop only those that have answered', async () => {
+    const [hung, real] = [await gateway(), await gateway()];
+    hung.answer('hang');
+    const fakes = Array.from({ length: 300 }, (_, i) => row(`fake-${i}`, hung.port));
+    const { gateways, lines } = asking(() => [...fakes, row('real', real.port, 'passing', 3)]);
+    const live = await gateways.confirmLive(1_000, never);
+    expect(live).toMatchObject({ confirmed: 1, gateways: { length: 301 } });
+    expect(hung.asked).toHaveLength(32);
+    expect(lines[0]).toMatch(/^warn: live on 1\/301 gateways in \d+ ms; .*; and 292 more$/);
+    real.answer('draining');
+    expect(await gateways.confirmDrained(60_000)).toMatchObject({ confirmed: 1, gateways: { length: 301 } });
+    expect(hung.asked).toHaveLength(32);
+    expect(real.asked).toHaveLength(2);
+  });
+
+  it('that can be at no such address are not asked', async () => {
+    const real = await gateway();
+    const elsewhere = asking(() => [row('real', real.port)], 'roundhouse', '10.0.0.1');
+    expect((await elsewhere.gateways.confirmDrained(60_000)).gateways).toMatchObject([
+      { outcome: 'unreachable', reason: 'it is a loopback address, and Consul is on another machine' },
+    ]);
+    const named = healthRecord('named', { service: 'roundhouse', address: 'localhost', port: real.port });
+    const byName = asking(() => [named], 'roundhouse', '10.0.0.1');
+    expect((await byName.gateways.confirmDrained(60_000)).gateways).toMatchObject([
+      { outcome: 'unreachable', reason: 'its name resolves to no address of a gateway' },
+    ]);
+    expect(real.asked).toEqual([]);
+    const nearby = asking(() => [named]);
+    expect(await nearby.gateways.confirmLive(5_000, never)).toMatchObject({ confirmed: 1 });
   });
 
   it('that are overloaded are asked on', async () => {

@@ -1,14 +1,15 @@
 import { setMaxListeners } from 'node:events';
-import { Agent, type IncomingMessage, request } from 'node:http';
 
 import type { Instance } from '../discovery/instance.ts';
+import { refusedAddress } from '../discovery/refused-address.ts';
 import type { RegistryClient } from '../discovery/registry-client.ts';
-import { readRoutingStatus, type RoutingStatus, routingStatusPath } from '../discovery/routing-status.ts';
+import { type RoutingStatus, routingStatusPath } from '../discovery/routing-status.ts';
 import { snapshotFromAnswer } from '../discovery/snapshot.ts';
 
 import { bounded, type Clock, sleep } from './clock.ts';
+import { askGateway, type GatewayAnswer, type GatewayQuestion } from './gateway-question.ts';
 import type { Report } from './log.ts';
-import { describeError, systemCode } from './service-error.ts';
+import { describeError } from './service-error.ts';
 import { timeLimits } from './time-limits.ts';
 
 /** What one gateway answered about this instance, or that it did not answer. */
@@ -55,29 +56,41 @@ export interface Gateways {
   confirmDrained(timeoutMs: number): Promise<GatewayReport>;
 }
 
-/** What every gateway is asked, and with what. */
-interface Question {
+/** One round of questions. */
+interface Question extends GatewayQuestion {
   readonly wanted: 'live' | 'drained';
-  readonly path: string;
-  readonly agent: Agent;
-  readonly clock: Clock;
-  readonly signal: AbortSignal;
+  /** Asks when it is this gateway's turn: {@link maxQuestions} at a time, first come, first served. */
+  readonly ask: (gateway: Instance) => Promise<GatewayAnswer>;
 }
 
 /** How often a question may fail in a row: a gateway that has just died must not cost the whole time. */
 const maxFailures = 3;
 
+/** Questions at a time, each a connection: entries of the registry may be made up, and any number of them. */
+const maxQuestions = 32;
+
+/** Gateways that a line names; it counts the others. */
+const maxNamed = 8;
+
 /** Nothing happens before the first question. */
 export function createGateways(parts: GatewaysParts): Gateways {
   const { report } = parts;
+  /** Entries that did not answer as a gateway does while they were asked; they are not asked at the stop. */
+  const strangers = new Map<string, GatewayVerdict>();
   return {
     async confirmLive(timeoutMs, signal) {
-      const answer = await confirm(parts, 'live', { timeoutMs, signal });
+      const round = await confirm(parts, 'live', { timeoutMs, signal, known: new Map() });
+      const { answer, verdicts, gatewayKeys } = round;
+      for (const [key, verdict] of verdicts) {
+        const hadTime = !signal.aborted || verdict.outcome === 'unreachable';
+        if (hadTime && !gatewayKeys.has(key)) strangers.set(key, verdict);
+      }
       if (!signal.aborted) reportAnswer(report, 'live', `live on ${tally(answer)}`, answer);
       return answer;
     },
     async confirmDrained(timeoutMs) {
-      const answer = await confirm(parts, 'drained', { timeoutMs, signal: new AbortController().signal });
+      const { signal } = new AbortController();
+      const { answer } = await confirm(parts, 'drained', { timeoutMs, signal, known: strangers });
       reportAnswer(report, 'drain_acknowledged', `draining acknowledged by ${tally(answer)}`, answer);
       return answer;
     },
@@ -87,51 +100,86 @@ export function createGateways(parts: GatewaysParts): Gateways {
 async function confirm(
   parts: GatewaysParts,
   wanted: 'live' | 'drained',
-  { timeoutMs, signal }: { readonly timeoutMs: number; readonly signal: AbortSignal },
-): Promise<GatewayReport> {
-  const { gateways: name, service, id, clock } = parts;
-  const verdicts = new Map<string, GatewayVerdict>();
+  { timeoutMs, signal, known }: Round,
+): Promise<Asked & { readonly answer: GatewayReport }> {
+  const { gateways: name, service, id, clock, client } = parts;
+  const asked: Asked = { name, known, verdicts: new Map(), gatewayKeys: new Set() };
+  const { verdicts } = asked;
   let problem: string | undefined;
   const sinceMs = clock.nowMs();
   if (name !== 'off' && name.toLowerCase() !== service.toLowerCase()) {
-    const agent = new Agent({ keepAlive: true });
     const path = routingStatusPath(service, id);
+    const refuses = (address: string): string | undefined => refusedAddress(address, client.address);
+    const turn = createTurns(maxQuestions);
     const late = new Error(`not finished within ${timeoutMs / 1000} s`);
     try {
-      await bounded({ clock, timeoutMs, timeoutError: () => late, signal }, (ending) =>
-        askAll(parts, name, verdicts, { wanted, path, agent, clock, signal: ending }),
-      );
+      await bounded({ clock, timeoutMs, timeoutError: () => late, signal }, (ending) => {
+        const question: GatewayQuestion = { path, refuses, clock, signal: ending };
+        const ask = (gateway: Instance): Promise<GatewayAnswer> => turn(() => askGateway(gateway, question));
+        return askAll(parts, asked, { ...question, wanted, ask });
+      });
     } catch (error) {
       const isOver = error === late || signal.aborted;
       if (!isOver || verdicts.size === 0) problem = describeError(error);
-    } finally {
-      agent.destroy();
     }
   }
   const gateways = [...verdicts.values()];
   const confirmed = gateways.filter(({ outcome }) => outcome === 'confirmed').length;
-  return { gateways, confirmed, elapsedMs: clock.nowMs() - sinceMs, problem };
+  return { ...asked, answer: { gateways, confirmed, elapsedMs: clock.nowMs() - sinceMs, problem } };
+}
+
+/** Lets `limit` calls run at a time, the others in the order in which they came. */
+function createTurns(limit: number): <T>(act: () => Promise<T>) => Promise<T> {
+  let free = limit;
+  const waiting: (() => void)[] = [];
+  return async (act) => {
+    if (free === 0) await new Promise<void>((resolve) => waiting.push(resolve));
+    else free -= 1;
+    try {
+      return await act();
+    } finally {
+      const next = waiting.shift();
+      if (next === undefined) free += 1;
+      else next();
+    }
+  };
+}
+
+/** How long gateways are asked, and what was found out about them before. */
+interface Round {
+  readonly timeoutMs: number;
+  readonly signal: AbortSignal;
+  /** Entries that are not asked, with their verdicts; by {@link Instance.key}. */
+  readonly known: ReadonlyMap<string, GatewayVerdict>;
+}
+
+/** Who is asked, and the last verdict on each. */
+interface Asked extends Pick<Round, 'known'> {
+  readonly name: string;
+  readonly verdicts: Map<string, GatewayVerdict>;
+  /** Those that have answered as a gateway does. */
+  readonly gatewayKeys: Set<string>;
 }
 
 /** Keeps the last verdict of each gateway in `verdicts`. Rejects when Consul fails. */
-async function askAll(
-  parts: GatewaysParts,
-  name: string,
-  verdicts: Map<string, GatewayVerdict>,
-  question: Question,
-): Promise<void> {
+async function askAll(parts: GatewaysParts, asked: Asked, question: Question): Promise<void> {
+  const { name, verdicts, known } = asked;
   // One listener per gateway: many gateways are no leak, as Node would say on the service's stderr.
   setMaxListeners(0, question.signal);
   // Again after all have answered: one that has come meanwhile may have read the registry before this instance's last change.
   for (;;) {
     const fresh = (await listed(parts, name, question.signal)).filter(({ key }) => !verdicts.has(key));
     if (fresh.length === 0) return;
-    await Promise.all(
-      fresh.map((gateway) => settle(gateway, question, (last) => verdicts.set(gateway.key, last))),
-    );
+    for (const { key } of fresh) {
+      const verdict = known.get(key);
+      if (verdict !== undefined) verdicts.set(key, verdict);
+    }
+    const unknown = fresh.filter(({ key }) => !known.has(key));
+    await Promise.all(unknown.map((gateway) => settle(gateway, question, asked)));
   }
 }
 
+/** The gateways that Consul calls passing or warning, the oldest first: made-up entries that come later wait behind them. */
 async function listed(
   { client, clock }: GatewaysParts,
   name: string,
@@ -143,101 +191,44 @@ async function listed(
     client.serviceHealth(name, { signal: ending }),
   );
   const { instances } = snapshotFromAnswer(answer, { service: name, cluster: 'consul' });
-  return instances.filter(({ status }) => status === 'passing' || status === 'warning');
+  return instances
+    .filter(({ status }) => status === 'passing' || status === 'warning')
+    .sort((a, b) => a.createIndex - b.createIndex);
 }
 
-/** Asks one gateway until it has confirmed, has failed too often, or the signal ends; tells each verdict. */
+/** Asks one gateway until it has confirmed, has failed too often, or the signal ends; notes each verdict. */
 async function settle(
   gateway: Instance,
   question: Question,
-  tell: (verdict: GatewayVerdict) => void,
+  { verdicts, gatewayKeys }: Asked,
 ): Promise<void> {
   const { wanted, clock, signal } = question;
-  const { id, address, port } = gateway;
+  const { key, id, address, port } = gateway;
   const facts = {
     gateway: id,
     address: address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`,
   };
   const { first, longest } = timeLimits.gatewayPauseMs;
+  const tell = (verdict: Pick<GatewayVerdict, 'outcome' | 'reason'>): void => {
+    verdicts.set(key, { ...facts, ...verdict });
+  };
   let failures = 0;
-  tell({ ...facts, outcome: 'pending', reason: 'it has not answered' });
+  tell({ outcome: 'pending', reason: 'it has not answered' });
   for (let pauseMs: number = first; ; pauseMs = Math.min(longest, pauseMs * 1.5)) {
-    const answer = await fetchRoutingStatus(gateway, question);
+    const answer = await question.ask(gateway);
     if (signal.aborted) return;
     if (answer.kind === 'answered') {
       const verdict = verdictOn(answer.routingStatus, wanted);
-      tell({ ...facts, ...verdict });
+      gatewayKeys.add(key);
+      tell(verdict);
       if (verdict.outcome === 'confirmed') return;
     } else {
-      tell({ ...facts, outcome: 'unreachable', reason: answer.reason });
+      tell({ outcome: 'unreachable', reason: answer.reason });
     }
     failures = answer.kind === 'failed' ? failures + 1 : 0;
-    if (failures === maxFailures) return;
+    if (failures === maxFailures || answer.kind === 'refused') return;
     await sleep(clock, pauseMs, signal);
   }
-}
-
-const words: Readonly<Record<string, string>> = {
-  ECONNREFUSED: 'connection refused',
-  ECONNRESET: 'connection reset',
-  EHOSTUNREACH: 'no route to it',
-  ENETUNREACH: 'no route to it',
-  ENOTFOUND: 'its name does not resolve',
-};
-
-/** What a question came to. `silent`: nothing in time, or "not now" (5xx). `failed`: nothing or something else listens there. */
-type GatewayAnswer =
-  | { readonly kind: 'answered'; readonly routingStatus: RoutingStatus }
-  | { readonly kind: 'silent' | 'failed'; readonly reason: string };
-
-/** A routing status takes a few hundred bytes; a longer body is not one. */
-const maxBodyBytes = 16_384;
-
-/** Asks one gateway once. Never rejects; ends by its time limit or the signal (then `silent`). */
-async function fetchRoutingStatus(gateway: Instance, question: Question): Promise<GatewayAnswer> {
-  const { clock, signal } = question;
-  const timeoutMs = timeLimits.gatewayAnswerMs;
-  const late = new Error(`no answer within ${timeoutMs / 1000} s`);
-  try {
-    const { status, body } = await bounded({ clock, timeoutMs, timeoutError: () => late, signal }, (ending) =>
-      fetchText(gateway, question, ending),
-    );
-    const routingStatus = status === 200 ? readRoutingStatus(body) : undefined;
-    if (routingStatus !== undefined) return { kind: 'answered', routingStatus };
-    const reason = status === 200 ? "its answer is not a gateway's" : `it answered with status ${status}`;
-    return { kind: status >= 500 ? 'silent' : 'failed', reason };
-  } catch (error) {
-    if (error === late || signal.aborted) return { kind: 'silent', reason: late.message };
-    return { kind: 'failed', reason: words[systemCode(error) ?? ''] ?? describeError(error) };
-  }
-}
-
-function fetchText(
-  { address, port }: Instance,
-  { path, agent }: Question,
-  signal: AbortSignal,
-): Promise<{ readonly status: number; readonly body: string }> {
-  return new Promise((resolve, reject) => {
-    const read = (response: IncomingMessage): void => {
-      let body = '';
-      response.setEncoding('utf8');
-      response.on('data', (text: string) => {
-        body += text;
-        if (body.length > maxBodyBytes) response.destroy(new Error('its answer is too long'));
-      });
-      response.on('error', reject);
-      response.on('end', () => {
-        resolve({ status: response.statusCode ?? 0, body });
-      });
-    };
-    request({ host: address, port, path, agent, signal, headers: { accept: 'application/json' } }, read)
-      .on('error', reject)
-      // An answer that switches protocols is followed by this and nothing else. After all others it changes nothing.
-      .on('close', () => {
-        reject(new Error('it closed the connection without an answer'));
-      })
-      .end();
-  });
 }
 
 /** `unknown` is as good as drained: a gateway that has no such instance sends it nothing. */
@@ -272,8 +263,10 @@ function reportAnswer(
   { gateways, confirmed }: GatewayReport,
 ): void {
   if (gateways.length === 0) return;
-  const others = gateways.filter(({ outcome }) => outcome !== 'confirmed').map(sentence);
-  report(confirmed === gateways.length ? 'info' : 'warn', kind, [summary, ...others].join('; '));
+  const others = gateways.filter(({ outcome }) => outcome !== 'confirmed');
+  const more = others.length > maxNamed ? [`and ${others.length - maxNamed} more`] : [];
+  const named = others.slice(0, maxNamed).map(sentence);
+  report(confirmed === gateways.length ? 'info' : 'warn', kind, [summary, ...named, ...more].join('; '));
 }
 
 function tally({ gateways, confirmed, elapsedMs }: GatewayReport): string {

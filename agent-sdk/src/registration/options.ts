@@ -75,8 +75,9 @@ export interface RegisterOptions {
    */
   readonly close?: (() => Promise<void>) | undefined;
   /**
-   * `handle` (default): SIGTERM, SIGINT and the end of the parent's IPC channel stop the service and exit with 0, an uncaught exception or rejection with 1; a
-   * signal more than a second later exits at once. `ignore`: the process does that itself and calls `stop()`.
+   * `handle` (default): SIGTERM, SIGINT and the end of the parent's IPC channel stop the service and exit with 0, an uncaught
+   * exception or rejection with 1, unless the program has a listener of its own for `uncaughtException`; a signal more than a second
+   * later exits at once. `ignore`: the process does that itself and calls `stop()`.
    */
   readonly signals?: 'handle' | 'ignore' | undefined;
   /** How to reach Consul; each option wins over its `CONSUL_*` variable. */

@@ -1,20 +1,22 @@
+import { EventEmitter } from 'node:events';
+
 import { describe, expect, it } from 'vitest';
 
 import { createExitGuard, type ExitReason, type ProcessLike, type ShutdownHook } from './signals.ts';
 
 function fakeProcess() {
-  const listeners = new Map<string, (value: never) => void>();
   const exits: number[] = [];
-  const target = {
-    on: (event: string, listener: (value: never) => void) => listeners.set(event, listener),
-    off: (event: string) => listeners.delete(event),
-    exit: (code: number) => exits.push(code),
-  } as unknown as ProcessLike;
+  const target = Object.assign(new EventEmitter(), { exit: (code: number) => exits.push(code) });
   return {
-    target,
+    target: target as ProcessLike,
     exits,
-    listeners,
-    emit: (event: string, value: unknown) => listeners.get(event)?.(value as never),
+    heard: () => target.eventNames(),
+    emit: (event: string, value: unknown) => target.emit(event, value),
+    /** As Node does: the monitor hears of it first. Returns whether anything handled it. */
+    fail: (error: Error) => {
+      target.emit('uncaughtExceptionMonitor', error);
+      return target.emit('uncaughtException', error);
+    },
   };
 }
 
@@ -67,25 +69,36 @@ describe('exit guard', () => {
   });
 
   it('exits at once when a signal comes long after a fatal error began the stop', () => {
-    const { target, exits, emit } = fakeProcess();
+    const { target, exits, emit, fail } = fakeProcess();
     let nowMs = 0;
     createExitGuard(target, () => nowMs).add(service().hook);
-    emit('uncaughtException', new Error('first'));
+    fail(new Error('first'));
     nowMs += 5_000;
     emit('SIGINT', 'SIGINT');
     expect(exits).toEqual([130]);
   });
 
   it('exits with 1 after a fatal error, also one that comes during a stop', async () => {
-    const { target, exits, emit } = fakeProcess();
+    const { target, exits, emit, fail } = fakeProcess();
     const one = service();
     createExitGuard(target).add(one.hook);
     emit('SIGTERM', 'SIGTERM');
-    emit('uncaughtException', new Error('boom'));
+    fail(new Error('boom'));
     one.end();
     await settle();
     expect(exits).toEqual([1]);
     expect(one.reasons.map((reason) => reason.kind)).toEqual(['signal', 'fatal']);
+  });
+
+  it('leaves a fatal error to the program when that listens to it', async () => {
+    const { target, exits, fail } = fakeProcess();
+    const one = service();
+    const heard: Error[] = [];
+    target.on('uncaughtException', (error: Error) => heard.push(error));
+    createExitGuard(target).add(one.hook);
+    expect(fail(new Error('boom'))).toBe(true);
+    await settle();
+    expect([heard.length, one.reasons.length, exits.length]).toEqual([1, 0, 0]);
   });
 
   it('stops and exits with 0 when the parent that held it is gone', async () => {
@@ -116,15 +129,15 @@ describe('exit guard', () => {
   });
 
   it('listens to nothing without hooks', () => {
-    const { target, listeners } = fakeProcess();
+    const { target, heard } = fakeProcess();
     const guard = createExitGuard(target);
-    expect(listeners.size).toBe(0);
+    expect(heard()).toEqual([]);
     const [a, b] = [guard.add(service().hook), guard.add(service().hook)];
-    expect(listeners.size).toBe(4);
+    expect(heard()).toHaveLength(4);
     a();
     a();
-    expect(listeners.size).toBe(4);
+    expect(heard()).toHaveLength(4);
     b();
-    expect(listeners.size).toBe(0);
+    expect(heard()).toEqual([]);
   });
 });

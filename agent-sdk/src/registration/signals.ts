@@ -1,7 +1,9 @@
 import { describeError } from './service-error.ts';
 
 /** What of `process` is used. */
-export type ProcessLike = Pick<NodeJS.EventEmitter, 'on' | 'off'> & { exit(code: number): void };
+export type ProcessLike = Pick<NodeJS.EventEmitter, 'on' | 'once' | 'off' | 'listenerCount'> & {
+  exit(code: number): void;
+};
 
 /**
  * Stops one service before the process exits. Never rejects; bounded. Called again when a fatal error or a second signal
@@ -38,7 +40,8 @@ const oneIntentionMs = 1_000;
 /**
  * SIGTERM, SIGINT, and the end of the IPC channel by which a parent holds this process (a cluster primary or supervisor that
  * died can send no signal): runs all hooks, then exits with 0. An uncaught exception (an unhandled rejection becomes one, unless
- * the program listens to those itself): the same with 1. A signal more than a second after the stop began exits at once with 128 + its
+ * the program listens to those itself): the same with 1, unless the program listens to those itself; then what happens is its
+ * decision, and Node and error reporters see no listener but its own. A signal more than a second after the stop began exits at once with 128 + its
  * number. `nowMs`: monotonic.
  */
 export function createExitGuard(target: ProcessLike, nowMs = (): number => performance.now()): ExitGuard {
@@ -74,6 +77,10 @@ export function createExitGuard(target: ProcessLike, nowMs = (): number => perfo
   const onDisconnect = (): void => {
     if (stopping === undefined) stopAll({ kind: 'disconnect' });
   };
+  /** Node tells the monitor first, then looks for a handler of the exception. */
+  const onMonitor = (): void => {
+    if (target.listenerCount('uncaughtException') === 0) target.once('uncaughtException', onFatal);
+  };
   const onFatal = (error: unknown): void => {
     exitCode = 1;
     const reason: ExitReason = { kind: 'fatal', message: stackOf(error) };
@@ -84,7 +91,7 @@ export function createExitGuard(target: ProcessLike, nowMs = (): number => perfo
   const listeners = [
     ['SIGTERM', onSignal],
     ['SIGINT', onSignal],
-    ['uncaughtException', onFatal],
+    ['uncaughtExceptionMonitor', onMonitor],
     ['disconnect', onDisconnect],
   ] as const;
   return {
