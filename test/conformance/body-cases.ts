@@ -94,36 +94,6 @@ const cases: readonly Case[] = [
     },
   },
   {
-    id: 'R34',
-    fact: 'an answer before the end of the upload reaches the client at once, and its connection is closed without losing it',
-    script: {
-      data: (connection) => {
-        if (!connection.received().includes('HTTP/1.1 413'))
-          connection.write('HTTP/1.1 413 Big\r\nContent-Length: 3\r\n\r\nbig');
-      },
-    },
-    run: async ({ client, origin, subject }) => {
-      const sender = await client();
-      sender.send(message('POST /', [`Content-Length: ${String(floods * flood.length)}`]));
-      const uploading = setInterval(() => {
-        if (sender.socket.writable && !sender.socket.writableNeedDrain) sender.socket.write(flood);
-      }, 1);
-      try {
-        const response = await sender.response();
-        expect([response.status, response.body]).toEqual([413, 'big']);
-        expect(valuesOf(response, 'connection')).toEqual(['close']);
-        // The end of the answer arrives as an end, not as a reset that could have taken the answer with it.
-        expect(await sender.closed()).toBe('ended');
-      } finally {
-        clearInterval(uploading);
-      }
-      await eventually(() => {
-        expect(origin.open()).toBe(0);
-      });
-      expect(subject.exchanges.log[0]?.end?.kind).toBe('complete');
-    },
-  },
-  {
     id: 'R34b',
     fact: 'an answer that streams while the upload streams (echo) is complete',
     script: {
@@ -147,24 +117,6 @@ const cases: readonly Case[] = [
       });
       sender.send('0\r\n\r\n');
       expect((await sender.response()).body).toBe('onetwo');
-    },
-  },
-  {
-    id: 'R35',
-    fact: 'an answer of the gateway to an unread upload is not lost, and the connection is closed',
-    options: { limits: { bodyBytes: 1_000 } },
-    run: async ({ client }) => {
-      const sender = await client();
-      sender.send(message('POST /', [`Content-Length: ${String(floods * flood.length)}`]));
-      const uploading = setInterval(() => {
-        if (sender.socket.writable && !sender.socket.writableNeedDrain) sender.socket.write(flood);
-      }, 1);
-      try {
-        expect((await sender.response()).status).toBe(413);
-        expect(await sender.closed()).toBe('ended');
-      } finally {
-        clearInterval(uploading);
-      }
     },
   },
   {

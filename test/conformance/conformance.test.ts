@@ -4,11 +4,18 @@ import { bodyCases } from './body-cases.ts';
 import { differences } from './differences.ts';
 import { requestCases } from './request-cases.ts';
 import { responseCases } from './response-cases.ts';
+import { earlyAnswerCases } from './early-answer-cases.ts';
 import { engineNames } from './subject.ts';
 import { runCase } from './trial.ts';
 import { upgradeCases } from './upgrade-cases.ts';
 
-const cases = [...requestCases(), ...responseCases(), ...bodyCases(), ...upgradeCases()];
+const cases = [
+  ...requestCases(),
+  ...responseCases(),
+  ...bodyCases(),
+  ...earlyAnswerCases(),
+  ...upgradeCases(),
+];
 
 describe.each(engineNames)('the %s engine', (engine) => {
   it('differs only in cases that there are', () => {

@@ -123,6 +123,10 @@ export const errorTable = {
     'Bad Gateway',
     'The instance closed the connection before it answered.',
   ]),
+  upload_refused: rule(502, 'connection_terminated', 'service', 'idempotent', [
+    'Bad Gateway',
+    'The instance closed the connection in the middle of the request.',
+  ]),
   upstream_timeout: rule(504, 'http_response_timeout', 'endpoint', 'never', [
     'Gateway Timeout',
     'The instance did not answer in time.',

@@ -500,4 +500,22 @@ describe('retries', () => {
     expect(records[2]).toMatchObject({ status: 200, error: 'response_incomplete', instance: 'a' });
     expect(upstream.endpoints[0]?.health.state).toBe('ejected');
   });
+
+  it('does not blame an instance that closes in the middle of a request', () => {
+    const { open, records, upstream } = setUp({ ids: ['a'] });
+    const counts = { requestBytes: 5, responseBytes: 1 };
+    for (let i = 0; i < 3; i += 1) {
+      const silent = open(head({ method: 'POST' }));
+      silent.failed({ code: 'upload_refused', sent: 'body', connection: 'fresh' });
+      silent.ended({ kind: 'complete', ...counts });
+      const answered = open(head({ method: 'POST' }));
+      answered.responded({ status: 413, reason: 'Large', fields: [] });
+      answered.ended({ kind: 'response_incomplete', uploading: true, ...counts });
+    }
+    expect(records.map(({ status, error }) => [status, error]).slice(0, 2)).toEqual([
+      [502, 'upload_refused'],
+      [413, 'response_incomplete'],
+    ]);
+    expect(upstream.endpoints[0]?.health.state).toBe('healthy');
+  });
 });

@@ -261,7 +261,8 @@ export class ExchangeState implements Exchange {
   /** Reports how the response that the client got (or part of it) went, and ends its attempt. */
   #endUsed({ attempt, status, latencyMs }: Used, end: ExchangeEnd, nowMs: number): void {
     const broken = end.kind === 'response_incomplete';
-    if (broken) attempt.lease.report('failed');
+    // An instance that breaks off while it is still being sent the request has refused that, as likely as not.
+    if (broken && end.uploading !== true) attempt.lease.report('failed');
     if (end.kind === 'complete' && status < 500) attempt.lease.report('success', latencyMs);
     const error = broken ? end.kind : undefined;
     const { scheduler } = this.#request;

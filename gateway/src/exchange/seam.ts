@@ -154,6 +154,8 @@ export interface ExchangeEnd {
   readonly kind: 'complete' | 'client_closed' | 'response_incomplete' | 'deadline' | 'shutdown';
   readonly requestBytes: number;
   readonly responseBytes: number;
+  /** Of an incomplete response: the client had not sent all of its request by then. */
+  readonly uploading?: true;
 }
 
 /** One client request and its response, start to finish. The engine calls in this order and acts on what it gets back. */

@@ -9,6 +9,7 @@ import { lastRequestMs } from '../proxy/drain-schedule.ts';
 import { ExchangeRun } from '../proxy/run.ts';
 import type { ConnectionParts } from '../listeners/traffic-listener.ts';
 import { readInto } from '../sockets/accepted-socket.ts';
+import { Linger, lingerMs } from '../sockets/linger.ts';
 import { ReadBuffer, type ReadBuffers } from '../sockets/read-buffer.ts';
 import { Timeout, type TimeoutOwner } from '../sockets/timeout-wheel.ts';
 import { BodyReader } from './body-reader.ts';
@@ -19,9 +20,6 @@ import { Http1ResponseWriter } from './response-writer.ts';
 const heldBytes = 65_536;
 /** A body up to this size that came together with its head is sent in the same write. */
 const smallBodyBytes = 16_384;
-/** How long, and for how many bytes, input is read and dropped after the last answer, so that no reset overtakes it (R34). */
-const lingerMs = 2_000;
-const lingerBytes = 33_554_432;
 
 const lineFeed = 0x0a;
 
@@ -55,7 +53,8 @@ export class Http1ClientConnection implements ClientPort, TimeoutOwner {
   #requests = 0;
   /** Since when it waits for a request, or for the rest of its head; by the wheel. */
   #waitsSinceMs = 0;
-  #dropped = 0;
+  /** From the last answer on. */
+  #linger: Linger | undefined;
 
   /** `accepted`: fresh from a server with `pauseOnConnect`. */
   constructor(
@@ -129,11 +128,12 @@ export class Http1ClientConnection implements ClientPort, TimeoutOwner {
     this.socket.pause();
   }
 
-  /** Ends the connection after what has been written: says so, then reads and drops what still comes for a while (R34). */
+  /** Ends the connection after what has been written: says so, then reads and drops what still comes (R34). */
   close(): void {
     if (this.phase === 'closing' || this.phase === 'closed') return;
     this.phase = 'closing';
     this.#held = undefined;
+    this.#linger = new Linger(this.socket);
     this.#readOn();
     // A client that reads slowly gets as long as one between two requests.
     this.#context.wheel.arm(this.timeout, this.#context.limits.keepAliveMs);
@@ -202,6 +202,7 @@ export class Http1ClientConnection implements ClientPort, TimeoutOwner {
     if (this.phase === 'exchange') this.#run?.clientTimedOut();
     else if (this.phase === 'head' && this.#held !== undefined) this.#refuse('request_timeout');
     else if (this.phase === 'head') this.close();
+    else if (this.#linger?.moves() === true) this.#context.wheel.arm(this.timeout, lingerMs);
     else this.destroy('plain');
   }
 
@@ -236,9 +237,6 @@ export class Http1ClientConnection implements ClientPort, TimeoutOwner {
     } else if (this.phase === 'exchange') {
       const taken = this.#held === undefined ? this.#deliver(bytes, 0, length) : 0;
       this.#keep(bytes, taken, length);
-    } else {
-      this.#dropped += length;
-      if (this.#dropped > lingerBytes) this.destroy('plain');
     }
   }
 

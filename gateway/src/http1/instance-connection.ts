@@ -78,7 +78,7 @@ class Http1Instance extends Http1InstancePort {
   upstreamEnded(): void {
     const body = this.#body;
     if (this.#reads === 'body' && body?.endWithConnection() === true) this.handler.instanceBody(body);
-    else this.handler.instanceEnded();
+    else this.endedEarly();
   }
 
   get #chunked(): boolean {

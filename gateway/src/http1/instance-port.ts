@@ -96,8 +96,25 @@ export abstract class Http1InstancePort implements InstancePort, UpstreamUser {
     return flowOf(this.upstream.socket);
   }
 
+  get persistence(): Persistence {
+    return this.response?.persistence ?? 'close';
+  }
+
+  get refusing(): boolean {
+    return this.upstream.socket.refused !== 'no';
+  }
+
   get timeout(): Timeout {
     return this.upstream.timeout;
+  }
+
+  flush(): boolean {
+    const { socket } = this.upstream;
+    if (socket.writableLength === 0) return true;
+    socket.write('', 'latin1', () => {
+      if (this.upstream.user === this) this.upstreamDrained();
+    });
+    return false;
   }
 
   sendRaw(bytes: Buffer): Flow {
@@ -151,6 +168,13 @@ export abstract class Http1InstancePort implements InstancePort, UpstreamUser {
 
   upstreamTimedOut(): void {
     this.handler.instanceTimedOut();
+  }
+
+  /** The instance has ended its side before it has sent a whole message. */
+  protected endedEarly(): void {
+    if (this.refusing && this.response === undefined && !this.partialHead)
+      this.upstreamLost('upstream_reset', 'perhaps');
+    else this.handler.instanceEnded();
   }
 
   faulted(fault: unknown): void {

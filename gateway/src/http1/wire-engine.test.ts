@@ -455,7 +455,7 @@ describe('uploads', () => {
   it('that are refused get the answer at once and the connection ends, without a reset', async () => {
     const { client, origin } = await rig((peer) => {
       peer.socket.once('data', () => {
-        peer.send('HTTP/1.1 413 No\r\nContent-Length: 2\r\n\r\nno');
+        peer.send('HTTP/1.1 413 No\r\nContent-Length: 2\r\nConnection: close\r\n\r\nno');
       });
     });
     const c = await client();

@@ -13,6 +13,7 @@ import { lastRequestMs } from '../proxy/drain-schedule.ts';
 import type { ClientPort, CutBy } from '../proxy/ports.ts';
 import type { ProxyContext } from '../proxy/proxy-context.ts';
 import { ExchangeRun } from '../proxy/run.ts';
+import { Linger, lingerMs } from '../sockets/linger.ts';
 import { Timeout, type TimeoutOwner } from '../sockets/timeout-wheel.ts';
 import { readHead } from './request-head.ts';
 
@@ -20,8 +21,6 @@ import { readHead } from './request-head.ts';
 const maxPipelined = 64;
 /** Bytes of a new protocol that a client may send before its instance has agreed; above it, reading pauses. */
 const maxHeldBytes = 65_536;
-/** How long input is read and dropped after the last answer, so that no reset overtakes it (R34). */
-const lingerMs = 2_000;
 
 /** A message that node:http has read. `response`: its place in the order of answers; undefined: the parser has left the connection. */
 interface NodeMessage {
@@ -52,6 +51,8 @@ export class NodeClientConnection implements ClientPort, ListenerConnection, Tim
   #refusal: ErrorCode | undefined;
   /** As of a connection of the wire engine: between exchanges; the same, with answers to be taken first; in one; after the last. */
   #phase: 'head' | 'full' | 'exchange' | 'closing' | 'closed' = 'head';
+  /** From the last answer on. */
+  #linger: Linger | undefined;
   /** Bytes read when the last exchange ended; more since then are the beginning of another head, whose time node:http takes. */
   #quietAtBytes = 0;
   /** Since when it waits for a request; monotonic. */
@@ -186,6 +187,7 @@ export class NodeClientConnection implements ClientPort, ListenerConnection, Tim
     this.#phase = 'closing';
     this.#waiting.length = 0;
     this.#held = undefined;
+    this.#linger = new Linger(this.#socket);
     this.#context.wheel.arm(this.timeout, this.#context.limits.keepAliveMs);
     this.#socket.end(() => {
       if (this.#phase === 'closing') this.#context.wheel.arm(this.timeout, lingerMs);
@@ -204,6 +206,7 @@ export class NodeClientConnection implements ClientPort, ListenerConnection, Tim
   timedOut(): void {
     this.#guarded(() => {
       if (this.#phase === 'exchange') this.#run?.clientTimedOut();
+      else if (this.#linger?.moves() === true) this.#context.wheel.arm(this.timeout, lingerMs);
       else if (this.#phase !== 'head') this.destroy('plain');
       else if (this.#socket.bytesRead === this.#quietAtBytes) this.close();
     });

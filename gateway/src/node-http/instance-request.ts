@@ -78,6 +78,8 @@ class NodeInstance extends Http1InstancePort {
   #reads: 'message' | 'raw' = 'message';
   /** Bytes of a new protocol that came with the 101. */
   #first = noBytes;
+  /** Whether the whole response has been passed on: node:http listens to its stream no more. */
+  #answered = false;
   #over = false;
 
   constructor(lent: LentConnection, forward: Forward) {
@@ -87,7 +89,8 @@ class NodeInstance extends Http1InstancePort {
   }
 
   override get flow(): Flow {
-    return this.#request?.writableNeedDrain === true ? 'full' : 'flowing';
+    const writer = this.#answered ? this.#stream : this.#request;
+    return writer?.writableNeedDrain === true ? 'full' : 'flowing';
   }
 
   /** Throws when node:http refuses the step. */
@@ -135,7 +138,9 @@ class NodeInstance extends Http1InstancePort {
     message.on(
       'end',
       this.#guard(() => {
-        if (message.complete) this.handler.instanceBody(body.finish(undefined, message.rawTrailers));
+        if (!message.complete) return;
+        this.#answered = true;
+        this.handler.instanceBody(body.finish(undefined, message.rawTrailers));
       }),
     );
     message.on(
@@ -170,19 +175,31 @@ class NodeInstance extends Http1InstancePort {
   }
 
   upstreamEnded(): void {
-    if (this.#reads === 'raw' || this.#message === undefined) this.handler.instanceEnded();
+    if (this.#reads === 'raw' || this.#message === undefined || this.#answered) this.endedEarly();
     else this.#stream.push(null);
   }
 
   override upstreamLost(code: ErrorCode, sent: 'nothing' | 'perhaps' | 'something'): void {
     // What has come whole goes on.
-    if (this.#message?.complete !== true) super.upstreamLost(code, sent);
+    if (this.#message?.complete !== true || this.#answered) super.upstreamLost(code, sent);
   }
 
   override release(reusable: boolean): void {
     const whole = this.#request?.writableFinished === true && !this.#stream.destroyed;
     this.#end();
     super.release(reusable && whole);
+  }
+
+  override flush(): boolean {
+    const request = this.#request;
+    if (request === undefined || request.writableFinished) return true;
+    request.once(
+      'finish',
+      this.#guard(() => {
+        this.handler.instanceDrained();
+      }),
+    );
+    return false;
   }
 
   override finish(): void {
@@ -215,18 +232,19 @@ class NodeInstance extends Http1InstancePort {
     request.on('close', () => {
       if (this.#message === undefined && this.#reads === 'message') this.#lose('upstream_reset');
     });
-    request.on(
-      'drain',
-      this.#guard(() => {
-        this.handler.instanceDrained();
-      }),
-    );
+    const drained = this.#guard(() => {
+      this.handler.instanceDrained();
+    });
+    request.on('drain', drained);
+    this.#stream.on('drain', drained);
     request.on('information', ({ statusCode: status, statusMessage: reason, rawHeaders: fields }) => {
       this.#head({ status, reason, fields, body: { kind: 'none', statedBytes: undefined } });
     });
     request.on('response', (message) => {
       // Told by `close`, with or without it.
       message.on('error', () => undefined);
+      // Or node:http would end its stream with the response; the request may go on.
+      request.shouldKeepAlive = true;
       this.#message = message;
       this.response = readResponse(message, this.step.method);
       if (this.response === undefined) this.#lose('upstream_protocol');

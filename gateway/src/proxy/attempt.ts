@@ -62,11 +62,15 @@ export class Attempt extends AttemptStage {
   }
 
   override instanceEnded(): void {
-    this.#fail(this.instance?.partialHead === true ? 'response_incomplete' : 'upstream_reset');
+    if (this.instance?.partialHead === true) this.#fail('response_incomplete');
+    else this.instanceLost('upstream_reset', 'something');
   }
 
   override instanceLost(code: ErrorCode, sent: 'nothing' | 'something'): void {
-    this.#fail(code, sent);
+    const { uploading, awaitsContinue } = this.host;
+    const unread = (uploading && !awaitsContinue) || this.instance?.refusing === true;
+    const refused = code === 'upstream_reset' && sent === 'something' && unread;
+    this.#fail(refused ? 'upload_refused' : code, sent);
   }
 
   override instanceDrained(): void {

@@ -160,12 +160,18 @@ export interface InstancePort {
   readonly leaving: boolean;
   /** Whether it takes more bytes. */
   readonly flow: Flow;
+  /** Whether the connection may serve another request after the final head that has come. */
+  readonly persistence: Persistence;
+  /** Whether the instance has closed the connection on a request that was being sent. What it had sent before still comes. */
+  readonly refusing: boolean;
   /** Runs while the instance is waited for; `instanceTimedOut` when it expires. */
   readonly timeout: Timeout;
   /** Sends the head and what there is of the body: latin1, in the given form. `complete`: the body is whole with it. */
   request(body: string, form: BodyForm, complete: boolean): void;
   /** Sends a piece of the body; with a `done` piece the request is complete. `text`: the piece in latin1, when it is at hand. */
   send(piece: BodyPiece, text: string | undefined): Flow;
+  /** Whether everything that was sent has left; if not, `instanceDrained` tells when. */
+  flush(): boolean;
   /** After a final head: delivers the body, beginning within this call with what is there. */
   receive(form: BodyForm): void;
   /** After a 101: delivers bytes of the new protocol, beginning within this call with what is there. */

@@ -1,4 +1,5 @@
 import type { RelayStep } from '../exchange/seam.ts';
+import { LateUpload } from './late-upload.ts';
 import type { BodyPiece, Flow, InstancePort, InstanceResponse } from './ports.ts';
 import { type AttemptStage, InstanceStage, type StageHost } from './stage.ts';
 import type { StallTimer } from './stall-timer.ts';
@@ -12,6 +13,7 @@ interface RelayOptions {
 
 /** The stage in which a response goes to the client, while the rest of the request may still go the other way. */
 export class Relay extends InstanceStage {
+  override readonly response = 'part';
   readonly #instance: InstancePort;
   readonly #stall: StallTimer;
   readonly #idleMs: number;
@@ -19,6 +21,8 @@ export class Relay extends InstanceStage {
   #toClient: Flow = 'flowing';
   #toInstance: Flow = 'flowing';
   #transformed: TransformedBody | undefined;
+  /** Whether the request may go on after the response. */
+  #outlived = true;
 
   constructor(host: StageHost, instance: InstancePort, { idleMs, stall }: RelayOptions) {
     super(host);
@@ -29,9 +33,10 @@ export class Relay extends InstanceStage {
 
   /** Writes the head with the first bytes of the body, which it asks the instance for. */
   start(step: RelayStep, response: InstanceResponse, { step: { upgrade } }: AttemptStage): void {
-    const { client, uploading, request } = this.host;
-    // The body that a refusal leaves unread ends the connection; the client should hear of it (R34, R35).
-    const unread = uploading && (response.status >= 300 || request.expectation === 'continue');
+    const { client, uploading, awaitsContinue } = this.host;
+    // A body that is left unread ends the connection; the client should hear of it (R34, R35).
+    const { refusing, persistence: instancePersistence } = this.#instance;
+    const unread = uploading && (awaitsContinue || refusing || instancePersistence === 'close');
     // What a client has sent behind an upgrade belongs to the new protocol, which was not agreed to (R29).
     const stray = upgrade !== undefined && client.ahead;
     const persistence = unread || stray || step.connection === 'close' ? 'close' : this.host.persistence;
@@ -40,6 +45,8 @@ export class Relay extends InstanceStage {
       this.#transformed = new TransformedBody(transform);
     const sent = transform?.length === 'changed' ? withoutLength(response) : response;
     const form = client.response.begin(step, sent, persistence);
+    // A response up to the end of its connection is over only with that.
+    this.#outlived = !unread && instancePersistence === 'keep' && client.response.cutBy === 'plain';
     this.#instance.handler = this;
     this.#instance.receive(transform === undefined ? form : 'content');
   }
@@ -135,6 +142,12 @@ export class Relay extends InstanceStage {
   /** The whole response has been written. */
   #complete(): void {
     const { uploading, client } = this.host;
+    if (this.#outlived && (uploading || !this.#instance.flush())) {
+      const { responseBytes } = this;
+      const options = { idleMs: this.#idleMs, stall: this.#stall, responseBytes };
+      this.host.uploadOn(new LateUpload(this.host, this.#instance, options));
+      return;
+    }
     this.#stall.stop();
     this.#instance.release(!uploading);
     this.host.complete(uploading ? 'close' : client.response.persistence);

@@ -141,11 +141,31 @@ describe('a run', () => {
     instance(0).connect();
     client.send('hello');
     instance(0).handler.instanceLost('upstream_reset', 'something');
-    expect(log[0]?.failures).toEqual([{ code: 'upstream_reset', sent: 'head', connection: 'fresh' }]);
+    expect(log[0]?.failures).toEqual([{ code: 'upload_refused', sent: 'head', connection: 'fresh' }]);
     instance(1).connect();
     client.send('world');
     client.sendEnd();
     expect(instance(1).events).toEqual(['request hello', 'send world', 'send ']);
+  });
+
+  it('gives a connection back after an early response only when the rest of the request has left', () => {
+    const { client, instance, pass, log } = start({ request: upload });
+    instance(0).connect();
+    client.send('hello');
+    instance(0).respond(200);
+    instance(0).handler.instanceBody(whole('early'));
+    expect(log[0]?.end).toBeUndefined();
+    instance(0).flushed = false;
+    client.send('world');
+    client.sendEnd();
+    expect(log[0]?.end).toBeUndefined();
+    instance(0).flushed = true;
+    instance(0).handler.instanceDrained();
+    expect(instance(0).events.at(-1)).toBe('release true');
+    expect(client.events.at(-1)).toBe('done keep');
+    expect(log[0]?.end).toEqual({ kind: 'complete', requestBytes: 10, responseBytes: 5 });
+    pass(timeouts.idleMs);
+    expect(client.events.at(-1)).toBe('done keep');
   });
 
   describe('that hedges', () => {

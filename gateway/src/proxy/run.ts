@@ -23,6 +23,7 @@ import type {
 } from './ports.ts';
 import type { ProxyContext } from './proxy-context.ts';
 import { QueueWait } from './queue-wait.ts';
+import type { LateUpload } from './late-upload.ts';
 import { Relay } from './relay.ts';
 import type { AttemptStage, Stage, StageHost } from './stage.ts';
 import { Tunnel } from './tunnel.ts';
@@ -47,7 +48,9 @@ export class ExchangeRun implements ClientHandler, StageHost {
   #stage: Stage | undefined;
   #totalLimit: OneShotTimer | undefined;
   #attempts = 0;
-  #answerBytes = 0;
+  /** What the last stage had come to, or the gateway's own answer. */
+  #requestBytes: number | undefined;
+  #responseBytes = 0;
   /** Whether the client has got its 100. */
   #continued = false;
   /** Why the rest of the request can't be read. */
@@ -141,7 +144,7 @@ export class ExchangeRun implements ClientHandler, StageHost {
     } catch (fault) {
       this.context.onFault(fault);
     }
-    this.#end('client_closed');
+    this.#end(stage?.response === 'whole' ? 'complete' : 'client_closed');
   }
 
   /** The listener stops: a WebSocket is closed at its time, everything else may finish. */
@@ -161,8 +164,7 @@ export class ExchangeRun implements ClientHandler, StageHost {
 
   faulted(fault: unknown): void {
     this.context.onFault(fault);
-    const begun =
-      this.#over || this.#faulted || this.#stage instanceof Relay || this.#stage instanceof Tunnel;
+    const begun = this.#over || this.#faulted || (this.#stage?.response ?? 'none') !== 'none';
     this.#faulted = true;
     if (!this.#over) this.#abandon();
     try {
@@ -206,6 +208,11 @@ export class ExchangeRun implements ClientHandler, StageHost {
     if (attempt !== this.#stage || this.uploading || !this.replayable) return;
     const step = this.#exchange.hedge();
     if (step !== undefined) this.#attempt(step);
+  }
+
+  uploadOn(stage: LateUpload): void {
+    this.#stage = stage;
+    stage.start();
   }
 
   complete(persistence: Persistence): void {
@@ -303,7 +310,7 @@ export class ExchangeRun implements ClientHandler, StageHost {
     const short = left <= shortRestBytes && this.request.expectation === 'none';
     const readable = !this.uploading || short;
     const persistence = readable && step.connection === 'keep' ? this.persistence : 'close';
-    this.#answerBytes = client.response.answer(step, persistence);
+    this.#responseBytes = client.response.answer(step, persistence);
     this.#end('complete');
     if (persistence === 'close' || upload === undefined || upload.done) {
       client.done(persistence);
@@ -331,6 +338,8 @@ export class ExchangeRun implements ClientHandler, StageHost {
   #abandon(): AttemptFailure | undefined {
     const stage = this.#stage;
     this.#stage = undefined;
+    this.#requestBytes = stage?.requestBytes;
+    this.#responseBytes = stage?.responseBytes ?? 0;
     return stage?.abandon();
   }
 
@@ -339,10 +348,12 @@ export class ExchangeRun implements ClientHandler, StageHost {
     this.#over = true;
     this.context.exchangesRunning -= 1;
     this.#totalLimit?.clear();
-    const requestBytes = this.#stage?.requestBytes ?? this.upload?.contentBytes ?? 0;
-    const responseBytes = this.#stage?.responseBytes ?? this.#answerBytes;
+    const requestBytes = this.#stage?.requestBytes ?? this.#requestBytes ?? this.upload?.contentBytes ?? 0;
+    const responseBytes = this.#stage?.responseBytes ?? this.#responseBytes;
     try {
-      this.#exchange.ended({ kind, requestBytes, responseBytes });
+      const end = { kind, requestBytes, responseBytes };
+      const refused = kind === 'response_incomplete' && this.uploading;
+      this.#exchange.ended(refused ? { ...end, uploading: true } : end);
     } catch (fault) {
       this.context.onFault(fault);
     }

@@ -12,6 +12,7 @@ import type {
   InstanceResponse,
 } from './ports.ts';
 import type { ProxyContext } from './proxy-context.ts';
+import type { LateUpload } from './late-upload.ts';
 import type { StallTimer } from './stall-timer.ts';
 import type { Upload } from './upload.ts';
 
@@ -20,6 +21,8 @@ import type { Upload } from './upload.ts';
  * not say, it ignores.
  */
 export abstract class Stage {
+  /** How much of a response the client has got from an instance. */
+  readonly response: 'none' | 'part' | 'whole' = 'none';
   /** Body bytes that have come from the instance. */
   responseBytes = 0;
   /** Bytes that have come from the client, where they are not the body of the request. */
@@ -119,7 +122,9 @@ export interface StageHost {
   hedge(attempt: AttemptStage): void;
   /** A wait is over. */
   waited(how: 'ready' | 'timeout'): void;
-  /** The client has got everything. */
+  /** The client has got everything, but its request is still on its way. */
+  uploadOn(stage: LateUpload): void;
+  /** The client has got everything, and the instance too. */
   complete(persistence: Persistence): void;
   /** Ends exchange and client connection in the middle. */
   cut(kind: ExchangeEnd['kind'], how: CutBy): void;

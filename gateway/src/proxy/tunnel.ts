@@ -23,6 +23,7 @@ interface TunnelOptions {
  * that tells it to come back (1012).
  */
 export class Tunnel extends InstanceStage {
+  override readonly response = 'part';
   override requestBytes = 0;
   readonly #instance: InstancePort;
   readonly #stall: StallTimer;

@@ -1,4 +1,4 @@
-import { connect, type LookupFunction, type Socket } from 'node:net';
+import type { LookupFunction, TcpNetConnectOpts } from 'node:net';
 
 import {
   identityQuestion,
@@ -8,6 +8,7 @@ import {
 } from '@roundhouse/agent-sdk/internal';
 
 import type { ErrorCode } from '../exchange/errors.ts';
+import { InstanceSocket } from './instance-socket.ts';
 import { ReadBuffer, type ReadBuffers } from '../sockets/read-buffer.ts';
 import { Timeout, type TimeoutOwner, type TimeoutWheel } from '../sockets/timeout-wheel.ts';
 
@@ -52,7 +53,7 @@ export class UpstreamConnection implements TimeoutOwner {
   readonly endpoint: Endpoint;
   /** The id that the instance has to answer with, or has answered with; undefined: it is not asked. */
   readonly identity: string | undefined;
-  readonly socket: Socket;
+  readonly socket: InstanceSocket;
   readonly timeout: Timeout;
   readonly buffer: ReadBuffer;
   phase: 'connecting' | 'identifying' | 'open' | 'closed' = 'connecting';
@@ -73,7 +74,7 @@ export class UpstreamConnection implements TimeoutOwner {
     this.timeout = new Timeout(this);
     this.buffer = new ReadBuffer(context.buffers);
     const { address, port } = endpoint.instance;
-    this.socket = connect({
+    const options: TcpNetConnectOpts = {
       host: address,
       port,
       lookup: context.lookup,
@@ -85,13 +86,16 @@ export class UpstreamConnection implements TimeoutOwner {
         buffer: () => this.buffer.next(),
         callback: (length, bytes) => this.#read(length, bytes),
       },
-    });
+    };
+    this.socket = new InstanceSocket(options).connect(options);
     this.socket.on('connect', () => {
       this.#connected();
     });
     this.socket.on('end', () => {
       if (this.phase === 'identifying') this.#lose('wrong_instance', 'nothing');
+      else if (this.socket.refused === 'reset') this.#lose('upstream_reset', 'perhaps');
       else this.#tell('upstreamEnded');
+      if (this.phase === 'closed') this.destroy();
     });
     this.socket.on('drain', () => {
       if (this.user !== undefined) this.#tell('upstreamDrained');

@@ -116,7 +116,8 @@ export class UpstreamPools {
       this.#state === 'closed' ||
       idleMs <= 0 ||
       endpoint.phase === 'draining' ||
-      connection.phase !== 'open'
+      connection.phase !== 'open' ||
+      connection.socket.refused !== 'no'
     ) {
       connection.destroy();
       return;

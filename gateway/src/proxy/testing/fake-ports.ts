@@ -141,6 +141,9 @@ export class FakeInstance implements InstancePort {
   partialHead = false;
   leaving = false;
   flow: Flow = 'flowing';
+  persistence: Persistence = 'keep';
+  refusing = false;
+  flushed = true;
   readonly step: AttemptStep;
   readonly timeout: Timeout;
   readonly events: string[] = [];
@@ -171,6 +174,10 @@ export class FakeInstance implements InstancePort {
   send(piece: BodyPiece): Flow {
     this.events.push(`send ${pieceText(piece)}`);
     return this.flow;
+  }
+
+  flush(): boolean {
+    return this.flushed;
   }
 
   receive(): void {

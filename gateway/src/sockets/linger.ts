@@ -1,0 +1,32 @@
+import type { Socket } from 'node:net';
+
+/** How long a client may be silent after its last answer before its connection is cut. */
+export const lingerMs = 2_000;
+/** What has to move in that time for another such time: 512 bytes a second. */
+const leastBytes = 1_024;
+
+/**
+ * What a client still sends behind its last answer is read and dropped, so that no reset overtakes the answer (R34): a client that sends
+ * everything before it reads gets it, too. That goes on as long as bytes move, however many there are.
+ */
+export class Linger {
+  readonly #socket: Socket;
+  #moved: number;
+
+  constructor(socket: Socket) {
+    this.#socket = socket;
+    this.#moved = this.#bytes;
+  }
+
+  /** Whether enough has moved, in either direction, since the last call. */
+  moves(): boolean {
+    const before = this.#moved;
+    this.#moved = this.#bytes;
+    return this.#moved - before >= leastBytes;
+  }
+
+  get #bytes(): number {
+    const { bytesRead, writableLength } = this.#socket;
+    return bytesRead - writableLength;
+  }
+}
