@@ -319,6 +319,32 @@ const cases: readonly Sent[] = [
       expect(seen.target).toBe('/api');
     },
   ),
+  ...['/ADMIN/x', '/admin%2Fx', '/admin;x', '/admin%5cx', '/%2561dmin', '//admin%2F', '/x/%2e%2e/ADMIN'].map(
+    (target, i) =>
+      refused(
+        `P7${'abcdefgh'.charAt(i)}`,
+        `${target}, which a framework could take for /admin, on a route with strict paths,`,
+        request(`GET ${target}`, 'Host: strict.example'),
+        404,
+      ),
+  ),
+  refused('P7i', 'an escaped letter of /admin', request('GET /%61dmin', 'Host: strict.example'), 503),
+  forwarded(
+    'P7j',
+    'a path that every reader takes for the same route passes on one with strict paths',
+    request('GET /Files/a%2Fb;v=1/./c', 'Host: strict.example'),
+    (seen) => {
+      expect(seen.target).toBe('/Files/a%2Fb;v=1/./c');
+    },
+  ),
+  forwarded(
+    'P7k',
+    'with strict paths a target that a framework could read otherwise goes on in normal form',
+    request('GET /ADMIN/../x', 'Host: strict.example'),
+    (seen) => {
+      expect(seen.target).toBe('/x');
+    },
+  ),
   forwarded(
     'F1',
     'forwarding fields of an untrusted client are replaced',
@@ -393,6 +419,8 @@ describe.each(engineNames)('the gateway with the %s engine', (engine) => {
         routeConfig('/', 'none', { host: 'only.example' }),
         routeConfig('/strip', 'one', { host: 'h', strip: '/strip' }),
         routeConfig('/empty', 'none', { host: 'h' }),
+        routeConfig('/', 'one', { host: 'strict.example', paths: 'strict' }),
+        routeConfig('/admin', 'none', { host: 'strict.example' }),
       ],
       services: [fixed('one'), { service: 'none', instances: [], settings: {} }],
     });

@@ -48,6 +48,7 @@ export function routeConfig(prefix: string, service: string, more: Partial<Route
     timeouts: {},
     retry: {},
     hedgeAfterMs: undefined,
+    paths: undefined,
     source: 'config',
     ...more,
   };

@@ -9,6 +9,7 @@ const builtIn = (prefix: string, service: string): RouteConfig => ({
   timeouts: {},
   retry: {},
   hedgeAfterMs: undefined,
+  paths: undefined,
   source: 'default',
 });
 

@@ -49,9 +49,9 @@ type Cell = Pick<ConfigRow, 'path' | 'value'>;
 
 function routeCells(route: RouteConfig, index: number): readonly Cell[] {
   const path = `routes[${index}]`;
-  const { host, prefix, service, strip, timeouts, retry, hedgeAfterMs } = route;
+  const { host, prefix, service, strip, timeouts, retry, hedgeAfterMs, paths } = route;
   const value = `${host ?? ''}${prefix} → ${service}${strip === undefined ? '' : ` (strips ${strip})`}`;
-  return [{ path, value }, ...leaves(path, { timeouts, retry, hedgeAfterMs })];
+  return [{ path, value }, ...leaves(path, { timeouts, retry, hedgeAfterMs, paths })];
 }
 
 function serviceCells({ service, instances, settings }: ServiceConfig): readonly Cell[] {

@@ -26,6 +26,8 @@ export interface RouteConfig {
   readonly retry: Partial<RetryRules>;
   /** Override of the global `hedgeAfterMs`. */
   readonly hedgeAfterMs: number | undefined;
+  /** `strict`: no path is taken that a framework could take both for one of this route and of another. */
+  readonly paths: 'usual' | 'strict' | undefined;
   /** `config`: the operator wrote it. `default`: built in; gives way to a claim from the registry while its own service was never seen. */
   readonly source: 'config' | 'default';
 }

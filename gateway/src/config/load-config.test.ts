@@ -237,6 +237,7 @@ describe('routes and services', () => {
         timeouts: { responseHeadMs: 5 },
         retry: {},
         hedgeAfterMs: undefined,
+        paths: undefined,
         source: 'config',
       },
     ]);

@@ -84,6 +84,7 @@ export const routeSchema = z
       timeouts: mapping(overrides(timeoutFields)).prefault({}),
       retry: mapping(overrides(retryFields)).prefault({}),
       hedgeAfterMs: hedgeField.unwrap().optional(),
+      paths: choice(['usual', 'strict']).optional(),
     },
     'a route with prefix and service',
   )
@@ -96,6 +97,6 @@ export const routeSchema = z
       message: `a leading part of the route's own prefix ${route.prefix}, without which nothing would be removed`,
     });
   })
-  .transform(({ prefix, host, service, strip, timeouts, retry, hedgeAfterMs }) => {
-    return { prefix, host, service, strip, timeouts, retry, hedgeAfterMs, source: 'config' as const };
+  .transform(({ prefix, host, service, strip, timeouts, retry, hedgeAfterMs, paths }) => {
+    return { prefix, host, service, strip, timeouts, retry, hedgeAfterMs, paths, source: 'config' as const };
   });

@@ -121,6 +121,7 @@ describe('createRegistry', () => {
         timeouts: {},
         retry: {},
         hedgeAfterMs: undefined,
+        paths: undefined,
         source: 'config',
       },
     ];
@@ -182,6 +183,7 @@ describe('createRegistry', () => {
           timeouts: { connectMs: 7 },
           retry: { attempts: 1 },
           hedgeAfterMs: 50,
+          paths: undefined,
           source: 'config',
         },
       ],

@@ -84,4 +84,59 @@ describe('createRouteTable', () => {
       { seed: 20261120, numRuns: 1000 },
     );
   });
+
+  describe('paths: strict', () => {
+    const strict = { paths: 'strict' } as const;
+    const odd = [
+      '/ADMIN', '/Admin/x', '/admin%2Fx', '/admin%5Cx', '/admin;a=b/x', '/admin;', '/%2561dmin', '/x;/%2E%2E/admin', '/admin%2E', '/admin%20/x',
+      '/%C3%81/x', '/admin%3Bx', '/a%2Fb/x', '/a//b', '/A/b', '/admin\xa0',
+    ]; // prettier-ignore
+    const usual = [
+      '/',
+      '/x',
+      '/X',
+      '/files/a%2Fb',
+      '/x;v=1',
+      '/adminx',
+      '/a%2Fc',
+      '/%E3%81%82',
+      '/%82%a0',
+      '/100%25',
+      '/a/../b',
+    ];
+    const make = (web: Partial<Route>, admin: Partial<Route>) =>
+      createRouteTable([
+        { ...route('/', 'web'), ...web },
+        ...['/admin', '/a/b', '/%C3%A1'].map((prefix) => ({ ...route(prefix, 'admin'), ...admin })),
+      ]);
+
+    it.each([
+      ['the route that takes the path', make(strict, {})],
+      ['the route that it could be taken for', make({}, strict)],
+    ])('on %s, refuses what a careless reader takes for another one', (_, table) => {
+      for (const path of odd) expect([path, table.match('h', path)?.service]).toEqual([path, undefined]);
+      for (const path of usual) expect([path, table.match('h', path)?.service]).toEqual([path, 'web']);
+      for (const path of ['/admin', '/admin/X', '/admin/x;y%2Fz', '/a/b/c'])
+        expect([path, table.match('h', path)?.service]).toEqual([path, 'admin']);
+    });
+
+    it('changes nothing where no route has it', () => {
+      const table = make({}, {});
+      for (const path of [...odd, ...usual]) expect(table.match('h', path)?.service).toBe('web');
+    });
+
+    it('keeps to hosts, and lets prefixes that differ in case only be', () => {
+      const table = createRouteTable([
+        { ...route('/', 'web'), ...strict },
+        route('a.example/shop', 'shop'),
+        route('/Both', 'one'),
+        route('/both', 'two'),
+      ]);
+      expect(table.match('a.example', '/Shop')).toBeUndefined();
+      expect(table.match('b.example', '/Shop')?.service).toBe('web');
+      expect(table.match('h', '/Both/x')?.service).toBe('one');
+      expect(table.match('h', '/both/x')?.service).toBe('two');
+      expect(table.match('h', '/BOTH/x')).toBeUndefined();
+    });
+  });
 });

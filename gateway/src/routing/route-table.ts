@@ -1,3 +1,4 @@
+import { isPlainPath, loosePath } from './loose-path.ts';
 import { routeName, type Route } from './route.ts';
 
 /** The ordered, immutable set of routes. */
@@ -6,7 +7,8 @@ export interface RouteTable {
   readonly routes: readonly Route[];
   /**
    * The longest prefix on a segment boundary among the routes for exactly this host; else among the longest wildcard that covers
-   * it; else among those for any host. `host`: lower case, no port. `path`: in normal form.
+   * it; else among those for any host. `host`: lower case, no port. `path`: in normal form. Undefined, too, where a careless reader takes
+   * `path` for one of another route (in another case, with `%2F`, `;` or escaped letters), and one of the two has strict paths.
    */
   match(host: string, path: string): Route | undefined;
 }
@@ -28,22 +30,59 @@ export function createRouteTable(routes: readonly Route[]): RouteTable {
   }
   const sets = new Map([...byHost].map(([host, prefixes]) => [host, prefixSet(prefixes)]));
   const anyHost = sets.get(undefined);
+  const careless = routes.some(({ paths }) => paths === 'strict') ? createCarelessTable(routes) : undefined;
   const named = byHost.size > (anyHost === undefined ? 0 : 1);
+
+  const find = (host: string, path: string): Route | undefined => {
+    if (named) {
+      const exact = sets.get(host);
+      const found = exact === undefined ? undefined : longest(exact, path);
+      if (found !== undefined) return found;
+      for (let dot = host.indexOf('.'); dot !== -1; dot = host.indexOf('.', dot + 1)) {
+        const wildcard = sets.get(`*${host.slice(dot)}`);
+        const covered = wildcard === undefined ? undefined : longest(wildcard, path);
+        if (covered !== undefined) return covered;
+      }
+    }
+    return anyHost === undefined ? undefined : longest(anyHost, path);
+  };
 
   return {
     routes: [...routes].sort(inOrder),
     match(host, path) {
-      if (named) {
-        const exact = sets.get(host);
-        const found = exact === undefined ? undefined : longest(exact, path);
-        if (found !== undefined) return found;
-        for (let dot = host.indexOf('.'); dot !== -1; dot = host.indexOf('.', dot + 1)) {
-          const wildcard = sets.get(`*${host.slice(dot)}`);
-          const covered = wildcard === undefined ? undefined : longest(wildcard, path);
-          if (covered !== undefined) return covered;
-        }
-      }
-      return anyHost === undefined ? undefined : longest(anyHost, path);
+      const route = find(host, path);
+      if (careless === undefined || route === undefined) return route;
+      return careless.agrees(host, path, route) ? route : undefined;
+    },
+  };
+}
+
+/** The same routes by the prefixes that a careless reader sees. */
+interface CarelessTable {
+  /** Whether such a reader, too, takes `path` for one of `route`, or no guarded route is concerned. */
+  agrees(host: string, path: string, route: Route): boolean;
+}
+
+function createCarelessTable(routes: readonly Route[]): CarelessTable {
+  const nameOf = ({ host, prefix }: Route): string => routeName({ host, prefix: loosePath(prefix, 'kept') });
+  const guarded = new Set(routes.filter(({ paths }) => paths === 'strict').map(nameOf));
+  const byName = new Map(
+    routes.map((route) => [
+      nameOf(route),
+      { ...route, prefix: loosePath(route.prefix, 'kept'), paths: undefined },
+    ]),
+  );
+  const table = createRouteTable([...byName.values()]);
+  const arePlain = routes.every(({ prefix }) => isPlainPath(prefix));
+  return {
+    agrees(host, path, route) {
+      if (arePlain && isPlainPath(path)) return true;
+      const name = nameOf(route);
+      return (['kept', 'removed'] as const).every((dots) => {
+        const read = table.match(host, loosePath(path, dots));
+        const other = read === undefined ? '' : routeName(read);
+        return other === name || !(guarded.has(name) || guarded.has(other));
+      });
     },
   };
 }

@@ -15,6 +15,8 @@ export interface Route {
   readonly retry?: Partial<RetryRules>;
   /** Override of the global `hedgeAfterMs`. */
   readonly hedgeAfterMs?: number | undefined;
+  /** `strict`: no path is taken that any reader could take both for one of this route and of another; see `RouteTable.match`. */
+  readonly paths?: 'usual' | 'strict' | undefined;
   readonly source: 'config' | 'default' | 'registry';
 }
 
