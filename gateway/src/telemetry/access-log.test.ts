@@ -86,6 +86,15 @@ describe('accessJson', () => {
     expect(parse(record)).not.toHaveProperty('upstream_ms');
   });
 
+  it('names the instance and the cause of the only attempt, when it failed', () => {
+    const failed = attempt({ end: 'failed', error: 'upstream_reset', status: undefined });
+    const record: ExchangeRecord = { ...plain, status: 502, instance: undefined, attempts: [failed] };
+    expect(parse(record)).toMatchObject({ attempts: [{ instance: 'a', error: 'upstream_reset' }] });
+    const text = accessText(record, new Date(0), picocolors.createColors(false));
+    expect(text).toContain('attempts=[a:upstream_reset]');
+    expect(parse({ ...record, attempts: [] })).not.toHaveProperty('attempts');
+  });
+
   it('keeps any text on one line of valid JSON, without controls, and unchanged in value', () => {
     const evil = 'a"\\\n\r\u001b[2J\u007f\u009b2J\u2028\u202e\u0000ÿ€😀\ud800';
     const line = accessJson({ ...plain, path: evil, host: evil, method: evil, service: evil }, 't');

@@ -59,12 +59,11 @@ const member = (name: string, value: string | undefined): string =>
 
 /**
  * The JSON line of an exchange, with its newline. Put together by hand because it is written for every request: half a microsecond
- * instead of the 2.7 that pino takes. Absent facts have no member; `attempts` is there when there was more than one, `end` when the
- * client did not get a whole response.
+ * instead of the 2.7 that pino takes. Absent facts have no member; `end` is there when the client did not get a whole response.
  */
 export function accessJson(record: ExchangeRecord, time: string): string {
   const { end, attempts, upstreamMs } = record;
-  const tried = attempts.length > 1 ? `,"attempts":[${attempts.map(attemptJson).join(',')}]` : '';
+  const tried = listsAttempts(record) ? `,"attempts":[${attempts.map(attemptJson).join(',')}]` : '';
   return (
     `{"level":"info","time":"${time}","msg":"request","request_id":${quote(record.requestId)}` +
     `,"client":${quote(record.clientAddress)},"method":${quote(record.method)},"host":${quote(record.host)}` +
@@ -75,6 +74,11 @@ export function accessJson(record: ExchangeRecord, time: string): string {
     (upstreamMs === undefined ? '' : `,"upstream_ms":${round(upstreamMs)}`) +
     `,"bytes_in":${end.requestBytes},"bytes_out":${end.responseBytes}${tried}}\n`
   );
+}
+
+/** Whether the attempts tell more than the line does: there was more than one, or no instance answered. */
+function listsAttempts({ attempts, instance }: ExchangeRecord): boolean {
+  return attempts.length > 1 || (attempts.length === 1 && instance === undefined);
 }
 
 function attemptJson({ instance, kind, end, error, status, durationMs }: AttemptRecord): string {
@@ -106,7 +110,7 @@ export function accessText(record: ExchangeRecord, time: Date, colours: Colours)
       ? ''
       : ` → ${printable(record.service)} ${printable(record.instance ?? '-')}`;
   const why = record.error === undefined ? '' : ` ${colours.red(record.error)}`;
-  const tries = record.attempts.length > 1 ? ` attempts=[${record.attempts.map(attemptText).join(' ')}]` : '';
+  const tries = listsAttempts(record) ? ` attempts=[${record.attempts.map(attemptText).join(' ')}]` : '';
   const queued = record.queuedMs > 0 ? ` queued ${round(record.queuedMs)} ms` : '';
   const cut = record.end.kind === 'complete' ? '' : ` [${record.end.kind}]`;
   return (
