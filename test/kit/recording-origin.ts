@@ -22,6 +22,8 @@ export interface OriginConnection {
 /** What the origin does. Nothing happens beside it: no answer, no close. */
 export interface OriginScript {
   readonly connected?: (connection: OriginConnection) => void;
+  /** When the gateway has ended its direction; without it the origin ends its own. */
+  readonly ended?: (connection: OriginConnection) => void;
   /** Each time bytes have come. */
   readonly data?: (connection: OriginConnection) => void;
   /** For each whole request, in order; `index` counts per connection. A returned text is written. */
@@ -72,7 +74,8 @@ export async function startRecordingOrigin(
     socket.on('error', () => undefined);
     socket.on('end', () => {
       if (state === 'open') state = 'ended';
-      socket.end();
+      if (playing.ended === undefined) socket.end();
+      else playing.ended(connection);
     });
     socket.on('close', () => (state = 'closed'));
     socket.on('data', (chunk: string) => {

@@ -3,7 +3,7 @@ import { createServer, type AddressInfo, type Socket } from 'node:net';
 import { describe, expect, it } from 'vitest';
 
 import { readInto, readPlainly } from './accepted-socket.ts';
-import { rawClient } from '../http1/testing/sockets.ts';
+import { openRawClient } from '../../../test/kit/raw-client.ts';
 
 describe.each([
   ['readInto', readInto],
@@ -29,10 +29,10 @@ describe.each([
       sockets.push(socket);
     });
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-    const client = await rawClient((server.address() as AddressInfo).port);
+    const client = await openRawClient((server.address() as AddressInfo).port);
     client.send('x'.repeat(1000));
     client.socket.end();
-    await client.received(() => got.length === 1000 && ends.includes('end'));
+    await client.until(() => got.length === 1000 && ends.includes('end'));
     sockets[0]?.end('answer');
     expect(await client.ended()).toBe('answer');
     await new Promise((resolve) => server.close(resolve));
