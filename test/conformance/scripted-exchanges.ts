@@ -8,14 +8,13 @@ import type {
   Exchange,
   ExchangeEnd,
   Exchanges,
-  FieldLines,
-  RequestHead,
-  ResponseHead,
   Step,
 } from '../../gateway/src/exchange/seam.ts';
+import type { FieldLines } from '../../gateway/src/http/field-lines.ts';
 import { agreesToUpgrade, hasBody } from '../../gateway/src/http/connection.ts';
 import { readHeaders } from '../../gateway/src/http/header-facts.ts';
 import { expectationOf, passesInterim } from '../../gateway/src/http/interim.ts';
+import type { RequestHead, ResponseHead } from '../../gateway/src/http/message.ts';
 import type { AttemptTimeouts } from '../../gateway/src/routing/policy.ts';
 
 /** What an exchange went through, for assertions. */

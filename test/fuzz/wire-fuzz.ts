@@ -3,8 +3,9 @@ import { createServer, METHODS, type IncomingMessage } from 'node:http';
 import { connect, type AddressInfo } from 'node:net';
 import { finished } from 'node:stream/promises';
 
+import type { RequestHead } from '../../gateway/src/http/message.ts';
 import { createWireEngine } from '../../gateway/src/http1/wire-engine.ts';
-import type { AnswerStep, RequestHead } from '../../gateway/src/exchange/seam.ts';
+import type { AnswerStep } from '../../gateway/src/exchange/seam.ts';
 import { createScriptedExchanges, type ExchangeLog } from '../conformance/scripted-exchanges.ts';
 import { usualTimeouts } from '../conformance/subject.ts';
 import { endpointAt } from '../kit/builders.ts';

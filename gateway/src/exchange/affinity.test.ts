@@ -1,8 +1,9 @@
 import { describe, expect, it } from 'vitest';
 
+import type { FieldLines } from '../http/field-lines.ts';
+import type { RequestHead } from '../http/message.ts';
 import type { HashSource } from '../routing/policy.ts';
 import { hash32 } from './hash.ts';
-import type { FieldLines, RequestHead } from './seam.ts';
 import { attempt, field, head, refused, relay, route, setUp, trustedClient } from './testing/drive.ts';
 import { FakeUpstream, type FakeOptions } from './testing/fake-upstream.ts';
 

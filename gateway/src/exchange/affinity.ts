@@ -1,12 +1,12 @@
 import type { Endpoint } from '@roundhouse/agent-sdk/internal';
 
 import { cookieValue } from '../http/cookies.ts';
+import type { RequestHead } from '../http/message.ts';
 import type { Destination } from './destination.ts';
 import { hash32 } from './hash.ts';
 import { clientAddress, type PeerTrust } from '../http/request-fields.ts';
 import type { RequestFacts } from '../http/request-rules.ts';
-import { fieldValue } from '../http/field-lines.ts';
-import type { FieldLines, RequestHead } from './seam.ts';
+import { fieldValue, type FieldLines } from '../http/field-lines.ts';
 import { sessionCookie, type Sessions } from './sessions.ts';
 import type { TrustsPeer } from './trusted-proxies.ts';
 

@@ -6,7 +6,8 @@ import {
 } from '@roundhouse/agent-sdk/internal';
 
 import { hasBody } from '../http/connection.ts';
-import { fieldValue } from '../http/field-lines.ts';
+import { fieldValue, type FieldLines } from '../http/field-lines.ts';
+import type { RequestHead, ResponseHead } from '../http/message.ts';
 import { requestFields, type PeerTrust } from '../http/request-fields.ts';
 import type { RequestFacts } from '../http/request-rules.ts';
 import type { Affinity } from './affinity.ts';
@@ -24,15 +25,7 @@ import {
   sameInstancePauseMs,
   wasRefused,
 } from './retry.ts';
-import type {
-  AttemptFailure,
-  AttemptStep,
-  BodyTransform,
-  FieldLines,
-  RequestHead,
-  ResponseHead,
-  Step,
-} from './seam.ts';
+import type { AttemptFailure, AttemptStep, BodyTransform, Step } from './seam.ts';
 
 /** Refused attempts that don't count, at most: of a large service that is down as a whole, not every instance is tried. */
 const maxRefused = 16;

@@ -1,9 +1,10 @@
 import type { Endpoint, Lease } from '@roundhouse/agent-sdk/internal';
 
+import type { RequestHead } from '../http/message.ts';
 import { errorTable, type ErrorCode, type ErrorRule } from './errors.ts';
 import type { AttemptKind, AttemptRecord } from './record.ts';
 import type { RetryBudget } from './retry-budget.ts';
-import type { AttemptFailure, AttemptStep, RequestHead } from './seam.ts';
+import type { AttemptFailure, AttemptStep } from './seam.ts';
 
 /** What is to be tried, once there is an endpoint for it. */
 export interface AttemptPlan {

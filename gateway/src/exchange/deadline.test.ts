@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
 
+import type { FieldLines } from '../http/field-lines.ts';
 import { deadlineOf, noDeadline, readGrpcTimeout, readRequestTimeout, writeGrpcTimeout } from './deadline.ts';
 import type { AttemptTimeouts } from '../routing/policy.ts';
-import type { FieldLines } from './seam.ts';
 import {
   attempt,
   codeOf,

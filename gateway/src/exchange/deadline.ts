@@ -1,6 +1,6 @@
+import type { FieldLines } from '../http/field-lines.ts';
 import type { AttemptTimeouts } from '../routing/policy.ts';
 import type { HeaderFacts } from '../http/header-facts.ts';
-import type { FieldLines } from './seam.ts';
 
 /**
  * When an exchange has to be over, all attempts and waits included. The route's own time, or less where a trusted peer says that

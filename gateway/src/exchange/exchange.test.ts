@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest';
 
+import type { FieldLines } from '../http/field-lines.ts';
+import type { RequestHead } from '../http/message.ts';
 import { createRetryBudget } from './retry-budget.ts';
-import type { FieldLines, RequestHead } from './seam.ts';
 import {
   answer,
   attempt,

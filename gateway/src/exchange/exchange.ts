@@ -1,6 +1,8 @@
 import { agreesToUpgrade } from '../http/connection.ts';
+import type { FieldLines } from '../http/field-lines.ts';
 import { readHeaders } from '../http/header-facts.ts';
 import { expectationOf, isFinalStatus, passesInterim } from '../http/interim.ts';
+import type { RequestHead, ResponseHead } from '../http/message.ts';
 import { clientAddress } from '../http/request-fields.ts';
 import { responseFields } from '../http/response-fields.ts';
 import { routeName } from '../routing/route.ts';
@@ -11,17 +13,7 @@ import type { GatewayContext } from './context.ts';
 import { isOver, noDeadline } from './deadline.ts';
 import { errorTable, type ErrorCode, type ErrorRule } from './errors.ts';
 import type { AttemptRecord } from './record.ts';
-import type {
-  AnswerStep,
-  AttemptFailure,
-  AttemptStep,
-  Exchange,
-  ExchangeEnd,
-  FieldLines,
-  RequestHead,
-  ResponseHead,
-  Step,
-} from './seam.ts';
+import type { AnswerStep, AttemptFailure, AttemptStep, Exchange, ExchangeEnd, Step } from './seam.ts';
 import type { StepWait, RequestContext, RequestStep, StepOutcome } from './steps/step.ts';
 
 /** The response that the client gets. */

@@ -1,8 +1,9 @@
+import type { ClientFacts } from '../http/message.ts';
 import { errorAnswer } from './answers.ts';
 import type { ExchangeContext, ExchangePolicy, GatewayContext } from './context.ts';
 import type { ErrorCode } from './errors.ts';
 import { ExchangeState } from './exchange.ts';
-import type { AnswerStep, ClientFacts, Exchanges } from './seam.ts';
+import type { AnswerStep, Exchanges } from './seam.ts';
 import { createSessions } from './sessions.ts';
 import { composeSteps } from './steps.ts';
 import type { RequestStep } from './steps/step.ts';

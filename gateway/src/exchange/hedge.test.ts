@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 
+import type { RequestHead } from '../http/message.ts';
 import { createRetryBudget } from './retry-budget.ts';
-import type { RequestHead } from './seam.ts';
 import { attempt, codeOf, head, refused, relay, reset, setUp } from './testing/drive.ts';
 import { FakeUpstream } from './testing/fake-upstream.ts';
 

@@ -1,7 +1,8 @@
+import type { ResponseHead } from '../http/message.ts';
 import type { RetryRules } from '../routing/policy.ts';
 import { errorTable, type ErrorRule } from './errors.ts';
 import { fieldValue } from '../http/field-lines.ts';
-import type { AttemptFailure, ResponseHead } from './seam.ts';
+import type { AttemptFailure } from './seam.ts';
 
 /** RFC 9110 §9.2.2. A proxy must not repeat others on its own. */
 const idempotent = new Set(['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE']);

@@ -5,10 +5,6 @@ import type { ClientFacts, RequestHead, ResponseHead } from '../http/message.ts'
 import type { AttemptTimeouts } from '../routing/policy.ts';
 import type { ErrorCode } from './errors.ts';
 
-export type { FieldLines } from '../http/field-lines.ts';
-export type { BodyFraming } from '../http/framing.ts';
-export type { ClientFacts, RequestHead, ResponseHead } from '../http/message.ts';
-
 /**
  * The seam between the exchange, which decides, and an engine, which moves bytes. Small, synchronous, made of values; no
  * promise and no closure per request is needed to cross it. An engine knows sockets; it knows no routes, balancers or registries.

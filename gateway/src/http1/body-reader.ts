@@ -1,4 +1,4 @@
-import type { FieldLines } from '../exchange/seam.ts';
+import type { FieldLines } from '../http/field-lines.ts';
 import type { ResponseFraming } from '../http/framing.ts';
 import type { BodyForm, BodyPiece, RequestBody } from '../proxy/ports.ts';
 import type { ReadBuffer } from '../sockets/read-buffer.ts';

@@ -1,4 +1,4 @@
-import type { FieldLines } from '../exchange/seam.ts';
+import type { FieldLines } from '../http/field-lines.ts';
 import type { BodyForm } from '../proxy/ports.ts';
 import { scanFields } from './field-section.ts';
 import { valueChar } from './grammar.ts';

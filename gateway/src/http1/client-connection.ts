@@ -1,8 +1,8 @@
 import type { Socket } from 'node:net';
 
 import type { ErrorCode } from '../exchange/errors.ts';
-import type { ClientFacts } from '../exchange/seam.ts';
 import type { Persistence } from '../http/connection.ts';
+import type { ClientFacts } from '../http/message.ts';
 import type { ClientPort, CutBy } from '../proxy/ports.ts';
 import type { ProxyContext } from '../proxy/proxy-context.ts';
 import { lastRequestMs } from '../proxy/drain-schedule.ts';

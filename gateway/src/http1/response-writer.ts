@@ -1,8 +1,9 @@
 import type { Socket } from 'node:net';
 
-import type { AnswerStep, RelayStep, ResponseHead } from '../exchange/seam.ts';
+import type { AnswerStep, RelayStep } from '../exchange/seam.ts';
 import type { Persistence } from '../http/connection.ts';
 import { sentFraming, type SentFraming } from '../http/framing.ts';
+import type { ResponseHead } from '../http/message.ts';
 import type {
   AcceptedRequest,
   BodyForm,

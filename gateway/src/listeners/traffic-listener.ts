@@ -2,7 +2,7 @@ import { Server, type Socket } from 'node:net';
 import { setImmediate as turn } from 'node:timers/promises';
 
 import type { ListenerLimits } from '../http/limits.ts';
-import type { ClientFacts } from '../exchange/seam.ts';
+import type { ClientFacts } from '../http/message.ts';
 import { createHttpDate, monotonicNow } from '../lifecycle/clock.ts';
 import { closeDelayMs, lastRequestMs, type Drain } from '../proxy/drain-schedule.ts';
 import type { InstanceConnector } from '../proxy/ports.ts';

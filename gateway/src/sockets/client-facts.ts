@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net';
 
-import type { ClientFacts } from '../exchange/seam.ts';
+import type { ClientFacts } from '../http/message.ts';
 
 /** Who is at the other end of a socket that a listener on `localPort` has accepted. Asks the kernel, once for address and port. */
 export function clientFacts(socket: Socket, localPort: number): ClientFacts {

@@ -1,3 +1,4 @@
+import type { RequestHead, ResponseHead } from '../../http/message.ts';
 import type { PeerTrust } from '../../http/request-fields.ts';
 import type { RequestFacts } from '../../http/request-rules.ts';
 import type { Affinity } from '../affinity.ts';
@@ -6,15 +7,7 @@ import type { GatewayContext } from '../context.ts';
 import type { Deadline } from '../deadline.ts';
 import type { Destination } from '../destination.ts';
 import type { ErrorCode } from '../errors.ts';
-import type {
-  AnswerStep,
-  BodyTransform,
-  RelayStep,
-  RequestHead,
-  ResponseHead,
-  Step,
-  WaitTicket,
-} from '../seam.ts';
+import type { AnswerStep, BodyTransform, RelayStep, Step, WaitTicket } from '../seam.ts';
 
 /** One thing that happens to every request before it is sent, or instead of that. */
 export interface RequestStep {

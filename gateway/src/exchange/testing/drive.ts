@@ -9,6 +9,8 @@ import {
 } from '@roundhouse/agent-sdk/internal';
 
 import { instance } from '../../../../test/kit/builders.ts';
+import type { FieldLines } from '../../http/field-lines.ts';
+import type { RequestHead, ResponseHead } from '../../http/message.ts';
 import type { AttemptTimeouts } from '../../routing/policy.ts';
 import type { Route } from '../../routing/route.ts';
 import { createRouteTable } from '../../routing/route-table.ts';
@@ -23,10 +25,7 @@ import type {
   AttemptStep,
   ExchangeEnd,
   Exchanges,
-  FieldLines,
   RelayStep,
-  RequestHead,
-  ResponseHead,
   Step,
   WaitStep,
 } from '../seam.ts';
