@@ -21,7 +21,7 @@ import { createPoolKeeper } from './upstreams/pool-keeper.ts';
 /** What traffic needs from the other parts. */
 export interface TrafficOptions {
   readonly config: GatewayConfig;
-  readonly registry: Pick<Registry, 'resolve' | 'listedEndpoints' | 'subscribe'>;
+  readonly registry: Pick<Registry, 'resolve' | 'areClaimsKnown' | 'asked' | 'listedEndpoints' | 'subscribe'>;
   readonly health: Pick<Health, 'routingStatus'>;
   readonly lookup: LookupFunction;
   /** File descriptors that the process may have; Infinity: no limit. */
@@ -67,7 +67,11 @@ export function createTraffic(options: TrafficOptions): Traffic {
   const exchanges = createExchanges({
     ...policy,
     resolve: (host, path) => registry.resolve(host, path),
-    routingStatus: (service, id) => health.routingStatus(service, id),
+    areClaimsKnown: () => registry.areClaimsKnown,
+    routingStatus: (service, id) => {
+      registry.asked(service);
+      return health.routingStatus(service, id);
+    },
     sessionToken: createSessionTokens(config.stickySecret),
     observe,
     now: monotonicNow,

@@ -42,6 +42,8 @@ export interface TestStart {
   readonly client?: ConsulClientOptions;
   /** A token's file, say; the address is the agent's. */
   readonly consul?: ConsulOptions;
+  /** A Consul of the test's own, in place of the embedded agent. */
+  readonly consulUrl?: string;
   /** Another gateway, whose agent this one follows too; it has to outlive this one. */
   readonly beside?: TestGateway;
 }
@@ -64,11 +66,11 @@ export function testConfig(config: TestConfig = {}): GatewayConfig {
 export async function startTestGateway(config: TestConfig = {}, start: TestStart = {}): Promise<TestGateway> {
   const { beside } = start;
   const consul = beside?.consul ?? createFaultyConsul();
-  const consulUrl = beside?.consulUrl ?? (await urlOf(consul));
+  const consulUrl = start.consulUrl ?? beside?.consulUrl ?? (await urlOf(consul));
   await start.prepare?.(consul, consulUrl);
   const settings = consulSettings({}, { ...start.consul, address: consulUrl });
   if (settings.kind === 'invalid') throw new Error(settings.problems.join('\n'));
-  const client = createConsulClient(settings.settings, start.client);
+  const client = createConsulClient(settings.settings, { ...config.consul, ...start.client });
   let text = '';
   const sink = createLogSink({
     output: {

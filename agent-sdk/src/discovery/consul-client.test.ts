@@ -268,7 +268,7 @@ describe('createConsulClient failing', () => {
   it.each<[RequestListener, RegistryFailure]>([
     [plain(500, 'No cluster leader'), 'unavailable'],
     [plain(503, ''), 'unavailable'],
-    [plain(429, 'Your IP is issuing too many requests'), 'unavailable'],
+    [plain(429, 'Your IP is issuing too many requests'), 'over_limit'],
     [plain(404, ''), 'not_found'],
     [plain(400, 'Invalid wait'), 'rejected'],
     [plain(403, 'Permission denied'), 'forbidden'],

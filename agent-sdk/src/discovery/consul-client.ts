@@ -1,9 +1,11 @@
-import { Agent as HttpAgent } from 'node:http';
-import { Agent as HttpsAgent } from 'node:https';
+import type { Agent as HttpAgent } from 'node:http';
+import { setTimeout as delay } from 'node:timers/promises';
 
 import Consul from 'consul';
 
+import { type ConnectionBudget, createConnectionBudget, defaultMaxConnections } from './connection-budget.ts';
 import { formatConsulAddress } from './consul-address.ts';
+import { ConsulAgents } from './consul-agents.ts';
 import { callConsul, type ConsulCallResult, isPapiClient, type PapiClient } from './consul-call.ts';
 import {
   type CallFacts,
@@ -11,12 +13,15 @@ import {
   cutFailure,
   deadlineFailure,
   notConsulFailure,
+  overLimitFailure,
+  overLimitNotice,
   oversizeFailure,
   statusFailure,
 } from './consul-failure.ts';
-import { readTlsOptions } from './consul-tls.ts';
 import type { ConsulSettings } from './environment.ts';
 import { readList } from './known-list.ts';
+import { createNotices, type Notices } from './notices.ts';
+import { createReadWait, defaultWaitMs, type ReadWait } from './read-wait.ts';
 import {
   type AnswerMemory,
   type ReadAnswer,
@@ -35,6 +40,10 @@ export interface ConsulClientOptions {
   readonly blockingMarginMs?: number;
   /** Largest body taken. Default 32 MiB. */
   readonly maxBodyBytes?: number;
+  /** Connections to the agent at most, blocking reads included. Default 100: half of what an agent allows one address. */
+  readonly maxConnections?: number;
+  /** How long the agent may hold a read. Default 60 s; Consul takes up to 600 s. */
+  readonly waitMs?: number;
   /** Monotonic ms; decides when the token file is looked at again. Default `performance.now`. */
   readonly now?: () => number;
 }
@@ -49,6 +58,10 @@ interface Call {
   readonly deadlineMs: number;
   readonly signal: AbortSignal;
 }
+
+/** How often a call is repeated that found no connection, and the pause before it, which grows. */
+const maxRepeats = 4;
+const repeatPauseMs = 100;
 
 /** Consul's own maximum of `wait`. */
 const maxWaitMs = 600_000;
@@ -68,6 +81,9 @@ export function createConsulClient(
   return {
     description: `${url} (${origin === 'default' ? 'default' : `from ${origin}`})`,
     address: settings.address.value,
+    budget: calls.budget,
+    wait: calls.wait,
+    notices: calls.notices,
     serviceHealth: (service, options) =>
       calls.read({ kind: 'serviceHealth', subject: service }, '/health/service/{subject}', options, {
         stale: '1',
@@ -117,8 +133,11 @@ class ConsulCalls {
   readonly #blockingMarginMs: number;
   readonly #maxBodyBytes: number;
   readonly #tokens: ReturnType<typeof createTokenSource>;
-  readonly #agent: HttpAgent;
-  readonly #client: PapiClient;
+  readonly #agents: ConsulAgents;
+  readonly #clients: Readonly<Record<'blocking' | 'calls', PapiClient>>;
+  readonly budget: ConnectionBudget;
+  readonly wait: ReadWait;
+  readonly notices: Notices = createNotices();
   /** Like the token, never shown in failures. */
   readonly #password: string;
   readonly #scope: Readonly<Record<string, string>>;
@@ -127,9 +146,15 @@ class ConsulCalls {
     this.#callTimeoutMs = options.callTimeoutMs ?? 10_000;
     this.#blockingMarginMs = options.blockingMarginMs ?? 5_000;
     this.#maxBodyBytes = options.maxBodyBytes ?? 32 * 1024 * 1024;
-    this.#tokens = createTokenSource(settings, options.now ?? (() => performance.now()));
-    this.#agent = createAgent(settings);
-    this.#client = createPapiClient(settings, this.#agent);
+    const { now = () => performance.now(), maxConnections = defaultMaxConnections } = options;
+    this.budget = createConnectionBudget({ maxConnections, now });
+    this.wait = createReadWait({ waitMs: options.waitMs ?? defaultWaitMs, now, notices: this.notices });
+    this.#tokens = createTokenSource(settings, now);
+    this.#agents = new ConsulAgents(settings, now);
+    this.#clients = {
+      blocking: createPapiClient(settings, this.#agents.blocking),
+      calls: createPapiClient(settings, this.#agents.calls),
+    };
     this.#password = settings.basicAuth?.value.password ?? '';
     this.site = { url: formatConsulAddress(settings.address.value), origin: settings.address.origin };
     this.#scope = {
@@ -144,8 +169,11 @@ class ConsulCalls {
     checkSubject(facts);
     const reading = await this.#tokens.current();
     if (reading.kind === 'unreadable') throw new RegistryError('forbidden', reading.reason);
+    const isBlocking = call.query?.['index'] !== undefined;
+    // Connections over the budget close when they become free.
+    if (isBlocking) this.#agents.blocking.maxSockets = this.budget.seats + 1;
     const attempt = (): Promise<ConsulCallResult> =>
-      callConsul(this.#client, {
+      callConsul(isBlocking ? this.#clients.blocking : this.#clients.calls, {
         method: call.method,
         path: call.path,
         params: { subject: call.facts.subject },
@@ -157,10 +185,14 @@ class ConsulCalls {
         signal: call.signal,
       });
     let result = await attempt();
-    // The agent may have closed a kept connection in the same moment. Every call here is idempotent. A blocking read is not
-    // repeated here: its watch starts over with index 0 after any break.
-    if (result.kind === 'broken' && isBrokenKeepAlive(result.code) && call.query?.['index'] === undefined)
+    // The agent may have closed a kept connection in the same moment, or takes no more connections until one of ours is free. Every
+    // call here is idempotent. A blocking read is not repeated here: its watch goes on with a read that does not block.
+    for (let tries = 1; tries <= maxRepeats && !isBlocking && isReset(result); tries += 1) {
+      if (this.#agents.hasJustRefused)
+        await delay(repeatPauseMs * tries, undefined, { signal: call.signal }).catch(() => undefined);
+      else if (tries > 1) break;
       result = await attempt();
+    }
     const secrets = [reading.token ?? '', this.#password];
     return this.#answerOf(result, facts, call, secrets);
   }
@@ -181,11 +213,22 @@ class ConsulCalls {
       case 'oversize':
         throw oversizeFailure(facts, this.#maxBodyBytes);
       case 'broken':
-        throw connectionFailure(facts, result.code, result.error);
+        if (!isReset(result) || !this.#agents.hasJustRefused)
+          throw connectionFailure(facts, result.code, result.error);
+        if (!this.#agents.isAnswering) throw connectionFailure(facts, result.code, result.error, 'refused');
+        throw this.#overLimit(facts, { cause: result.error });
       case 'answer':
         if (result.status >= 200 && result.status < 300) return result;
+        if (result.status === 429) throw this.#overLimit(facts, { status: 429 });
         throw statusFailure(facts, result.status, result.body.toString('utf8', 0, 4000), secrets);
     }
+  }
+
+  /** An agent that closes a new connection without a word, while it answers on others, is over its limit; so is one that answers 429. */
+  #overLimit(facts: CallFacts, how: { status?: number; cause?: unknown }): RegistryError {
+    this.budget.refused();
+    this.notices.raise({ kind: 'over_limit', message: overLimitNotice(facts, this.budget.seats) });
+    return overLimitFailure(facts, how);
   }
 
   async read(
@@ -222,7 +265,7 @@ class ConsulCalls {
   }
 
   close(): void {
-    closeIdle(this.#agent);
+    this.#agents.close();
   }
 }
 
@@ -248,23 +291,6 @@ function createPapiClient(settings: ConsulSettings, agent: HttpAgent): PapiClien
   return client;
 }
 
-function createAgent(settings: ConsulSettings): HttpAgent {
-  const address = settings.address.value;
-  const base = { keepAlive: true, maxFreeSockets: 16 };
-  if (address.kind === 'unix') return new HttpAgent(base);
-  // papi passes an IPv6 host in brackets, which no resolver accepts. The host of the HTTP agent overrides it.
-  const host = address.host.includes(':') ? { host: address.host } : {};
-  if (address.scheme === 'http') return new HttpAgent({ ...base, ...host });
-  return new HttpsAgent({ ...base, ...host, ...readTlsOptions(settings.tls) });
-}
-
-/** Closes idle connections; busy ones close when they become idle. `agent.destroy()` would also cut calls in flight. */
-function closeIdle(agent: HttpAgent): void {
-  agent.maxFreeSockets = 0;
-  for (const sockets of Object.values(agent.freeSockets))
-    for (const socket of [...(sockets ?? [])]) socket.destroy();
-}
-
 /** Throws for a name or id that cannot be part of a path. Consul would read `..` as another endpoint. */
 function checkSubject(facts: CallFacts): void {
   if (facts.kind === 'catalogServices' || facts.kind === 'agentServices') return;
@@ -276,8 +302,8 @@ function checkSubject(facts: CallFacts): void {
   }
 }
 
-function isBrokenKeepAlive(code: string): boolean {
-  return code === 'ECONNRESET' || code === 'EPIPE';
+function isReset(result: ConsulCallResult): boolean {
+  return result.kind === 'broken' && (result.code === 'ECONNRESET' || result.code === 'EPIPE');
 }
 
 /** Reads a list record by record and yields between. A list of thousands would block the process for tens of milliseconds. */

@@ -40,8 +40,19 @@ const neededRule: Readonly<Record<CallFacts['kind'], (subject: string) => string
   passCheck: (id) => `service:write on the service of check ${id}`,
 };
 
-/** No connection, or one that broke before the answer. `code`: the system's, OpenSSL's or the HTTP parser's. */
-export function connectionFailure(facts: CallFacts, code: string, cause: unknown): RegistryError {
+/** The option of Consul's agent that limits the connections of one address. */
+const limitOption = 'limits.http_max_conns_per_client (200 by default)';
+
+/**
+ * No connection, or one that broke before the answer. `code`: the system's, OpenSSL's or the HTTP parser's. `refused`: a new connection was
+ * closed as soon as it was made.
+ */
+export function connectionFailure(
+  facts: CallFacts,
+  code: string,
+  cause: unknown,
+  end: 'refused' | 'broken' = 'broken',
+): RegistryError {
   if (code.startsWith('HPE_')) {
     return new RegistryError(
       'malformed',
@@ -57,11 +68,32 @@ export function connectionFailure(facts: CallFacts, code: string, cause: unknown
   const tls = /CERT|SELF_SIGNED|LEAF_SIGNATURE|ALTNAME/u.test(code)
     ? '; set CONSUL_CACERT to the CA that signed its certificate, or CONSUL_TLS_SERVER_NAME to the name in it'
     : '';
+  const full = end === 'refused' ? `; has this host reached its ${limitOption}?` : '';
   const plain = code === 'EPROTO' || code.startsWith('ERR_SSL') ? '; is it the plain HTTP port?' : '';
   return new RegistryError(
     'unreachable',
-    `Cannot reach Consul at ${facts.url} (${code}, ${from(facts)})${tls}${plain}`,
+    `Cannot reach Consul at ${facts.url} (${code}, ${from(facts)})${tls}${plain}${full}`,
     { cause },
+  );
+}
+
+/** A new connection was closed as soon as it was made, or answered with 429. */
+export function overLimitFailure(facts: CallFacts, how: { status?: number; cause?: unknown }): RegistryError {
+  const refused = how.status === undefined ? 'closed a new connection at once' : `answered ${how.status}`;
+  return new RegistryError(
+    'over_limit',
+    `Consul at ${facts.url} ${refused} ${whileDoing(facts)} (${from(facts)}); has this host reached its ` +
+      `${limitOption}?`,
+    how,
+  );
+}
+
+/** What an operator should know when an agent takes no more connections. `seats`: blocking reads from here on. */
+export function overLimitNotice(facts: CallFacts, seats: number): string {
+  return (
+    `Consul at ${facts.url} refuses new connections and still answers on open ones: this host has reached its ` +
+    `${limitOption}. At most ${seats} reads block from here on. Raise that option in the agent's configuration, or lower ` +
+    `consul.maxConnections.`
   );
 }
 
@@ -120,7 +152,7 @@ export function statusFailure(
   }
   if (status === 404 || (status === 500 && saysUnknownId(facts.kind, text)))
     return error('not_found', `${head}${tail}`);
-  if (status === 429 || status >= 500) return error('unavailable', `${head}${tail}`);
+  if (status >= 500) return error('unavailable', `${head}${tail}`);
   if (status >= 400) return error('rejected', `${head}${tail}`);
   return error(
     'malformed',

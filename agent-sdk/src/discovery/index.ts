@@ -25,7 +25,10 @@ export {
 } from './holds/held-instances.ts';
 export { createHeldProber, type HeldProber, type HeldProbe } from './holds/held-prober.ts';
 export { ownShortage } from './own-shortage.ts';
+export { Demand } from './demand.ts';
+export type { Notice, NoticeKind, Notices } from './notices.ts';
 export { createReadingBudget } from './rate-limit.ts';
+export { createReadingPlan } from './reading-plan.ts';
 export { createRecoverySignal } from './recovery-signal.ts';
 export type {
   ReadAnswer,
@@ -40,6 +43,7 @@ export { catalogFromAnswer, fixedSnapshot, snapshotFromAnswer } from './snapshot
 export {
   compareSnapshots,
   isUnchanged,
+  sameTexts,
   type InstanceUpdate,
   type SnapshotChange,
 } from './snapshot-change.ts';

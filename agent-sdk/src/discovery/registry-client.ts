@@ -1,5 +1,8 @@
+import type { ConnectionBudget } from './connection-budget.ts';
 import type { ConsulAddress } from './consul-address.ts';
 import type { KnownList } from './known-list.ts';
+import type { Notices } from './notices.ts';
+import type { ReadWait } from './read-wait.ts';
 
 /** What a caller may say about one read. */
 export interface ReadOptions {
@@ -55,11 +58,18 @@ export interface CheckDefinition {
 
 /**
  * Why a call to Consul failed. `unreachable`: no connection; `timeout`: no complete answer in time; `forbidden`: 401 or 403;
- * `not_found`: 404, or Consul's 500 for an unknown check or service id; `rejected`: other 4xx; `unavailable`: 5xx and 429;
- * `malformed`: the answer is not JSON, too large or of the wrong shape.
+ * `not_found`: 404, or Consul's 500 for an unknown check or service id; `rejected`: other 4xx; `unavailable`: 5xx;
+ * `over_limit`: 429, or a connection that was closed as soon as it was made; `malformed`: the answer is not JSON, too large or of the wrong shape.
  */
 export type RegistryFailure =
-  'unreachable' | 'timeout' | 'forbidden' | 'not_found' | 'rejected' | 'unavailable' | 'malformed';
+  | 'unreachable'
+  | 'timeout'
+  | 'forbidden'
+  | 'not_found'
+  | 'rejected'
+  | 'unavailable'
+  | 'over_limit'
+  | 'malformed';
 
 /** A call to Consul that failed. The message says what, where and from which setting, and never holds a token. */
 export class RegistryError extends Error {
@@ -81,6 +91,12 @@ export interface RegistryClient {
   readonly description: string;
   /** Where the agent is. */
   readonly address: ConsulAddress;
+  /** How many blocking reads may be open. */
+  readonly budget: ConnectionBudget;
+  /** How long blocking reads may wait. */
+  readonly wait: ReadWait;
+  /** What an operator should know about the way to the agent. */
+  readonly notices: Notices;
   /** `/v1/health/service/:name`, `stale`, without `passing`. */
   serviceHealth(service: string, options: ReadOptions): Promise<ReadAnswer>;
   /** `/v1/catalog/services`, `stale`. */

@@ -1,20 +1,22 @@
 import { setMaxListeners } from 'node:events';
 
-import { backoffMs, defaultBackoff, forbiddenBackoff } from './backoff.ts';
-import { type IndexStep, stepIndex } from './consul-index.ts';
+import { type BackoffBounds, backoffMs, defaultBackoff, forbiddenBackoff } from './backoff.ts';
+import { stepIndex } from './consul-index.ts';
 import type { DecodedRecords } from './decode.ts';
+import type { Demand } from './demand.ts';
 import {
   evaluateUpdate,
   type HoldPolicy,
   type HoldState,
   noHold,
   readWhileHeld,
-  type Suspicion,
 } from './holds/evaluate-update.ts';
 import { holdableCatalog, type HoldableKind, holdableService } from './holds/holdable.ts';
 import type { Catalog, Snapshot } from './instance.ts';
 import { isOutdated, outdatedMessage } from './outdated.ts';
-import { type AnswerPace, createWatchPace, type ReadingBudget } from './rate-limit.ts';
+import { createWatchPace, type ReadingBudget } from './rate-limit.ts';
+import type { ReadWait } from './read-wait.ts';
+import { createReadingPlan, type ReadingPlan } from './reading-plan.ts';
 import type { RecoverySignal } from './recovery-signal.ts';
 import {
   type AnswerMemory,
@@ -26,14 +28,15 @@ import {
 import { catalogFromAnswer, snapshotFromAnswer } from './snapshot.ts';
 import type { SnapshotChange } from './snapshot-change.ts';
 import type { WatchEvent } from './watch-event.ts';
+import { answerPace, suspect } from './watch-answer.ts';
 import { createPauses } from './watch-pauses.ts';
 import { yieldTurn } from './yield-turn.ts';
 
 export interface WatchOptions {
   /** Ends the iteration, also in mid-request and in mid-pause. */
   readonly signal: AbortSignal;
-  /** How long the agent may hold a read. Default 60 s; Consul takes up to 600 s. */
-  readonly waitMs?: number;
+  /** Shared by the watches of one agent, so that its connections stay within the budget. Default: one of its own. */
+  readonly plan?: ReadingPlan;
   /**
    * Read at every answer. Default: 30 s, and no removal is suspicious by its size alone. A smaller share is for owners that probe each
    * held instance and release those that do not answer.
@@ -65,12 +68,15 @@ export interface WatchOptions {
 export function watchService(
   client: RegistryClient,
   service: string,
-  options: WatchOptions,
+  options: WatchOptions & { readonly demand?: Demand },
 ): AsyncIterable<WatchEvent<SnapshotChange>> {
+  const { demand } = options;
   const context = { service, cluster: options.cluster ?? 'default' };
   const known: DecodedRecords = new WeakMap();
   return watch(
     {
+      client,
+      reads: { service, demand },
       read: (read) => client.serviceHealth(service, read),
       decode: (answer) => snapshotFromAnswer(answer, context, known),
       holdable: holdableService,
@@ -88,6 +94,8 @@ export function watchCatalog(
 ): AsyncIterable<WatchEvent<Catalog>> {
   return watch(
     {
+      client,
+      reads: { service: undefined, demand: undefined },
       read: (read) => client.catalogServices(read),
       decode: catalogFromAnswer,
       holdable: holdableCatalog,
@@ -105,6 +113,9 @@ export function watchCatalog(
 
 /** What is followed, and how its answers are understood. */
 interface Kind<Value, Update, Item> {
+  readonly client: RegistryClient;
+  /** What the plan goes by. */
+  readonly reads: { readonly service: string | undefined; readonly demand: Demand | undefined };
   read(options: ReadOptions): Promise<ReadAnswer>;
   /** Throws `RegistryError('malformed')`. */
   decode(answer: ReadAnswer): Value;
@@ -157,8 +168,11 @@ async function* follow<Value, Update, Item>(
   options: WatchOptions,
   { signal, seed }: { readonly signal: AbortSignal; readonly seed: Value | undefined },
 ): AsyncGenerator<WatchEvent<Update>, undefined, undefined> {
-  const { waitMs = 60_000, holdPolicy = () => defaultHoldPolicy, now = () => performance.now() } = options;
+  const { holdPolicy = () => defaultHoldPolicy, now = () => performance.now() } = options;
   const { random = Math.random, retryMaxMs = defaultBackoff.maxMs } = options;
+  const { budget, wait } = kind.client;
+  const { plan = createReadingPlan({ budget, wait, now, random }) } = options;
+  const reader = plan.join({ ...kind.reads, signal });
   const pauses = createPauses(options, signal);
   const pace = createWatchPace(options.budget);
   const memory: AnswerMemory = { list: undefined };
@@ -173,29 +187,31 @@ async function* follow<Value, Update, Item>(
   const ended = (): boolean => signal.aborted;
 
   while (!ended()) {
-    const startedMs = now();
-    const { isFresh, blockMs } = readWhileHeld(held.hold, startedMs, waitMs);
-    const asked = isFresh ? '0' : index;
-    const result = await readOnce(kind, { signal, index: asked, waitMs: blockMs, memory }, acceptedIndex);
+    const mustNotBlock = index === '0' || readWhileHeld(held.hold, now(), Infinity).isFresh;
+    const turn = await reader.turn(mustNotBlock ? 'plain' : 'block');
     if (ended()) return;
-
+    const startedMs = now();
+    const isBlocking = turn.kind === 'block';
+    const blockMs = isBlocking ? readWhileHeld(held.hold, startedMs, turn.waitMs).blockMs : 0;
+    const read = { signal, index: isBlocking ? index : '0', waitMs: blockMs, memory };
+    const result = await readOnce(kind, read, acceptedIndex);
+    if (ended()) return;
     if ('error' in result) {
+      reader.done('failed');
       index = '0';
-      failures += 1;
       isConfirmed = false;
+      // Without a connection that blocks, or when a read was cut for its length, nothing is known to be wrong.
+      if (isBlocking && isHarmless(result.error, wait, now() - startedMs)) continue;
+      failures += 1;
       const { failure, message } = result.error;
-      const bounds = failure === 'forbidden' ? forbiddenBackoff : defaultBackoff;
-      const retryInMs = backoffMs(failures, random(), {
-        ...bounds,
-        maxMs: Math.max(bounds.minMs, Math.min(bounds.maxMs, retryMaxMs)),
-      });
+      const retryInMs = backoffMs(failures, random(), boundsAfter(failure, retryMaxMs));
       yield { kind: 'stale', attempt: failures, failure, message, retryInMs };
       await pauses.afterFailure(retryInMs, random());
       continue;
     }
 
     const { answer, value } = result;
-    const step = stepIndex(asked, answer.index);
+    const step = stepIndex(mustNotBlock ? '0' : index, answer.index);
     const suspicion = suspect(answer, step, { isConfirmed, isFiltered });
     const comparison = kind.holdable.compare(accepted, value);
     const policy = holdPolicy();
@@ -211,16 +227,14 @@ async function* follow<Value, Update, Item>(
     isConfirmed = true;
     isFiltered = answer.filteredByAcl;
     const elapsedMs = now() - startedMs;
-    const idle = asked !== '0' && elapsedMs >= blockMs * 0.9;
-    index = held.hold !== undefined && idle ? '0' : step.next;
+    const isIdle = isBlocking && elapsedMs >= blockMs * 0.9;
+    index = held.hold !== undefined && isIdle ? '0' : step.next;
     const changed = next.update !== undefined;
-    const followable = step.kind !== 'none';
+    reader.done(changed ? 'changed' : 'same');
+    if (kind.reads.service === undefined && step.kind === 'moved') plan.wake();
     const records = kind.records(value);
-    const pauseMs = pace.after(
-      answerPace({ changed, idle, recovered, followable, records }, elapsedMs),
-      now(),
-    );
-
+    const rate = answerPace({ changed, isIdle, recovered, turn, step, records, elapsedMs });
+    const pauseMs = pace.after(rate, now());
     if (next.update !== undefined) {
       accepted = next.value;
       await yieldTurn(records);
@@ -233,20 +247,14 @@ async function* follow<Value, Update, Item>(
   }
 }
 
-interface AnswerFacts {
-  readonly changed: boolean;
-  readonly idle: boolean;
-  readonly recovered: boolean;
-  /** Whether the next read can block. */
-  readonly followable: boolean;
-  readonly records: number;
+function boundsAfter(failure: RegistryError['failure'], retryMaxMs: number): BackoffBounds {
+  const bounds = failure === 'forbidden' ? forbiddenBackoff : defaultBackoff;
+  return { ...bounds, maxMs: Math.max(bounds.minMs, Math.min(bounds.maxMs, retryMaxMs)) };
 }
 
-function answerPace(facts: AnswerFacts, elapsedMs: number): AnswerPace {
-  const { changed, idle, recovered, followable, records } = facts;
-  if (changed) return { kind: 'changed', records };
-  if (idle) return { kind: 'idle' };
-  return recovered && followable ? { kind: 'recovered' } : { kind: 'early', elapsedMs };
+/** Whether the failure of a blocking read says nothing about the registry. The next read, which does not block, will. */
+function isHarmless(error: RegistryError, wait: ReadWait, elapsedMs: number): boolean {
+  return error.failure === 'over_limit' || wait.failed(error, elapsedMs);
 }
 
 type DecodedAnswer<T> =
@@ -275,17 +283,4 @@ async function readOnce<Value, Update, Item>(
       }),
     };
   }
-}
-
-/** How far an answer can be believed when it lists less than before. */
-function suspect(
-  answer: ReadAnswer,
-  step: IndexStep,
-  before: { readonly isConfirmed: boolean; readonly isFiltered: boolean },
-): Suspicion {
-  if (!before.isConfirmed) return 'after_failure';
-  if (answer.knownLeader === false) return 'no_leader';
-  // The same index with other content means that the token's view changed, not the registry.
-  if (step.kind === 'backwards' || step.kind === 'same') return 'index';
-  return answer.filteredByAcl && !before.isFiltered ? 'filtered' : 'none';
 }

@@ -1,12 +1,8 @@
 import { describe, expect, it } from 'vitest';
 
 import { healthRecord } from '../../../test/kit/health-record.ts';
-import {
-  type RegistryClient,
-  RegistryError,
-  type RegistryFailure,
-  type ServiceDefinition,
-} from '../discovery/registry-client.ts';
+import { scriptedClient } from '../../../test/kit/scripted-client.ts';
+import { RegistryError, type RegistryFailure, type ServiceDefinition } from '../discovery/registry-client.ts';
 
 import type { Clock } from './clock.ts';
 import { createReport, type ServiceEvent } from './log.ts';
@@ -81,9 +77,7 @@ function createFakeAgent(nowMs: () => number) {
   const known = (id: string) => {
     if (!services.has(id)) throw new RegistryError('not_found', `unknown ${id}`);
   };
-  const client: RegistryClient = {
-    description: 'http://agent (default)',
-    address: { kind: 'tcp', scheme: 'http', host: 'agent', port: 8500, pathPrefix: '' },
+  const client = scriptedClient({
     serviceHealth: async (_name, { signal }) => {
       await call('health', signal, () => undefined);
       const body = [...maintenance].map(([id, reason]) =>
@@ -91,7 +85,6 @@ function createFakeAgent(nowMs: () => number) {
       );
       return { ...answer, body };
     },
-    catalogServices: () => Promise.reject(new Error('unused')),
     agentServices: async ({ signal }) => {
       await call('services', signal, () => undefined);
       const body = Object.fromEntries(
@@ -116,8 +109,7 @@ function createFakeAgent(nowMs: () => number) {
       call(`pass${note}`, signal, () => {
         known(checkId.split(':')[1] ?? '');
       }),
-    close: () => undefined,
-  };
+  });
   return {
     client,
     services,

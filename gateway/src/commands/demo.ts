@@ -54,7 +54,7 @@ export async function demo(options: DemoOptions): Promise<void> {
     ending.abort();
   });
   const consul = await startConsul(process.env['CONSUL_HTTP_ADDR']);
-  const { client } = consulOrFail({ address: consul.address });
+  const { client } = consulOrFail({ address: consul.address }, config.consul);
   const { log, sink, format } = programLog(config.log, 'person');
   const shown = gate(log);
   const children: ChildProcess[] = [];

@@ -64,12 +64,15 @@ export function programLog({ level }: GatewayConfig['log'], reader: 'person' | '
 }
 
 /** A client for the Consul that `CONSUL_*` and `options` name; throws a {@link CommandError} that lists every problem. */
-export function consulOrFail(options: ConsulOptions): {
+export function consulOrFail(
+  options: ConsulOptions,
+  limits: GatewayConfig['consul'],
+): {
   readonly client: RegistryClient;
   readonly warnings: readonly string[];
 } {
   const result = consulSettings(process.env, options);
   if (result.kind === 'invalid')
     throw new CommandError(result.problems.map((problem) => `✖ ${problem}`).join('\n'));
-  return { client: createConsulClient(result.settings), warnings: result.warnings };
+  return { client: createConsulClient(result.settings, limits), warnings: result.warnings };
 }

@@ -17,7 +17,7 @@ const flushMs = 1_000;
 /** `roundhouse run`: a gateway in the foreground until SIGTERM or SIGINT. Resolves when it has drained. */
 export async function run(flags: Flags): Promise<void> {
   const { config, warnings } = configOrFail(flags);
-  const { client, warnings: consulWarnings } = consulOrFail({});
+  const { client, warnings: consulWarnings } = consulOrFail({}, config.consul);
   const { log, sink, format } = programLog(config.log);
   for (const warning of [...runtimeWarnings(process.versions.node), ...warnings, ...consulWarnings])
     log.warn(warning);

@@ -22,6 +22,9 @@ export const startOnly: ReadonlySet<string> = new Set([
   'listen.port',
   'admin.host',
   'admin.port',
+  // What the client for Consul is made with.
+  'consul.maxConnections',
+  'consul.waitMs',
   // What an engine and its pools are built with.
   'engine',
   'poolIdleMs',

@@ -54,6 +54,18 @@ export const configSchema = z.strictObject(
         'Token for changes (`Authorization: Bearer`); `off`: changes from this machine only. Set it by variable rather than by flag.',
       ),
     }).prefault({}),
+    consul: mapping({
+      maxConnections: field(
+        whole(20, 100_000),
+        100,
+        'Connections to the Consul agent at most. An agent takes 200 from one address by default (`limits.http_max_conns_per_client`); leave room for the services on the same host.',
+      ),
+      waitMs: field(
+        whole(1_000, 600_000, ' of milliseconds'),
+        60_000,
+        'How long Consul may hold a read; keep it below the time limit of a balancer in between.',
+      ),
+    }).prefault({}),
     engine: field(
       choice(['wire', 'http-proxy']),
       'wire',

@@ -9,6 +9,8 @@ import type { TrustsPeer } from './trusted-proxies.ts';
 export interface ExchangeContext {
   /** The route for a host and a normalised path, or undefined when no service ever claimed it. */
   readonly resolve: (host: string, path: string) => Destination | undefined;
+  /** False: a path without a destination may have one soon. */
+  readonly areClaimsKnown: () => boolean;
   /** How an instance stands at this gateway, for the instance that asks (`/.well-known/roundhouse/instances/…`). */
   readonly routingStatus: (service: string, id: string) => RoutingStatus;
   readonly pseudonym: string;

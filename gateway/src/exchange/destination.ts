@@ -1,4 +1,4 @@
-import type { Upstream } from '@roundhouse/agent-sdk/internal';
+import type { Demand, Upstream } from '@roundhouse/agent-sdk/internal';
 
 import type { AttemptTimeouts, HashSource, RetryRules } from '../routing/policy.ts';
 import type { Route } from '../routing/route.ts';
@@ -8,6 +8,8 @@ import type { RetryBudget } from './retry-budget.ts';
 export interface Destination {
   readonly route: Route;
   readonly upstream: Upstream;
+  /** How often the service is asked for. */
+  readonly demand: Demand;
   readonly timeouts: AttemptTimeouts;
   readonly retry: RetryRules;
   /** 0: never. */

@@ -102,6 +102,10 @@ export const errorTable = {
     'Service Unavailable',
     'No instance behind this path became free in time.',
   ]),
+  not_ready: rule(503, 'proxy_internal_response', 'gateway', 'never', [
+    'Service Unavailable',
+    'This gateway has just started and does not know yet which services there are.',
+  ]),
   draining: rule(503, 'proxy_internal_response', 'gateway', 'never', [
     'Service Unavailable',
     'This gateway is shutting down.',

@@ -3,6 +3,7 @@ import { expect, it, onTestFinished, vi } from 'vitest';
 
 import { eventually } from '../../../test/kit/eventually.ts';
 import { healthRecord } from '../../../test/kit/health-record.ts';
+import { scriptedClient } from '../../../test/kit/scripted-client.ts';
 import { defaults } from '../config/defaults.ts';
 import { createHealth } from '../health/health.ts';
 import { createRegistryLog } from '../telemetry/registry-log.ts';
@@ -25,7 +26,6 @@ vi.mock(import('../../../agent-sdk/src/discovery/snapshot-change.ts'), async (or
 
 /** A registry that answers a read once it has something to say that the reader has not heard. */
 function registryOf(records: () => readonly unknown[], index: () => number): RegistryClient {
-  const unused = (): Promise<never> => Promise.reject(new Error('not used'));
   const read = async (options: ReadOptions, body: () => unknown): Promise<ReadAnswer> => {
     while (options.index === String(index())) {
       options.signal.throwIfAborted();
@@ -39,18 +39,10 @@ function registryOf(records: () => readonly unknown[], index: () => number): Reg
       filteredByAcl: false,
     };
   };
-  return {
-    description: 'scripted',
-    address: { kind: 'tcp', scheme: 'http', host: 'agent', port: 8500, pathPrefix: '' },
+  return scriptedClient({
     serviceHealth: (service, options) => read(options, () => (service === 'api-service' ? records() : [])),
     catalogServices: (options) => read(options, () => ({})),
-    agentServices: unused,
-    registerService: unused,
-    deregisterService: unused,
-    setMaintenance: unused,
-    passCheck: unused,
-    close: () => undefined,
-  };
+  });
 }
 
 it('compares the instances of a service once when one registers, for everything that follows it', async () => {

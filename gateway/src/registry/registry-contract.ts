@@ -2,6 +2,7 @@ import type {
   HeldInstance,
   HeldProbe,
   InvalidRouteTag,
+  Notice,
   Snapshot,
   Upstream,
 } from '@roundhouse/agent-sdk/internal';
@@ -58,20 +59,26 @@ export interface Registry {
   readonly subscribe: Subscribe;
   /** Resolves when the catalog and the services known at the start have answered once. */
   readonly synced: Promise<void>;
-  /** The data path's only question. */
+  /** The data path's only question. Undefined, too, for a path that could be claimed, while claims are not known yet. */
   resolve(host: string, path: string): Destination | undefined;
+  /** Whether all that services claim is known: from their first answers on, or those of a saved table. */
+  readonly areClaimsKnown: boolean;
+  /** Somebody wants to know how a service stands; it is followed closely from now on. */
+  asked(service: string): void;
   readonly table: RouteTable;
   readonly rejected: readonly RejectedClaim[];
   readonly services: readonly ServiceView[];
   /** Names in the catalog that can't be believed, free of control characters and cut. */
   readonly refusedServices: readonly string[];
+  /** What an operator should know about the way to the sources, now. */
+  notices(): readonly Notice[];
   /** One of them, or undefined for a service that is not followed. */
   service(name: string): ServiceView | undefined;
   /** Of all sources together. */
   readonly catalog: WatchState;
   /** Keys of all endpoints that are listed now. To be read at once: it changes with the registry. */
   listedEndpoints(): ReadonlySet<string>;
-  /** Routed services that have had no answer of any source yet. */
+  /** Followed services whose instances are not known yet. One that alone can't be read is not waited for. */
   waitingFor(): readonly string[];
   /**
    * Lets all held instances of a service go: the registry gets its way at once. Their ids, or undefined for a service that is not

@@ -3,6 +3,7 @@ import type {
   HoldReason,
   Instance,
   InvalidRouteTag,
+  Notice,
   SnapshotChange,
 } from '@roundhouse/agent-sdk/internal';
 
@@ -25,6 +26,8 @@ export interface RegistryListener {
   watchChanged?(news: WatchNews): void;
   /** The catalog names services that can't be believed, since now. The names are free of control characters and cut. */
   servicesRefused?(names: readonly string[]): void;
+  /** Something about the way to a registry has come into force that an operator can mend. */
+  noticed?(notice: Notice): void;
   /** Held instances were let go before their time. */
   instancesLetGo?(event: InstancesLetGo): void;
   /** The gateway leaves an instance out for a while, or uses it again. */
@@ -94,6 +97,9 @@ export function createListeners(): Listeners {
     },
     watchChanged(news) {
       for (const listener of listeners) listener.watchChanged?.(news);
+    },
+    noticed(notice) {
+      for (const listener of listeners) listener.noticed?.(notice);
     },
     servicesRefused(names) {
       for (const listener of listeners) listener.servicesRefused?.(names);

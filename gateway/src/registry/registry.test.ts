@@ -7,16 +7,50 @@ import type { SavedTable } from './persistence/saved-table-format.ts';
 import { instance, leased, setUp, turn } from './testing/registry-world.ts';
 
 describe('createRegistry', () => {
-  it('routes the two built-in prefixes before it knows any instance', () => {
-    const { registry } = setUp();
+  it('routes nothing that a service could claim before it knows what is claimed', async () => {
+    const { registry, catalog, snapshot } = setUp();
+    expect(registry.resolve('h', '/pay')).toBeUndefined();
+    expect(registry.areClaimsKnown).toBe(false);
+    await catalog({ pay: ['urlprefix-/pay'] });
+    expect(registry.resolve('h', '/pay')).toBeUndefined();
+    await snapshot('pay', instance('pay', 'p', ['urlprefix-/pay']));
+    expect(registry.areClaimsKnown).toBe(true);
+    expect(registry.resolve('h', '/pay')?.route.service).toBe('pay');
+    expect(registry.resolve('h', '/cart')?.route.service).toBe('webapp-service');
+  });
+
+  it('routes a prefix of the configuration from the start, but for the root', () => {
+    const configured = defaults.routes.map((route) => ({ ...route, source: 'config' as const }));
+    const { registry } = setUp(configured);
+    expect(registry.resolve('h', '/api/x')?.route.service).toBe('api-service');
+    expect(registry.resolve('h', '/')).toBeUndefined();
+  });
+
+  it('does not wait for a service that alone can not be read', async () => {
+    const { registry, catalog, feeds } = setUp([]);
+    await catalog({ secret: ['urlprefix-/secret'] });
+    expect(registry.waitingFor()).toEqual(['secret']);
+    const failed = { kind: 'stale', attempt: 1, message: 'no', retryInMs: 1 } as const;
+    feeds.get('secret')?.push({ ...failed, failure: 'unavailable' });
+    await turn();
+    expect(registry.areClaimsKnown).toBe(false);
+    feeds.get('secret')?.push({ ...failed, failure: 'forbidden' });
+    await turn();
+    expect(registry.waitingFor()).toEqual([]);
+    expect(registry.areClaimsKnown).toBe(true);
+  });
+
+  it('routes the two built-in prefixes before it knows any instance', async () => {
+    const { registry, catalog } = setUp();
+    await catalog({});
     expect(registry.resolve('h', '/api/x')?.route.service).toBe('api-service');
     expect(registry.resolve('h', '/')?.route.service).toBe('webapp-service');
     expect(registry.waitingFor()).toEqual(['api-service', 'webapp-service']);
   });
 
   it('feeds snapshots to the upstream that requests resolve to', async () => {
-    const { registry, snapshot, services } = setUp();
-    await turn();
+    const { registry, catalog, snapshot, services } = setUp();
+    await catalog({});
     await snapshot('api-service', instance('api-service', 'a', []));
     expect(leased(registry, '/api')?.id).toBe('a');
     expect(services).toMatchObject([{ service: 'api-service', instances: { added: [{ id: 'a' }] } }]);
@@ -49,7 +83,7 @@ describe('createRegistry', () => {
     const { registry, catalog, snapshot } = setUp();
     await catalog({ late: ['urlprefix-/x'], early: ['urlprefix-/x'] });
     await snapshot('late', instance('late', 'l', ['urlprefix-/x'], { createIndex: 9 }));
-    expect(registry.resolve('h', '/x')?.route.service).toBe('late');
+    expect(registry.table.match('h', '/x')?.service).toBe('late');
     await snapshot('early', instance('early', 'e', ['urlprefix-/x'], { createIndex: 3 }));
     expect(registry.resolve('h', '/x')?.route.service).toBe('early');
     await snapshot('api-service');
@@ -111,7 +145,7 @@ describe('createRegistry', () => {
     expect(services.at(-1)?.invalidTags).toMatchObject([{ invalid: 'urlprefix-:1234 proto=tcp' }]);
   });
 
-  it('serves a fixed list without watching it', () => {
+  it('serves a fixed list without watching it', async () => {
     const routes: RouteConfig[] = [
       {
         host: undefined,
@@ -125,9 +159,10 @@ describe('createRegistry', () => {
         source: 'config',
       },
     ];
-    const { registry, feeds } = setUp(routes, [
+    const { registry, feeds, catalog } = setUp(routes, [
       { service: 'legacy', instances: [{ address: '10.0.0.5', port: 9001 }], settings: {} },
     ]);
+    await catalog({});
     expect(leased(registry, '/x')).toMatchObject({ address: '10.0.0.5', port: 9001 });
     expect(registry.waitingFor()).toEqual([]);
     expect(feeds.has('legacy')).toBe(false);
@@ -233,8 +268,8 @@ describe('createRegistry', () => {
     });
 
     it('lets all go when the operator says so, and keeps nothing back that is listed again', async () => {
-      const { registry, held, snapshot } = setUp();
-      await turn();
+      const { registry, catalog, held, snapshot } = setUp();
+      await catalog({});
       await held('api-service', instance('api-service', 'a', []));
       expect(leased(registry, '/api')?.id).toBe('a');
       expect(registry.release('api-service')).toEqual(['a']);

@@ -1,9 +1,8 @@
 import {
-  createHeldProber,
+  type Demand,
   fixedSnapshot,
   type HeldProbe,
-  type HeldProber,
-  type Instance,
+  type Notice,
   type Snapshot,
   type SnapshotChange,
   type WatchEvent,
@@ -20,8 +19,10 @@ import type { SavedTable } from './persistence/saved-table-format.ts';
 import { savedTableOf, seedsOf } from './persistence/saved-services.ts';
 import type { Registry, RegistryConfig, RegistryOptions, ServiceView } from './registry-contract.ts';
 import { createConditions } from './conditions.ts';
+import { FirstAnswers } from './first-answers.ts';
 import { isRouteTag, listedServices, routesOf, watchedServices } from './configured-services.ts';
 import { createListeners, type Subscribe } from './registry-listener.ts';
+import { HeldReleases } from './services/held-releases.ts';
 import { ServiceRuntime } from './services/service-runtime.ts';
 import { ServiceUpdates } from './services/service-updates.ts';
 import { Catalogs } from './sources/catalogs.ts';
@@ -52,15 +53,17 @@ class RegistryState implements Registry {
   readonly #catalogs: Catalogs;
   readonly #watches: SourceWatches;
   readonly #tables: RouteTables;
-  #prober: HeldProber | undefined;
+  readonly #held: HeldReleases;
   readonly #listeners = createListeners();
   readonly #awaited = createConditions();
+  readonly #firstAnswers: FirstAnswers;
   readonly synced: Promise<void>;
   #config: RegistryConfig;
   #routes: readonly Route[];
   readonly #addresses: JudgedAddresses;
   #reconfigurations = 0;
   #isSynced = false;
+  areClaimsKnown = false;
 
   constructor(options: RegistryOptions) {
     const { config, sources, now } = options;
@@ -73,15 +76,24 @@ class RegistryState implements Registry {
     });
     const holdPolicy = (): RegistryConfig['guard'] => this.#config.guard;
     this.#catalogs = new Catalogs({ sources, holdPolicy, now, listeners: this.#listeners });
-    this.#watches = new SourceWatches({ sources, holdPolicy, onEvent: this.#onEvent });
+    const demand = (name: string): Demand => this.#service(name).demand;
+    this.#watches = new SourceWatches({ sources, holdPolicy, demand, onEvent: this.#onEvent });
     this.#updates = new ServiceUpdates({
       tables: () => this.#tables,
       listeners: this.#listeners,
       beforeEmit: () => {
         this.#addresses.changed();
       },
-      afterEmit: ({ state }) => {
-        this.#prober?.follow(state.service, state.held.rows);
+      afterEmit: (service) => {
+        this.#held.follow(service);
+      },
+    });
+    this.#held = new HeldReleases({
+      services: this.#services,
+      updates: this.#updates,
+      listeners: this.#listeners,
+      afterwards: (service) => {
+        this.#leaveIfGone(service);
       },
     });
     this.#tables = createRouteTables({
@@ -96,10 +108,16 @@ class RegistryState implements Registry {
         this.#listeners.tableChanged(change);
       },
     });
+    const parts = { sources, catalogs: this.#catalogs, watches: this.#watches, services: this.#services };
+    this.#firstAnswers = new FirstAnswers(parts);
+    this.#awaited.add(this.#firstAnswers.areClaimsKnown, () => {
+      this.#tables.flush();
+      this.areClaimsKnown = true;
+    });
     this.#followLists();
     this.#tables.swap();
     this.synced = new Promise((resolve) => {
-      this.#awaited.add(this.#hasFirstAnswers, () => {
+      this.#awaited.add(this.#firstAnswers.areIn, () => {
         this.#isSynced = true;
         this.#tables.flush();
         this.#tables.settle();
@@ -107,6 +125,7 @@ class RegistryState implements Registry {
         resolve();
       });
     });
+    this.#awaited.check();
   }
 
   get subscribe(): Subscribe {
@@ -125,6 +144,8 @@ class RegistryState implements Registry {
     return this.#catalogs.watch;
   }
 
+  readonly notices = (): readonly Notice[] => this.#catalogs.notices;
+
   get refusedServices(): readonly string[] {
     return this.#catalogs.refused;
   }
@@ -138,7 +159,14 @@ class RegistryState implements Registry {
   }
 
   resolve(host: string, path: string): Destination | undefined {
-    return this.#tables.resolve(host, path);
+    const destination = this.#tables.resolve(host, path);
+    if (!this.areClaimsKnown && !isCertain(destination?.route)) return undefined;
+    destination?.demand.note();
+    return destination;
+  }
+
+  asked(name: string): void {
+    this.#services.get(name)?.demand.note();
   }
 
   listedEndpoints(): ReadonlySet<string> {
@@ -146,14 +174,11 @@ class RegistryState implements Registry {
   }
 
   waitingFor(): readonly string[] {
-    return [...this.#services].filter(([, { state }]) => state.snapshot === undefined).map(([name]) => name);
+    return this.#firstAnswers.waitingFor();
   }
 
   release(name: string): readonly string[] | undefined {
-    const service = this.#services.get(name);
-    if (service === undefined) return undefined;
-    const keys = [...service.state.held.rows.keys()];
-    return this.#letGo(service, keys, 'released by the operator').map(({ id }) => id);
+    return this.#held.release(name);
   }
 
   setListeners(listeners: AddressFacts['listeners']): void {
@@ -169,7 +194,7 @@ class RegistryState implements Registry {
     const number = (this.#reconfigurations += 1);
     const routed = watchedServices(config);
     for (const service of routed) this.#follow(service);
-    await this.#awaited.within(() => !routed.some(this.#hasNoAnswer), firstAnswersMs);
+    await this.#awaited.within(() => !routed.some(this.#firstAnswers.isUntold), firstAnswersMs);
     if (number !== this.#reconfigurations) return;
     this.#config = config;
     this.#routes = routesOf(config);
@@ -191,7 +216,8 @@ class RegistryState implements Registry {
     if (!this.#isSynced) this.#tables.remember(saved.routes);
     this.#listeners.savedTableAdopted([...seeds.keys()], ageMs);
     const message = `Consul has not answered yet; this list was saved ${Math.round(ageMs / 60_000)} min ago.`;
-    const watch: WatchState = { kind: 'stale', sinceMs: now() - ageMs, message };
+    const sinceMs = now() - ageMs;
+    const watch: WatchState = { kind: 'stale', sinceMs, message, failure: 'unreachable', attempt: 0 };
     for (const [name, snapshots] of seeds) {
       const service = this.#service(name);
       this.#watches.leave(name);
@@ -203,6 +229,7 @@ class RegistryState implements Registry {
     }
     this.#catalogs.adopt(saved.catalog);
     this.#tables.flush();
+    this.#awaited.check();
   }
 
   savable(): SavedTable | undefined {
@@ -212,7 +239,7 @@ class RegistryState implements Registry {
   }
 
   async run(signal: AbortSignal, probe?: HeldProbe): Promise<void> {
-    if (probe !== undefined) this.#prober = this.#createProber(probe);
+    if (probe !== undefined) this.#held.start(probe);
     this.#listeners.tableChanged({ before: [], after: this.table.routes, rejected: [] });
     this.#watches.start(signal);
     this.#followRouted();
@@ -221,7 +248,7 @@ class RegistryState implements Registry {
       this.#awaited.check();
     });
     await this.#watches.ended();
-    await this.#prober?.stop();
+    await this.#held.stop();
     this.#tables.stop();
   }
 
@@ -241,15 +268,6 @@ class RegistryState implements Registry {
     this.#leaveIfGone(service);
     this.#awaited.check();
   };
-
-  #letGo(service: ServiceRuntime, keys: readonly string[], reason: string): readonly Instance[] {
-    const instances = service.heldInstances(keys);
-    if (instances.length === 0) return [];
-    this.#listeners.instancesLetGo({ service: service.state.service, instances, reason });
-    this.#updates.apply(service, { kind: 'let_go', keys });
-    this.#leaveIfGone(service);
-    return instances;
-  }
 
   /** The configuration's lists take the place of what was known of their services before. */
   #followLists(): void {
@@ -317,27 +335,12 @@ class RegistryState implements Registry {
     return service;
   }
 
-  #createProber(probe: HeldProbe): HeldProber {
-    return createHeldProber({
-      probe,
-      onProbe: (name, key, state) => this.#services.get(name)?.apply({ kind: 'probed', key, probe: state }),
-      onDead: (name, key, reason) => {
-        const service = this.#services.get(name);
-        if (service !== undefined) this.#letGo(service, [key], `it does not answer: ${reason}`);
-      },
-    });
-  }
-
   readonly #onWatch = (news: WatchNews): void => {
     this.#listeners.watchChanged(news);
   };
+}
 
-  /** Whether a service is followed and a source has said nothing about it yet, not even that it can't be reached. */
-  readonly #hasNoAnswer = (name: string): boolean => {
-    const inputs = this.#services.get(name)?.state.inputs;
-    return this.#watches.has(name) && !this.#options.sources.every((source) => inputs?.has(source.name));
-  };
-
-  readonly #hasFirstAnswers = (): boolean =>
-    this.catalog.kind === 'live' && ![...this.#services.keys()].some(this.#hasNoAnswer);
+/** Whether nothing that a service claims could take a route's place: the configuration has its prefix, and it is not the root. */
+function isCertain(route: Route | undefined): boolean {
+  return route !== undefined && route.source === 'config' && route.prefix !== '/';
 }

@@ -55,6 +55,7 @@ function summary(sources: StatusSources): GatewaySummary {
     routes: routeRows(registry).length,
     services: services.length,
     refusedServices: registry.refusedServices,
+    notices: registry.notices(),
     ...engine.stats(),
     ready: readiness(sources),
     instances: services.reduce((sum, { upstream }) => sum + upstream.endpoints.length, 0),
@@ -140,10 +141,14 @@ function instanceRow(
 function readiness({ registry, phase }: StatusSources): Readiness {
   if (phase() === 'draining') return { ready: false, detail: 'draining' };
   const waiting = registry.waitingFor();
-  if (waiting.length > 0) {
-    const why = registry.catalog.kind === 'stale' ? ` (${registry.catalog.message})` : '';
+  const { catalog } = registry;
+  const why = catalog.kind === 'stale' ? ` (${catalog.message})` : '';
+  if (!registry.areClaimsKnown && waiting.length === 0)
+    return { ready: false, detail: `waiting for the catalog of services${why}` };
+  if (waiting.length > 0)
     return { ready: false, detail: `waiting for the first answer on ${waiting.join(', ')}${why}` };
-  }
+
+  if (phase() === 'starting') return { ready: false, detail: 'starting: not listening yet' };
   const stale = registry.services.filter((service) => service.watch.kind === 'stale');
   if (stale.length === 0) return { ready: true, detail: 'ready' };
   return {

@@ -80,7 +80,7 @@ export interface ServiceStatus {
   readonly quarantined: readonly { readonly id: string; readonly node: string; readonly reason: string }[];
 }
 
-/** `/readyz`: ready when the first snapshot of every routed service is in and the gateway isn't draining. */
+/** `/readyz`: ready when the catalog and every followed service are known, from Consul or a saved table, and the gateway serves. */
 export interface Readiness {
   readonly ready: boolean;
   /** In words: what it still waits for, or "draining", or a staleness note. */
@@ -101,6 +101,8 @@ export interface GatewaySummary extends EngineStats {
   readonly services: number;
   /** Names in the catalog that can't be believed, and so are not followed. */
   readonly refusedServices: readonly string[];
+  /** What is not as it should be between the gateway and Consul, while it goes on: a limit that is reached, say. */
+  readonly notices: readonly { readonly kind: string; readonly message: string }[];
   readonly ready: Readiness;
   readonly instances: number;
 }

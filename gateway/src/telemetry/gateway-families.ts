@@ -1,3 +1,5 @@
+import type { NoticeKind } from '@roundhouse/agent-sdk/internal';
+
 import type { GatewayStatus, GatewaySummary, ServiceStatus } from '../status/status.ts';
 import type { Family } from './exposition.ts';
 import type { Shortages } from './shortages.ts';
@@ -45,6 +47,18 @@ function refusedRecords(services: readonly ServiceStatus[], { refusedServices }:
   );
 }
 
+/** Every kind has a sample, so that an alert on it can be written before it happens. */
+const noticeKinds = ['over_limit', 'cut_reads', 'oversize'] as const satisfies readonly NoticeKind[];
+
+function registryNotices({ notices }: GatewaySummary): Family {
+  const kinds = new Set(notices.map(({ kind }) => kind));
+  return gauge(
+    'gateway_registry_notices',
+    'Whether something between the gateway and Consul asks for an operator; the log and /api/summary say what.',
+    noticeKinds.map((kind) => [{ kind }, kinds.has(kind) ? 1 : 0] as const),
+  );
+}
+
 /** The state of the gateway as families of samples. */
 export function gatewayFamilies(sources: GaugeSources): readonly Family[] {
   const { status, tableChanges } = sources;
@@ -82,6 +96,7 @@ export function gatewayFamilies(sources: GaugeSources): readonly Family[] {
       ]),
     ),
     refusedRecords(services, stats),
+    registryNotices(stats),
     gauge(
       'gateway_panic',
       '1 while so few instances are healthy that critical ones are used too, else 0.',

@@ -96,6 +96,9 @@ export function createRegistryLog(log: Log): RegistryLog {
     healthChanged(service, change) {
       writeHealth(log, service, change);
     },
+    noticed({ message }) {
+      log.warn(message);
+    },
     savedTableAdopted(services, ageMs) {
       log.warn(
         `Consul does not answer. Serving ${services.length} services from the table that was saved ` +

@@ -12,7 +12,8 @@ export const matchRoute: RequestStep = {
   run(request) {
     const { facts, gateway, peer, startedMs } = request;
     const destination = facts === undefined ? undefined : gateway.resolve(facts.host, facts.path);
-    if (facts === undefined || destination === undefined) return 'no_route';
+    if (facts === undefined || destination === undefined)
+      return gateway.areClaimsKnown() ? 'no_route' : 'not_ready';
     request.destination = destination;
     const { route } = destination;
     const path = route.strip === undefined ? facts.path : stripPrefix(facts.path, route.strip);

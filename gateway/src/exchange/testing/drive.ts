@@ -1,6 +1,7 @@
 import {
   compareSnapshots,
   createUpstream,
+  Demand,
   defaultUpstreamPolicy,
   type Instance,
   type Snapshot,
@@ -110,6 +111,7 @@ export function setUp(options: SetUp = {}): Bench {
       return {
         route: found,
         upstream,
+        demand: new Demand(),
         timeouts,
         retry: { attempts: 3, statuses: [], nonIdempotent: 'never' },
         hedgeAfterMs: 0,
@@ -119,6 +121,7 @@ export function setUp(options: SetUp = {}): Bench {
         ...options.destination,
       };
     },
+    areClaimsKnown: () => true,
     routingStatus: () => ({ gateway: 'gw', state: 'unknown', reason: '', inFlight: 0 }),
     pseudonym: 'roundhouse',
     trusts: (address) => address === '10.9.9.9',

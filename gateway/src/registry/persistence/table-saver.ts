@@ -14,7 +14,7 @@ export interface TableSaver {
 
 /** Keeps the registry's last good table in a file; `off` keeps nothing. Ended by `stop`. */
 export function createTableSaver(
-  registry: Pick<Registry, 'adopt' | 'savable' | 'waitingFor'>,
+  registry: Pick<Registry, 'adopt' | 'areClaimsKnown' | 'savable' | 'waitingFor'>,
   options: {
     readonly path: string;
     readonly log: Pick<Log, 'info' | 'warn'>;
@@ -37,7 +37,7 @@ export function createTableSaver(
   return {
     async adopt() {
       await removeLeftovers(path);
-      if (registry.waitingFor().length === 0) return;
+      if (registry.areClaimsKnown && registry.waitingFor().length === 0) return;
       const reading = await loadSavedTable(path);
       if (reading.kind === 'absent') return;
       if (reading.kind === 'invalid') {

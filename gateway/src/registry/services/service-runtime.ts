@@ -1,5 +1,6 @@
 import {
   createUpstream,
+  Demand,
   type HealthChange,
   type Instance,
   type Upstream,
@@ -34,6 +35,8 @@ export interface ServiceRuntimeOptions {
 /** One service: its state, and the upstream and the retry budget that follow it. Owned by the registry. */
 export class ServiceRuntime {
   readonly upstream: Upstream;
+  /** How often it is asked for. */
+  readonly demand = new Demand();
   readonly #options: ServiceRuntimeOptions;
   #state: ServiceState;
   #claims = noClaims;

@@ -1,4 +1,4 @@
-import type { Catalog, HoldPolicy } from '@roundhouse/agent-sdk/internal';
+import type { Catalog, HoldPolicy, Notice } from '@roundhouse/agent-sdk/internal';
 
 import type { Listeners } from '../registry-listener.ts';
 import type { RegistrySource } from './registry-source.ts';
@@ -7,7 +7,7 @@ import { combinedWatchState, nextWatchState, type WatchState } from './watch-sta
 export interface CatalogsOptions {
   readonly sources: readonly RegistrySource[];
   readonly holdPolicy: () => HoldPolicy;
-  readonly listeners: Pick<Listeners, 'watchChanged' | 'servicesRefused'>;
+  readonly listeners: Pick<Listeners, 'watchChanged' | 'servicesRefused' | 'noticed'>;
   /** Monotonic milliseconds. */
   readonly now: () => number;
 }
@@ -70,6 +70,11 @@ export class Catalogs {
       if (!this.#answers.has(source)) this.#answers.set(source, saved);
   }
 
+  /** What an operator should know about the way to the sources, now. */
+  get notices(): readonly Notice[] {
+    return [...this.#states.keys()].flatMap(({ notices }) => notices?.current ?? []);
+  }
+
   /** Follows all catalogs until the signal aborts; calls back after each event. */
   async run(signal: AbortSignal, onEvent: () => void): Promise<void> {
     const { holdPolicy, listeners, now } = this.#options;
@@ -87,7 +92,14 @@ export class Catalogs {
         onEvent();
       }
     };
-    await Promise.all([...this.#states.keys()].map(follow));
+    const sources = [...this.#states.keys()];
+    const forget = sources.map(({ notices }) =>
+      notices?.onRaise((notice) => {
+        listeners.noticed(notice);
+      }),
+    );
+    await Promise.all(sources.map(follow));
+    for (const end of forget) end?.();
   }
 }
 

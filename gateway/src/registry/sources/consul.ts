@@ -1,7 +1,10 @@
 import {
+  type Catalog,
   createReadingBudget,
+  createReadingPlan,
   createRecoverySignal,
   type RegistryClient,
+  sameTexts,
   watchCatalog,
   watchService,
 } from '@roundhouse/agent-sdk/internal';
@@ -12,22 +15,47 @@ import type { RegistrySource } from './registry-source.ts';
 const catalogRetryMaxMs = 1_000;
 
 /**
- * The services of one Consul agent. Its watches wake each other when it answers again, and share what they read in a storm. `name`: see
- * {@link RegistrySource.name}; `default` for the only one. The caller owns the client.
+ * The services of one Consul agent. Its watches share the agent's connections, wake each other when it answers again, and share what they
+ * read in a storm. `name`: see {@link RegistrySource.name}; `default` for the only one. The caller owns the client.
  */
 export function createConsulSource(client: RegistryClient, name = 'default'): RegistrySource {
-  const shared = { recovery: createRecoverySignal(), cluster: name };
-  const budget = createReadingBudget();
+  const { budget, wait, notices } = client;
+  const clock = { now: () => performance.now(), random: Math.random };
+  const plan = createReadingPlan({ budget, wait, ...clock });
+  const shared = { plan, recovery: createRecoverySignal(), cluster: name };
+  const reading = createReadingBudget();
   return {
     name,
     trust: 'registry',
-    watchCatalog: (options) => watchCatalog(client, { ...shared, ...options, retryMaxMs: catalogRetryMaxMs }),
+    notices,
+    async *watchCatalog(options) {
+      let before: Catalog | undefined;
+      for await (const event of watchCatalog(client, {
+        ...shared,
+        ...options,
+        retryMaxMs: catalogRetryMaxMs,
+      })) {
+        yield event;
+        if (event.kind !== 'value') continue;
+        for (const service of changedServices(before, event.value)) plan.wake(service);
+        before = event.value;
+      }
+    },
     watchService: (service, { seed, ...options }) =>
       watchService(client, service, {
         ...shared,
         ...options,
-        budget,
+        budget: reading,
         ...(seed === undefined ? {} : { seed }),
       }),
   };
+}
+
+/** Services whose entry differs. They are read at once, even without a seat. */
+function changedServices(before: Catalog | undefined, after: Catalog): readonly string[] {
+  if (before === undefined) return [];
+  return Object.keys(after.services).filter((name) => {
+    const tags = Object.hasOwn(before.services, name) ? before.services[name] : undefined;
+    return tags !== undefined && !sameTexts(tags, after.services[name] ?? []);
+  });
 }

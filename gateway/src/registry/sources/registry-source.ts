@@ -1,6 +1,8 @@
 import type {
   Catalog,
+  Demand,
   HoldPolicy,
+  Notices,
   Snapshot,
   SnapshotChange,
   WatchEvent,
@@ -17,6 +19,8 @@ export interface RegistrySource {
   readonly name: string;
   /** How far the addresses that it lists are believed. */
   readonly trust: AddressSource;
+  /** What an operator should know about the way to it. Absent: nothing ever. */
+  readonly notices?: Notices;
   /** Every service that it knows, with tags. Never throws; ends with the signal. */
   watchCatalog(options: SourceWatchOptions): AsyncIterable<WatchEvent<Catalog>>;
   /**
@@ -25,7 +29,11 @@ export interface RegistrySource {
    */
   watchService(
     service: string,
-    options: SourceWatchOptions & { readonly seed: Snapshot | undefined },
+    options: SourceWatchOptions & {
+      readonly seed: Snapshot | undefined;
+      /** How often the gateway is asked for the service; what is asked for is followed more closely where not all can be. */
+      readonly demand: Demand;
+    },
   ): AsyncIterable<WatchEvent<SnapshotChange>>;
 }
 

@@ -1,10 +1,17 @@
-import type { HoldPolicy, Snapshot, SnapshotChange, WatchEvent } from '@roundhouse/agent-sdk/internal';
+import type {
+  Demand,
+  HoldPolicy,
+  Snapshot,
+  SnapshotChange,
+  WatchEvent,
+} from '@roundhouse/agent-sdk/internal';
 
 import type { RegistrySource } from './registry-source.ts';
 
 export interface SourceWatchesOptions {
   readonly sources: readonly RegistrySource[];
   readonly holdPolicy: () => HoldPolicy;
+  readonly demand: (service: string) => Demand;
   /** Takes an event in; the watch goes on when it has resolved. Must not reject. */
   readonly onEvent: (
     source: RegistrySource,
@@ -63,7 +70,8 @@ export class SourceWatches {
     { signal, seed }: { readonly signal: AbortSignal; readonly seed: Snapshot | undefined },
   ): Promise<void> {
     const { holdPolicy, onEvent } = this.#options;
-    for await (const event of source.watchService(service, { signal, seed, holdPolicy })) {
+    const demand = this.#options.demand(service);
+    for await (const event of source.watchService(service, { signal, seed, holdPolicy, demand })) {
       if (signal.aborted) return;
       await onEvent(source, service, event, signal);
     }

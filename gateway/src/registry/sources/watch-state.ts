@@ -4,7 +4,14 @@ import type { RegistryFailure, WatchEvent } from '@roundhouse/agent-sdk/internal
 export type WatchState =
   | { readonly kind: 'syncing' }
   | { readonly kind: 'live' }
-  | { readonly kind: 'stale'; readonly sinceMs: number; readonly message: string }
+  | {
+      readonly kind: 'stale';
+      readonly sinceMs: number;
+      readonly message: string;
+      /** Why, and failed attempts in a row; of a saved list that waits for a first attempt: `unreachable` and 0. */
+      readonly failure: RegistryFailure;
+      readonly attempt: number;
+    }
   | { readonly kind: 'fixed' };
 
 /** A watch can't be followed, or can again. */
@@ -41,7 +48,7 @@ export function nextWatchState(
   const { attempt, failure, message } = event;
   const sinceMs = before.kind === 'stale' ? before.sinceMs : nowMs;
   return {
-    state: { kind: 'stale', sinceMs, message },
+    state: { kind: 'stale', sinceMs, message, failure, attempt },
     news: { ...subject, kind: 'stale', attempt, failure, message },
   };
 }

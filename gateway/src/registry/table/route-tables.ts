@@ -153,7 +153,12 @@ class RouteTablesState implements RouteTables {
 export function destinationOf(
   config: Pick<GatewayConfig, 'timeouts' | 'retry' | 'hedgeAfterMs'>,
   route: Route,
-  { upstream, budget, state: { settings } }: Pick<ServiceRuntime, 'upstream' | 'budget' | 'state'>,
+  {
+    upstream,
+    demand,
+    budget,
+    state: { settings },
+  }: Pick<ServiceRuntime, 'upstream' | 'demand' | 'budget' | 'state'>,
   known: Destination | undefined,
 ): Destination {
   const { hash, sticky } = settings;
@@ -164,6 +169,7 @@ export function destinationOf(
   return {
     route,
     upstream,
+    demand,
     timeouts: { ...config.timeouts, ...route.timeouts },
     retry: { attempts, statuses, nonIdempotent, ...route.retry },
     hedgeAfterMs: route.hedgeAfterMs ?? config.hedgeAfterMs,

@@ -11,6 +11,7 @@ export const idleSummary: GatewaySummary = {
   routes: 0,
   services: 0,
   refusedServices: [],
+  notices: [],
   clientConnections: 0,
   exchanges: 0,
   upstreamConnections: 0,
