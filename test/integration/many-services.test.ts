@@ -43,8 +43,12 @@ function register(consulUrl: string, name: string, port: number, id = name): Pro
   });
 }
 
-const limitLines = (world: TestGateway): number =>
-  world.log().split('http_max_conns_per_client').length - 1;
+const ready = (world: TestGateway): Promise<void> =>
+  eventually(async () => {
+    expect((await get(`${world.adminUrl}/readyz`)).status).toBe(200);
+  });
+
+const limitLines = (world: TestGateway): number => world.log().split('http_max_conns_per_client').length - 1;
 
 consulOrSkip('a gateway with more services than connections', () => {
   it('serves all of them, lets others register, knows news, and is ready at once after quick restarts', async () => {
@@ -58,7 +62,7 @@ consulOrSkip('a gateway with more services than connections', () => {
     const start = async (): Promise<TestGateway> => startTestGateway({ routes: [] }, { consulUrl });
     const world = await start();
     onTestFinished(() => world[Symbol.asyncDispose]());
-    expect((await get(`${world.adminUrl}/readyz`)).status).toBe(200);
+    await ready(world);
     const answers = await Promise.all(
       Array.from({ length: count }, (_, number) => get(`${world.url}/s${number}`)),
     );
@@ -87,7 +91,7 @@ consulOrSkip('a gateway with more services than connections', () => {
     const others = [await start(), await start()];
     for (const other of others) onTestFinished(() => other[Symbol.asyncDispose]());
     for (const other of others) {
-      expect((await get(`${other.adminUrl}/readyz`)).status).toBe(200);
+      await ready(other);
       expect((await get(`${other.url}/s${count - 1}`)).status).toBe(200);
     }
     await eventually(() => {

@@ -1,5 +1,4 @@
 import type { Notices } from './notices.ts';
-import type { RegistryError } from './registry-client.ts';
 
 /** Default of `consul.waitMs`. */
 export const defaultWaitMs = 60_000;
@@ -11,6 +10,12 @@ const relearnMs = 3_600_000;
 /** Statuses by which something between says that it waited long enough; Consul never sends them. */
 const cutStatuses: ReadonlySet<number | undefined> = new Set([408, 502, 504]);
 
+/** What is looked at of a `RegistryError`. */
+interface ReadFailure {
+  readonly failure: string;
+  readonly status: number | undefined;
+}
+
 /** How long blocking reads of one agent may wait. A balancer between cuts long reads (nginx and ALB after 60 s); then they wait less. */
 export interface ReadWait {
   readonly waitMs: number;
@@ -18,7 +23,7 @@ export interface ReadWait {
    * A blocking read failed after so long. Whether it may have been cut for its length: then nothing is known to be wrong, and a read that does
    * not block decides.
    */
-  failed(error: RegistryError, elapsedMs: number): boolean;
+  failed(error: ReadFailure, elapsedMs: number): boolean;
 }
 
 /** `waitMs`: what reads wait when nothing cuts them. `now`: monotonic milliseconds. */

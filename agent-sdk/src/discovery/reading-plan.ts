@@ -62,7 +62,7 @@ export function createReadingPlan(options: ReadingPlanOptions): ReadingPlan {
 
 class Plan implements ReadingPlan {
   readonly options: ReadingPlanOptions;
-  readonly readers = new Set<Reader>();
+  readonly readers = new Set<ServiceReader>();
   seated = 0;
   /** Reads that do not block and are under way. */
   plain = 0;
@@ -74,7 +74,7 @@ class Plan implements ReadingPlan {
   }
 
   join(options: ReaderOptions): PlannedReader {
-    const reader = new Reader(this, options);
+    const reader = new ServiceReader(this, options);
     if (options.signal.aborted) return reader;
     this.readers.add(reader);
     options.signal.addEventListener(
@@ -101,8 +101,8 @@ class Plan implements ReadingPlan {
   }
 
   /** The waiting reader that is next to get a seat. */
-  best(nowMs: number): Reader | undefined {
-    let best: Reader | undefined;
+  best(nowMs: number): ServiceReader | undefined {
+    let best: ServiceReader | undefined;
     for (const reader of this.readers) {
       if (reader.waitsFor === 'seat' && (best === undefined || reader.rank(nowMs) > best.rank(nowMs)))
         best = reader;
@@ -136,22 +136,20 @@ class Plan implements ReadingPlan {
           }, dueMs - nowMs);
   }
 
-  #startOf(reader: Reader): number {
+  #startOf(reader: ServiceReader): number {
     return reader.isUrgent ? reader.dueMs : Math.max(reader.dueMs, this.#nextTurnMs);
   }
 
-  /** The waiting reader that may read next without blocking. */
-  #next(): Reader | undefined {
-    let next: Reader | undefined;
-    for (const reader of this.readers) {
-      if (!reader.isWaiting) continue;
-      if (next === undefined || this.#startOf(reader) < this.#startOf(next)) next = reader;
-    }
+  /** The waiting reader that may read next without blocking: the one that is due for longest, urgent ones first. */
+  #next(): ServiceReader | undefined {
+    let next: ServiceReader | undefined;
+    for (const reader of this.readers)
+      if (reader.isWaiting && (next === undefined || reader.isBefore(next))) next = reader;
     return next;
   }
 }
 
-class Reader implements PlannedReader {
+class ServiceReader implements PlannedReader {
   readonly service: string | undefined;
   /** What it waits for; undefined while it reads, or deals with what it has read. */
   waitsFor: 'seat' | 'permit' | undefined;
@@ -179,6 +177,11 @@ class Reader implements PlannedReader {
 
   get isWaiting(): boolean {
     return this.waitsFor !== undefined;
+  }
+
+  /** Whether its turn comes before that of another. */
+  isBefore(other: ServiceReader): boolean {
+    return this.isUrgent === other.isUrgent ? this.dueMs < other.dueMs : this.isUrgent;
   }
 
   /** Who gets a seat: the higher one. */

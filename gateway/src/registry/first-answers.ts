@@ -14,16 +14,16 @@ export class FirstAnswers {
   readonly #watches: SourceWatches;
   readonly #services: ReadonlyMap<string, ServiceRuntime>;
 
-  constructor(parts: {
-    readonly sources: readonly RegistrySource[];
-    readonly catalogs: Catalogs;
-    readonly watches: SourceWatches;
-    readonly services: ReadonlyMap<string, ServiceRuntime>;
-  }) {
-    this.#sources = parts.sources;
-    this.#catalogs = parts.catalogs;
-    this.#watches = parts.watches;
-    this.#services = parts.services;
+  constructor(
+    sources: readonly RegistrySource[],
+    catalogs: Catalogs,
+    watches: SourceWatches,
+    services: ReadonlyMap<string, ServiceRuntime>,
+  ) {
+    this.#sources = sources;
+    this.#catalogs = catalogs;
+    this.#watches = watches;
+    this.#services = services;
   }
 
   /** Whether a service is followed and a source has said nothing about it yet, not even that it can't be reached. */

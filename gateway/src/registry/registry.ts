@@ -32,8 +32,6 @@ import type { WatchNews, WatchState } from './sources/watch-state.ts';
 import { createRouteTables, destinationOf, type RouteTables } from './table/route-tables.ts';
 
 export type { Registry, RegistryConfig, RegistryOptions, ServiceView } from './registry-contract.ts';
-export type { RegistryListener } from './registry-listener.ts';
-export type { WatchState } from './sources/watch-state.ts';
 
 /** A registry that serves fixed lists only, until {@link Registry.run}. */
 export function createRegistry(options: RegistryOptions): Registry {
@@ -78,6 +76,7 @@ class RegistryState implements Registry {
     this.#catalogs = new Catalogs({ sources, holdPolicy, now, listeners: this.#listeners });
     const demand = (name: string): Demand => this.#service(name).demand;
     this.#watches = new SourceWatches({ sources, holdPolicy, demand, onEvent: this.#onEvent });
+    this.#firstAnswers = new FirstAnswers(sources, this.#catalogs, this.#watches, this.#services);
     this.#updates = new ServiceUpdates({
       tables: () => this.#tables,
       listeners: this.#listeners,
@@ -108,8 +107,6 @@ class RegistryState implements Registry {
         this.#listeners.tableChanged(change);
       },
     });
-    const parts = { sources, catalogs: this.#catalogs, watches: this.#watches, services: this.#services };
-    this.#firstAnswers = new FirstAnswers(parts);
     this.#awaited.add(this.#firstAnswers.areClaimsKnown, () => {
       this.#tables.flush();
       this.areClaimsKnown = true;
@@ -145,7 +142,6 @@ class RegistryState implements Registry {
   }
 
   readonly notices = (): readonly Notice[] => this.#catalogs.notices;
-
   get refusedServices(): readonly string[] {
     return this.#catalogs.refused;
   }

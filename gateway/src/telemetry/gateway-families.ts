@@ -59,6 +59,11 @@ function registryNotices({ notices }: GatewaySummary): Family {
   );
 }
 
+const ofRegistry = (services: readonly ServiceStatus[], summary: GatewaySummary): readonly Family[] => [
+  refusedRecords(services, summary),
+  registryNotices(summary),
+];
+
 /** The state of the gateway as families of samples. */
 export function gatewayFamilies(sources: GaugeSources): readonly Family[] {
   const { status, tableChanges } = sources;
@@ -95,8 +100,7 @@ export function gatewayFamilies(sources: GaugeSources): readonly Family[] {
         instances.filter((i) => i.listing === 'held').length,
       ]),
     ),
-    refusedRecords(services, stats),
-    registryNotices(stats),
+    ...ofRegistry(services, stats),
     gauge(
       'gateway_panic',
       '1 while so few instances are healthy that critical ones are used too, else 0.',
