@@ -5,6 +5,7 @@ import { differences } from './differences.ts';
 import { requestCases } from './request-cases.ts';
 import { responseCases } from './response-cases.ts';
 import { earlyAnswerCases } from './early-answer-cases.ts';
+import { loginCases } from './login-cases.ts';
 import { engineNames } from './subject.ts';
 import { runCase } from './trial.ts';
 import { upgradeCases } from './upgrade-cases.ts';
@@ -14,6 +15,7 @@ const cases = [
   ...responseCases(),
   ...bodyCases(),
   ...earlyAnswerCases(),
+  ...loginCases(),
   ...upgradeCases(),
 ];
 

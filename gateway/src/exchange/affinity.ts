@@ -1,4 +1,4 @@
-import type { Endpoint } from '@roundhouse/agent-sdk/internal';
+import type { Endpoint, Upstream } from '@roundhouse/agent-sdk/internal';
 
 import { cookieValue } from '../http/cookies.ts';
 import type { RequestHead } from '../http/message.ts';
@@ -7,6 +7,7 @@ import { hash32 } from './hash.ts';
 import { clientAddress, type PeerTrust } from '../http/request-fields.ts';
 import type { RequestFacts } from '../http/request-rules.ts';
 import { fieldValue, type FieldLines } from '../http/field-lines.ts';
+import type { ClientLogins } from '../http/logins.ts';
 import { sessionCookie, type Sessions } from './sessions.ts';
 import type { TrustsPeer } from './trusted-proxies.ts';
 
@@ -53,6 +54,12 @@ export function affinityOf(source: AffinitySource, { sessions, trusts }: Affinit
   const token = cookieValue(head.fields, cookie);
   const sticky = token === undefined ? undefined : sessions.find(upstream, token);
   return { hash, sticky, session: { cookie, token } };
+}
+
+/** R51: a login of the client's connection binds it to the instance that it is logged in to, before anything else does. */
+export function loginAffinity(affinity: Affinity, upstream: Upstream, { instances }: ClientLogins): Affinity {
+  const endpoint = upstream.endpoints.find(({ instance }) => instances.includes(instance.key));
+  return endpoint === undefined ? affinity : { ...affinity, sticky: endpoint.instance.key };
 }
 
 function placedBy(

@@ -285,6 +285,8 @@ interface Want {
 }
 
 function mayHedge({ head, upgrade }: ScheduledRequest): boolean {
+  // R51: another instance does not know of the login.
+  if (head.client.logins !== undefined) return false;
   return isSafe(head.method) && upgrade === undefined && !hasBody(head);
 }
 

@@ -67,6 +67,17 @@ describe('an exchange that goes well', () => {
     expect(ids).toEqual(['a', 'b', 'a', 'b']);
   });
 
+  it('sends a client that has logged in to where it is logged in, and hedges nothing of it', () => {
+    const { open, upstream } = setUp();
+    const key = upstream.endpoints[1]?.instance.key ?? '';
+    const client = { ...head().client, logins: { instances: [key], close: () => undefined } };
+    for (let i = 0; i < 3; i += 1) {
+      const exchange = open(head({ client }));
+      expect(attempt(exchange.first)).toMatchObject({ endpoint: upstream.endpoints[1], hedgeAfterMs: 0 });
+      exchange.ended();
+    }
+  });
+
   it('strips a prefix and refuses what has another normal form then', () => {
     const { open } = setUp({ routes: [route({ strip: '/api' })] });
     expect(attempt(open(head()).first).target).toBe('/x?q=1');

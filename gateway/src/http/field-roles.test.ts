@@ -13,7 +13,7 @@ describe('fieldRole', () => {
     ['keep-alivE', 'keep-alive'],
     ['tE', 'te'],
     ['Trailer', 'hop-by-hop'],
-    ['Authorization', 'singleton'],
+    ['Authorization', 'authorization'],
     ['X-Forwarded-For', 'forwarded-for'],
     ['X_Forwarded_For', 'hop-by-hop'],
     ['Content_Length', 'hop-by-hop'],

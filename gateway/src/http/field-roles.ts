@@ -19,8 +19,12 @@ const namesByRole = {
   'max-forwards': 'max-forwards',
   accept: 'accept',
   date: 'date',
+  /** R05, R51 */
+  authorization: 'authorization',
+  /** R51 */
+  challenge: 'www-authenticate',
   /** R05: at most one line; two would be read differently by different readers (RFC 9110 §5.3). */
-  singleton: 'authorization content-type content-range range if-modified-since if-unmodified-since',
+  singleton: 'content-type content-range range if-modified-since if-unmodified-since',
   /** Say who the client is, or what it asked for; believed from trusted peers only (F1). Whole families are in `families`. */
   'forwarded-for': 'x-forwarded-for',
   'forwarded-proto': 'x-forwarded-proto',
@@ -149,7 +153,7 @@ export function staysOnConnection(role: FieldRole | undefined): boolean {
 
 /** Whether the gateway neither writes a field nor gives it a meaning of its own. */
 function isUnmanaged(role: FieldRole): boolean {
-  return role === 'end-to-end' || role === 'accept' || role === 'date';
+  return role === 'end-to-end' || role === 'accept' || role === 'date' || role === 'challenge';
 }
 
 const none: ReadonlySet<string> = new Set();

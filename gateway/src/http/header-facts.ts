@@ -1,5 +1,6 @@
 import type { FieldLines } from './field-lines.ts';
 import { fieldRole, type ClaimRole, type FieldRole } from './field-roles.ts';
+import { asksForLogin, logsIn } from './logins.ts';
 import { parseCoding, parseLength, type TransferCoding } from './framing.ts';
 
 /**
@@ -27,6 +28,8 @@ export class HeaderFacts {
   /** What a proxy in front may say about the client, its request id and its time; believed from trusted peers only. */
   claims: Partial<Record<ClaimRole, string>> | undefined = undefined;
   dated = false;
+  /** R51: whether the connection that it goes over belongs to its client from now on. */
+  login = false;
   /** R05: whether a field that may stand once was repeated. */
   hasRepeatedSingleton = false;
   /** Names of the fields that may stand once, as they came, with commas between. */
@@ -59,6 +62,13 @@ export class HeaderFacts {
         return;
       case 'singleton':
         this.#noteSingleton(name);
+        return;
+      case 'authorization':
+        this.login = logsIn(value);
+        this.#noteSingleton(name);
+        return;
+      case 'challenge':
+        this.login ||= asksForLogin(value);
         return;
       case 'te':
         this.te = joined(this.te, value);

@@ -1,6 +1,7 @@
 import type { FieldLines } from './field-lines.ts';
 import type { BodyFraming, HttpVersion } from './framing.ts';
 import type { HeaderFacts } from './header-facts.ts';
+import type { ClientLogins } from './logins.ts';
 
 /** HTTP messages as values: what a codec has read, in the same terms for every engine and every rule. */
 
@@ -12,6 +13,8 @@ export interface ClientFacts {
   readonly scheme: 'http' | 'https';
   /** The port of ours that it reached. */
   readonly localPort: number;
+  /** From the first login on that belongs to its connection (R51). */
+  logins?: ClientLogins;
 }
 
 /** A request head that an engine has accepted, with its framing settled. */

@@ -62,6 +62,8 @@ function crosses(
   switch (role) {
     case 'end-to-end':
     case 'singleton':
+    case 'authorization':
+    case 'challenge':
     case 'accept':
     case 'date':
       return true;

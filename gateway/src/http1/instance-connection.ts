@@ -38,6 +38,7 @@ class Http1Instance extends Http1InstancePort {
     const end = complete && this.#chunked ? lastChunk : '';
     const text = requestText(this.step, this.accepted) + this.#framed(body, form) + end;
     this.writes += text.length > wholeWriteBytes ? 2 : 1;
+    this.noteLogin(this.accepted.headers);
     this.upstream.socket.write(text, 'latin1');
   }
 
@@ -102,6 +103,7 @@ class Http1Instance extends Http1InstancePort {
         return;
       }
       this.response = head;
+      this.noteLogin(head.headers);
       this.handler.instanceHead(head);
       if (head.status >= 200 || head.status === 101) return;
       // The handler may have ended this port because of the interim head.

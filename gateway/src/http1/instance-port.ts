@@ -1,5 +1,6 @@
 import type { ErrorCode } from '../exchange/errors.ts';
 import type { AttemptStep } from '../exchange/seam.ts';
+import type { HeaderFacts } from '../http/header-facts.ts';
 import type { Persistence } from '../http/connection.ts';
 import type {
   AcceptedRequest,
@@ -43,7 +44,7 @@ export function createInstances(
 ): InstanceConnector {
   return {
     open(step, request, handler) {
-      const upstream = pools.lend(step);
+      const upstream = pools.lend(step, request.client);
       return typeof upstream === 'string' ? upstream : makePort({ pools, upstream, step, request, handler });
     },
   };
@@ -115,6 +116,11 @@ export abstract class Http1InstancePort implements InstancePort, UpstreamUser {
       if (this.upstream.user === this) this.upstreamDrained();
     });
     return false;
+  }
+
+  /** R51: a login in a head that was sent or has come makes the connection the client's own. */
+  protected noteLogin(headers: HeaderFacts | undefined): void {
+    if (headers?.login === true) this.#pools.own(this.upstream, this.accepted.client);
   }
 
   sendRaw(bytes: Buffer): Flow {

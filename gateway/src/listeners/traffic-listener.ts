@@ -18,6 +18,7 @@ const backlog = 4_096;
 
 /** A client connection of a listener, whatever its protocol. It ends with its socket. */
 export interface ListenerConnection extends GivingWay {
+  readonly facts: ClientFacts;
   /** The listener stops: idle, it is closed after `graceMs` when no further request has come; a WebSocket is closed at its time. */
   drain(graceMs: number): void;
 }
@@ -56,6 +57,7 @@ export class TrafficListener implements Engine {
   #stopped: Promise<number> | undefined;
   #drain: Drain | undefined;
   readonly #onClosed: ConnectionClosed = (connection) => {
+    connection.facts.logins?.close();
     this.#connections.delete(connection);
     this.#whenClosed?.();
   };

@@ -96,6 +96,7 @@ class NodeInstance extends Http1InstancePort {
   /** Throws when node:http refuses the step. */
   request(body: string, _form: 'content', complete: boolean): void {
     const { instance } = this.step.endpoint;
+    this.noteLogin(this.accepted.headers);
     const request = this.#forward({
       stream: this.#stream,
       host: instance.address,
@@ -247,6 +248,7 @@ class NodeInstance extends Http1InstancePort {
       request.shouldKeepAlive = true;
       this.#message = message;
       this.response = readResponse(message, this.step.method);
+      this.noteLogin(this.response?.headers);
       if (this.response === undefined) this.#lose('upstream_protocol');
       else this.#head(this.response);
     });

@@ -9,6 +9,7 @@ import {
 
 import type { ErrorCode } from '../exchange/errors.ts';
 import { InstanceSocket } from './instance-socket.ts';
+import type { OwnConnections } from './own-connections.ts';
 import { ReadBuffer, type ReadBuffers } from '../sockets/read-buffer.ts';
 import { Timeout, type TimeoutOwner, type TimeoutWheel } from '../sockets/timeout-wheel.ts';
 
@@ -62,6 +63,8 @@ export class UpstreamConnection implements TimeoutOwner {
   history: 'fresh' | 'reused' = 'fresh';
   /** False once its endpoint is gone: it is closed after the present use. */
   reusable = true;
+  /** The client connection that it belongs to, if a login has come over it (R51). */
+  owner: OwnConnections | undefined;
   readonly #context: UpstreamContext;
   /** What has come of the answer to the identity question, latin1. */
   #answer = '';
@@ -125,15 +128,13 @@ export class UpstreamConnection implements TimeoutOwner {
 
   /** Closes it at once. Its user hears nothing more. */
   destroy(): void {
-    this.user = undefined;
-    this.phase = 'closed';
+    this.#close();
     this.socket.destroy();
   }
 
   /** As `destroy`, with a reset: what the instance got must not look finished. */
   reset(): void {
-    this.user = undefined;
-    this.phase = 'closed';
+    this.#close();
     if (this.socket.connecting) this.socket.destroy();
     else this.socket.resetAndDestroy();
   }
@@ -145,6 +146,12 @@ export class UpstreamConnection implements TimeoutOwner {
     this.socket.end();
     this.socket.resume();
     this.#context.wheel.arm(this.timeout, ms);
+  }
+
+  #close(): void {
+    this.user = undefined;
+    this.phase = 'closed';
+    this.owner?.forget(this);
   }
 
   #connected(): void {
@@ -216,8 +223,7 @@ export class UpstreamConnection implements TimeoutOwner {
 
   #lose(code: ErrorCode, sent: 'nothing' | 'perhaps' | 'something'): void {
     const { user } = this;
-    this.user = undefined;
-    this.phase = 'closed';
+    this.#close();
     if (user === undefined) return;
     try {
       user.upstreamLost(code, sent);

@@ -4,6 +4,8 @@ import { type Endpoint, endpointKey } from '@roundhouse/agent-sdk/internal';
 
 import type { ErrorCode } from '../exchange/errors.ts';
 import type { AttemptStep } from '../exchange/seam.ts';
+import type { ClientFacts } from '../http/message.ts';
+import { OwnConnections } from './own-connections.ts';
 import type { ReadBuffers } from '../sockets/read-buffer.ts';
 import type { TimeoutWheel } from '../sockets/timeout-wheel.ts';
 import { UpstreamConnection, type UpstreamContext } from './upstream-connection.ts';
@@ -67,11 +69,21 @@ export class UpstreamPools {
    * A connection for an attempt: an idle one on which its `identity` has answered, or a new one; the caller becomes its user at once.
    * `fresh` closes the idle ones of the endpoint first: one of them has just turned out to be dead, and the others are as old.
    * An error code when there can be none: the registry's address or port is impossible, the pools are closed, or all connections that
-   * there may be are in use.
+   * there may be are in use. A `client` that has logged in to the endpoint gets its own connection (R51).
    */
-  lend({ endpoint, identity, connection }: Lending): UpstreamConnection | ErrorCode {
+  lend({ endpoint, identity, connection }: Lending, { logins }: ClientFacts): UpstreamConnection | ErrorCode {
+    const own = logins instanceof OwnConnections ? logins.take(endpoint) : undefined;
+    if (own !== undefined && connection === 'any' && (identity === undefined || own.identity === identity))
+      return own;
+    own?.destroy();
     if (connection === 'fresh') this.#closeIdle(endpoint);
     return this.#take(endpoint, identity) ?? this.#open(endpoint, identity);
+  }
+
+  /** A login comes over a connection: from now on it belongs to the connection of that client. */
+  own(connection: UpstreamConnection, client: ClientFacts): void {
+    client.logins ??= new OwnConnections();
+    if (client.logins instanceof OwnConnections) client.logins.add(connection);
   }
 
   #take(endpoint: Endpoint, identity: string | undefined): UpstreamConnection | undefined {
@@ -123,6 +135,7 @@ export class UpstreamPools {
       return;
     }
     this.#context.wheel.arm(connection.timeout, idleMs);
+    if (connection.owner !== undefined) return;
     const stack = this.#idle.get(endpoint);
     if (stack === undefined) this.#idle.set(endpoint, [connection]);
     else stack.push(connection);
@@ -164,6 +177,13 @@ export class UpstreamPools {
         this.#all.delete(connection);
         connection.destroy();
       }
+    }
+    if (shed) return true;
+    for (const connection of this.#all) {
+      if (connection.owner === undefined || connection.user !== undefined) continue;
+      shed = true;
+      this.#all.delete(connection);
+      connection.destroy();
     }
     return shed;
   }
