@@ -6,6 +6,7 @@ import type { LiveConfig } from './config/live-config.ts';
 import { createHealth, type Health } from './health/health.ts';
 import { createAnnouncement, type Announcement } from './lifecycle/announcement.ts';
 import { monotonicNow } from './lifecycle/clock.ts';
+import { descriptorBudget } from './lifecycle/descriptors.ts';
 import type { Parts } from './lifecycle/parts.ts';
 import { createGuardedLookup } from './registry/addresses/guarded-lookup.ts';
 import { localAddressPolicy } from './registry/addresses/local-address-policy.ts';
@@ -54,7 +55,7 @@ export function buildGateway(
   live: LiveConfig,
   phase: () => Parts['phase'],
 ): GatewayParts {
-  const { config, client, log, version } = options;
+  const { config, client, log, version, descriptors = Infinity } = options;
   const clock = { now: monotonicNow, random: Math.random };
   const registry = createRegistry({
     config,
@@ -86,7 +87,7 @@ export function buildGateway(
     health,
     lookup,
     shortages,
-    descriptors: options.descriptors ?? Infinity,
+    descriptors,
     observe: (record) => {
       requests.record(record);
       if (writesAccessLog(live.current.log)) accessLog(record);
@@ -117,7 +118,8 @@ export function buildGateway(
   const admin = createAdmin({
     status,
     actions: { release: (service) => registry.release(service) },
-    token: () => live.current.admin.token,
+    guard: () => live.current.admin,
+    connections: descriptorBudget(descriptors).admin,
     metrics,
     log,
   });

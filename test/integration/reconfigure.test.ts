@@ -211,7 +211,7 @@ it('changes the admin token', async () => {
     return (await fetch(url, { method: 'POST', headers })).status;
   };
   expect(await release()).toBe(200);
-  const admin = { host: '127.0.0.1', port: 0, token: 'a token of the operator' };
+  const admin = { host: '127.0.0.1', port: 0, token: 'a token of the operator', hosts: [] };
   expect(await fleet.gateway.gateway.reconfigure(testConfig({ admin }))).toMatchObject({ kind: 'invalid' });
   const token = 'a-token-of-the-operator';
   await fleet.gateway.gateway.reconfigure(testConfig({ admin: { ...admin, token } }));

@@ -54,7 +54,7 @@ export function testConfig(config: TestConfig = {}): GatewayConfig {
     ...defaults,
     announce: 'off',
     listen: { host: '127.0.0.1', port: 0 },
-    admin: { host: '127.0.0.1', port: 0, token: 'off' },
+    admin: { host: '127.0.0.1', port: 0, token: 'off', hosts: [] },
     ...config,
     timeouts: { ...defaults.timeouts, ...config.timeouts },
     limits: { ...defaults.limits, ...config.limits },

@@ -2,6 +2,7 @@ import { connect } from 'node:net';
 
 import { describe, expect, it } from 'vitest';
 
+import { eventually } from '../../../test/kit/eventually.ts';
 import { fakeStatus } from '../status/testing/fake-status.ts';
 import { createAdmin } from './admin.ts';
 
@@ -11,7 +12,8 @@ function admin() {
   return createAdmin({
     status: fakeStatus(),
     actions: { release: () => undefined },
-    token: () => 'off',
+    guard: () => ({ token: 'off', hosts: [] }),
+    connections: 8,
     metrics: { text: () => Promise.resolve(''), contentType: 'text/plain' },
     log: { trace: quiet, debug: quiet, info: quiet, warn: quiet, error: quiet },
   });
@@ -28,6 +30,22 @@ describe('the admin listener', () => {
       'GET /livez HTTP/1.1\r\nHost: evil.example\r\nConnection: close\r\n\r\n',
     );
     expect(raw).toMatch(/^HTTP\/1\.1 403 /);
+    await one.stop();
+  });
+
+  it('gives half-open requests up for new ones when there are too many', async () => {
+    const one = admin();
+    const { port } = await one.listen({ host: '127.0.0.1', port: 0 });
+    const half = Array.from({ length: 20 }, () => connect(port, '127.0.0.1'));
+    for (const socket of half) {
+      socket.on('error', () => undefined);
+      socket.write('GET / HTTP/1.1\r\nHo');
+    }
+    await eventually(async () => {
+      const answer = exchange(port, 'GET /livez HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n');
+      expect(await answer.catch(() => '')).toMatch(/^HTTP\/1\.1 200 /);
+    });
+    expect(half.filter((socket) => !socket.closed).length).toBeLessThanOrEqual(8);
     await one.stop();
   });
 

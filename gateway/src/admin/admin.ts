@@ -1,5 +1,6 @@
 import type { BoundAddress } from '../listeners/engine.ts';
 import { buildAdminApp, type AdminOptions } from './app.ts';
+import { boundConnections } from './bound-connections.ts';
 import { exposureOf } from './guards.ts';
 
 /** The admin listener: health, metrics and status on a port of their own. */
@@ -10,14 +11,15 @@ export interface Admin {
   stop(): Promise<void>;
 }
 
-/** See {@link Admin}. The last thing that a gateway stops, so that its health can be seen while it drains. */
-export function createAdmin(options: AdminOptions): Admin {
+/** See {@link Admin}. `connections`: how many there may be. The last thing that a gateway stops, so that its health can be seen while it drains. */
+export function createAdmin(options: AdminOptions & { readonly connections: number }): Admin {
   let app: ReturnType<typeof buildAdminApp> | undefined;
   return {
     listen: async ({ host, port }) => {
       if (app !== undefined) throw new TypeError('The admin listener was started before.');
       const starting = buildAdminApp(options, exposureOf(host));
       app = starting;
+      boundConnections(starting.server, options.connections);
       try {
         await starting.listen({ host, port });
       } catch (error) {

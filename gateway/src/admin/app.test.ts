@@ -72,7 +72,15 @@ const service: ServiceStatus = {
   quarantined: [{ id: 'bad', node: 'n', reason: 'port 0' }],
 };
 
-function app(options: { exposure?: Exposure; readiness?: Readiness; broken?: boolean; token?: string } = {}) {
+function app(
+  options: {
+    exposure?: Exposure;
+    readiness?: Readiness;
+    broken?: boolean;
+    token?: string;
+    hosts?: string[];
+  } = {},
+) {
   const errors: unknown[] = [];
   const released: string[] = [];
   const actions: GatewayActions = {
@@ -123,14 +131,27 @@ function app(options: { exposure?: Exposure; readiness?: Readiness; broken?: boo
     contentType: 'text/plain; version=0.0.4; charset=utf-8',
   };
   const built = buildAdminApp(
-    { status, actions, token: () => options.token ?? 'off', metrics, log },
+    {
+      status,
+      actions,
+      guard: () => ({ token: options.token ?? 'off', hosts: options.hosts ?? [] }),
+      metrics,
+      log,
+    },
     options.exposure ?? 'loopback',
   );
   const get = (
     url: string,
     headers: Record<string, string> = {},
     method: 'GET' | 'POST' | 'HEAD' | 'OPTIONS' = 'GET',
-  ) => built.inject({ method, url, headers: { host: 'localhost:8081', ...headers } });
+    payload = '',
+  ) =>
+    built.inject({
+      method,
+      url,
+      headers: { host: 'localhost:8081', ...headers },
+      ...(payload === '' ? {} : { payload }),
+    });
   return { get, errors, released };
 }
 
@@ -229,12 +250,46 @@ describe('answers to odd requests', () => {
     expect(errors).toHaveLength(1);
   });
 
-  it('refuse a foreign Host or Origin on loopback, for every path, and not on the network', async () => {
-    for (const url of ['/', '/livez', '/metrics', '/api/routes', '/nope']) {
-      expect((await app().get(url, { host: 'evil.example' })).statusCode).toBe(403);
-      expect((await app().get(url, { origin: 'https://evil.example' })).statusCode).toBe(403);
+  it.each(['loopback', 'network'] as const)(
+    'refuse a foreign Host or Origin for every path, on %s',
+    async (exposure) => {
+      for (const url of ['/', '/livez', '/metrics', '/api/routes', '/nope']) {
+        expect((await app({ exposure }).get(url, { host: 'evil.example' })).statusCode).toBe(403);
+        expect((await app({ exposure }).get(url, { origin: 'https://evil.example' })).statusCode).toBe(403);
+      }
+      const named = app({ exposure, hosts: ['gw.internal'] });
+      expect((await named.get('/livez', { host: 'gw.internal:8081' })).statusCode).toBe(200);
+    },
+  );
+
+  it('answers no request with a body: 413, whatever method, type and framing', async () => {
+    const { get, errors, released } = app();
+    const path = '/api/services/api-service/release';
+    for (const [url, method, headers] of [
+      [path, 'POST', { 'content-type': 'application/json' }],
+      [path, 'POST', { 'content-type': 'image/png' }],
+      ['/api/routes', 'GET', {}],
+    ] as const)
+      expect((await get(url, headers, method, '{"a":1}')).statusCode).toBe(413);
+    expect((await get('/api/routes', { 'transfer-encoding': 'chunked' })).statusCode).toBe(413);
+    expect([errors, released]).toEqual([[], []]);
+    const empty = { 'content-type': 'application/json', 'content-length': '0' };
+    expect((await get(path, empty, 'POST')).statusCode).toBe(200);
+  });
+
+  it('reads nothing without the token once one is set, but for what orchestrators ask', async () => {
+    const token = 'a-long-secret-token';
+    const { get } = app({ token, exposure: 'network' });
+    for (const url of ['/', '/metrics', '/api/routes', '/api/services', '/api/summary', '/nope']) {
+      expect([url, (await get(url)).statusCode]).toEqual([url, 401]);
+      const known = await get(url, { authorization: `Bearer ${token}` });
+      expect([url, known.statusCode]).toEqual([url, url === '/nope' ? 404 : 200]);
     }
-    expect((await app({ exposure: 'network' }).get('/livez', { host: 'gw.internal' })).statusCode).toBe(200);
+    expect((await get('/livez')).statusCode).toBe(200);
+    expect((await get('/readyz')).json()).toEqual({ status: 'ready' });
+    expect((await get('/readyz', { authorization: `Bearer ${token}` })).json()).toMatchObject({
+      detail: 'following the registry',
+    });
   });
 });
 
@@ -261,6 +316,21 @@ describe('POST /api/services/NAME/release', () => {
     expect(released).toEqual([]);
     expect((await get(path, { authorization: 'Bearer a-long-secret-token' }, 'POST')).statusCode).toBe(200);
     expect(released).toEqual(['api-service']);
+  });
+
+  it('is not done for a page of another port of this machine', async () => {
+    const { get, released } = app();
+    for (const headers of [
+      { origin: 'http://localhost:3000' },
+      { origin: 'https://localhost:8081' },
+      { origin: 'null' },
+      { 'sec-fetch-site': 'same-site' },
+      { 'sec-fetch-site': 'cross-site' },
+    ])
+      expect((await get(path, headers, 'POST')).statusCode).toBe(403);
+    expect(released).toEqual([]);
+    const own = { origin: 'http://localhost:8081', 'sec-fetch-site': 'same-origin' };
+    expect((await get(path, own, 'POST')).statusCode).toBe(200);
   });
 
   it('is not done by reading', async () => {

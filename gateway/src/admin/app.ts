@@ -2,10 +2,12 @@ import { STATUS_CODES } from 'node:http';
 
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 
+import { monotonicNow } from '../lifecycle/clock.ts';
 import type { Log } from '../telemetry/log.ts';
-import { mayNotChange, refusedBy, type Exposure } from './guards.ts';
+import { createAnswers, jsonTexts, type Answers } from './answers.ts';
+import { mayNotChange, mayNotRead, refusedBy, type Exposure, type Guard } from './guards.ts';
 import { indexHtml, indexText } from './index-page.ts';
-import type { GatewayStatus } from '../status/status.ts';
+import type { GatewayStatus, ServiceStatus } from '../status/status.ts';
 import { routesText, servicesText } from './text-tables.ts';
 
 /** What the admin listener can change. */
@@ -21,8 +23,8 @@ export interface GatewayActions {
 export interface AdminOptions {
   readonly status: GatewayStatus;
   readonly actions: GatewayActions;
-  /** The bearer token that a change needs now; `off`: none is set. */
-  readonly token: () => string;
+  /** What it answers to now. */
+  readonly guard: () => Omit<Guard, 'exposure'>;
   readonly metrics: { readonly text: () => Promise<string>; readonly contentType: string };
   readonly log: Log;
 }
@@ -57,26 +59,35 @@ function formatOf(request: FastifyRequest): 'json' | 'text' | undefined {
   return accept.includes('text/plain') && !accept.includes('json') ? 'text' : 'json';
 }
 
-function answer(
+/** The same facts in two forms. */
+interface Forms {
+  readonly json: () => Iterable<string>;
+  readonly text: () => Iterable<string>;
+}
+
+async function answer(
   request: FastifyRequest,
   reply: FastifyReply,
-  json: () => unknown,
-  text: () => string,
-): FastifyReply {
+  answers: Answers,
+  forms: Forms,
+): Promise<FastifyReply> {
   const format = formatOf(request);
   if (format === undefined) return problem(reply, 400, 'format is json or text.');
-  if (format === 'text') return reply.type('text/plain; charset=utf-8').send(text());
-  return reply.type('application/json; charset=utf-8').send(JSON.stringify(json()));
+  const type = format === 'text' ? 'text/plain' : 'application/json';
+  const path = request.url.split('?')[0] ?? '';
+  const body = await answers.text(`${path} as ${format}`, forms[format]);
+  return reply.type(`${type}; charset=utf-8`).send(body);
 }
 
 /** The admin application, not listening yet. It changes something by POST only. Its owner closes it. */
 export function buildAdminApp(options: AdminOptions, exposure: Exposure): FastifyInstance {
   const app = Fastify({
     logger: false,
-    bodyLimit: 1,
     connectionTimeout: 30_000,
     requestTimeout: 10_000,
     keepAliveTimeout: 65_000,
+    // By default Node looks for slow heads every 30 s only.
+    http: { headersTimeout: 5_000, connectionsCheckingInterval: 1_000 },
     // Stopping doesn't wait for a scraper that keeps its connection.
     forceCloseConnections: true,
     frameworkErrors: (_error, _request, reply) => {
@@ -84,9 +95,14 @@ export function buildAdminApp(options: AdminOptions, exposure: Exposure): Fastif
       void problem(reply, 400, 'The path is not valid.');
     },
   });
+  // No request has a body; whatever type it claims is not looked at.
+  app.removeAllContentTypeParsers();
+  app.addContentTypeParser('*', (_request, _payload, done) => {
+    done(null);
+  });
   app.addHook('onRequest', async (request, reply) => {
     void reply.headers(safety);
-    return refuse(request, reply, exposure, options.token());
+    return refuse(request, reply, { ...options.guard(), exposure });
   });
   app.setNotFoundHandler((_request, reply) =>
     problem(reply, 404, 'There is no such page. / lists those that there are.'),
@@ -95,81 +111,100 @@ export function buildAdminApp(options: AdminOptions, exposure: Exposure): Fastif
     options.log.error('admin request failed', { err: error, path: request.url });
     return problem(reply, 500, 'The gateway made a mistake; its log says which.');
   });
-  addProbes(app, options);
-  addApi(app, options);
+  const answers = createAnswers(monotonicNow);
+  addProbes(app, options, answers);
+  addApi(app, options, answers);
   return app;
 }
 
+/** What orchestrators ask for needs no token. */
+const open: readonly string[] = ['/livez', '/readyz'];
+
 /** The refusal of a request that must not be answered, or undefined. */
-function refuse(
-  request: FastifyRequest,
-  reply: FastifyReply,
-  exposure: Exposure,
-  token: string,
-): FastifyReply | undefined {
-  const refusal = refusedBy(exposure, request.headers);
+function refuse(request: FastifyRequest, reply: FastifyReply, guard: Guard): FastifyReply | undefined {
+  const { method, headers } = request;
+  const refusal = refusedBy(guard, headers);
   if (refusal !== undefined) return problem(reply, 403, refusal);
-  if (request.method === 'GET' || request.method === 'HEAD') return undefined;
-  if (request.method === 'POST' && !request.is404) {
-    const barred = mayNotChange(exposure, token, request.headers.authorization);
-    if (barred === undefined) return undefined;
-    if (barred.status === 401) void reply.header('www-authenticate', 'Bearer realm="roundhouse admin"');
-    return problem(reply, barred.status, barred.detail);
+  const length = headers['content-length'] ?? '0';
+  if (Number(length) !== 0 || headers['transfer-encoding'] !== undefined)
+    return problem(reply, 413, 'No request here has a body.');
+  const reads = method === 'GET' || method === 'HEAD';
+  if (!reads && (method !== 'POST' || request.is404)) {
+    void reply.header('allow', 'GET, HEAD');
+    return problem(reply, 405, 'Pages are read with GET; see / for what can be changed.');
   }
-  void reply.header('allow', 'GET, HEAD');
-  return problem(reply, 405, 'Pages are read with GET; see / for what can be changed.');
+  if (reads && open.includes(request.routeOptions.url ?? '')) return undefined;
+  const barred = reads ? mayNotRead(guard, headers) : mayNotChange(guard, headers);
+  if (barred === undefined) return undefined;
+  if (barred.status === 401) void reply.header('www-authenticate', 'Bearer realm="roundhouse admin"');
+  return problem(reply, barred.status, barred.detail);
 }
 
 /** The index page, and what orchestrators and Prometheus ask for. */
-function addProbes(app: FastifyInstance, { status, metrics }: AdminOptions): void {
+function addProbes(app: FastifyInstance, { status, metrics, guard }: AdminOptions, answers: Answers): void {
   app.get('/', (request, reply) =>
     (request.headers.accept ?? '').includes('text/html')
       ? reply.type('text/html; charset=utf-8').send(indexHtml())
       : reply.type('text/plain; charset=utf-8').send(indexText()),
   );
   app.get('/livez', (_request, reply) => reply.send({ status: 'alive' }));
-  app.get('/readyz', (_request, reply) => {
+  app.get('/readyz', ({ headers }, reply) => {
     const { ready, detail } = status.readiness();
-    return reply.code(ready ? 200 : 503).send({ status: ready ? 'ready' : 'not ready', detail });
+    const said = { status: ready ? 'ready' : 'not ready' };
+    // The detail names services.
+    const mayKnow = mayNotRead({ ...guard(), exposure: 'network' }, headers) === undefined;
+    return reply.code(ready ? 200 : 503).send(mayKnow ? { ...said, detail } : said);
   });
-  app.get('/metrics', async (_request, reply) => reply.type(metrics.contentType).send(await metrics.text()));
+  app.get('/metrics', async (_request, reply) =>
+    reply.type(metrics.contentType).send(await answers.shared('metrics', metrics.text)),
+  );
 }
 
 const noService = 'No service of this name is routed.';
 
-function addApi(app: FastifyInstance, { status, actions, log }: AdminOptions): void {
+function addApi(app: FastifyInstance, { status, actions, log }: AdminOptions, answers: Answers): void {
   app.get('/api/summary', (_request, reply) => reply.send(status.summary()));
   app.get('/api/routes', (request, reply) =>
-    answer(
-      request,
-      reply,
-      () => ({ routes: status.routes() }),
-      () => routesText(status.routes(), status.services()),
-    ),
+    answer(request, reply, answers, {
+      json: () => jsonTexts({}, { routes: status.routes() }),
+      text: () => routesText(status.routes(), status.counts()),
+    }),
   );
   app.get('/api/services', (request, reply) =>
-    answer(
-      request,
-      reply,
-      () => ({ services: status.services() }),
-      () => servicesText(status.services()),
-    ),
+    answer(request, reply, answers, {
+      json: () => servicesJson(status.services()),
+      text: () => servicesText(status.services()),
+    }),
   );
   app.get<{ Params: { name: string } }>('/api/services/:name', (request, reply) => {
-    const service = status.services().find((candidate) => candidate.service === request.params.name);
+    const service = status.service(request.params.name);
     if (service === undefined) return problem(reply, 404, noService);
-    return answer(
-      request,
-      reply,
-      () => service,
-      () => servicesText([service]),
-    );
+    return answer(request, reply, answers, {
+      json: () => serviceJson(service),
+      text: () => servicesText([service]),
+    });
   });
   app.post<{ Params: { name: string } }>('/api/services/:name/release', (request, reply) => {
     const { name } = request.params;
     const released = actions.release(name);
     if (released === undefined) return problem(reply, 404, noService);
     log.warn(`${released.length} held instances of ${name} were released by the operator.`, { released });
+    answers.forget();
     return reply.send({ service: name, released });
   });
+}
+
+function serviceJson({ instances, quarantined, ...others }: ServiceStatus): Iterable<string> {
+  return jsonTexts(others, { instances, quarantined });
+}
+
+function* servicesJson(services: readonly ServiceStatus[]): Generator<string> {
+  yield '{"services":[';
+  let comma = '';
+  for (const service of services) {
+    yield comma;
+    yield* serviceJson(service);
+    comma = ',';
+  }
+  yield ']}';
 }

@@ -1,43 +1,42 @@
 import { formatAuthority } from '../config/address.ts';
 import { routeName } from '../routing/route.ts';
 import { printable } from '../telemetry/printable.ts';
-import type { InstanceStatusRow, RouteStatus, ServiceStatus } from '../status/status.ts';
+import type { InstanceStatusRow, RouteStatus, ServiceCounts, ServiceStatus } from '../status/status.ts';
 
 /** The same facts as the JSON, for `curl` and eyes. Names come from the registry: what a terminal would obey is escaped. */
 
-function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
-  const all = [head, ...rows.map((row) => row.map(printable))];
-  const widths = head.map((_, column) => Math.max(...all.map((row) => (row[column] ?? '').length)));
-  return all
-    .map((row) =>
-      row
-        .map((cell, column) => cell.padEnd(widths[column] ?? 0))
-        .join('  ')
-        .trimEnd(),
-    )
-    .map((line) => `${line}\n`)
-    .join('');
-}
-
-/** Instances that take requests now, of all. */
-function share(service: ServiceStatus | undefined): string {
-  if (service === undefined) return '-';
-  const taking = service.instances.filter(
-    (i) =>
-      i.phase === 'serving' && i.health === 'healthy' && (i.status === 'passing' || i.status === 'warning'),
-  );
-  return `${taking.length}/${service.instances.length}`;
+/** The lines of a table. While the rows are read, for the widths of the columns, it gives empty texts. */
+function* table(head: readonly string[], rows: Iterable<readonly string[]>): Generator<string> {
+  const all = [head];
+  const widths = head.map(({ length }) => length);
+  for (const row of rows) {
+    const cells = row.map(printable);
+    cells.forEach((cell, column) => (widths[column] = Math.max(widths[column] ?? 0, cell.length)));
+    all.push(cells);
+    yield '';
+  }
+  for (const row of all) {
+    const cells = head.map((_, column) => (row[column] ?? '').padEnd(widths[column] ?? 0));
+    yield `${cells.join('  ').trimEnd()}\n`;
+  }
 }
 
 /** The route table, one line each. */
-export function routesText(routes: readonly RouteStatus[], services: readonly ServiceStatus[]): string {
+export function routesText(
+  routes: readonly RouteStatus[],
+  services: readonly ServiceCounts[],
+): Generator<string> {
   const byName = new Map(services.map((service) => [service.service, service]));
+  const share = (service: string): string => {
+    const counts = byName.get(service);
+    return counts === undefined ? '-' : `${counts.taking}/${counts.total}`;
+  };
   return table(
     ['ROUTE', 'SERVICE', 'LIVE', 'STRIP', 'SOURCE', 'STATE'],
     routes.map((route) => [
       routeName(route),
       route.service,
-      share(byName.get(route.service)),
+      share(route.service),
       route.strip ?? '-',
       route.source,
       route.reason === undefined ? route.state : `${route.state}: ${route.reason}`,
@@ -65,8 +64,8 @@ function statusText({ status, held }: InstanceStatusRow): string {
  * Every instance of every service, one line each; a service without any has a line of its own. Below, what services ask for and can't
  * have.
  */
-export function servicesText(services: readonly ServiceStatus[]): string {
-  const rows = table(
+export function* servicesText(services: readonly ServiceStatus[]): Generator<string> {
+  yield* table(
     [
       'SERVICE',
       'SETTINGS',
@@ -81,10 +80,25 @@ export function servicesText(services: readonly ServiceStatus[]): string {
       'IN-FLIGHT',
       'TOTAL',
     ],
-    services.flatMap((one) => {
-      const { service, registry, ageMs, instances, quarantined } = one;
-      const own = [service, settingsText(one), registry, seconds(ageMs)];
-      const rows = instances.map((i) => [
+    serviceRows(services),
+  );
+  let before = '\n';
+  for (const { service, invalidSettings } of services) {
+    for (const { setting, allowed } of invalidSettings) {
+      yield `${before}${printable(service)} asks for "${printable(setting)}", which can't be followed; allowed: ${allowed}\n`;
+      before = '';
+    }
+  }
+}
+
+function* serviceRows(services: readonly ServiceStatus[]): Generator<readonly string[]> {
+  for (const one of services) {
+    const { service, registry, ageMs, instances, quarantined } = one;
+    const own = [service, settingsText(one), registry, seconds(ageMs)];
+    let rows = quarantined.length;
+    for (const i of instances) {
+      rows += 1;
+      yield [
         ...own,
         i.id,
         formatAuthority(i.address, i.port),
@@ -94,16 +108,9 @@ export function servicesText(services: readonly ServiceStatus[]): string {
         String(i.weight),
         String(i.inFlight),
         String(i.total),
-      ]);
-      const rejected = quarantined.map((q) => [...own, q.id, `not used: ${q.reason}`]);
-      return rows.length + rejected.length === 0 ? [[...own, '(none)']] : [...rows, ...rejected];
-    }),
-  );
-  const notes = services.flatMap(({ service, invalidSettings }) =>
-    invalidSettings.map(
-      ({ setting, allowed }) =>
-        `${printable(service)} asks for "${printable(setting)}", which can't be followed; allowed: ${allowed}\n`,
-    ),
-  );
-  return notes.length === 0 ? rows : `${rows}\n${notes.join('')}`;
+      ];
+    }
+    for (const { id, reason } of quarantined) yield [...own, id, `not used: ${reason}`];
+    if (rows === 0) yield [...own, '(none)'];
+  }
 }

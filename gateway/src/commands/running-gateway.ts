@@ -7,10 +7,10 @@ export async function show(
 ): Promise<void> {
   const { json, ...rest } = flags;
   const { config } = configOrFail(rest);
-  const { status, body } = await askAdmin(
-    adminUrl(config.admin, `/api/${what}`),
-    json === undefined ? 'text/plain' : 'application/json',
-  );
+  const { status, body } = await askAdmin(adminUrl(config.admin, `/api/${what}`), {
+    accept: json === undefined ? 'text/plain' : 'application/json',
+    ...authorization(config.admin),
+  });
   if (status !== 200) throw new CommandError(`The gateway answered ${status}: ${body.trim()}`);
   console.log(body.trimEnd());
 }
@@ -19,7 +19,7 @@ export async function show(
 export async function healthcheck(flags: Flags): Promise<void> {
   const { config } = configOrFail(flags);
   const url = adminUrl(config.admin, '/readyz');
-  const { status, body } = await askAdmin(url, 'text/plain');
+  const { status, body } = await askAdmin(url, { accept: 'text/plain' });
   if (status !== 200) throw new CommandError(`${url}: ${status} ${body.trim()}`);
   console.log(`OK: ${url}`);
 }
@@ -34,14 +34,18 @@ function adminUrl({ host, port }: { readonly host: string; readonly port: number
   return `http://${reachable}:${port}${path}`;
 }
 
+function authorization({ token }: { readonly token: string }): Readonly<Record<string, string>> {
+  return token === 'off' ? {} : { authorization: `Bearer ${token}` };
+}
+
 /** Asks a running gateway; throws a {@link CommandError} when there is none. */
 async function askAdmin(
   url: string,
-  accept: string,
+  headers: Readonly<Record<string, string>>,
 ): Promise<{ readonly status: number; readonly body: string }> {
   try {
     const response = await fetch(url, {
-      headers: { accept },
+      headers,
       signal: AbortSignal.timeout(timeoutMs),
       redirect: 'error',
     });

@@ -132,10 +132,10 @@ function timeoutClash({ tryMs, totalMs }: AttemptTimeouts): string | undefined {
 /** What is allowed but should be known. */
 export function warningsAbout(config: GatewayConfig, origins: Origins): readonly string[] {
   const warnings: string[] = [];
-  if (!isLoopback(config.admin.host)) {
+  if (!isLoopback(config.admin.host) && config.admin.token === 'off') {
     warnings.push(
       `The admin listener is open on ${config.admin.host}:${config.admin.port} (${origins['admin.host'] ?? 'default'}): ` +
-        'every host that reaches it can read routes, instances and metrics. Keep it inside a trusted network.',
+        'every host that reaches it can read routes, instances and metrics. Keep it inside a trusted network, or set admin.token.',
     );
   }
   if (config.trustedProxies.some((range) => range.endsWith('/0'))) {

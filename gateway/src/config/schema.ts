@@ -45,13 +45,18 @@ export const configSchema = z.strictObject(
       host: field(
         host,
         '127.0.0.1',
-        'Address of the admin listener. Beyond loopback, every host that reaches it can read it.',
+        'Address of the admin listener. Beyond loopback, every host that reaches it can read it, unless `admin.token` is set.',
       ),
       port: field(port, 8_081, 'Port of the admin listener; 0: any free one.'),
       token: field(
         text(/^(off|[\x21-\x7e]{16,1024})$/, 'off, or 16 and more visible ASCII characters without spaces'),
         'off',
-        'Token for changes (`Authorization: Bearer`); `off`: changes from this machine only. Set it by variable rather than by flag.',
+        'Token for changes and for all pages but `/livez` and `/readyz` (`Authorization: Bearer`); `off`: everybody who reaches it reads, this machine changes. Set it by variable rather than by flag.',
+      ),
+      hosts: field(
+        z.array(host, 'a list of host names'),
+        [],
+        'Names by which it may be reached (`Host`), beside localhost and addresses.',
       ),
     }).prefault({}),
     consul: mapping({

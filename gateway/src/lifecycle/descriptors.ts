@@ -6,6 +6,8 @@ export interface DescriptorBudget {
   readonly clients: number;
   /** Connections to instances: as many, since a request needs one of each. */
   readonly instances: number;
+  /** Connections to the admin listener; they are part of what is kept for everything else. */
+  readonly admin: number;
 }
 
 /** What Consul, the admin listener, checks, the log and the runtime need at most, as far as the limit allows. */
@@ -13,8 +15,9 @@ const reserve = 512;
 
 /** Shares out `limit` descriptors. A quarter, 512 at most, is kept for everything that is not traffic. */
 export function descriptorBudget(limit: number): DescriptorBudget {
-  const share = Math.max(1, Math.floor((limit - Math.min(reserve, limit / 4)) / 2));
-  return { clients: share, instances: share };
+  const kept = Math.min(reserve, limit / 4);
+  const share = Math.max(1, Math.floor((limit - kept) / 2));
+  return { clients: share, instances: share, admin: Math.max(4, Math.floor(kept / 4)) };
 }
 
 /**

@@ -48,7 +48,8 @@ it('shows routes and services with their settings, instances and checks', () => 
     { prefix: '/api', service: 'api-service', source: 'default', state: 'active' },
     { prefix: '/', service: 'webapp-service', source: 'default', state: 'active' },
   ]);
-  expect(status.services()).toMatchObject([
+  const services = status.services().map((row) => ({ ...row, instances: [...row.instances] }));
+  expect(services).toMatchObject([
     {
       service: 'api-service',
       registry: 'fixed',

@@ -14,6 +14,7 @@ import type {
   InstanceStatusRow,
   Readiness,
   RouteStatus,
+  ServiceCounts,
   ServiceStatus,
 } from './status.ts';
 
@@ -37,6 +38,11 @@ export function readStatus(sources: StatusSources): GatewayStatus {
   return {
     routes: () => routeRows(registry),
     services: () => registry.services.map((view) => serviceRow(view, sources)),
+    service: (name) => {
+      const view = registry.service(name);
+      return view === undefined ? undefined : serviceRow(view, sources);
+    },
+    counts: () => registry.services.map((view) => serviceCounts(view, sources)),
     readiness: () => readiness(sources),
     summary: () => summary(sources),
   };
@@ -52,7 +58,10 @@ function summary(sources: StatusSources): GatewaySummary {
     consul,
     phase: phase(),
     uptimeSeconds: Math.round((now() - startedMs) / 1000),
-    routes: routeRows(registry).length,
+    routes:
+      registry.table.routes.length +
+      registry.rejected.length +
+      services.reduce((sum, { invalidTags }) => sum + invalidTags.length, 0),
     services: services.length,
     refusedServices: registry.refusedServices,
     notices: registry.notices(),
@@ -77,27 +86,60 @@ function routeRows(registry: Registry): readonly RouteStatus[] {
   ];
 }
 
-function serviceRow(view: ServiceView, { health, now }: StatusSources): ServiceStatus {
+function serviceRow(view: ServiceView, sources: StatusSources): ServiceStatus {
   const { service, watch, snapshot, upstream, settings, invalidSettings } = view;
-  const held = new Map(view.held.map((row) => [row.instance.key, row]));
   return {
     service,
     registry: watch.kind,
-    ageMs: watch.kind === 'stale' ? now() - watch.sinceMs : watch.kind === 'live' ? 0 : undefined,
+    ageMs: ageOf(view, sources),
     message: watch.kind === 'stale' ? watch.message : undefined,
     balance: upstream.policy.balance,
     settings: effective(settings),
     invalidSettings,
     panic: upstream.panic ? 'panic' : 'calm',
     queued: upstream.queued,
-    instances: upstream.endpoints.map((endpoint) =>
-      instanceRow(
-        endpoint,
-        heldStatus(held.get(endpoint.instance.key), now()),
-        health.check(service, endpoint.instance),
-      ),
-    ),
+    instances: { [Symbol.iterator]: () => instanceRows(view, sources) },
     quarantined: snapshot?.quarantined ?? [],
+  };
+}
+
+function ageOf({ watch }: ServiceView, { now }: StatusSources): number | undefined {
+  if (watch.kind === 'stale') return now() - watch.sinceMs;
+  return watch.kind === 'live' ? 0 : undefined;
+}
+
+function* instanceRows(view: ServiceView, { health, now }: StatusSources): Generator<InstanceStatusRow> {
+  const held = new Map(view.held.map((row) => [row.instance.key, row]));
+  for (const endpoint of view.upstream.endpoints) {
+    const { instance } = endpoint;
+    const check = health.check(view.service, instance);
+    yield instanceRow(endpoint, heldStatus(held.get(instance.key), now()), check);
+  }
+}
+
+function serviceCounts(view: ServiceView, sources: StatusSources): ServiceCounts {
+  const { service, watch, snapshot, upstream, held } = view;
+  const byStatus = { passing: 0, warning: 0, critical: 0, draining: 0 };
+  let taking = 0;
+  let ejected = 0;
+  for (const { instance, health, phase } of upstream.endpoints) {
+    byStatus[instance.status] += 1;
+    if (health.state !== 'healthy') ejected += 1;
+    else if (phase === 'serving' && (instance.status === 'passing' || instance.status === 'warning'))
+      taking += 1;
+  }
+  return {
+    service,
+    registry: watch.kind,
+    ageMs: ageOf(view, sources),
+    panic: upstream.panic ? 'panic' : 'calm',
+    queued: upstream.queued,
+    total: upstream.endpoints.length,
+    taking,
+    byStatus,
+    ejected,
+    held: held.length,
+    quarantined: snapshot?.quarantined.length ?? 0,
   };
 }
 

@@ -76,7 +76,8 @@ export interface ServiceStatus {
   readonly panic: 'calm' | 'panic';
   /** Requests waiting for an instance to become free. */
   readonly queued: number;
-  readonly instances: readonly InstanceStatusRow[];
+  /** Each row is made when it is come to: there may be thousands. */
+  readonly instances: Iterable<InstanceStatusRow>;
   readonly quarantined: readonly { readonly id: string; readonly node: string; readonly reason: string }[];
 }
 
@@ -107,10 +108,29 @@ export interface GatewaySummary extends EngineStats {
   readonly instances: number;
 }
 
+/** How many instances of a service are in which state. */
+export interface ServiceCounts extends Pick<
+  ServiceStatus,
+  'service' | 'registry' | 'ageMs' | 'panic' | 'queued'
+> {
+  readonly total: number;
+  /** Those that get requests now. */
+  readonly taking: number;
+  readonly byStatus: Readonly<Record<InstanceStatusRow['status'], number>>;
+  /** Left out by the gateway itself after failures, or on probation. */
+  readonly ejected: number;
+  readonly held: number;
+  readonly quarantined: number;
+}
+
 /** Reads the status; each call reads it afresh. */
 export interface GatewayStatus {
   routes(): readonly RouteStatus[];
   services(): readonly ServiceStatus[];
+  /** One service; undefined when it is not routed. */
+  service(name: string): ServiceStatus | undefined;
+  /** The same services in figures. */
+  counts(): readonly ServiceCounts[];
   readiness(): Readiness;
   summary(): GatewaySummary;
 }

@@ -1,6 +1,6 @@
 import type { NoticeKind } from '@roundhouse/agent-sdk/internal';
 
-import type { GatewayStatus, GatewaySummary, ServiceStatus } from '../status/status.ts';
+import type { GatewayStatus, GatewaySummary, ServiceCounts } from '../status/status.ts';
 import type { Family } from './exposition.ts';
 import type { Shortages } from './shortages.ts';
 
@@ -24,25 +24,23 @@ const gauge = (name: string, help: string, samples: Family['samples']): Family =
   samples,
 });
 
-function ofInstances(services: readonly ServiceStatus[]): Family {
+function ofInstances(services: readonly ServiceCounts[]): Family {
   return gauge(
     'gateway_instances',
     'Instances by what the registry says of them.',
-    services.flatMap(({ service, instances }) =>
-      statuses.map(
-        (status) => [{ service, status }, instances.filter((i) => i.status === status).length] as const,
-      ),
+    services.flatMap(({ service, byStatus }) =>
+      statuses.map((status) => [{ service, status }, byStatus[status]] as const),
     ),
   );
 }
 
-function refusedRecords(services: readonly ServiceStatus[], { refusedServices }: GatewaySummary): Family {
+function refusedRecords(services: readonly ServiceCounts[], { refusedServices }: GatewaySummary): Family {
   return gauge(
     'gateway_refused_records',
     'Records of the registry that are not used; with an empty service: services whose name is not believed.',
     [
       [{ service: '' }, refusedServices.length],
-      ...services.map(({ service, quarantined }) => [{ service }, quarantined.length] as const),
+      ...services.map(({ service, quarantined }) => [{ service }, quarantined] as const),
     ],
   );
 }
@@ -59,7 +57,7 @@ function registryNotices({ notices }: GatewaySummary): Family {
   );
 }
 
-const ofRegistry = (services: readonly ServiceStatus[], summary: GatewaySummary): readonly Family[] => [
+const ofRegistry = (services: readonly ServiceCounts[], summary: GatewaySummary): readonly Family[] => [
   refusedRecords(services, summary),
   registryNotices(summary),
 ];
@@ -67,7 +65,7 @@ const ofRegistry = (services: readonly ServiceStatus[], summary: GatewaySummary)
 /** The state of the gateway as families of samples. */
 export function gatewayFamilies(sources: GaugeSources): readonly Family[] {
   const { status, tableChanges } = sources;
-  const [services, stats] = [status.services(), status.summary()];
+  const [services, stats] = [status.counts(), status.summary()];
   const followed = services.every((s) => s.registry === 'live' || s.registry === 'fixed');
   return [
     {
@@ -87,18 +85,12 @@ export function gatewayFamilies(sources: GaugeSources): readonly Family[] {
     gauge(
       'gateway_ejected_instances',
       'Instances that the gateway itself leaves out after failures.',
-      services.map(({ service, instances }) => [
-        { service },
-        instances.filter((i) => i.health !== 'healthy').length,
-      ]),
+      services.map(({ service, ejected }) => [{ service }, ejected]),
     ),
     gauge(
       'gateway_held_instances',
       'Instances that the registry took away in a way that is checked before it is believed.',
-      services.map(({ service, instances }) => [
-        { service },
-        instances.filter((i) => i.listing === 'held').length,
-      ]),
+      services.map(({ service, held }) => [{ service }, held]),
     ),
     ...ofRegistry(services, stats),
     gauge(

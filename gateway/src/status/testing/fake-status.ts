@@ -1,4 +1,4 @@
-import type { GatewayStatus, GatewaySummary } from '../status.ts';
+import type { GatewayStatus, GatewaySummary, ServiceCounts, ServiceStatus } from '../status.ts';
 
 /** A summary of a gateway that has nothing to do. */
 export const idleSummary: GatewaySummary = {
@@ -19,11 +19,45 @@ export const idleSummary: GatewaySummary = {
   instances: 0,
 };
 
-/** A status of nothing, but for what the test says. */
+/** The figures of a service whose rows are given. */
+function countsOf({
+  service,
+  registry,
+  ageMs,
+  panic,
+  queued,
+  instances,
+  quarantined,
+}: ServiceStatus): ServiceCounts {
+  const rows = [...instances];
+  const withStatus = (status: string): number => rows.filter((row) => row.status === status).length;
+  return {
+    ...{ service, registry, ageMs, panic, queued },
+    total: rows.length,
+    taking: rows.filter(
+      ({ phase, health, status }) =>
+        phase === 'serving' && health === 'healthy' && (status === 'passing' || status === 'warning'),
+    ).length,
+    byStatus: {
+      passing: withStatus('passing'),
+      warning: withStatus('warning'),
+      critical: withStatus('critical'),
+      draining: withStatus('draining'),
+    },
+    ejected: rows.filter(({ health }) => health !== 'healthy').length,
+    held: rows.filter(({ listing }) => listing === 'held').length,
+    quarantined: quarantined.length,
+  };
+}
+
+/** A status of nothing, but for what the test says; one service and the figures follow from the services. */
 export function fakeStatus(status: Partial<GatewayStatus> = {}): GatewayStatus {
+  const services = status.services ?? (() => []);
   return {
     routes: () => [],
-    services: () => [],
+    services,
+    service: (name) => services().find(({ service }) => service === name),
+    counts: () => services().map(countsOf),
     readiness: () => ({ ready: true, detail: 'ready' }),
     summary: () => idleSummary,
     ...status,
