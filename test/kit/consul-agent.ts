@@ -49,6 +49,8 @@ export interface RealConsul {
   readonly port: number;
   /** Of its DNS on 127.0.0.1; -1 unless asked for. */
   readonly dnsPort: number;
+  /** With `acl: 'deny'`: a token that may do everything; empty otherwise. Another one after `restart`. */
+  readonly managementToken: string;
   /** Ends it; resolves when the process has gone and its files are removed. Default SIGTERM. Idempotent. */
   stop(signal?: NodeJS.Signals): Promise<void>;
   /** SIGKILL; it can be brought back with `restart`. */
@@ -72,21 +74,36 @@ interface Ports {
 
 const startAttempts = 3;
 
+/** How a Consul is started. */
+export interface ConsulOptions {
+  readonly httpPort?: number;
+  readonly path?: string;
+  /** Default `off`. */
+  readonly dns?: 'on' | 'off';
+  /** `deny`: calls without a token may do nothing. Default: no ACLs. */
+  readonly acl?: 'deny';
+}
+
+/** A process and what it was given. */
+interface Running {
+  readonly child: ChildProcess;
+  readonly managementToken: string;
+}
+
 /**
  * Starts a Consul and waits until it has a leader and its own node in the catalog. Rejects with what it printed when it doesn't
  * come up. Its end is `stop` or `await using`; a test process that dies takes it along.
  */
-export async function startRealConsul(
-  options: { readonly httpPort?: number; readonly path?: string; readonly dns?: 'on' | 'off' } = {},
-): Promise<RealConsul> {
+export async function startRealConsul(options: ConsulOptions = {}): Promise<RealConsul> {
   const path = options.path ?? foundPath();
   const folder = mkdtempSync(join(tmpdir(), 'roundhouse-consul-'));
-  let running: ChildProcess | undefined;
+  let running: Running | undefined;
   // Between picking a free port and using it someone else may take it; then it is picked again.
-  const { ports, child } = await firstStart(path, folder, options, startAttempts);
-  running = child;
+  const first = await firstStart(path, folder, options, startAttempts);
+  const { ports } = first;
+  running = first.running;
   const endWithUs = (): void => {
-    running?.kill('SIGKILL');
+    running?.child.kill('SIGKILL');
   };
   process.once('exit', endWithUs);
 
@@ -94,7 +111,7 @@ export async function startRealConsul(
     const ending = running;
     running = undefined;
     if (ending === undefined) return;
-    await endProcess(ending, signal);
+    await endProcess(ending.child, signal);
   }
   async function stop(signal: NodeJS.Signals = 'SIGTERM'): Promise<void> {
     process.off('exit', endWithUs);
@@ -106,17 +123,20 @@ export async function startRealConsul(
     address: `http://127.0.0.1:${ports.http}`,
     port: ports.http,
     dnsPort: ports.dns,
+    get managementToken() {
+      return running?.managementToken ?? '';
+    },
     stop,
     kill: () => end('SIGKILL'),
     async restart() {
       await end('SIGKILL');
-      running = await start(path, folder, ports);
+      running = await start(path, folder, { ports, acl: options.acl });
     },
     pause() {
-      running?.kill('SIGSTOP');
+      running?.child.kill('SIGSTOP');
     },
     resume() {
-      running?.kill('SIGCONT');
+      running?.child.kill('SIGCONT');
     },
     [Symbol.asyncDispose]: () => stop(),
   };
@@ -131,16 +151,16 @@ function foundPath(): string {
 async function firstStart(
   path: string,
   folder: string,
-  options: { readonly httpPort?: number; readonly dns?: 'on' | 'off' },
+  options: ConsulOptions,
   attemptsLeft: number,
-): Promise<{ readonly ports: Ports; readonly child: ChildProcess }> {
+): Promise<{ readonly ports: Ports; readonly running: Running }> {
   const [http = 0, server = 0, serfLan = 0, serfWan = 0, dns = 0] = await freePorts(5);
   const ports = {
     ...{ http: options.httpPort ?? http, server, serfLan, serfWan },
     dns: options.dns === 'on' ? dns : -1,
   };
   try {
-    return { ports, child: await start(path, folder, ports) };
+    return { ports, running: await start(path, folder, { ports, acl: options.acl }) };
   } catch (error) {
     if (attemptsLeft > 1) return firstStart(path, folder, options, attemptsLeft - 1);
     rmSync(folder, { recursive: true, force: true });
@@ -148,34 +168,60 @@ async function firstStart(
   }
 }
 
-async function start(path: string, folder: string, ports: Ports): Promise<ChildProcess> {
+async function start(
+  path: string,
+  folder: string,
+  { ports, acl }: { readonly ports: Ports; readonly acl: ConsulOptions['acl'] },
+): Promise<Running> {
   const args = [
     ...['agent', '-dev', '-bind=127.0.0.1', '-client=127.0.0.1', '-node=contract', '-log-level=warn'],
     ...[`-http-port=${ports.http}`, `-server-port=${ports.server}`, `-serf-lan-port=${ports.serfLan}`],
     ...[`-serf-wan-port=${ports.serfWan}`, '-grpc-port=-1', `-dns-port=${ports.dns}`],
+    ...(acl === undefined ? [] : [`-hcl=acl { enabled = true default_policy = "${acl}" }`]),
   ];
   const log = openSync(join(folder, 'consul.log'), 'a');
   const child = spawn(path, args, { stdio: ['ignore', log, log], env: withoutConsulVariables() });
   closeSync(log);
   let failure = '';
+  let managementToken = '';
   child.once('error', (error) => {
     failure = error.message;
   });
   try {
-    await eventually(() => becomesReady(ports.http, child, () => failure), 20_000);
+    if (acl !== undefined) managementToken = await eventually(() => bootstrapAcl(ports.http), 20_000);
+    await eventually(() => becomesReady({ ports, child, managementToken }, () => failure), 20_000);
   } catch (error) {
     await endProcess(child, 'SIGKILL');
     throw new Error(`consul agent -dev does not come up: ${logOf(folder)}`, { cause: error });
   }
   if (child.exitCode !== null) throw new Error(`consul agent -dev ended: ${logOf(folder)}`);
-  return child;
+  return { child, managementToken };
 }
 
-async function becomesReady(httpPort: number, child: ChildProcess, failure: () => string): Promise<void> {
+/** Makes the first token, which may do everything, and gives it to the agent, which registers its own node with it. */
+async function bootstrapAcl(httpPort: number): Promise<string> {
+  const base = `http://127.0.0.1:${httpPort}/v1`;
+  const made = await fetch(`${base}/acl/bootstrap`, { method: 'PUT' });
+  if (!made.ok) throw new Error(`no token yet: ${await made.text()}`);
+  const { SecretID: token } = (await made.json()) as { readonly SecretID: string };
+  const headers = { 'x-consul-token': token };
+  const body = JSON.stringify({ Token: token });
+  const taken = await fetch(`${base}/agent/token/agent`, { method: 'PUT', headers, body });
+  if (!taken.ok) throw new Error(`the agent does not take its token: ${await taken.text()}`);
+  return token;
+}
+
+async function becomesReady(
+  { ports, child, managementToken }: Running & { readonly ports: Ports },
+  failure: () => string,
+): Promise<void> {
   if (failure() !== '') throw new Error(failure());
   if (child.exitCode !== null) return;
-  const base = `http://127.0.0.1:${httpPort}/v1`;
-  const options = { signal: AbortSignal.timeout(2_000) };
+  const base = `http://127.0.0.1:${ports.http}/v1`;
+  const options = {
+    headers: { 'x-consul-token': managementToken },
+    signal: AbortSignal.timeout(2_000),
+  };
   const nodes: unknown = await (await fetch(`${base}/catalog/nodes`, options)).json();
   if (!Array.isArray(nodes) || nodes.length === 0) throw new Error('its node is not in the catalog yet');
   const checks = await (await fetch(`${base}/health/node/contract`, options)).text();

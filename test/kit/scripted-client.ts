@@ -17,6 +17,7 @@ export function scriptedClient(
     budget: createConnectionBudget({ maxConnections, now }),
     wait: createReadWait({ waitMs, now, notices }),
     notices,
+    tokenChanges: 0,
     serviceHealth: unused,
     catalogServices: unused,
     agentServices: unused,

@@ -84,6 +84,9 @@ export function createConsulClient(
     budget: calls.budget,
     wait: calls.wait,
     notices: calls.notices,
+    get tokenChanges() {
+      return calls.tokenChanges;
+    },
     serviceHealth: (service, options) =>
       calls.read({ kind: 'serviceHealth', subject: service }, '/health/service/{subject}', options, {
         stale: '1',
@@ -161,6 +164,10 @@ class ConsulCalls {
       ...(settings.namespace === undefined ? {} : { ns: settings.namespace.value }),
       ...(settings.partition === undefined ? {} : { partition: settings.partition.value }),
     };
+  }
+
+  get tokenChanges(): number {
+    return this.#tokens.changes;
   }
 
   async #send(call: Call): Promise<Extract<ConsulCallResult, { kind: 'answer' }>> {

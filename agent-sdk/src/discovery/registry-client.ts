@@ -97,6 +97,8 @@ export interface RegistryClient {
   readonly wait: ReadWait;
   /** What an operator should know about the way to the agent. */
   readonly notices: Notices;
+  /** How often the token file has held another token than before. */
+  readonly tokenChanges: number;
   /** `/v1/health/service/:name`, `stale`, without `passing`. */
   serviceHealth(service: string, options: ReadOptions): Promise<ReadAnswer>;
   /** `/v1/catalog/services`, `stale`. */

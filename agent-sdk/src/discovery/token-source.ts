@@ -10,6 +10,8 @@ export type TokenReading =
 /** Where tokens come from. Owns no timer: the file is looked at when a call asks. */
 export interface TokenSource {
   current(): Promise<TokenReading>;
+  /** How often the file has held another token than before. */
+  readonly changes: number;
 }
 
 /** How often, at most, the file's times are looked at. */
@@ -26,9 +28,10 @@ export function createTokenSource(
 ): TokenSource {
   const plain: TokenReading = { kind: 'token', token: settings.token?.value };
   const file = settings.tokenFile;
-  if (file === undefined) return { current: () => Promise.resolve(plain) };
+  if (file === undefined) return { current: () => Promise.resolve(plain), changes: 0 };
 
   let reading: TokenReading | undefined;
+  let changes = 0;
   let fingerprint = '';
   let lookedAtMs = -Infinity;
   let looking: Promise<TokenReading> | undefined;
@@ -44,6 +47,7 @@ export function createTokenSource(
           ? reading
           : unreadable(path, origin, 'not a single line of plain text');
       }
+      if (fingerprint !== '') changes += 1;
       fingerprint = seen;
       return token === '' ? plain : { kind: 'token', token };
     } catch (error) {
@@ -52,6 +56,9 @@ export function createTokenSource(
   }
 
   return {
+    get changes() {
+      return changes;
+    },
     async current() {
       if (looking !== undefined) return looking;
       if (reading !== undefined && now() - lookedAtMs < lookEveryMs) return reading;

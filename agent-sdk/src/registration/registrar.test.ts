@@ -77,7 +77,7 @@ function createFakeAgent(nowMs: () => number) {
   const known = (id: string) => {
     if (!services.has(id)) throw new RegistryError('not_found', `unknown ${id}`);
   };
-  const client = scriptedClient({
+  const scripted = scriptedClient({
     serviceHealth: async (_name, { signal }) => {
       await call('health', signal, () => undefined);
       const body = [...maintenance].map(([id, reason]) =>
@@ -110,6 +110,7 @@ function createFakeAgent(nowMs: () => number) {
         known(checkId.split(':')[1] ?? '');
       }),
   });
+  const client = Object.assign(scripted, { tokenChanges: 0 });
   return {
     client,
     services,
@@ -217,6 +218,19 @@ describe('registrar', () => {
     expect(agent.services.has('api-1')).toBe(true);
     expect(registrar.state.state).toBe('registered');
     expect(kinds()).toEqual(['registered', 'registration_lost', 'registered']);
+  });
+
+  it('registers again at the next heartbeat when the token has changed', async () => {
+    const { time, agent, registrar, events } = setUp();
+    await registrar.start();
+    agent.client.tokenChanges += 1;
+    await time.advance(4_999);
+    expect(agent.calls.filter((name) => name === 'register')).toHaveLength(1);
+    await time.advance(1);
+    expect(agent.calls.filter((name) => name === 'register')).toHaveLength(2);
+    await time.advance(10_000);
+    expect(agent.calls.filter((name) => name === 'register')).toHaveLength(2);
+    expect(events.at(-1)?.message).toBe('the Consul token has changed; registering again');
   });
 
   it('does not spin when the check stays unknown although registering works', async () => {

@@ -57,6 +57,8 @@ export function createRegistrar(parts: RegistrarParts): Registrar {
   let progress = initialProgress;
   /** Whether a registration was sent: Consul may know the instance even if no answer came. */
   let mayBeRegistered = false;
+  /** The client's count at the last registration. */
+  let tokenChanges = 0;
   let loop: Promise<void> = Promise.resolve();
   let settleFirst: () => void = () => undefined;
   const first = new Promise<void>((resolve) => (settleFirst = resolve));
@@ -78,6 +80,7 @@ export function createRegistrar(parts: RegistrarParts): Registrar {
     await stale.remove(definition);
     if (isLeaving()) return undefined;
     mayBeRegistered = true;
+    tokenChanges = client.tokenChanges;
     await call((signal) => client.registerService(definition, signal));
     await call((signal) => client.passCheck(ttlCheckId(id), heartbeatNote, signal));
     await stale.endMaintenance(definition);
@@ -87,7 +90,7 @@ export function createRegistrar(parts: RegistrarParts): Registrar {
   async function heartbeat(): Promise<RegistrationEvent> {
     try {
       await call((signal) => client.passCheck(ttlCheckId(id), heartbeatNote, signal));
-      return { kind: 'heartbeat' };
+      return { kind: client.tokenChanges === tokenChanges ? 'heartbeat' : 'token_changed' };
     } catch (error) {
       if (isNotFound(error)) return { kind: 'forgotten', error };
       throw error;

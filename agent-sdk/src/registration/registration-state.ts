@@ -31,10 +31,13 @@ export interface Progress {
   readonly outage: { readonly kind: string; readonly remindAtMs: number } | undefined;
 }
 
-/** What a call to Consul came to. `forgotten`: Consul does not know the instance that a heartbeat was for. */
+/**
+ * What a call to Consul came to. `forgotten`: Consul does not know the instance that a heartbeat was for. `token_changed`: the heartbeat
+ * was good, but Consul's agent holds the record with the token before; once that is revoked, the agent can not remove it any more.
+ */
 export type RegistrationEvent =
   | { readonly kind: 'registered'; readonly definition: ServiceDefinition }
-  | { readonly kind: 'heartbeat' }
+  | { readonly kind: 'heartbeat' | 'token_changed' }
   | { readonly kind: 'forgotten'; readonly error: RegistryError }
   | { readonly kind: 'failed'; readonly error: unknown }
   | { readonly kind: 'deregistered' };
@@ -85,6 +88,15 @@ export function afterEvent(before: Progress, event: RegistrationEvent, now: Circ
       const next = nowMs + timing.heartbeatMs >= before.reconcileAtMs ? 'register' : 'heartbeat';
       return { progress: { ...before, next, pauseMs: timing.heartbeatMs } };
     }
+    case 'token_changed':
+      return {
+        progress: { ...before, next: 'register', pauseMs: 0 },
+        line: {
+          level: 'info',
+          kind: 'registered',
+          message: 'the Consul token has changed; registering again',
+        },
+      };
     case 'forgotten':
       return {
         progress: { ...before, registration: lost(registration, event.error), next: 'register', pauseMs: 0 },
