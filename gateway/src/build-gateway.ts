@@ -111,6 +111,7 @@ export function buildGateway(
     requests,
     status,
     stalls: health.loop,
+    memory: traffic.memory,
     droppedLogLines: () => options.accessLog.sink.dropped(),
     shortages: shortages.counts,
     tableChanges: () => registryLog.changes(),

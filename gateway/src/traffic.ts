@@ -10,10 +10,12 @@ import type { ListenerLimits } from './http/limits.ts';
 import { createWireEngine } from './http1/wire-engine.ts';
 import { createHttpDate, createRequestIds, monotonicNow } from './lifecycle/clock.ts';
 import { descriptorBudget } from './lifecycle/descriptors.ts';
+import { memoryLimits } from './lifecycle/memory-limits.ts';
 import { createSessionTokens } from './lifecycle/session-tokens.ts';
 import type { Engine, EngineOptions } from './listeners/engine.ts';
 import { createNodeHttpEngine } from './node-http/node-http-engine.ts';
 import type { Registry } from './registry/registry.ts';
+import { MemoryBudget } from './sockets/memory-budget.ts';
 import type { Log } from './telemetry/log.ts';
 import type { Shortages } from './telemetry/shortages.ts';
 import { createPoolKeeper } from './upstreams/pool-keeper.ts';
@@ -27,7 +29,7 @@ export interface TrafficOptions {
   /** File descriptors that the process may have; Infinity: no limit. */
   readonly descriptors: number;
   /** Hears what the gateway itself runs out of. */
-  readonly shortages: Pick<Shortages, 'crowded' | 'exhausted'>;
+  readonly shortages: Pick<Shortages, 'crowded' | 'exhausted' | 'memory'>;
   /** Called at the end of every exchange. */
   readonly observe: ExchangeObserver;
   readonly log: Log;
@@ -36,6 +38,8 @@ export interface TrafficOptions {
 /** The way of requests through the gateway: an engine, the exchanges that it drives, and its connections to instances. */
 export interface Traffic {
   readonly engine: Engine;
+  /** The account of all that is held for peers. */
+  readonly memory: MemoryBudget;
   /** Takes over limits and what exchanges go by. An exchange under way keeps what it began with. */
   apply(config: GatewayConfig): void;
   /** Stops the engine, see {@link Engine.stop}, and ends every timer. */
@@ -62,10 +66,12 @@ export function createTraffic(options: TrafficOptions): Traffic {
         `${clients} client connections are taken. Raise its hard limit (nofile, ulimit -n).`,
     );
   }
+  const memory = new MemoryBudget(memoryLimits(config.limits.memoryBytes), shortages.memory);
   const policy = policyOf(config);
   let { trusts } = policy;
   const exchanges = createExchanges({
     ...policy,
+    admits: (what) => memory.admits(what),
     resolve: (host, path) => registry.resolve(host, path),
     areClaimsKnown: () => registry.areClaimsKnown,
     routingStatus: (service, id) => {
@@ -82,6 +88,7 @@ export function createTraffic(options: TrafficOptions): Traffic {
   const engine = engines[config.engine]({
     exchanges,
     limits: limitsOf(config),
+    memory,
     maxUpstreamConnections: instances,
     isExempt: (address) => trusts?.(address) === true,
     onCrowding: shortages.crowded,
@@ -100,11 +107,13 @@ export function createTraffic(options: TrafficOptions): Traffic {
 
   return {
     engine,
+    memory,
     apply: (next) => {
       const policy = policyOf(next);
       ({ trusts } = policy);
       exchanges.reconfigure(policy);
       engine.setLimits(limitsOf(next));
+      memory.limits = memoryLimits(next.limits.memoryBytes);
     },
     stop: async (drainMs) => {
       const cut = await engine.stop(drainMs);

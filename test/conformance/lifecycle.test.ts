@@ -3,6 +3,7 @@ import { lookup } from 'node:dns';
 import { endpointKey } from '@roundhouse/agent-sdk/internal';
 import { describe, expect, it, onTestFinished } from 'vitest';
 
+import { MemoryBudget } from '../../gateway/src/sockets/memory-budget.ts';
 import { eventually } from '../kit/eventually.ts';
 import { openRawClient, rawExchange, type RawClient } from '../kit/raw-client.ts';
 import { valuesOf } from '../kit/raw-message.ts';
@@ -74,6 +75,7 @@ describe.each(engineNames)('the %s engine', (engine) => {
       isExempt: () => false,
       onCrowding: () => undefined,
       onExhausted: () => undefined,
+      memory: new MemoryBudget({ bytes: 2 ** 30, heapBytes: 2 ** 30 }),
       replayBytes: 0,
       lookup,
       onFault: () => undefined,

@@ -7,6 +7,7 @@ import type { ListenerLimits } from '../../gateway/src/http/limits.ts';
 import { createNodeHttpEngine } from '../../gateway/src/node-http/node-http-engine.ts';
 import { createWireEngine } from '../../gateway/src/http1/wire-engine.ts';
 import type { AttemptTimeouts } from '../../gateway/src/routing/policy.ts';
+import { MemoryBudget, type MemoryLimits, type Sacrifice } from '../../gateway/src/sockets/memory-budget.ts';
 import { endpointAt } from '../kit/builders.ts';
 import {
   createScriptedExchanges,
@@ -32,6 +33,10 @@ export interface Subject {
   readonly endpoints: readonly Endpoint[];
   /** Exceptions of the engine's own. A test that doesn't provoke one expects none. */
   readonly faults: readonly unknown[];
+  /** After `stop`, nothing may be charged any more. */
+  readonly memory: MemoryBudget;
+  /** What was given up because memory was short. */
+  readonly givenUp: readonly Sacrifice[];
   stop(drainMs?: number): Promise<number>;
 }
 
@@ -42,6 +47,8 @@ export interface SubjectOptions {
   readonly maxUpstreamConnections?: number;
   readonly isExempt?: EngineOptions['isExempt'];
   readonly replayBytes?: number;
+  /** Default: more than a test needs. */
+  readonly memory?: MemoryLimits;
   readonly lookup?: EngineOptions['lookup'];
   /** What every attempt has. */
   readonly attempt?: ScriptOptions['attempt'];
@@ -64,6 +71,7 @@ export const usualLimits: ListenerLimits = {
   bodyBytes: 0,
   connections: 1_000,
   connectionsPerAddress: 1_000,
+  memoryBytes: 0,
 };
 
 /** Where a test says nothing else: no limit on a try or an exchange. */
@@ -89,6 +97,10 @@ export async function startSubject(
     ...(options.script === undefined ? {} : { script: options.script }),
   });
   const faults: unknown[] = [];
+  const givenUp: Sacrifice[] = [];
+  const memory = new MemoryBudget(options.memory ?? { bytes: 2 ** 30, heapBytes: 2 ** 30 }, (what) =>
+    givenUp.push(what),
+  );
   const engine = createEngine(name, {
     exchanges,
     limits: { ...usualLimits, ...options.limits },
@@ -97,10 +109,16 @@ export async function startSubject(
     isExempt: options.isExempt ?? (() => false),
     onCrowding: () => undefined,
     onExhausted: () => undefined,
+    memory,
     replayBytes: options.replayBytes ?? 65_536,
     lookup: options.lookup ?? lookup,
     onFault: (fault) => faults.push(fault),
   });
   const { port } = await engine.listen({ host: '127.0.0.1', port: 0 });
-  return { port, engine, exchanges, endpoints, faults, stop: (drainMs = 0) => engine.stop(drainMs) };
+  const stop = async (drainMs = 0): Promise<number> => {
+    const cut = await engine.stop(drainMs);
+    if (memory.usedBytes !== 0) throw new Error(`${memory.usedBytes} bytes are still charged`);
+    return cut;
+  };
+  return { port, engine, exchanges, endpoints, faults, memory, givenUp, stop };
 }

@@ -8,6 +8,7 @@ import { createWireEngine } from '../../gateway/src/http1/wire-engine.ts';
 import type { AnswerStep } from '../../gateway/src/exchange/seam.ts';
 import { createScriptedExchanges, type ExchangeLog } from '../conformance/scripted-exchanges.ts';
 import { usualTimeouts } from '../conformance/subject.ts';
+import { MemoryBudget } from '../../gateway/src/sockets/memory-budget.ts';
 import { endpointAt } from '../kit/builders.ts';
 import { createRandom, mutant, type Random } from './mutation.ts';
 
@@ -110,12 +111,14 @@ export async function fuzzWire(options: {
       bodyBytes: 0,
       connections: 100_000,
       connectionsPerAddress: 0,
+      memoryBytes: 0,
     },
     poolIdleMs: 1000,
     maxUpstreamConnections: Infinity,
     isExempt: () => false,
     onCrowding: () => undefined,
     onExhausted: () => undefined,
+    memory: new MemoryBudget({ bytes: 2 ** 30, heapBytes: 2 ** 30 }),
     replayBytes: 65_536,
     lookup,
     onFault: (fault) => faults.push(fault),

@@ -120,6 +120,11 @@ export const configSchema = z.strictObject(
         0,
         'The same from one IPv4 address or IPv6 /64 that is not in `trustedProxies`; 0: three quarters of `connections`.',
       ),
+      memoryBytes: field(
+        whole(0, Number.MAX_SAFE_INTEGER, ' of bytes'),
+        0,
+        "Memory for all that peers can make the gateway hold; 0: V8's heap limit or a quarter of the container's memory, whichever is less.",
+      ),
     }).prefault({}),
     timeouts: mapping(timeoutFields).prefault({}),
     poolIdleMs: field(

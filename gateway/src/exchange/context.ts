@@ -13,6 +13,8 @@ export interface ExchangeContext {
   readonly areClaimsKnown: () => boolean;
   /** How an instance stands at this gateway, for the instance that asks (`/.well-known/roundhouse/instances/…`). */
   readonly routingStatus: (service: string, id: string) => RoutingStatus;
+  /** Whether there is memory for one more request; `upload`: one with a body. */
+  readonly admits: (what: 'request' | 'upload') => boolean;
   readonly pseudonym: string;
   /** Undefined: nothing that a peer says about the client is believed. */
   readonly trusts: TrustsPeer | undefined;

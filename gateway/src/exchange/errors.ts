@@ -162,7 +162,7 @@ export const errorTable = {
   // We failed.
   exhausted: rule(503, 'connection_limit_reached', 'gateway', 'unsent', [
     'Service Unavailable',
-    'The gateway has no connection to an instance left.',
+    'The gateway has run short of memory or connections.',
   ]),
   internal: rule(500, 'proxy_internal_error', 'gateway', 'never', [
     'Internal Server Error',

@@ -36,6 +36,7 @@ describe('composeSteps', () => {
       'trust-peer',
       'check-hops',
       'well-known',
+      'admit',
       'match-route',
       'bind-client',
       'dispatch',

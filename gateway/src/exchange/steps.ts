@@ -1,4 +1,5 @@
 import type { GatewayContext } from './context.ts';
+import { admit } from './steps/admit.ts';
 import { bindClient } from './steps/bind-client.ts';
 import { checkHops, checkRequest } from './steps/check-request.ts';
 import { dispatch } from './steps/dispatch.ts';
@@ -23,6 +24,7 @@ export function composeSteps({ trusts }: Pick<GatewayContext, 'trusts'>): readon
     ...(trusts === undefined ? [] : [trustPeer(trusts)]),
     checkHops,
     answerWellKnown,
+    admit,
     matchRoute,
     bindClient,
     dispatch,

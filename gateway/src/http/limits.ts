@@ -14,4 +14,6 @@ export interface ListenerLimits {
   readonly connections: number;
   /** Open client connections from one IPv4 address or IPv6 network of 64 bits; 0: three quarters of `connections`. */
   readonly connectionsPerAddress: number;
+  /** Memory for everything that peers can make the gateway hold; 0: derived from heap and container. */
+  readonly memoryBytes: number;
 }

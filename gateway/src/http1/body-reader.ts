@@ -94,6 +94,11 @@ export class BodyReader implements BodyPiece, RequestBody {
     return end;
   }
 
+  /** The piece has been used: its buffer belongs to others again. */
+  forget(): void {
+    this.bytes = noBytes;
+  }
+
   /** The connection has ended. Returns whether that is the end of the body; then the piece is empty and `done`. */
   endWithConnection(): boolean {
     if (this.framing !== 'until_close') return false;

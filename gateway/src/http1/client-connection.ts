@@ -13,15 +13,12 @@ import { Linger, lingerMs } from '../sockets/linger.ts';
 import { ReadBuffer, type ReadBuffers } from '../sockets/read-buffer.ts';
 import { Timeout, type TimeoutOwner } from '../sockets/timeout-wheel.ts';
 import { BodyReader } from './body-reader.ts';
+import { HeldInput } from './held-input.ts';
 import { readRequestHead, type ParsedRequest } from './request-head.ts';
 import { Http1ResponseWriter } from './response-writer.ts';
 
-/** Bytes behind a request that are kept until its exchange is over; above it, reading pauses. */
-const heldBytes = 65_536;
 /** A body up to this size that came together with its head is sent in the same write. */
 const smallBodyBytes = 16_384;
-
-const lineFeed = 0x0a;
 
 /**
  * A client's HTTP/1.1 connection: reads one request head after the other, has each exchange run to its end before the next begins
@@ -44,7 +41,7 @@ export class Http1ClientConnection implements ClientPort, TimeoutOwner {
   readonly #buffer: ReadBuffer;
   #run: ExchangeRun | undefined;
   /** Bytes that have not been understood yet: part of a head, or what follows the request in progress. */
-  #held: Buffer | undefined;
+  readonly #held: HeldInput;
   #paused = false;
   /** Whether the loop over heads is running further up the stack. */
   #looping = false;
@@ -64,6 +61,7 @@ export class Http1ClientConnection implements ClientPort, TimeoutOwner {
     this.#context = context;
     this.facts = client;
     this.timeout = new Timeout(this);
+    this.#held = new HeldInput(context.memory);
     this.#buffer = new ReadBuffer(buffers);
     this.#awaitHead(context.limits.requestHeadMs);
     const socket = readInto(accepted, {
@@ -71,7 +69,7 @@ export class Http1ClientConnection implements ClientPort, TimeoutOwner {
       callback: (length, bytes) => this.#read(length, bytes),
     });
     this.socket = socket;
-    this.response = new Http1ResponseWriter(socket, context.httpDate);
+    this.response = new Http1ResponseWriter(socket, context);
     for (const event of ['end', 'drain'] as const) {
       socket.on(event, () => {
         this.#guarded(event);
@@ -82,6 +80,7 @@ export class Http1ClientConnection implements ClientPort, TimeoutOwner {
     socket.on('close', () => {
       this.#gone();
       this.#buffer.close();
+      this.response.writes.settle();
       this.#context.wheel.remove(this.timeout);
       onClosed(this);
     });
@@ -93,16 +92,14 @@ export class Http1ClientConnection implements ClientPort, TimeoutOwner {
   }
 
   get ahead(): boolean {
-    return this.#held !== undefined;
+    return this.#held.length > 0;
   }
 
   resume(): void {
     // Before the run takes any: it may pause again.
     this.#readOn();
-    const held = this.#held;
-    if (held === undefined) return;
-    this.#held = undefined;
-    this.#keep(held, this.#deliver(held, 0, held.length), held.length);
+    const held = this.#held.take();
+    if (held.length > 0) this.#keep(held, this.#deliver(held, 0, held.length), held.length);
   }
 
   done(persistence: Persistence): void {
@@ -132,7 +129,7 @@ export class Http1ClientConnection implements ClientPort, TimeoutOwner {
   close(): void {
     if (this.phase === 'closing' || this.phase === 'closed') return;
     this.phase = 'closing';
-    this.#held = undefined;
+    this.#held.take();
     this.#linger = new Linger(this.socket);
     this.#readOn();
     // A client that reads slowly gets as long as one between two requests.
@@ -145,7 +142,7 @@ export class Http1ClientConnection implements ClientPort, TimeoutOwner {
   /** What was written and has not left yet is cut as well, which always shows as a reset. */
   destroy(how: CutBy): void {
     this.phase = 'closed';
-    this.#held = undefined;
+    this.#held.take();
     if (how === 'reset' || this.socket.writableLength > 0) this.socket.resetAndDestroy();
     else this.socket.destroy();
   }
@@ -154,7 +151,7 @@ export class Http1ClientConnection implements ClientPort, TimeoutOwner {
   drain(graceMs: number): void {
     this.#run?.drain();
     // An idle connection looks like one whose next request is on its way.
-    if (this.phase === 'head' && this.#held === undefined) this.#context.wheel.arm(this.timeout, graceMs);
+    if (this.phase === 'head' && !this.ahead) this.#context.wheel.arm(this.timeout, graceMs);
   }
 
   /** Cuts what is under way, at the end of a drain. */
@@ -178,6 +175,7 @@ export class Http1ClientConnection implements ClientPort, TimeoutOwner {
   }
 
   #drained(): void {
+    this.response.writes.settle();
     if (this.phase === 'full') {
       this.phase = 'head';
       this.#goOn();
@@ -188,25 +186,25 @@ export class Http1ClientConnection implements ClientPort, TimeoutOwner {
 
   /** Between two exchanges: the next head, from what is there already or from what comes. */
   #goOn(): void {
-    const held = this.#held;
-    if (held === undefined) {
+    const held = this.#held.take();
+    if (held.length === 0) {
       this.#awaitNext();
       return;
     }
-    this.#held = undefined;
     this.#readOn();
     this.#readHeads(held, held.length);
   }
 
   #outOfTime(): void {
     if (this.phase === 'exchange') this.#run?.clientTimedOut();
-    else if (this.phase === 'head' && this.#held !== undefined) this.#refuse('request_timeout');
+    else if (this.phase === 'head' && this.ahead) this.#refuse('request_timeout');
     else if (this.phase === 'head') this.close();
     else if (this.#linger?.moves() === true) this.#context.wheel.arm(this.timeout, lingerMs);
     else this.destroy('plain');
   }
 
   #read(length: number, bytes: Uint8Array): boolean {
+    this.#buffer.filled(length);
     try {
       if (Buffer.isBuffer(bytes)) this.#received(bytes, length);
     } catch (fault) {
@@ -218,24 +216,18 @@ export class Http1ClientConnection implements ClientPort, TimeoutOwner {
   /** Bytes up to `length`, valid during the call. */
   #received(bytes: Buffer, length: number): void {
     if (this.phase === 'head') {
-      const held = this.#held;
-      if (held === undefined) {
+      if (!this.ahead) {
         this.#readHeads(bytes, length);
-        return;
-      }
-      const fresh = bytes.subarray(0, length);
-      const all = Buffer.concat([held, fresh]);
-      // Without the end of a line there is nothing new to understand.
-      if (!fresh.includes(lineFeed) && all.length < this.#context.limits.headBytes) {
-        this.#held = all;
-      } else {
-        this.#held = undefined;
-        this.#readHeads(all, all.length);
+      } else if (this.#held.addToHead(bytes, length) || this.#held.length >= this.#context.limits.headBytes) {
+        const held = this.#held.take();
+        this.#readHeads(held, held.length);
+      } else if (!this.#context.memory.admits('request')) {
+        this.#refuse('exhausted');
       }
     } else if (this.phase === 'full') {
       this.#hold(bytes, 0, length);
     } else if (this.phase === 'exchange') {
-      const taken = this.#held === undefined ? this.#deliver(bytes, 0, length) : 0;
+      const taken = this.ahead ? 0 : this.#deliver(bytes, 0, length);
       this.#keep(bytes, taken, length);
     }
   }
@@ -244,8 +236,10 @@ export class Http1ClientConnection implements ClientPort, TimeoutOwner {
   #deliver(bytes: Buffer, from: number, to: number): number {
     const run = this.#run;
     if (run?.takes === 'body' && this.body !== undefined) {
-      const end = this.body.read(bytes, from, to);
-      run.clientBody(this.body);
+      const { body } = this;
+      const end = body.read(bytes, from, to);
+      run.clientBody(body);
+      body.forget();
       return end;
     }
     if (run?.takes !== 'raw') return from;
@@ -267,7 +261,7 @@ export class Http1ClientConnection implements ClientPort, TimeoutOwner {
       if (typeof head === 'string') {
         if (head !== 'incomplete') this.#refuse(head);
         else if (this.input === 'ended') this.close();
-        else this.#awaitRest(bytes.subarray(at, length));
+        else this.#awaitRest(bytes, at, length);
         at = length;
       } else {
         this.phase = 'exchange';
@@ -279,7 +273,7 @@ export class Http1ClientConnection implements ClientPort, TimeoutOwner {
     }
     this.#looping = false;
     if (at < length && (this.phase === 'exchange' || this.phase === 'full')) this.#hold(bytes, at, length);
-    else if (this.phase === 'head' && this.#held === undefined) this.#awaitNext();
+    else if (this.phase === 'head' && !this.ahead) this.#awaitNext();
   }
 
   /** Starts the exchange of a head with the bytes behind it. Returns the index after those that it took. */
@@ -306,11 +300,12 @@ export class Http1ClientConnection implements ClientPort, TimeoutOwner {
   }
 
   /** Part of a head has come. */
-  #awaitRest(part: Buffer): void {
-    this.#held = Buffer.from(part);
+  #awaitRest(bytes: Buffer, from: number, to: number): void {
+    this.#held.add(bytes, from, to);
     // Measured from the first byte, however many more come: a drip must not buy time.
     if (!this.#headClockRuns) this.#awaitHead(this.#context.limits.requestHeadMs);
     this.#headClockRuns = true;
+    if (!this.#context.memory.admits('request')) this.#refuse('exhausted');
   }
 
   #awaitHead(ms: number): void {
@@ -326,9 +321,8 @@ export class Http1ClientConnection implements ClientPort, TimeoutOwner {
   }
 
   #hold(bytes: Buffer, from: number, to: number): void {
-    const rest = Buffer.from(bytes.subarray(from, to));
-    this.#held = this.#held === undefined ? rest : Buffer.concat([this.#held, rest]);
-    if (this.#held.length > heldBytes || this.phase === 'full') this.pause();
+    this.#held.add(bytes, from, to);
+    if (this.#held.enough || this.phase === 'full') this.pause();
   }
 
   #readOn(): void {
@@ -361,7 +355,7 @@ export class Http1ClientConnection implements ClientPort, TimeoutOwner {
 
   #gone(): void {
     this.phase = 'closed';
-    this.#held = undefined;
+    this.#held.take();
     const run = this.#run;
     this.#run = undefined;
     run?.clientGone();

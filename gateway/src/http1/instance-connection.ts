@@ -5,10 +5,12 @@ import { BodyReader } from './body-reader.ts';
 import { createInstances, Http1InstancePort, type LentConnection } from './instance-port.ts';
 import { lastChunk, requestText } from './message-text.ts';
 import { ResponseHeadReader } from './response-head-reader.ts';
-import { chunkAround, flowOf, writePiece, type Surroundings } from './socket-writer.ts';
+import { chunkAround, writePiece, type Surroundings } from './socket-writer.ts';
 
 /** The kernel takes a first write up to this size whole or not at all. */
 const wholeWriteBytes = 16_384;
+/** A kept copy of this size is written itself, instead of another copy. */
+const worthSharingBytes = 8_192;
 const none: Surroundings = { before: '', after: '' };
 /** How much of a response head is taken. */
 export type ResponseLimits = () => Pick<ListenerLimits, 'headBytes' | 'headLines'>;
@@ -42,14 +44,15 @@ class Http1Instance extends Http1InstancePort {
     this.upstream.socket.write(text, 'latin1');
   }
 
-  send(piece: BodyPiece, text: string | undefined): Flow {
+  send(piece: BodyPiece, kept: Buffer | undefined): Flow {
     const { socket } = this.upstream;
     const end = piece.state === 'done' && this.#chunked ? lastChunk : '';
+    const around = this.#chunked ? chunkAround(piece, end) : none;
     this.writes += 1;
-    if (text === undefined) return writePiece(socket, piece, this.#chunked ? chunkAround(piece, end) : none);
-    const framed = this.#framed(text, piece.form) + end;
-    if (framed !== '') socket.write(framed, 'latin1');
-    return flowOf(socket);
+    if (kept !== undefined && kept.length > worthSharingBytes && around.before === '' && around.after === '')
+      socket.write(kept);
+    else writePiece(socket, piece, around);
+    return this.flow;
   }
 
   receive(form: BodyForm): void {
@@ -61,11 +64,12 @@ class Http1Instance extends Http1InstancePort {
       source: this.upstream.buffer,
       sender: 'instance',
     });
-    this.#readBody(this.#heads.bytes, this.#heads.at, this.#heads.end);
+    const { bytes: first, at, end } = this.#heads.take();
+    this.#readBody(first, at, end);
   }
 
   receiveRaw(): void {
-    const { bytes, at, end } = this.#heads;
+    const { bytes, at, end } = this.#heads.take();
     this.#reads = 'raw';
     if (at < end) this.handler.instanceRaw(bytes, at, end);
   }
@@ -117,5 +121,6 @@ class Http1Instance extends Http1InstancePort {
     this.surplus = end < to;
     if (body.state === 'faulty') this.handler.instanceLost('upstream_protocol', 'something');
     else this.handler.instanceBody(body);
+    body.forget();
   }
 }

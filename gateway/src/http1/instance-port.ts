@@ -15,7 +15,7 @@ import type {
 import type { Timeout } from '../sockets/timeout-wheel.ts';
 import type { UpstreamConnection, UpstreamUser } from '../upstreams/upstream-connection.ts';
 import type { UpstreamPools } from '../upstreams/upstream-pools.ts';
-import { flowOf, writeCopy } from './socket-writer.ts';
+import { writeCopy } from './socket-writer.ts';
 
 /** How long the last bytes of a tunnel may take to arrive. */
 const lingerMs = 2_000;
@@ -75,7 +75,7 @@ export abstract class Http1InstancePort implements InstancePort, UpstreamUser {
 
   abstract readonly partialHead: boolean;
   abstract request(body: string, form: BodyForm, complete: boolean): void;
-  abstract send(piece: BodyPiece, text: string | undefined): Flow;
+  abstract send(piece: BodyPiece, kept: Buffer | undefined): Flow;
   abstract receive(form: BodyForm): void;
   abstract receiveRaw(): void;
   abstract upstreamBytes(bytes: Buffer, from: number, to: number): void;
@@ -94,7 +94,7 @@ export abstract class Http1InstancePort implements InstancePort, UpstreamUser {
   }
 
   get flow(): Flow {
-    return flowOf(this.upstream.socket);
+    return this.upstream.writes.flow();
   }
 
   get persistence(): Persistence {
@@ -110,12 +110,7 @@ export abstract class Http1InstancePort implements InstancePort, UpstreamUser {
   }
 
   flush(): boolean {
-    const { socket } = this.upstream;
-    if (socket.writableLength === 0) return true;
-    socket.write('', 'latin1', () => {
-      if (this.upstream.user === this) this.upstreamDrained();
-    });
-    return false;
+    return this.upstream.writes.flow() === 'flowing';
   }
 
   /** R51: a login in a head that was sent or has come makes the connection the client's own. */
@@ -124,7 +119,8 @@ export abstract class Http1InstancePort implements InstancePort, UpstreamUser {
   }
 
   sendRaw(bytes: Buffer): Flow {
-    return writeCopy(this.upstream.socket, bytes);
+    writeCopy(this.upstream.socket, bytes);
+    return this.upstream.writes.flow();
   }
 
   endRaw(): void {

@@ -65,6 +65,7 @@ export function parseRequestHead(
     wantsTrailers: wantsTrailers(headers, version),
     expectation: expectationOf(headers, version) === 'continue' ? 'continue' : 'none',
     end,
+    headBytes: end,
   };
 }
 

@@ -1,3 +1,4 @@
+import { ownBytes } from '../sockets/read-buffer.ts';
 import { readHead } from './head-source.ts';
 import type { HeadLimits } from './request-head.ts';
 import { parseResponseHead, type ParsedResponse } from './response-head.ts';
@@ -18,7 +19,7 @@ export class ResponseHeadReader {
   /** Takes a read; `bytes` need be valid during the call only. Then `next` says what is in it. */
   add(bytes: Buffer, from: number, to: number): void {
     if (this.partial) {
-      this.bytes = Buffer.concat([this.bytes.subarray(this.at, this.end), bytes.subarray(from, to)]);
+      this.bytes = ownBytes(bytes, from, to, this.bytes.subarray(this.at, this.end));
       this.at = 0;
       this.end = this.bytes.length;
       this.partial = false;
@@ -29,6 +30,15 @@ export class ResponseHeadReader {
     }
   }
 
+  /** What follows the final head. It is not kept any more. */
+  take(): { readonly bytes: Buffer; readonly at: number; readonly end: number } {
+    const { bytes, at, end } = this;
+    this.bytes = noBytes;
+    this.at = 0;
+    this.end = 0;
+    return { bytes, at, end };
+  }
+
   /** The next head, to a request with `method`; `incomplete`: what there is of it is kept until more is added. */
   next(method: string, limits: HeadLimits): ParsedResponse | 'incomplete' | 'malformed' {
     const { bytes, at } = this;
@@ -36,7 +46,7 @@ export class ResponseHeadReader {
       parseResponseHead(source, method, limits),
     );
     if (head === 'incomplete') {
-      this.bytes = Buffer.from(bytes.subarray(at, this.end));
+      this.bytes = ownBytes(bytes, at, this.end);
       this.at = 0;
       this.end = this.bytes.length;
       this.partial = this.end > 0;

@@ -13,9 +13,11 @@ import type {
   InstanceResponse,
   ResponseWriter,
 } from '../proxy/ports.ts';
+import type { MemoryBudget } from '../sockets/memory-budget.ts';
+import { PendingWrites } from '../sockets/pending-writes.ts';
 import { isFieldText } from './grammar.ts';
 import { answerText, chunkedEnd, lastChunk, responseText } from './message-text.ts';
-import { chunkAround, flowOf, writeCopy, writePiece } from './socket-writer.ts';
+import { chunkAround, writeCopy, writePiece } from './socket-writer.ts';
 
 const nothing: SentFraming = { kind: 'none' };
 
@@ -23,6 +25,7 @@ const nothing: SentFraming = { kind: 'none' };
 export class Http1ResponseWriter implements ResponseWriter {
   persistence: Persistence = 'keep';
   readonly #socket: Socket;
+  readonly writes: PendingWrites;
   readonly #httpDate: () => string;
   #request: AcceptedRequest | undefined;
   #framing = nothing;
@@ -30,8 +33,12 @@ export class Http1ResponseWriter implements ResponseWriter {
   /** The head, until it is written together with the first bytes of the body. */
   #head = '';
 
-  constructor(socket: Socket, httpDate: () => string) {
+  constructor(
+    socket: Socket,
+    { memory, httpDate }: { readonly memory: MemoryBudget; readonly httpDate: () => string },
+  ) {
     this.#socket = socket;
+    this.writes = new PendingWrites(socket, memory);
     this.#httpDate = httpDate;
   }
 
@@ -70,10 +77,14 @@ export class Http1ResponseWriter implements ResponseWriter {
   send(piece: BodyPiece): Flow {
     const head = this.#head;
     this.#head = '';
-    if (this.#framing.kind !== 'chunked') return writePiece(this.#socket, piece, { before: head, after: '' });
-    const end = piece.state === 'done' ? this.#end(piece) : '';
-    const { before, after } = chunkAround(piece, end);
-    return writePiece(this.#socket, piece, { before: head + before, after });
+    if (this.#framing.kind === 'chunked') {
+      const end = piece.state === 'done' ? this.#end(piece) : '';
+      const { before, after } = chunkAround(piece, end);
+      writePiece(this.#socket, piece, { before: head + before, after });
+    } else {
+      writePiece(this.#socket, piece, { before: head, after: '' });
+    }
+    return this.writes.flow();
   }
 
   flushHead(): void {
@@ -86,7 +97,8 @@ export class Http1ResponseWriter implements ResponseWriter {
   }
 
   sendRaw(bytes: Buffer): Flow {
-    return writeCopy(this.#socket, bytes);
+    writeCopy(this.#socket, bytes);
+    return this.writes.flow();
   }
 
   endRaw(): void {
@@ -95,7 +107,7 @@ export class Http1ResponseWriter implements ResponseWriter {
 
   /** Whether the client takes more bytes. */
   get flow(): Flow {
-    return flowOf(this.#socket);
+    return this.writes.flow();
   }
 
   #end({ trailers }: BodyPiece): string {

@@ -1,7 +1,8 @@
 import type { Socket } from 'node:net';
 
-import { pieceBytes, pieceText } from '../proxy/body-piece.ts';
-import type { BodyPiece, Flow } from '../proxy/ports.ts';
+import { pieceBytes, pieceText, writePieceInto } from '../proxy/body-piece.ts';
+import { ownBytes } from '../sockets/read-buffer.ts';
+import type { BodyPiece } from '../proxy/ports.ts';
 
 /** Up to here, everything leaves as one string in one write: cheaper than a buffer, and node writes it from its stack. */
 const smallBytes = 8_192;
@@ -20,13 +21,12 @@ export function chunkAround(piece: BodyPiece, end: string): Surroundings {
 }
 
 /** Writes a piece of a body with its surroundings in a single write. */
-export function writePiece(target: Socket, piece: BodyPiece, { before, after }: Surroundings): Flow {
+export function writePiece(target: Socket, piece: BodyPiece, { before, after }: Surroundings): void {
   const total = pieceBytes(piece) + before.length + after.length;
-  if (total === 0) return 'flowing';
+  if (total === 0) return;
   if (total <= smallBytes) target.write(before + pieceText(piece) + after, 'latin1');
   else if (!writeThrough(target, piece, { before, after }))
     target.write(copied(piece, { before, after }, total));
-  return flowOf(target);
 }
 
 /** Without a copy, where the read buffer of the other side can be lent to the write. */
@@ -37,25 +37,15 @@ function writeThrough(target: Socket, piece: BodyPiece, { before, after }: Surro
 }
 
 function copied(piece: BodyPiece, { before, after }: Surroundings, total: number): Buffer {
-  const { spans, bytes } = piece;
+  // Not of node's pool, which a small rest would keep alive.
   const out = Buffer.allocUnsafeSlow(total);
-  let at = out.write(before, 0, 'latin1');
-  for (let i = 0; i < spans.length; i += 2) {
-    at += out.write(piece.prefix(i >> 1), at, 'latin1');
-    at += bytes.copy(out, at, spans[i], spans[i + 1]);
-  }
-  out.write(after, at, 'latin1');
+  const end = writePieceInto(piece, out, out.write(before, 0, 'latin1'));
+  out.write(after, end, 'latin1');
   return out;
 }
 
 /** Writes bytes that may be overwritten afterwards. */
-export function writeCopy(target: Socket, bytes: Buffer): Flow {
+export function writeCopy(target: Socket, bytes: Buffer): void {
   if (bytes.length <= smallBytes) target.write(bytes.toString('latin1'), 'latin1');
-  else target.write(Buffer.from(bytes));
-  return flowOf(target);
-}
-
-/** Whether a socket wants its writer to wait for 'drain'. */
-export function flowOf(target: Socket): Flow {
-  return target.writableLength > 0 && target.writableNeedDrain ? 'full' : 'flowing';
+  else target.write(ownBytes(bytes, 0, bytes.length));
 }

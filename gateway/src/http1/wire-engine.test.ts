@@ -19,6 +19,7 @@ const limits: ListenerLimits = {
   bodyBytes: 0,
   connections: 1000,
   connectionsPerAddress: 0,
+  memoryBytes: 0,
 };
 
 /** An instance that does only what a test has it do. */

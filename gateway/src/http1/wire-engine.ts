@@ -11,7 +11,7 @@ import { createHttp1Instances } from './instance-connection.ts';
 /** The engine on bare sockets: its own HTTP/1.1, strict about what it reads and exact in what it writes. Ended by `stop`. */
 export function createWireEngine(options: EngineOptions): Engine {
   const wheel = new TimeoutWheel(processTicker);
-  const buffers = new ReadBuffers();
+  const buffers = new ReadBuffers(options.memory);
   const pools = new UpstreamPools({
     wheel,
     buffers,

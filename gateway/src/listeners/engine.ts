@@ -3,6 +3,7 @@ import type { LookupFunction } from 'node:net';
 import type { Exchanges } from '../exchange/seam.ts';
 import type { ListenerLimits } from '../http/limits.ts';
 import type { Crowding } from './admission.ts';
+import type { MemoryBudget } from '../sockets/memory-budget.ts';
 
 /** What an engine counts about itself. */
 export interface EngineStats {
@@ -21,6 +22,8 @@ export interface BoundAddress {
 export interface EngineOptions {
   readonly exchanges: Exchanges;
   readonly limits: ListenerLimits;
+  /** The account of all that is held for peers. */
+  readonly memory: MemoryBudget;
   /** Idle time after which a pooled upstream connection is closed; below every instance's own keep-alive timeout. */
   readonly poolIdleMs: number;
   /** Connections to instances at a time; idle ones are given up for new ones above it. Infinity: no limit. */

@@ -8,6 +8,7 @@ import { closeDelayMs, lastRequestMs, type Drain } from '../proxy/drain-schedule
 import type { InstanceConnector } from '../proxy/ports.ts';
 import type { ProxyContext } from '../proxy/proxy-context.ts';
 import { clientFacts } from '../sockets/client-facts.ts';
+import { connectionBytes } from '../sockets/memory-budget.ts';
 import type { TimeoutWheel } from '../sockets/timeout-wheel.ts';
 import type { UpstreamPools } from '../upstreams/upstream-pools.ts';
 import { Admission, type GivingWay } from './admission.ts';
@@ -59,13 +60,14 @@ export class TrafficListener implements Engine {
   readonly #onClosed: ConnectionClosed = (connection) => {
     connection.facts.logins?.close();
     this.#connections.delete(connection);
+    this.#context.memory.chargeHeap(-connectionBytes);
     this.#whenClosed?.();
   };
   /** Called whenever a client connection has closed, while `stop` waits. */
   #whenClosed: (() => void) | undefined;
 
   constructor(parts: ListenerParts, options: EngineOptions) {
-    const { exchanges, limits, replayBytes, isExempt, onCrowding, onExhausted, onFault } = options;
+    const { exchanges, limits, memory, replayBytes, isExempt, onCrowding, onExhausted, onFault } = options;
     this.name = parts.name;
     this.#parts = parts;
     this.#onExhausted = onExhausted;
@@ -79,6 +81,7 @@ export class TrafficListener implements Engine {
       exchanges,
       instances: parts.instances,
       wheel: parts.wheel,
+      memory,
       replayBytes,
       closeAfterMs: () => this.#closeAfterMs(),
       httpDate: createHttpDate(),
@@ -176,7 +179,8 @@ export class TrafficListener implements Engine {
   #accept(socket: Socket): void {
     const context = this.#context;
     const client = clientFacts(socket, context.port);
-    if (this.#connections.admits(client.address)) {
+    if (context.memory.admits('connection') && this.#connections.admits(client.address)) {
+      context.memory.chargeHeap(connectionBytes);
       const connection = this.#parts.connect(socket, { client, context, onClosed: this.#onClosed });
       this.#connections.add(connection, client.address);
     } else {

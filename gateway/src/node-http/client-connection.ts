@@ -4,6 +4,7 @@ import type { Socket } from 'node:net';
 import type { ErrorCode } from '../exchange/errors.ts';
 import { hasBody, type Persistence } from '../http/connection.ts';
 import type { ClientFacts } from '../http/message.ts';
+import { HeldInput } from '../http1/held-input.ts';
 import { answerText } from '../http1/message-text.ts';
 import { Http1ResponseWriter } from '../http1/response-writer.ts';
 import { monotonicNow } from '../lifecycle/clock.ts';
@@ -19,8 +20,6 @@ import { readHead } from './request-head.ts';
 
 /** Requests that may wait behind the one in progress. A client that sends more without reading is cut. */
 const maxPipelined = 64;
-/** Bytes of a new protocol that a client may send before its instance has agreed; above it, reading pauses. */
-const maxHeldBytes = 65_536;
 
 /** A message that node:http has read. `response`: its place in the order of answers; undefined: the parser has left the connection. */
 interface NodeMessage {
@@ -46,7 +45,7 @@ export class NodeClientConnection implements ClientPort, ListenerConnection, Tim
   #message: NodeMessage | undefined;
   #run: ExchangeRun | undefined;
   /** What has come of the message and the run has not taken yet. */
-  #held: Buffer | undefined;
+  readonly #held: HeldInput;
   /** What the bytes behind the requests that wait are to be answered with. */
   #refusal: ErrorCode | undefined;
   /** As of a connection of the wire engine: between exchanges; the same, with answers to be taken first; in one; after the last. */
@@ -63,8 +62,10 @@ export class NodeClientConnection implements ClientPort, ListenerConnection, Tim
     this.#context = context;
     this.facts = client;
     this.timeout = new Timeout(this);
-    this.response = new Http1ResponseWriter(socket, context.httpDate);
+    this.response = new Http1ResponseWriter(socket, context);
+    this.#held = new HeldInput(context.memory);
     socket.on('drain', () => {
+      this.response.writes.settle();
       this.#guarded(() => {
         if (this.#phase === 'full') this.#next();
         else this.#run?.clientDrained();
@@ -82,6 +83,8 @@ export class NodeClientConnection implements ClientPort, ListenerConnection, Tim
     socket.on('close', () => {
       this.#phase = 'closed';
       this.#waiting.length = 0;
+      this.#held.take();
+      this.response.writes.settle();
       context.wheel.remove(this.timeout);
       const run = this.#run;
       this.#run = undefined;
@@ -102,7 +105,7 @@ export class NodeClientConnection implements ClientPort, ListenerConnection, Tim
 
   get ahead(): boolean {
     const waits = this.body?.state === 'more' && this.#message?.request.complete === true;
-    return waits || this.#heldBytes > 0;
+    return waits || this.#held.length > 0;
   }
 
   /** The parser has read a head. */
@@ -123,7 +126,7 @@ export class NodeClientConnection implements ClientPort, ListenerConnection, Tim
       this.destroy('plain');
       return;
     }
-    if (early.length > 0) this.#held = early;
+    this.#held.add(early, 0, early.length);
     this.#socket.on('data', (bytes: Buffer) => {
       this.#received(bytes);
     });
@@ -163,12 +166,12 @@ export class NodeClientConnection implements ClientPort, ListenerConnection, Tim
 
   resume(): void {
     this.#deliver();
-    if (this.#heldBytes === 0 && this.#run?.takes !== 'nothing') this.#source.resume();
+    if (this.#held.length === 0 && this.#run?.takes !== 'nothing') this.#source.resume();
   }
 
   done(persistence: Persistence): void {
     this.#run = undefined;
-    this.#held = undefined;
+    this.#held.take();
     if (this.#phase !== 'exchange') return;
     if (persistence === 'close') {
       this.close();
@@ -186,7 +189,7 @@ export class NodeClientConnection implements ClientPort, ListenerConnection, Tim
     if (this.#phase === 'closing' || this.#phase === 'closed') return;
     this.#phase = 'closing';
     this.#waiting.length = 0;
-    this.#held = undefined;
+    this.#held.take();
     this.#linger = new Linger(this.#socket);
     this.#context.wheel.arm(this.timeout, this.#context.limits.keepAliveMs);
     this.#socket.end(() => {
@@ -210,10 +213,6 @@ export class NodeClientConnection implements ClientPort, ListenerConnection, Tim
       else if (this.#phase !== 'head') this.destroy('plain');
       else if (this.#socket.bytesRead === this.#quietAtBytes) this.close();
     });
-  }
-
-  get #heldBytes(): number {
-    return this.#held?.length ?? 0;
   }
 
   get #source(): IncomingMessage | Socket {
@@ -278,24 +277,26 @@ export class NodeClientConnection implements ClientPort, ListenerConnection, Tim
 
   #received(bytes: Buffer): void {
     if (this.#phase !== 'exchange') return;
-    this.#held = this.#held === undefined ? bytes : Buffer.concat([this.#held, bytes]);
     this.#guarded(() => {
-      this.#deliver();
+      if (this.#held.length === 0 && this.#run?.takes !== 'nothing') this.#give(bytes);
+      else this.#held.add(bytes, 0, bytes.length);
     });
     // Of a body the rest stays at the parser.
-    if (this.#heldBytes > (this.body === undefined ? maxHeldBytes : 0)) this.pause();
+    if (this.#held.length > 0 && (this.body !== undefined || this.#held.enough)) this.pause();
   }
 
-  /** Gives the run what is held, as far as it takes it, and the end of the body. */
+  /** Gives the run what is held, when it takes it, and the end of the body. */
   #deliver(): void {
-    const held = this.#held;
+    if (this.#run !== undefined && this.#run.takes !== 'nothing') this.#give(this.#held.take());
+  }
+
+  #give(bytes: Buffer): void {
     const { body } = this;
-    if (held !== undefined && this.#run?.takes === 'raw') {
-      this.#held = undefined;
-      this.#run.clientRaw(held, 0, held.length);
-    } else if (body?.state === 'more' && this.#run?.takes === 'body') {
-      this.#held = undefined;
-      if (held !== undefined) this.#run.clientBody(body.take(held));
+    if (this.#run?.takes === 'raw') {
+      if (bytes.length > 0) this.#run.clientRaw(bytes, 0, bytes.length);
+    } else if (body?.state === 'more') {
+      if (bytes.length > 0) this.#run?.clientBody(body.take(bytes));
+      body.forget();
       this.#deliverEnd(body);
     }
   }

@@ -133,6 +133,7 @@ class NodeInstance extends Http1InstancePort {
       'data',
       this.#guard((bytes: Buffer) => {
         this.handler.instanceBody(body.take(bytes));
+        body.forget();
       }),
     );
     // Also for a body of no bytes: only then is known what has come behind it (R32).

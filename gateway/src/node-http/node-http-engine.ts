@@ -24,7 +24,7 @@ export function createNodeHttpEngine(options: EngineOptions): Engine {
   const wheel = new TimeoutWheel(processTicker);
   const pools = new UpstreamPools({
     wheel,
-    buffers: new ReadBuffers(),
+    buffers: new ReadBuffers(options.memory),
     idleMs: options.poolIdleMs,
     lookup: options.lookup,
     maxConnections: options.maxUpstreamConnections,

@@ -12,6 +12,7 @@ const limits: ListenerLimits = {
   bodyBytes: 0,
   connections: 1,
   connectionsPerAddress: 0,
+  memoryBytes: 0,
 };
 
 const read = (rawHeaders: string[], rest: { url?: string; httpVersion?: string } = {}): unknown =>

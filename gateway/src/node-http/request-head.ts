@@ -28,7 +28,8 @@ export function readHead(
   if (fields.length / 2 > limits.headLines) return 'fields_too_large';
   const lineBytes = method.length + target.length + 12;
   if (lineBytes > limits.headBytes) return 'target_too_long';
-  if (lineBytes + fieldBytes(fields) > limits.headBytes) return 'fields_too_large';
+  const headBytes = lineBytes + fieldBytes(fields);
+  if (headBytes > limits.headBytes) return 'fields_too_large';
   const headers = readHeaders(fields);
   const body = requestFraming(headers, version);
   if (typeof body === 'string') return body;
@@ -46,6 +47,7 @@ export function readHead(
     persistence: requestPersistence(headers, version, method),
     wantsTrailers: wantsTrailers(headers, version),
     expectation: expectationOf(headers, version) === 'continue' ? 'continue' : 'none',
+    headBytes,
   };
 }
 

@@ -156,6 +156,11 @@ export class Attempt extends AttemptStage {
 
   /** Sends the request, as far as it has come. */
   #send(instance: InstancePort, stall: StallTimer): void {
+    // What was kept for this attempt has been given up meanwhile.
+    if (this.host.upload?.lost === true) {
+      this.#fail('exhausted');
+      return;
+    }
     this.#phase = 'sent';
     const { client, upload, uploading, awaitsContinue } = this.host;
     const { responseHeadMs, idleMs } = this.step.timeouts;

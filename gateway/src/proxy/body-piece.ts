@@ -17,3 +17,14 @@ export function pieceText(piece: BodyPiece): string {
     text += piece.prefix(i >> 1) + bytes.toString('latin1', spans[i] ?? 0, spans[i + 1] ?? 0);
   return text;
 }
+
+/** Writes a piece into `target` from `at` on, and returns the index after it. */
+export function writePieceInto(piece: BodyPiece, target: Buffer, at: number): number {
+  const { spans, bytes } = piece;
+  let end = at;
+  for (let i = 0; i < spans.length; i += 2) {
+    end += target.write(piece.prefix(i >> 1), end, 'latin1');
+    end += bytes.copy(target, end, spans[i], spans[i + 1]);
+  }
+  return end;
+}

@@ -31,6 +31,11 @@ export class ContentPiece implements BodyPiece {
     return '';
   }
 
+  /** The piece has been used. */
+  forget(): void {
+    this.bytes = noBytes;
+  }
+
   /** The next bytes; empty ones make an empty piece. */
   take(bytes: Buffer): this {
     this.bytes = bytes;

@@ -33,6 +33,8 @@ export interface AcceptedRequest extends RequestHead {
   readonly wantsTrailers: boolean;
   /** Whether the client waits for a 100 before it sends the body. */
   readonly expectation: 'none' | 'continue';
+  /** Request line and field lines together. */
+  readonly headBytes: number;
 }
 
 /** A response head, interim ones included, with its framing settled and what it says about its connection. */
@@ -168,8 +170,11 @@ export interface InstancePort {
   readonly timeout: Timeout;
   /** Sends the head and what there is of the body: latin1, in the given form. `complete`: the body is whole with it. */
   request(body: string, form: BodyForm, complete: boolean): void;
-  /** Sends a piece of the body; with a `done` piece the request is complete. `text`: the piece in latin1, when it is at hand. */
-  send(piece: BodyPiece, text: string | undefined): Flow;
+  /**
+   * Sends a piece of the body; with a `done` piece the request is complete. `kept`: a copy of its bytes, when there is one that is kept;
+   * it must not be changed.
+   */
+  send(piece: BodyPiece, kept: Buffer | undefined): Flow;
   /** Whether everything that was sent has left; if not, `instanceDrained` tells when. */
   flush(): boolean;
   /** After a final head: delivers the body, beginning within this call with what is there. */

@@ -5,6 +5,7 @@ import {
   type ExchangeScript,
 } from '../../../test/conformance/scripted-exchanges.ts';
 import { endpointAt } from '../../../test/kit/builders.ts';
+import { MemoryBudget } from '../sockets/memory-budget.ts';
 import { ContentPiece } from './content-piece.ts';
 import type { AcceptedRequest } from './ports.ts';
 import { ExchangeRun } from './run.ts';
@@ -36,6 +37,7 @@ function start(
     persistence: 'keep',
     wantsTrailers: false,
     expectation: 'none',
+    headBytes: 100,
     ...options.request,
   };
   if (request.body.kind === 'length') client.body = new ContentPiece(request.body.bytes);
@@ -43,6 +45,7 @@ function start(
     exchanges,
     instances,
     wheel,
+    memory: new MemoryBudget({ bytes: 2 ** 30, heapBytes: 2 ** 30 }),
     replayBytes: 1_000,
     closeAfterMs: () => undefined,
     httpDate: () => '',
@@ -55,6 +58,7 @@ function start(
       bodyBytes: 0,
       connections: 1,
       connectionsPerAddress: 0,
+      memoryBytes: 0,
     },
     state: 'open',
     exchangesRunning: 0,

@@ -21,7 +21,7 @@ import type {
   CutBy,
   InstanceResponse,
 } from './ports.ts';
-import type { ProxyContext } from './proxy-context.ts';
+import { countExchange, keepsConnections, type ProxyContext } from './proxy-context.ts';
 import { QueueWait } from './queue-wait.ts';
 import type { LateUpload } from './late-upload.ts';
 import { Relay } from './relay.ts';
@@ -64,7 +64,7 @@ export class ExchangeRun implements ClientHandler, StageHost {
     this.request = request;
     if (client.body !== undefined || client.smallBody !== '') this.upload = new Upload(client, context);
     this.#exchange = context.exchanges.open(request);
-    context.exchangesRunning += 1;
+    countExchange(context, 'begin', request);
   }
 
   get uploading(): boolean {
@@ -85,7 +85,7 @@ export class ExchangeRun implements ClientHandler, StageHost {
   }
 
   get persistence(): Persistence {
-    return this.context.state === 'open' && this.#broken === undefined ? this.request.persistence : 'close';
+    return this.#broken === undefined && keepsConnections(this.context) ? this.request.persistence : 'close';
   }
 
   timer(ms: number, expired: () => void): OneShotTimer {
@@ -303,7 +303,6 @@ export class ExchangeRun implements ClientHandler, StageHost {
 
   #answer(step: AnswerStep): void {
     this.#abandon();
-    this.#stage = undefined;
     const { client, upload } = this;
     const left = client.body?.leftBytes ?? Infinity;
     // A client that waits for a 100 may never send its body.
@@ -346,10 +345,11 @@ export class ExchangeRun implements ClientHandler, StageHost {
   #end(kind: ExchangeEnd['kind']): void {
     if (this.#over) return;
     this.#over = true;
-    this.context.exchangesRunning -= 1;
+    countExchange(this.context, 'end', this.request);
     this.#totalLimit?.clear();
     const requestBytes = this.#stage?.requestBytes ?? this.#requestBytes ?? this.upload?.contentBytes ?? 0;
     const responseBytes = this.#stage?.responseBytes ?? this.#responseBytes;
+    this.upload?.forget();
     try {
       const end = { kind, requestBytes, responseBytes };
       const refused = kind === 'response_incomplete' && this.uploading;

@@ -1,32 +1,44 @@
 import type { ErrorCode } from '../exchange/errors.ts';
 import type { BodyTransform } from '../exchange/seam.ts';
 import { hasFramingField } from '../http/field-roles.ts';
-import { pieceBytes, pieceText } from './body-piece.ts';
+import type { Expendable } from '../sockets/memory-budget.ts';
+import { pieceBytes, writePieceInto } from './body-piece.ts';
 import type { BodyForm, BodyPiece, ClientPort, Flow, InstancePort } from './ports.ts';
 import type { ProxyContext } from './proxy-context.ts';
 import { TransformedBody } from './transformed-body.ts';
+
+const noBytes = Buffer.alloc(0);
 
 /**
  * A request body on its way from the client to an instance. Trailers of requests are read, judged and dropped: an instance has no way
  * to say that it wants any (R39).
  */
-export class Upload {
+export class Upload implements Expendable {
   readonly #client: ClientPort;
   readonly #context: ProxyContext;
   #instance: InstancePort | undefined;
   #transformed: TransformedBody | undefined;
   /** Why it can't go on, after `carry` has returned `faulty`. */
   fault: ErrorCode = 'bad_framing';
-  /** All that there is to send before the next piece, in `form`; latin1. For another attempt it grows by what is sent. */
-  kept: string;
   form: BodyForm = 'content';
   /** Whether something has been sent that is not kept. */
   lost = false;
 
+  /** The short body that came with its head, latin1. */
+  #text = '';
+  /** Any other: what has been sent so far, for another attempt. It grows as it is needed. */
+  #kept = noBytes;
+  #keptBytes = 0;
+
   constructor(client: ClientPort, context: ProxyContext) {
     this.#client = client;
     this.#context = context;
-    this.kept = client.smallBody;
+    this.#setText(client.smallBody);
+  }
+
+  /** All that there is to send before the next piece, in `form`; latin1, made when it is asked for. */
+  get kept(): string {
+    return this.#keptBytes === 0 ? this.#text : this.#kept.toString('latin1', 0, this.#keptBytes);
   }
 
   get contentBytes(): number {
@@ -40,7 +52,7 @@ export class Upload {
 
   /** Whether all that has been sent can be sent again. */
   get replayable(): boolean {
-    return !this.lost && this.kept.length <= this.#context.replayBytes;
+    return !this.lost && this.#text.length <= this.#context.replayBytes;
   }
 
   /** What is kept and what comes goes to this instance, through `transform`. */
@@ -48,13 +60,21 @@ export class Upload {
     this.#instance = instance;
     if (transform === undefined || this.#transformed !== undefined) return;
     this.#transformed = new TransformedBody(transform);
-    if (this.#client.body === undefined) this.kept = this.#transformed.ofText(this.kept);
+    if (this.#client.body === undefined) this.#setText(this.#transformed.ofText(this.#text));
     else this.#client.body.contentOnly();
   }
 
   /** A response goes to the client: there won't be another attempt. */
   forget(): void {
-    this.kept = '';
+    this.#context.memory.release(this);
+    this.giveUp();
+  }
+
+  /** There is no room for what is kept. */
+  giveUp(): void {
+    this.#setText('');
+    this.#kept = noBytes;
+    this.#keptBytes = 0;
     this.lost = true;
   }
 
@@ -74,17 +94,36 @@ export class Upload {
     return flow;
   }
 
-  /** Keeps a piece, as long as everything so far can be kept. Returns its text then. */
-  #keep(piece: BodyPiece): string | undefined {
+  /** Keeps a copy of a piece, as long as everything so far can be kept, and returns it. */
+  #keep(piece: BodyPiece): Buffer | undefined {
     if (this.lost) return undefined;
-    const total = this.kept.length + pieceBytes(piece) + (piece.leftBytes ?? 0);
-    if (total > this.#context.replayBytes) {
+    const from = this.#keptBytes;
+    const to = from + pieceBytes(piece);
+    if (to + (piece.leftBytes ?? 0) > this.#context.replayBytes || !this.#hasRoom(to)) {
       this.forget();
       return undefined;
     }
-    const text = pieceText(piece);
-    this.kept += text;
-    return text;
+    writePieceInto(piece, this.#kept, from);
+    this.#keptBytes = to;
+    return this.#kept.subarray(from, to);
+  }
+
+  #setText(text: string): void {
+    this.#context.memory.chargeHeap(text.length - this.#text.length);
+    this.#text = text;
+  }
+
+  /** Makes room for so many kept bytes; false when there is none. */
+  #hasRoom(bytes: number): boolean {
+    const kept = this.#kept;
+    if (bytes <= kept.length) return true;
+    // Grown by doubling: a body that comes byte by byte is copied a few times, and is one buffer.
+    const { replayBytes, memory } = this.#context;
+    const room = kept.length === 0 ? bytes : Math.min(replayBytes, Math.max(bytes, 2 * kept.length));
+    if (!memory.keep(this, room - kept.length)) return false;
+    this.#kept = Buffer.allocUnsafeSlow(room);
+    kept.copy(this.#kept, 0, 0, this.#keptBytes);
+    return true;
   }
 
   #judge(piece: BodyPiece): ErrorCode | undefined {

@@ -2,11 +2,14 @@ import { Socket } from 'node:net';
 
 import { describe, expect, it } from 'vitest';
 
+import { MemoryBudget } from './memory-budget.ts';
 import { ReadBuffer, ReadBuffers } from './read-buffer.ts';
+
+const ample = (): MemoryBudget => new MemoryBudget({ bytes: 2 ** 30, heapBytes: 2 ** 30 });
 
 describe('ReadBuffer', () => {
   it('reads into the shared buffer until a message proves large, and keeps its block for the next one', () => {
-    const buffers = new ReadBuffers();
+    const buffers = new ReadBuffers(ample());
     const inlet = new ReadBuffer(buffers);
     expect(inlet.next()).toBe(buffers.shared);
     inlet.expectLarge();
@@ -19,7 +22,7 @@ describe('ReadBuffer', () => {
   });
 
   it('gives a block back only when the socket has asked for another buffer', () => {
-    const buffers = new ReadBuffers();
+    const buffers = new ReadBuffers(ample());
     const inlet = new ReadBuffer(buffers);
     inlet.expectLarge();
     const block = inlet.next();
@@ -31,7 +34,7 @@ describe('ReadBuffer', () => {
   });
 
   it('keeps blocks for a bounded number of connections', () => {
-    const buffers = new ReadBuffers();
+    const buffers = new ReadBuffers(ample());
     const inlets = Array.from({ length: 200 }, () => new ReadBuffer(buffers));
     for (const inlet of inlets) {
       inlet.expectLarge();
@@ -47,7 +50,7 @@ describe('ReadBuffer', () => {
   });
 
   it('writes a head in front of a body without copying the body', () => {
-    const inlet = new ReadBuffer(new ReadBuffers());
+    const inlet = new ReadBuffer(new ReadBuffers(ample()));
     inlet.expectLarge();
     const bytes = inlet.next();
     bytes.write('old head|body', 'latin1');

@@ -1,7 +1,13 @@
 import type { Socket } from 'node:net';
 
+import type { MemoryBudget } from './memory-budget.ts';
+
 /** How much is read at once. */
 const readBytes = 65_536;
+/** How much of it when memory is short: what a slow receiver leaves pending is no more than that. */
+const shortReadBytes = 4_096;
+/** A read of less shows that its sender is slow: it needs no block of its own for the next one. */
+const fullReadBytes = 16_384;
 /** Room in front of a block of its own, so that a head can be written before the body that was read there. */
 const headroomBytes = 4_096;
 /** Blocks that may wait in connections and in the spare list: 64 × 68 KB each. */
@@ -19,11 +25,22 @@ interface OwnedBuffer {
  * what is in it must be used or copied before the callback returns. A connection with a large body reads into a block.
  */
 export class ReadBuffers {
-  readonly shared: Buffer = Buffer.allocUnsafeSlow(readBytes);
+  readonly memory: MemoryBudget;
+  readonly #shared = Buffer.allocUnsafeSlow(readBytes);
+  readonly #short = this.#shared.subarray(0, shortReadBytes);
   readonly #spare: OwnedBuffer[] = [];
   #reserved = 0;
 
+  constructor(memory: MemoryBudget) {
+    this.memory = memory;
+  }
+
+  get shared(): Buffer {
+    return this.memory.ample ? this.#shared : this.#short;
+  }
+
   take(): OwnedBuffer {
+    this.memory.charge(headroomBytes + readBytes);
     const spare = this.#spare.pop();
     if (spare !== undefined) return spare;
     const whole = Buffer.allocUnsafeSlow(headroomBytes + readBytes);
@@ -31,7 +48,13 @@ export class ReadBuffers {
   }
 
   giveBack(block: OwnedBuffer): void {
+    this.lend();
     if (this.#spare.length < maxBlocks) this.#spare.push(block);
+  }
+
+  /** A block that was taken now belongs to a write, which counts it itself. */
+  lend(): void {
+    this.memory.charge(-headroomBytes - readBytes);
   }
 
   /** Whether one more connection may keep its block between two bodies. */
@@ -57,6 +80,7 @@ export class ReadBuffer {
   /** Whether the present message has shown itself to be large. */
   #message: 'small' | 'large' = 'small';
   #keepsBlock = false;
+  #lastReadBytes = readBytes;
 
   constructor(buffers: ReadBuffers) {
     this.#buffers = buffers;
@@ -64,7 +88,8 @@ export class ReadBuffer {
 
   /** For the socket, which asks at the end of each read: the buffer of the next one. */
   next(): Buffer {
-    if (this.#reads === 'shared') {
+    const own = this.#reads === 'own' && (this.#keepsBlock || this.#lastReadBytes >= fullReadBytes);
+    if (!own || !this.#buffers.memory.ample) {
       // Only here does the kernel let go of the block.
       if (this.#block !== undefined) this.#buffers.giveBack(this.#block);
       this.#block = undefined;
@@ -72,6 +97,11 @@ export class ReadBuffer {
     }
     this.#block ??= this.#buffers.take();
     return this.#block.view;
+  }
+
+  /** A read has brought `length` bytes. */
+  filled(length: number): void {
+    this.#lastReadBytes = length;
   }
 
   /** From the next read on, into a block of its own: for bodies that are worth not copying. */
@@ -95,7 +125,10 @@ export class ReadBuffer {
     const start = headroomBytes + from - before.length;
     if (before !== '') block.whole.write(before, start, 'latin1');
     target.write(block.whole.subarray(start, headroomBytes + to));
-    if (target.writableLength > 0) this.#block = undefined;
+    if (target.writableLength > 0) {
+      this.#buffers.lend();
+      this.#block = undefined;
+    }
     return true;
   }
 
@@ -115,6 +148,7 @@ export class ReadBuffer {
   /** The socket has closed, and reads no more. */
   close(): void {
     this.#share();
+    if (this.#block !== undefined) this.#buffers.lend();
     this.#block = undefined;
   }
 
@@ -123,4 +157,13 @@ export class ReadBuffer {
     if (this.#keepsBlock) this.#buffers.release();
     this.#keepsBlock = false;
   }
+}
+
+/** A copy of exactly these bytes, which keeps no larger buffer alive: not of node's pool. `before`: what it begins with. */
+export function ownBytes(bytes: Uint8Array, from: number, to: number, before?: Uint8Array): Buffer {
+  const already = before?.length ?? 0;
+  const own = Buffer.allocUnsafeSlow(already + to - from);
+  if (before !== undefined) own.set(before);
+  own.set(bytes.subarray(from, to), already);
+  return own;
 }

@@ -1,5 +1,6 @@
 import type { NoticeKind } from '@roundhouse/agent-sdk/internal';
 
+import type { MemoryBudget } from '../sockets/memory-budget.ts';
 import type { GatewayStatus, GatewaySummary, ServiceCounts } from '../status/status.ts';
 import type { Family } from './exposition.ts';
 import type { Shortages } from './shortages.ts';
@@ -11,6 +12,7 @@ export interface GaugeSources {
   readonly shortages: Shortages['counts'];
   /** Instances and routes that came, went or changed so far. */
   readonly tableChanges: () => number;
+  readonly memory: Pick<MemoryBudget, 'limitBytes' | 'usedBytes' | 'peakBytes'>;
   /** How long the process itself did not run: in all, and at most since the last call. */
   readonly stalls: { readonly lostMs: () => number; readonly takeLongestMs: () => number };
 }
@@ -119,7 +121,7 @@ export function gatewayFamilies(sources: GaugeSources): readonly Family[] {
 }
 
 /** What the process itself lacked. */
-function processFamilies({ stalls, shortages, droppedLogLines }: GaugeSources): readonly Family[] {
+function processFamilies({ stalls, memory, shortages, droppedLogLines }: GaugeSources): readonly Family[] {
   return [
     gauge(
       'gateway_stall_longest_seconds',
@@ -132,10 +134,15 @@ function processFamilies({ stalls, shortages, droppedLogLines }: GaugeSources): 
       help: 'Time in which this process did not run; timeouts are not counted against instances in it.',
       samples: [[{}, stalls.lostMs() / 1000]],
     },
+    gauge('gateway_held_bytes', 'What is held for peers: now, at most so far, and the limit.', [
+      [{ what: 'now' }, memory.usedBytes],
+      [{ what: 'peak' }, memory.peakBytes],
+      [{ what: 'limit' }, memory.limitBytes],
+    ]),
     {
       name: 'gateway_shortages_total',
       type: 'counter',
-      help: 'What the gateway itself had too little of: client connections in all or of an address, descriptors and ports.',
+      help: 'What the gateway itself had too little of: memory, client connections in all or of an address, descriptors and ports.',
       samples: shortages().map(([kind, count]) => [{ kind }, count]),
     },
     {

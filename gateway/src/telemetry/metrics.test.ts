@@ -4,6 +4,7 @@ import { defaults } from '../config/defaults.ts';
 import type { RouteStatus, ServiceStatus } from '../status/status.ts';
 import { fakeStatus, idleSummary } from '../status/testing/fake-status.ts';
 import type { AttemptRecord, ExchangeRecord } from '../exchange/record.ts';
+import { MemoryBudget } from '../sockets/memory-budget.ts';
 import { createMetrics, type Metrics } from './metrics.ts';
 import { createRequestSeries, type RequestSeries } from './request-series.ts';
 
@@ -77,6 +78,7 @@ function world(scope: 'gateway' | 'process' = 'gateway'): World {
     droppedLogLines: () => 4,
     shortages: () => [['exhausted', 2]],
     stalls: { lostMs: () => 1_500, takeLongestMs: () => 250 },
+    memory: new MemoryBudget({ bytes: 1_000, heapBytes: 1_000 }),
     scope,
   });
   return Object.assign(state, { metrics, requests, sweeps: () => sweeps });

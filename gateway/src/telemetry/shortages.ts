@@ -1,8 +1,20 @@
 import type { Crowding } from '../listeners/admission.ts';
+import type { Sacrifice } from '../sockets/memory-budget.ts';
 import type { Log } from './log.ts';
 
 /** What the gateway has too little of, by how it shows. */
-const kinds = ['all_made_room', 'all_refused', 'address_made_room', 'address_refused', 'exhausted'] as const;
+const kinds = [
+  'all_made_room',
+  'all_refused',
+  'address_made_room',
+  'address_refused',
+  'exhausted',
+  'memory_replay',
+  'memory_upload',
+  'memory_keep_alive',
+  'memory_request',
+  'memory_connection',
+] as const;
 type Kind = (typeof kinds)[number];
 
 /** Counts what the gateway has run out of, and says it in the log: one line for each kind and minute. */
@@ -11,11 +23,21 @@ export interface Shortages {
   readonly crowded: (crowding: Crowding) => void;
   /** No connection to an instance could be opened, or none accepted, for want of something of the gateway's own. */
   readonly exhausted: (why: string) => void;
+  /** Memory for what peers make the gateway hold is short, and something is given up. */
+  readonly memory: (what: Sacrifice) => void;
   /** So far. */
   readonly counts: () => readonly (readonly [kind: Kind, count: number])[];
 }
 
 const quietMs = 60_000;
+
+const sacrifices: Readonly<Record<Sacrifice, string>> = {
+  replay: 'request bodies are not kept for another attempt',
+  upload: 'requests with a body get 503',
+  keep_alive: 'answers close their connections',
+  request: 'all new requests get 503',
+  connection: 'new connections are closed, and those whose peers do not read are cut',
+};
 
 /** See {@link Shortages}. `now`: monotonic milliseconds. Holds no timer. */
 export function createShortages(log: Pick<Log, 'warn'>, now: () => number): Shortages {
@@ -34,6 +56,12 @@ export function createShortages(log: Pick<Log, 'warn'>, now: () => number): Shor
     },
     exhausted: (why) => {
       note('exhausted', () => `The gateway itself has run short, no instance is to blame: ${why}.`);
+    },
+    memory: (what) => {
+      note(
+        `memory_${what}`,
+        () => `Memory for what peers send is short (limits.memoryBytes): ${sacrifices[what]}.`,
+      );
     },
     counts: () => [...counts],
   };

@@ -11,6 +11,7 @@ import type { ErrorCode } from '../exchange/errors.ts';
 import { InstanceSocket } from './instance-socket.ts';
 import type { OwnConnections } from './own-connections.ts';
 import { ReadBuffer, type ReadBuffers } from '../sockets/read-buffer.ts';
+import { PendingWrites } from '../sockets/pending-writes.ts';
 import { Timeout, type TimeoutOwner, type TimeoutWheel } from '../sockets/timeout-wheel.ts';
 
 /** The user of a connection to an instance: it hears everything that happens on it. */
@@ -57,6 +58,7 @@ export class UpstreamConnection implements TimeoutOwner {
   readonly socket: InstanceSocket;
   readonly timeout: Timeout;
   readonly buffer: ReadBuffer;
+  readonly writes: PendingWrites;
   phase: 'connecting' | 'identifying' | 'open' | 'closed' = 'connecting';
   user: UpstreamUser | undefined;
   /** Whether it has served an earlier request. */
@@ -91,6 +93,7 @@ export class UpstreamConnection implements TimeoutOwner {
       },
     };
     this.socket = new InstanceSocket(options).connect(options);
+    this.writes = new PendingWrites(this.socket, context.buffers.memory);
     this.socket.on('connect', () => {
       this.#connected();
     });
@@ -101,6 +104,7 @@ export class UpstreamConnection implements TimeoutOwner {
       if (this.phase === 'closed') this.destroy();
     });
     this.socket.on('drain', () => {
+      this.writes.settle();
       if (this.user !== undefined) this.#tell('upstreamDrained');
     });
     this.socket.on('error', (error) => {
@@ -108,6 +112,7 @@ export class UpstreamConnection implements TimeoutOwner {
     });
     this.socket.on('close', () => {
       this.buffer.close();
+      this.writes.settle();
       context.wheel.remove(this.timeout);
       context.closed(this);
       if (this.phase === 'identifying') this.#lose('wrong_instance', 'nothing');
@@ -191,6 +196,7 @@ export class UpstreamConnection implements TimeoutOwner {
   }
 
   #read(length: number, bytes: Uint8Array): boolean {
+    this.buffer.filled(length);
     const { user } = this;
     if (user === undefined) {
       // R37

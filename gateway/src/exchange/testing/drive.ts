@@ -105,6 +105,7 @@ export function setUp(options: SetUp = {}): Bench {
   const budget = createRetryBudget({ ratio: 0.2, floorPerSecond: 10, maxConcurrent: 0 });
   let requests = 0;
   const context: ExchangeContext = {
+    admits: () => true,
     resolve(host, path) {
       const found = table.match(host, path);
       if (found === undefined) return undefined;

@@ -1,0 +1,66 @@
+import { describe, expect, it } from 'vitest';
+
+import { exchangeBytes } from '../../gateway/src/sockets/memory-budget.ts';
+import { eventually } from '../kit/eventually.ts';
+import { rawExchange } from '../kit/raw-client.ts';
+import { openClient, startEngine, startOrigin } from './fixtures.ts';
+import { engineNames } from './subject.ts';
+import { message } from './trial.ts';
+
+/** What peers can make an engine hold has a bound as a sum. That all of it is free again at the end is asked of every test. */
+
+describe.each(engineNames)('the %s engine', (engine) => {
+  it('gives up the bodies that it keeps, the oldest first, and stays within its memory', async () => {
+    const bytes = 2_000_000;
+    const origin = await startOrigin({ data: () => undefined });
+    const { port, memory, givenUp } = await startEngine(engine, [origin.port], {
+      memory: { bytes, heapBytes: 2 ** 30 },
+    });
+    const body = 'x'.repeat(60_000);
+    for (let count = 0; count < 40; count += 1) {
+      const client = await openClient(port);
+      client.send(message('PUT /', ['Content-Length: 65000'], body));
+    }
+    await eventually(() => {
+      const got = origin.connections.map((connection) => connection.received().length);
+      expect(got.filter((length) => length > body.length)).toHaveLength(40);
+    });
+    expect(new Set(givenUp)).toEqual(new Set(['replay']));
+    expect(memory.usedBytes).toBeGreaterThan(40 * exchangeBytes);
+    expect(memory.peakBytes).toBeLessThan(bytes);
+  });
+
+  it('sends a body once when it can not be kept, and does not blame the client', async () => {
+    const broken = await startOrigin({
+      data: (connection) => {
+        if (connection.received().includes('world')) connection.reset();
+      },
+    });
+    const sound = await startOrigin();
+    const put = message('PUT /', ['Transfer-Encoding: chunked'], '5\r\nworld\r\n0\r\n\r\n');
+    for (const [memory, status] of [
+      [{ bytes: 2 ** 30, heapBytes: 2 ** 30 }, 200],
+      [{ bytes: 20_000, heapBytes: 2 ** 30 }, 502],
+    ] as const) {
+      const { port } = await startEngine(engine, [broken.port, sound.port], { memory });
+      expect((await rawExchange(port, put)).status).toBe(status);
+    }
+  });
+
+  it('closes connections after their answers, and takes no new ones, when its memory is used up', async () => {
+    const origin = await startOrigin();
+    const { port, memory } = await startEngine(engine, [origin.port], {
+      memory: { bytes: 100_000, heapBytes: 2 ** 30 },
+    });
+    const client = await openClient(port);
+    client.send(message('GET /'));
+    expect((await client.response()).fields.join()).not.toContain('close');
+    memory.charge(85_000);
+    client.send(message('GET /'));
+    expect((await client.response()).fields.join()).toContain('close');
+    memory.charge(15_000);
+    await expect(rawExchange(port, message('GET /'))).rejects.toThrow();
+    memory.charge(-100_000);
+    expect((await rawExchange(port, message('GET /'))).status).toBe(200);
+  });
+});
