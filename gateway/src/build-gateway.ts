@@ -125,12 +125,10 @@ export function buildGateway(
     log,
   });
 
-  registry.subscribe(registryLog);
-  registry.subscribe(health);
   const save = (): void => {
     saved.changed();
   };
-  registry.subscribe({ serviceChanged: save, tableChanged: save, watchChanged: save });
-  registry.subscribe(metrics);
+  const saves = { serviceChanged: save, tableChanged: save, watchChanged: save };
+  for (const follower of [registryLog, health, saves, metrics]) registry.subscribe(follower);
   return { registry, health, saved, traffic, admin, announcement };
 }
