@@ -82,6 +82,15 @@ if (engine.kind === 'ready') {
       }
     });
 
+    it('bounds what every container may take', async () => {
+      for (const service of ['consul', 'gateway', 'api', 'webapp']) {
+        const [container = ''] = await project.containers(service);
+        const format = '{{.HostConfig.Memory}} {{.HostConfig.PidsLimit}} {{json .HostConfig.Ulimits}}';
+        const limits = await project.docker('inspect', '--format', format, container);
+        expect(limits).toMatch(/^536870912 (?:128|256) .*"Name":"nofile".*\b16384\b/);
+      }
+    });
+
     it('registers the addresses of the containers', async () => {
       const containers = await project.containers('api');
       const rows = await passing('api-service', 2);
