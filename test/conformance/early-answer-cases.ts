@@ -26,8 +26,8 @@ const answersAtOnce = (answer: string): OriginScript => ({
 const upload = (bytes: number, path = '/'): string =>
   message(`POST ${path}`, [`Content-Length: ${String(bytes)}`], 'first');
 
-/** A client that sends all it has before it reads anything gets its answer, and the end of the connection as an end. */
-async function sendsEverythingFirst(sender: RawClient, status: number): Promise<void> {
+/** Sends all of a large request before it reads anything. */
+async function sendsEverythingFirst(sender: RawClient): Promise<void> {
   sender.socket.pause();
   sender.send(message('POST /', [`Content-Length: ${String(floods * floodBytes)}`]));
   for (let i = 0; i < floods; i += 1) sender.send(flood);
@@ -35,6 +35,11 @@ async function sendsEverythingFirst(sender: RawClient, status: number): Promise<
     expect(sender.socket.writableLength).toBe(0);
   }, 20_000);
   sender.socket.resume();
+}
+
+/** It gets its answer nevertheless, and the end of the connection as an end. */
+async function isAnswered(sender: RawClient, status: number): Promise<void> {
+  await sendsEverythingFirst(sender);
   const response = await sender.response();
   expect(response.status).toBe(status);
   expect(valuesOf(response, 'connection')).toEqual(['close']);
@@ -76,7 +81,7 @@ const cases: readonly Case[] = [
       },
     },
     run: async ({ client, origin, subject }) => {
-      await sendsEverythingFirst(await client(), 401);
+      await isAnswered(await client(), 401);
       await eventually(() => {
         expect(origin.open()).toBe(0);
       });
@@ -123,11 +128,30 @@ const cases: readonly Case[] = [
     },
   },
   {
+    id: 'R34e',
+    fact: 'what there is of an answer that breaks off during the upload reaches a client that sends everything first, without an end',
+    script: {
+      data: (connection) => {
+        connection.socket.removeAllListeners('data');
+        connection.socket.pause();
+        connection.write('HTTP/1.1 403 No\r\nContent-Length: 9\r\n\r\npart');
+        connection.destroy();
+      },
+    },
+    run: async ({ client, subject }) => {
+      const sender = await client();
+      await sendsEverythingFirst(sender);
+      expect(await sender.closed()).toBe('ended');
+      expect(sender.received()).toMatch(/^HTTP\/1\.1 403 [^]*\r\n\r\npart$/);
+      expect(subject.exchanges.log[0]?.end).toMatchObject({ kind: 'response_incomplete', uploading: true });
+    },
+  },
+  {
     id: 'R35',
     fact: 'an answer of the gateway to an unread upload reaches a client that sends everything first',
     options: { limits: { bodyBytes: 1_000 } },
     run: async ({ client }) => {
-      await sendsEverythingFirst(await client(), 413);
+      await isAnswered(await client(), 413);
     },
   },
   ...(['length', 'chunked'] as const).map((framing): Case => ({
@@ -169,6 +193,19 @@ const cases: readonly Case[] = [
       expect(await sender.closed()).toBe('ended');
       expect(trial.subject.exchanges.log[0]?.failures).toEqual([]);
       expect(trial.subject.exchanges.log[0]?.end).toMatchObject({ kind: 'complete', responseBytes: 2 });
+    },
+  },
+  {
+    id: 'R50g',
+    fact: 'a stop waits for an upload that goes on after its answer',
+    script: {},
+    run: async (trial) => {
+      const { sender, connection } = await answeredUpload(trial);
+      const stopping = trial.subject.stop(10_000);
+      sender.send('othersthir');
+      expect(await stopping).toBe(0);
+      expect(connection.requests()[0]?.body).toBe('firstothersthir');
+      expect(await sender.closed()).toBe('ended');
     },
   },
   {

@@ -211,8 +211,7 @@ export class ExchangeRun implements ClientHandler, StageHost {
   }
 
   uploadOn(stage: LateUpload): void {
-    this.#stage = stage;
-    stage.start();
+    (this.#stage = stage).start();
   }
 
   complete(persistence: Persistence): void {
@@ -222,7 +221,9 @@ export class ExchangeRun implements ClientHandler, StageHost {
 
   cut(kind: ExchangeEnd['kind'], how: CutBy): void {
     this.#end(kind);
-    this.client.destroy(how);
+    // What is still coming would be answered by a reset, which takes with it what there was of an answer (R34).
+    if (how === 'plain' && this.uploading) this.client.close();
+    else this.client.destroy(how);
   }
 
   get #internalError(): AnswerStep {
