@@ -74,9 +74,9 @@ export function createTraffic(options: TrafficOptions): Traffic {
     admits: (what) => memory.admits(what),
     resolve: (host, path) => registry.resolve(host, path),
     areClaimsKnown: () => registry.areClaimsKnown,
-    routingStatus: (service, id) => {
-      registry.asked(service);
-      return health.routingStatus(service, id);
+    routingStatus: (question) => {
+      registry.asked(question.service);
+      return health.routingStatus(question);
     },
     sessionToken: createSessionTokens(config.stickySecret),
     observe,

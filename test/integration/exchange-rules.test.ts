@@ -1,12 +1,12 @@
 import http from 'node:http';
 import type { AddressInfo } from 'node:net';
 
-import { routingStatusPath } from '@roundhouse/agent-sdk/internal';
+import { routingStatusTarget } from '@roundhouse/agent-sdk/internal';
 import { describe, expect, it, onTestFinished } from 'vitest';
 
 import { defaults } from '../../gateway/src/config/defaults.ts';
 import { eventually } from '../kit/eventually.ts';
-import { startTestGateway, type TestConfig, type TestGateway } from '../kit/start-gateway.ts';
+import { routingKey, startTestGateway, type TestConfig, type TestGateway } from '../kit/start-gateway.ts';
 
 /** What an instance got. */
 interface Got {
@@ -50,7 +50,8 @@ async function gatewayOf(ports: Readonly<Record<string, number>>, config: TestCo
 }
 
 async function routingStatus(gateway: TestGateway, id: string): Promise<unknown> {
-  return (await fetch(`${gateway.url}${routingStatusPath('api-service', id)}`)).json();
+  const target = routingStatusTarget({ service: 'api-service', id, key: routingKey });
+  return (await fetch(`${gateway.url}${target}`)).json();
 }
 
 /** The log line of a response's request. */

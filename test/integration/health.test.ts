@@ -6,7 +6,8 @@ import {
   identityMetaKey,
   identityMetaValue,
   readRoutingStatus,
-  routingStatusPath,
+  routingKeyMetaKey,
+  routingStatusTarget,
 } from '@roundhouse/agent-sdk/internal';
 import { describe, expect, it } from 'vitest';
 
@@ -90,9 +91,11 @@ describe('the gateway checks instances itself', () => {
 
 describe('an instance that asks how it stands', () => {
   const ask = async (gateway: TestGateway, service: string, id: string): Promise<string> => {
-    const status = readRoutingStatus(
-      await (await fetch(`${gateway.url}${routingStatusPath(service, id)}`)).text(),
-    );
+    const records = await (await fetch(`${gateway.consulUrl}/v1/agent/services`)).json();
+    const meta = (records as Readonly<Record<string, { Meta: Readonly<Record<string, string>> }>>)[id]?.Meta;
+    const key = meta?.[routingKeyMetaKey] ?? 'none';
+    const answer = await fetch(`${gateway.url}${routingStatusTarget({ service, id, key })}`);
+    const status = readRoutingStatus({ status: answer.status, body: await answer.text() });
     return status === undefined ? 'no answer' : `${status.state}: ${status.reason}`;
   };
 
@@ -110,6 +113,9 @@ describe('an instance that asks how it stands', () => {
       await eventually(async () => {
         expect(await ask(gateway, 'api-service', handle.id)).toBe('live: ');
       });
+      const stranger = routingStatusTarget({ service: 'api-service', id: handle.id, key: 'guessed' });
+      const told = await fetch(`${gateway.url}${stranger}`);
+      expect([told.status, await told.json()]).toMatchObject([404, { code: 'no_route' }]);
       // Registered where another instance answers by now.
       await fetch(`${gateway.consulUrl}/v1/agent/service/register`, {
         method: 'PUT',
@@ -118,7 +124,7 @@ describe('an instance that asks how it stands', () => {
           ID: 'ghost',
           Address: '127.0.0.1',
           Port: handle.port,
-          Meta: { [identityMetaKey]: identityMetaValue },
+          Meta: { [identityMetaKey]: identityMetaValue, [routingKeyMetaKey]: 'k' },
         }),
       });
       await eventually(async () => {

@@ -1,7 +1,7 @@
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 
-import { parseRoutingStatusPath, type RoutingStatus } from '@roundhouse/agent-sdk/internal';
+import { parseRoutingQuestion, type RoutingStatus } from '@roundhouse/agent-sdk/internal';
 
 /** How a fake gateway answers: with a routing status, with a bare status, or never. */
 export type FakeAnswer = RoutingStatus['state'] | { readonly out: string } | number | 'hang';
@@ -19,7 +19,8 @@ export async function startFakeGateway(): Promise<FakeGateway> {
   const asked: string[] = [];
   let how: FakeAnswer = 'live';
   const server = createServer((request, response) => {
-    asked.push(parseRoutingStatusPath(request.url ?? '')?.id ?? '?');
+    const [path = '', query = ''] = (request.url ?? '').split('?');
+    asked.push(parseRoutingQuestion(path, `?${query}`)?.id ?? '?');
     if (how === 'hang') return;
     if (typeof how === 'number') {
       response.writeHead(how).end('{}');

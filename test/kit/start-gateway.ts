@@ -3,6 +3,7 @@ import {
   type ConsulOptions,
   consulSettings,
   createConsulClient,
+  routingKeyMetaKey,
 } from '@roundhouse/agent-sdk/internal';
 
 import { defaults } from '../../gateway/src/config/defaults.ts';
@@ -26,6 +27,9 @@ export interface TestGateway extends AsyncDisposable {
   register(service: string, id: string, port: number, tags?: readonly string[]): Promise<void>;
   deregister(id: string): Promise<void>;
 }
+
+/** What instances that a test registers name when they ask how they stand. */
+export const routingKey = 'k';
 
 /** Overrides of the defaults; groups are merged. */
 export type TestConfig = Partial<Omit<GatewayConfig, 'timeouts' | 'limits' | 'drain'>> & {
@@ -107,6 +111,7 @@ export async function startTestGateway(config: TestConfig = {}, start: TestStart
         Address: '127.0.0.1',
         Port: port,
         Tags: tags,
+        Meta: { [routingKeyMetaKey]: routingKey },
       }),
     deregister: (id) => put(`/v1/agent/service/deregister/${id}`, null),
     async [Symbol.asyncDispose]() {

@@ -1,5 +1,6 @@
 import { readHostAddress } from './address.ts';
 import type { Catalog, Instance, InstanceStatus, QuarantinedRecord } from './instance.ts';
+import { routingKeyMetaKey } from './routing-status.ts';
 import { oncePerEndpoint } from './one-endpoint.ts';
 import { RegistryError } from './registry-client.ts';
 
@@ -69,7 +70,8 @@ export function decodeHealth(
   const { kept, doubles } = oncePerEndpoint(instances);
   for (const { instance, of } of doubles) {
     const reason = `it is one endpoint with ${show(of.id)} on node ${show(of.node)}: same address, port and identity`;
-    quarantined.push({ node: label(instance.node), id: label(instance.id), reason });
+    const key = instance.meta[routingKeyMetaKey];
+    quarantined.push({ node: label(instance.node), id: label(instance.id), reason, key });
   }
   const passedOver = quarantined.length - maxQuarantined;
   if (passedOver > 0) {
@@ -252,10 +254,15 @@ function readWeight(
   return isIntegerIn(second, 1, limits.weight) ? second : 1;
 }
 
-function placeOf(record: unknown): Pick<QuarantinedRecord, 'node' | 'id'> {
+function placeOf(record: unknown): Omit<QuarantinedRecord, 'reason'> {
   const node = asObject(asObject(record)?.['Node'])?.['Node'];
-  const id = asObject(asObject(record)?.['Service'])?.['ID'];
-  return { node: label(node), id: label(id) };
+  const service = asObject(asObject(record)?.['Service']);
+  const key = asObject(service?.['Meta'])?.[routingKeyMetaKey];
+  return {
+    node: label(node),
+    id: label(service?.['ID']),
+    ...(typeof key === 'string' ? { key: label(key) } : {}),
+  };
 }
 
 function label(value: unknown): string {

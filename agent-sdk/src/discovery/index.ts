@@ -47,8 +47,13 @@ export {
   type InstanceUpdate,
   type SnapshotChange,
 } from './snapshot-change.ts';
-export type { RoutingStatus } from './routing-status.ts';
-export { parseRoutingStatusPath, readRoutingStatus, routingStatusPath } from './routing-status.ts';
+export type { RoutingQuestion, RoutingStatus } from './routing-status.ts';
+export {
+  parseRoutingQuestion,
+  readRoutingStatus,
+  routingKeyMetaKey,
+  routingStatusTarget,
+} from './routing-status.ts';
 export { watchCatalog, watchService } from './watch.ts';
 export type { WatchEvent } from './watch-event.ts';
 export { yieldTurn } from './yield-turn.ts';

@@ -30,6 +30,8 @@ export interface QuarantinedRecord {
   readonly id: string;
   /** What is wrong, for a person: "port 70000 is not in 1..65535". */
   readonly reason: string;
+  /** What it registered under `routingKeyMetaKey`: who names it hears the reason. */
+  readonly key?: string | undefined;
 }
 
 /**

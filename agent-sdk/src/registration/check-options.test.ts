@@ -160,7 +160,7 @@ describe('service options', () => {
       'routes[1] is null; it must be an object.',
       'routes[2].path is no option; there are host, prefix, strip.',
       'tags[0] is null; it must be a text of 1 to 512 characters without line breaks.',
-      "meta has 60 pairs; Consul takes 64, of which five are the SDK's, so at most 59.",
+      "meta has 60 pairs; Consul takes 64, of which six are the SDK's, so at most 58.",
       'check.http is missing: the path to ask, such as /healthz.',
       'consul.token must be a text.',
       'handler is of type object; it must be a Fastify instance, an http.Server, an Express app or a function (request, response) => ….',

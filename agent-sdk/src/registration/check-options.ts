@@ -10,7 +10,7 @@ import { defaults } from './options.ts';
 
 const dayMs = 86_400_000;
 /** Consul takes 64 pairs; up to five are the SDK's. */
-const maxMetaPairs = 59;
+const maxMetaPairs = 58;
 
 /** The options of both calls: what each must be, and what it is when not set. */
 const common = {
@@ -147,7 +147,7 @@ function readMeta(value: unknown, place: rule.Place): Readonly<Record<string, st
   if (count > maxMetaPairs) {
     rule.wrong(
       place,
-      `has ${count} pairs; Consul takes 64, of which five are the SDK's, so at most ${maxMetaPairs}`,
+      `has ${count} pairs; Consul takes 64, of which six are the SDK's, so at most ${maxMetaPairs}`,
     );
   }
   return meta;

@@ -45,10 +45,11 @@ export async function askGateway(gateway: Instance, question: GatewayQuestion): 
   const timeoutMs = timeLimits.gatewayAnswerMs;
   const late = new Error(`no answer within ${timeoutMs / 1000} s`);
   try {
-    const { status, body } = await bounded({ clock, timeoutMs, timeoutError: () => late, signal }, (ending) =>
+    const answer = await bounded({ clock, timeoutMs, timeoutError: () => late, signal }, (ending) =>
       fetchText(gateway, question, ending),
     );
-    const routingStatus = status === 200 ? readRoutingStatus(body) : undefined;
+    const routingStatus = readRoutingStatus(answer);
+    const { status } = answer;
     if (routingStatus !== undefined) return { kind: 'answered', routingStatus };
     const reason = status === 200 ? "its answer is not a gateway's" : `it answered with status ${status}`;
     return { kind: status >= 500 ? 'silent' : 'failed', reason };

@@ -63,7 +63,15 @@ function asking(list: () => unknown[], gateways = 'roundhouse', consulHost = '12
   return {
     reads,
     lines,
-    gateways: createGateways({ client, gateways, service: 'api', id: 'api-1', clock: systemClock, report }),
+    gateways: createGateways({
+      client,
+      gateways,
+      service: 'api',
+      id: 'api-1',
+      key: 'k1',
+      clock: systemClock,
+      report,
+    }),
   };
 }
 

@@ -3,7 +3,7 @@ import { setMaxListeners } from 'node:events';
 import type { Instance } from '../discovery/instance.ts';
 import { refusedAddress } from '../discovery/refused-address.ts';
 import type { RegistryClient } from '../discovery/registry-client.ts';
-import { type RoutingStatus, routingStatusPath } from '../discovery/routing-status.ts';
+import { type RoutingStatus, routingStatusTarget } from '../discovery/routing-status.ts';
 import { snapshotFromAnswer } from '../discovery/snapshot.ts';
 
 import { bounded, type Clock, sleep } from './clock.ts';
@@ -44,6 +44,8 @@ export interface GatewaysParts {
   readonly gateways: string;
   readonly service: string;
   readonly id: string;
+  /** Registered with the instance; see `routingKeyMetaKey`. */
+  readonly key: string;
   readonly clock: Clock;
   readonly report: Report;
 }
@@ -102,13 +104,13 @@ async function confirm(
   wanted: 'live' | 'drained',
   { timeoutMs, signal, known }: Round,
 ): Promise<Asked & { readonly answer: GatewayReport }> {
-  const { gateways: name, service, id, clock, client } = parts;
+  const { gateways: name, service, clock, client } = parts;
   const asked: Asked = { name, known, verdicts: new Map(), gatewayKeys: new Set() };
   const { verdicts } = asked;
   let problem: string | undefined;
   const sinceMs = clock.nowMs();
   if (name !== 'off' && name.toLowerCase() !== service.toLowerCase()) {
-    const path = routingStatusPath(service, id);
+    const path = routingStatusTarget(parts);
     const refuses = (address: string): string | undefined => refusedAddress(address, client.address);
     const turn = createTurns(maxQuestions);
     const late = new Error(`not finished within ${timeoutMs / 1000} s`);

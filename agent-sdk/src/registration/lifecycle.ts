@@ -15,7 +15,7 @@ import { answerIdentity, type IdentityAnswer } from './identity-answer.ts';
 import { createReport, type Report } from './log.ts';
 import type { RegisterOptions, ServiceOptions } from './options.ts';
 import { createRegistrar, type Registrar } from './registrar.ts';
-import { createInstanceId, serviceDefinition } from './service-definition.ts';
+import { createInstanceId, createRoutingKey, serviceDefinition } from './service-definition.ts';
 import { describeError, ServiceError } from './service-error.ts';
 import type { ServiceHandle } from './service-handle.ts';
 import { createExitGuard, type ExitReason } from './signals.ts';
@@ -39,6 +39,7 @@ import { registrarTiming, timeLimits } from './time-limits.ts';
 interface Service {
   readonly options: CheckedOptions;
   readonly id: string;
+  readonly key: string;
   readonly report: Report;
   readonly client: RegistryClient;
   /** Undefined: the identity question is not answered. */
@@ -127,6 +128,7 @@ function createService(
   return {
     options,
     id,
+    key: createRoutingKey(),
     report: createReport(name, log),
     client: createConsulClient(options.consul.settings),
     identity: options.identity === 'answer' ? answerIdentity(server, id) : undefined,
@@ -139,7 +141,7 @@ function createService(
  * the normal case, after {@link timeLimits.firstAttemptMs} at most. Rejects with ServiceError `not_ready` or `address_refused`.
  */
 async function register(service: Service, listener: Listener): Promise<ServiceHandle> {
-  const { options, id, report, client } = service;
+  const { options, id, key, report, client } = service;
   for (const warning of options.consul.warnings) report('warn', 'listening', warning);
   try {
     await options.ready?.();
@@ -156,6 +158,7 @@ async function register(service: Service, listener: Listener): Promise<ServiceHa
   const facts = {
     ...options,
     id,
+    key,
     port: listener.port,
     answersIdentity: service.identity !== undefined,
     pid: process.pid,
@@ -189,9 +192,17 @@ async function refuseBadAddress(resolveAddress: () => Promise<string>): Promise<
 
 /** Serving: from here on the service can be stopped, by the handle and by the guard. */
 function serve(service: Service, registrar: Registrar, port: number): ServiceHandle {
-  const { options, id, report, client } = service;
+  const { options, id, key, report, client } = service;
   const { name } = options;
-  const gateways = createGateways({ client, gateways: options.gateways, service: name, id, clock, report });
+  const gateways = createGateways({
+    client,
+    gateways: options.gateways,
+    service: name,
+    id,
+    key,
+    clock,
+    report,
+  });
   /** Ends the question whether the instance is live. */
   const leaving = new AbortController();
   let stopping: Promise<void> | undefined;

@@ -34,7 +34,7 @@ export interface RegisterOptions {
   readonly id?: string | undefined;
   /** Further Consul tags. The service's name and one `urlprefix-` tag per route are added. */
   readonly tags?: readonly string[] | undefined;
-  /** Further Consul meta: at most 59 pairs, keys of `[A-Za-z0-9_-]` up to 128, none that begins with `roundhouse-`, values up to 512 bytes. */
+  /** Further Consul meta: at most 58 pairs, keys of `[A-Za-z0-9_-]` up to 128, none that begins with `roundhouse-`, values up to 512 bytes. */
   readonly meta?: Readonly<Record<string, string>> | undefined;
   /** Shown in Consul as `Meta.version`. Default: none. */
   readonly version?: string | undefined;

@@ -136,6 +136,7 @@ const facts = {
   ttlMs: 15_000,
   deregisterCriticalAfterMs: 60_000,
   answersIdentity: false,
+  key: 'k1',
   check: undefined,
 };
 

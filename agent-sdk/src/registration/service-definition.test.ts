@@ -17,6 +17,7 @@ const facts = {
   ttlMs: 15_000,
   deregisterCriticalAfterMs: 60_000,
   answersIdentity: false,
+  key: 'k1',
   check: { http: '/healthz', intervalMs: 2_000 },
 };
 
@@ -28,7 +29,14 @@ describe('service definition', () => {
       Address: 'fd00::4',
       Port: 4000,
       Tags: ['api', 'urlprefix-/api', 'blue'],
-      Meta: { version: '1.2.3', weight: '5', pid: '42', started: '2026-01-01T00:00:00.000Z', zone: 'a' },
+      Meta: {
+        version: '1.2.3',
+        weight: '5',
+        pid: '42',
+        started: '2026-01-01T00:00:00.000Z',
+        'roundhouse-key': 'k1',
+        zone: 'a',
+      },
       Weights: { Passing: 5, Warning: 1 },
       Checks: [
         {

@@ -3,6 +3,7 @@ import { isIPv6 } from 'node:net';
 import { customAlphabet } from 'nanoid';
 
 import { identityMetaKey, identityMetaValue } from '../discovery/identity.ts';
+import { routingKeyMetaKey } from '../discovery/routing-status.ts';
 import type { CheckDefinition, ServiceDefinition } from '../discovery/registry-client.ts';
 
 import { timeLimits } from './time-limits.ts';
@@ -14,6 +15,9 @@ const randomPart = customAlphabet('0123456789abcdefghijklmnopqrstuvwxyz', 10);
 export function createInstanceId(name: string): string {
   return `${name}-${randomPart()}`;
 }
+
+/** What an instance names when it asks a gateway how it stands. */
+export const createRoutingKey: () => string = customAlphabet('0123456789abcdefghijklmnopqrstuvwxyz', 20);
 
 /** What is registered, apart from the advertised address, which may change while the service runs. */
 export interface InstanceFacts {
@@ -35,6 +39,8 @@ export interface InstanceFacts {
   readonly deregisterCriticalAfterMs: number;
   /** Whether the process answers the identity question. After this promise, gateways send nothing to a process that can't. */
   readonly answersIdentity: boolean;
+  /** Random; see `routingKeyMetaKey`. */
+  readonly key: string;
   readonly check: { readonly http: string; readonly intervalMs: number } | undefined;
 }
 
@@ -66,6 +72,7 @@ export function serviceDefinition(facts: InstanceFacts, address: string): Servic
       weight: String(facts.weight),
       pid: String(facts.pid),
       started: facts.started,
+      [routingKeyMetaKey]: facts.key,
       ...(facts.answersIdentity ? { [identityMetaKey]: identityMetaValue } : {}),
       ...facts.meta,
     },

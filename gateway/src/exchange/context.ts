@@ -1,4 +1,4 @@
-import type { RoutingStatus } from '@roundhouse/agent-sdk/internal';
+import type { RoutingQuestion, RoutingStatus } from '@roundhouse/agent-sdk/internal';
 
 import type { Destination } from './destination.ts';
 import type { ExchangeObserver } from './record.ts';
@@ -11,8 +11,8 @@ export interface ExchangeContext {
   readonly resolve: (host: string, path: string) => Destination | undefined;
   /** False: a path without a destination may have one soon. */
   readonly areClaimsKnown: () => boolean;
-  /** How an instance stands at this gateway, for the instance that asks (`/.well-known/roundhouse/instances/…`). */
-  readonly routingStatus: (service: string, id: string) => RoutingStatus;
+  /** How an instance stands at this gateway, for the instance that asks (`/.well-known/roundhouse/instances/…`). Undefined: a stranger asks. */
+  readonly routingStatus: (question: RoutingQuestion) => RoutingStatus | undefined;
   /** Whether there is memory for one more request; `upload`: one with a body. */
   readonly admits: (what: 'request' | 'upload') => boolean;
   readonly pseudonym: string;

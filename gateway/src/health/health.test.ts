@@ -97,8 +97,8 @@ function setUp(first: readonly Instance[], checks: Partial<CheckSettings> = {}) 
 }
 
 const routingStatus = (health: Health, id = 'i1') => {
-  const { state, reason } = health.routingStatus('api', id);
-  return `${state}: ${reason}`;
+  const status = health.routingStatus({ service: 'api', id, key: 'k' });
+  return status === undefined ? 'not told' : `${status.state}: ${status.reason}`;
 };
 
 const answers: Behaviour = (socket) => socket.write(identityAnswer('i1'));
@@ -107,26 +107,27 @@ describe('a new instance', () => {
   it('is told that it is live once it has been reached, without asking first', async () => {
     const instance = await fake(answers);
     const { health, change, leave } = setUp([]);
-    expect(routingStatus(health)).toBe('unknown: ');
+    expect(routingStatus(health)).toBe('not told');
     change([record(instance.port, { asked: true })]);
     await eventually(() => {
       expect(instance.accepted()).toBe(1);
     });
     await eventually(() => {
-      expect(health.routingStatus('api', 'i1')).toEqual({
+      expect(health.routingStatus({ service: 'api', id: 'i1', key: 'k' })).toEqual({
         gateway: 'gw-1',
         state: 'live',
         reason: '',
         inFlight: 3,
       });
     });
+    expect(health.routingStatus({ service: 'api', id: 'i1', key: 'guessed' })).toBeUndefined();
     expect(instance.accepted()).toBe(1);
     change([record(instance.port, { asked: true, status: 'draining' })]);
     expect(routingStatus(health)).toBe('draining: ');
     change([]);
-    expect(routingStatus(health)).toBe('unknown: ');
+    expect(routingStatus(health)).toBe('not told');
     leave();
-    expect(routingStatus(health)).toBe('unknown: ');
+    expect(routingStatus(health)).toBe('not told');
   });
 
   it('is told why it cannot be reached, and that it can be, later', async () => {

@@ -6,6 +6,8 @@ import {
   type Endpoint,
   type HeldProbe,
   type Instance,
+  routingKeyMetaKey,
+  type RoutingQuestion,
   type RoutingStatus,
   type Snapshot,
   type SnapshotChange,
@@ -60,7 +62,7 @@ export interface Health {
   /** Whether an instance is alive that the registry no longer lists. Works before `run`, too. Bound; may be passed on. */
   readonly probeHeld: HeldProbe;
   /** The gateway's answer to an instance that asks whether it gets requests. */
-  routingStatus(service: string, id: string): RoutingStatus;
+  routingStatus(question: RoutingQuestion): RoutingStatus | undefined;
   /** The verdict of the checks about an endpoint. */
   check(service: string, instance: Instance): EndpointCheck;
   readonly loop: EventLoopWatch;
@@ -148,13 +150,14 @@ class HealthState implements Health {
     if (this.#isRunning) for (const service of names()) this.#configure(get(service));
   }
 
-  routingStatus(service: string, id: string): RoutingStatus {
+  routingStatus({ service, id, key }: RoutingQuestion): RoutingStatus | undefined {
     const { services, gateway, now } = this.#options;
     const view = services.get(service);
     const endpoint = view === undefined ? undefined : this.#endpoint(view.upstream, id);
+    if (endpoint !== undefined && endpoint.instance.meta[routingKeyMetaKey] !== key) return undefined;
     const state =
       endpoint === undefined
-        ? stateWithoutEndpoint(view?.snapshot, id)
+        ? stateWithoutEndpoint(view?.snapshot, { id, key })
         : stateOf(
             {
               endpoint,
@@ -163,7 +166,7 @@ class HealthState implements Health {
             },
             now(),
           );
-    return { gateway: gateway(), ...state, inFlight: endpoint?.inFlight ?? 0 };
+    return state && { gateway: gateway(), ...state, inFlight: endpoint?.inFlight ?? 0 };
   }
 
   check(service: string, instance: Instance): EndpointCheck {

@@ -76,12 +76,16 @@ describe('how an instance stands', () => {
     );
   });
 
-  it('is unknown without an endpoint, unless the record is in quarantine', () => {
-    expect(stateWithoutEndpoint(undefined, 'i1')).toEqual({ state: 'unknown', reason: '' });
-    const quarantined = [{ node: 'n1', id: 'i1', reason: 'port 0 is not in 1..65535' }];
+  it('is told without an endpoint only to one whose record is in quarantine, and to no stranger', () => {
+    expect(stateWithoutEndpoint(undefined, { id: 'i1', key: 'k' })).toBeUndefined();
+    const quarantined = [{ node: 'n1', id: 'i1', key: 'k', reason: 'port 0 is not in 1..65535' }];
     const snapshot = { service: 'api', index: '1', instances: [], quarantined, held: [] };
-    expect(stateWithoutEndpoint(snapshot, 'i2').state).toBe('unknown');
-    expect(stateWithoutEndpoint(snapshot, 'i1')).toEqual({
+    for (const stranger of [
+      { id: 'i2', key: 'k' },
+      { id: 'i1', key: 'guessed' },
+    ])
+      expect(stateWithoutEndpoint(snapshot, stranger)).toBeUndefined();
+    expect(stateWithoutEndpoint(snapshot, { id: 'i1', key: 'k' })).toEqual({
       state: 'out',
       reason: 'its registration is not believed: port 0 is not in 1..65535',
     });

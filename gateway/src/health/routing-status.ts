@@ -1,4 +1,4 @@
-import type { Endpoint, RoutingStatus, Snapshot } from '@roundhouse/agent-sdk/internal';
+import type { Endpoint, RoutingQuestion, RoutingStatus, Snapshot } from '@roundhouse/agent-sdk/internal';
 
 import type { EndpointCheck } from './checks.ts';
 import type { Reach } from './reachability.ts';
@@ -30,12 +30,13 @@ export function stateOf({ endpoint, reach, check }: EndpointFacts, nowMs: number
   return reached === undefined ? out('not checked yet') : { state: 'live', reason: '' };
 }
 
-/** The same for an instance without an endpoint; its record may be in quarantine. */
-export function stateWithoutEndpoint(snapshot: Snapshot | undefined, id: string): RoutingState {
-  const quarantined = snapshot?.quarantined.find((record) => record.id === id);
-  return quarantined === undefined
-    ? { state: 'unknown', reason: '' }
-    : out(`its registration is not believed: ${quarantined.reason}`);
+/** The same for an instance without an endpoint whose record is in quarantine; undefined for any other, and for strangers. */
+export function stateWithoutEndpoint(
+  snapshot: Snapshot | undefined,
+  { id, key }: Pick<RoutingQuestion, 'id' | 'key'>,
+): RoutingState | undefined {
+  const quarantined = snapshot?.quarantined.find((record) => record.id === id && record.key === key);
+  return quarantined && out(`its registration is not believed: ${quarantined.reason}`);
 }
 
 /** Endpoints by the ids of their instances. After a move the old endpoint drains under the same id; then the serving one counts. */

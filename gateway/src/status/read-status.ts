@@ -99,7 +99,7 @@ function serviceRow(view: ServiceView, sources: StatusSources): ServiceStatus {
     panic: upstream.panic ? 'panic' : 'calm',
     queued: upstream.queued,
     instances: { [Symbol.iterator]: () => instanceRows(view, sources) },
-    quarantined: snapshot?.quarantined ?? [],
+    quarantined: snapshot?.quarantined.map(({ node, id, reason }) => ({ node, id, reason })) ?? [],
   };
 }
 

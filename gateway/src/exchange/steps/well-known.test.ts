@@ -1,4 +1,4 @@
-import { identityMetaKey, identityPath, routingStatusPath } from '@roundhouse/agent-sdk/internal';
+import { identityMetaKey, identityPath, routingStatusTarget } from '@roundhouse/agent-sdk/internal';
 import { describe, expect, it } from 'vitest';
 
 import { instance } from '../../../../test/kit/builders.ts';
@@ -8,19 +8,17 @@ const root = () =>
   setUp({
     routes: [route({ prefix: '/' }), route({ prefix: '/strip', strip: '/strip' })],
     context: {
-      routingStatus: (service, id) => ({
-        gateway: 'gw',
-        state: 'out',
-        reason: `${service} ${id}`,
-        inFlight: 3,
-      }),
+      routingStatus: ({ service, id, key }) =>
+        key === 'k' ? { gateway: 'gw', state: 'out', reason: `${service} ${id}`, inFlight: 3 } : undefined,
     },
   });
+
+const asking = (service: string, id: string, key = 'k') => routingStatusTarget({ service, id, key });
 
 describe('/.well-known/roundhouse/', () => {
   it('says how an instance stands, and no cache may keep it', () => {
     const { open, records } = root();
-    const exchange = open(head({ target: `${routingStatusPath('my api', 'i-1')}?x` }));
+    const exchange = open(head({ target: asking('my api', 'i-1') }));
     const step = answer(exchange.first);
     expect(step).toMatchObject({ status: 200, connection: 'keep' });
     expect(JSON.parse(step.body)).toEqual({ gateway: 'gw', state: 'out', reason: 'my api i-1', inFlight: 3 });
@@ -29,9 +27,7 @@ describe('/.well-known/roundhouse/', () => {
     expect(field(step.fields, 'x-request-id')).toEqual(['id-1']);
     exchange.ended();
     expect(records[0]).toMatchObject({ status: 200, service: undefined, route: undefined, error: undefined });
-    expect(answer(open(head({ method: 'HEAD', target: routingStatusPath('a', 'b') })).first).status).toBe(
-      200,
-    );
+    expect(answer(open(head({ method: 'HEAD', target: asking('a', 'b') })).first).status).toBe(200);
   });
 
   it.each([
@@ -41,8 +37,11 @@ describe('/.well-known/roundhouse/', () => {
     ['GET', '/.well%2Dknown/roundhouse/instance'],
     ['GET', '/strip/.well-known/roundhouse/instance'],
     ['GET', '/.well-known/roundhouse/instances/a/b/c'],
-    ['POST', routingStatusPath('a', 'b')],
-  ])('never reaches an instance: %s %s', (method, target) => {
+    ['POST', asking('a', 'b')],
+    ['GET', asking('a', 'b', 'guessed')],
+    ['GET', '/.well-known/roundhouse/instances/a/b'],
+    ['GET', '/.well-known/roundhouse/instances/a/b?key='],
+  ])('tells nothing and never reaches an instance: %s %s', (method, target) => {
     expect(codeOf(root().open(head({ method, target })).first)).toBe('no_route');
   });
 

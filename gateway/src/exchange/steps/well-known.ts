@@ -1,4 +1,4 @@
-import { parseRoutingStatusPath } from '@roundhouse/agent-sdk/internal';
+import { parseRoutingQuestion } from '@roundhouse/agent-sdk/internal';
 
 import type { RequestStep } from './step.ts';
 
@@ -12,18 +12,20 @@ export function isWellKnown(path: string): boolean {
   return path.startsWith(prefix);
 }
 
-/** Answers what the gateway itself serves: how an instance stands here. Everything else below the prefix is 404. */
+/** Answers what the gateway itself serves: how the instance that asks stands here. Strangers, and everything else below the prefix, get 404. */
 export const answerWellKnown: RequestStep = {
   name: 'well-known',
   run({ facts, head: { method }, requestId, gateway }) {
     if (facts === undefined || !isWellKnown(facts.path)) return 'continue';
-    const asked = method === 'GET' || method === 'HEAD' ? parseRoutingStatusPath(facts.path) : undefined;
-    if (asked === undefined) return 'no_route';
+    const reads = method === 'GET' || method === 'HEAD';
+    const asked = reads ? parseRoutingQuestion(facts.path, facts.query) : undefined;
+    const status = asked === undefined ? undefined : gateway.routingStatus(asked);
+    if (status === undefined) return 'no_route';
     return {
       kind: 'answer',
       status: 200,
       fields: ['Content-Type', 'application/json', 'Cache-Control', 'no-store', 'X-Request-Id', requestId],
-      body: `${JSON.stringify(gateway.routingStatus(asked.service, asked.id))}\n`,
+      body: `${JSON.stringify(status)}\n`,
       connection: 'keep',
     };
   },

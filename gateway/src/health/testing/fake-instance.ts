@@ -1,6 +1,11 @@
 import { createServer, type AddressInfo, type Server, type Socket } from 'node:net';
 
-import { identityMetaKey, identityMetaValue, type Instance } from '@roundhouse/agent-sdk/internal';
+import {
+  identityMetaKey,
+  identityMetaValue,
+  routingKeyMetaKey,
+  type Instance,
+} from '@roundhouse/agent-sdk/internal';
 
 import { instance } from '../../../../test/kit/builders.ts';
 
@@ -57,6 +62,6 @@ export function record(
   changes: Partial<Instance> & { readonly asked?: boolean } = {},
 ): Instance {
   const { asked = false, ...rest } = changes;
-  const meta = asked ? { [identityMetaKey]: identityMetaValue } : {};
+  const meta = { [routingKeyMetaKey]: 'k', ...(asked ? { [identityMetaKey]: identityMetaValue } : {}) };
   return instance(rest.id ?? 'i1', { cluster: 'dc1', node: 'n1', address: '127.0.0.1', port, meta, ...rest });
 }

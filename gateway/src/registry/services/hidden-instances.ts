@@ -1,4 +1,10 @@
-import type { Instance, InstanceUpdate, Snapshot, SnapshotChange } from '@roundhouse/agent-sdk/internal';
+import {
+  routingKeyMetaKey,
+  type Instance,
+  type InstanceUpdate,
+  type Snapshot,
+  type SnapshotChange,
+} from '@roundhouse/agent-sdk/internal';
 
 /** Instances that a service lists and that the gateway does not use: why, by key. */
 export type Hidden = ReadonlyMap<string, 'let_go' | { readonly refused: string }>;
@@ -39,10 +45,15 @@ export function withoutHidden(
 /** The snapshot without them; those at refused addresses are shown as quarantined. */
 export function visible(snapshot: Snapshot, hidden: Hidden): Snapshot {
   if (hidden.size === 0) return snapshot;
-  const refused = snapshot.instances.flatMap(({ key, node, id, address, port }) => {
+  const refused = snapshot.instances.flatMap(({ key, node, id, address, port, meta }) => {
     const reason = hidden.get(key);
     return typeof reason === 'object'
-      ? { node, id, reason: `address ${address} port ${port} is refused: ${reason.refused}` }
+      ? {
+          node,
+          id,
+          reason: `address ${address} port ${port} is refused: ${reason.refused}`,
+          key: meta[routingKeyMetaKey],
+        }
       : [];
   });
   return {
