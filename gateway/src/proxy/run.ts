@@ -23,9 +23,8 @@ import type {
 } from './ports.ts';
 import { countExchange, keepsConnections, type ProxyContext } from './proxy-context.ts';
 import { QueueWait } from './queue-wait.ts';
-import type { LateUpload } from './late-upload.ts';
 import { Relay } from './relay.ts';
-import type { AttemptStage, Stage, StageHost } from './stage.ts';
+import type { AttemptStage, InstanceStage, Stage, StageHost } from './stage.ts';
 import { Tunnel } from './tunnel.ts';
 import { Upload } from './upload.ts';
 
@@ -210,7 +209,7 @@ export class ExchangeRun implements ClientHandler, StageHost {
     if (step !== undefined) this.#attempt(step);
   }
 
-  uploadOn(stage: LateUpload): void {
+  uploadOn(stage: InstanceStage & { start(): void }): void {
     (this.#stage = stage).start();
   }
 

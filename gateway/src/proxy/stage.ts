@@ -12,7 +12,6 @@ import type {
   InstanceResponse,
 } from './ports.ts';
 import type { ProxyContext } from './proxy-context.ts';
-import type { LateUpload } from './late-upload.ts';
 import type { StallTimer } from './stall-timer.ts';
 import type { Upload } from './upload.ts';
 
@@ -123,7 +122,7 @@ export interface StageHost {
   /** A wait is over. */
   waited(how: 'ready' | 'timeout'): void;
   /** The client has got everything, but its request is still on its way. */
-  uploadOn(stage: LateUpload): void;
+  uploadOn(stage: InstanceStage & { start(): void }): void;
   /** The client has got everything, and the instance too. */
   complete(persistence: Persistence): void;
   /** Ends exchange and client connection in the middle. */

@@ -15,7 +15,7 @@ const kinds = [
   'memory_request',
   'memory_connection',
 ] as const;
-type Kind = (typeof kinds)[number];
+type ShortageKind = (typeof kinds)[number];
 
 /** Counts what the gateway has run out of, and says it in the log: one line for each kind and minute. */
 export interface Shortages {
@@ -26,7 +26,7 @@ export interface Shortages {
   /** Memory for what peers make the gateway hold is short, and something is given up. */
   readonly memory: (what: Sacrifice) => void;
   /** So far. */
-  readonly counts: () => readonly (readonly [kind: Kind, count: number])[];
+  readonly counts: () => readonly (readonly [kind: ShortageKind, count: number])[];
 }
 
 const quietMs = 60_000;
@@ -41,9 +41,9 @@ const sacrifices: Readonly<Record<Sacrifice, string>> = {
 
 /** See {@link Shortages}. `now`: monotonic milliseconds. Holds no timer. */
 export function createShortages(log: Pick<Log, 'warn'>, now: () => number): Shortages {
-  const counts = new Map<Kind, number>(kinds.map((kind) => [kind, 0]));
-  const saidMs = new Map<Kind, number>();
-  const note = (kind: Kind, text: () => string): void => {
+  const counts = new Map<ShortageKind, number>(kinds.map((kind) => [kind, 0]));
+  const saidMs = new Map<ShortageKind, number>();
+  const note = (kind: ShortageKind, text: () => string): void => {
     counts.set(kind, (counts.get(kind) ?? 0) + 1);
     const nowMs = now();
     if (nowMs - (saidMs.get(kind) ?? -Infinity) < quietMs) return;

@@ -9,7 +9,6 @@ import {
 
 import type { ErrorCode } from '../exchange/errors.ts';
 import { InstanceSocket } from './instance-socket.ts';
-import type { OwnConnections } from './own-connections.ts';
 import { ReadBuffer, type ReadBuffers } from '../sockets/read-buffer.ts';
 import { PendingWrites } from '../sockets/pending-writes.ts';
 import { Timeout, type TimeoutOwner, type TimeoutWheel } from '../sockets/timeout-wheel.ts';
@@ -66,7 +65,7 @@ export class UpstreamConnection implements TimeoutOwner {
   /** False once its endpoint is gone: it is closed after the present use. */
   reusable = true;
   /** The client connection that it belongs to, if a login has come over it (R51). */
-  owner: OwnConnections | undefined;
+  owner: { forget(connection: UpstreamConnection): void } | undefined;
   readonly #context: UpstreamContext;
   /** What has come of the answer to the identity question, latin1. */
   #answer = '';
