@@ -72,6 +72,8 @@ export const usualLimits: ListenerLimits = {
   connections: 1_000,
   connectionsPerAddress: 1_000,
   memoryBytes: 0,
+  minBytesPerSecond: 0,
+  paceMs: 1_000,
 };
 
 /** Where a test says nothing else: no limit on a try or an exchange. */

@@ -112,6 +112,8 @@ export async function fuzzWire(options: {
       connections: 100_000,
       connectionsPerAddress: 0,
       memoryBytes: 0,
+      minBytesPerSecond: 0,
+      paceMs: 1_000,
     },
     poolIdleMs: 1000,
     maxUpstreamConnections: Infinity,

@@ -110,6 +110,12 @@ export const configSchema = z.strictObject(
         0,
         'Request body; 413 beyond; 0: no limit.',
       ),
+      minBytesPerSecond: field(
+        whole(0, 1_000_000),
+        240,
+        'What a client has to send of a body, or take of a response, while it is waited for, on the average of each `limits.paceMs`; 408 or a cut below; 0: no such limit.',
+      ),
+      paceMs: field(milliseconds(1), 30_000, 'The time over which `limits.minBytesPerSecond` is measured.'),
       connections: field(
         whole(1, 1_000_000),
         20_000,

@@ -10,6 +10,12 @@ export interface ListenerLimits {
   readonly headLines: number;
   /** Request body; 0 for no limit. → 413 */
   readonly bodyBytes: number;
+  /**
+   * The least that a client has to send of a body or take of a response while nothing but it is waited for, on the average of each
+   * `paceMs`; 0: none. → 408, or a cut
+   */
+  readonly minBytesPerSecond: number;
+  readonly paceMs: number;
   /** Open client connections. For further ones, those that have waited longest for a request are closed. */
   readonly connections: number;
   /** Open client connections from one IPv4 address or IPv6 network of 64 bits; 0: three quarters of `connections`. */

@@ -10,6 +10,7 @@ import { ExchangeRun } from '../proxy/run.ts';
 import type { ConnectionParts } from '../listeners/traffic-listener.ts';
 import { readInto } from '../sockets/accepted-socket.ts';
 import { Linger, lingerMs } from '../sockets/linger.ts';
+import { movedBytes } from '../sockets/moved-bytes.ts';
 import { ReadBuffer, type ReadBuffers } from '../sockets/read-buffer.ts';
 import { Timeout, type TimeoutOwner } from '../sockets/timeout-wheel.ts';
 import { BodyReader } from './body-reader.ts';
@@ -86,6 +87,10 @@ export class Http1ClientConnection implements ClientPort, TimeoutOwner {
     });
   }
 
+  get movedBytes(): number {
+    return movedBytes(this.socket);
+  }
+
   get waitingMs(): number | undefined {
     if (this.phase !== 'head' || this.socket.writableLength > 0) return undefined;
     return this.#context.wheel.nowMs - this.#waitsSinceMs;
@@ -111,12 +116,9 @@ export class Http1ClientConnection implements ClientPort, TimeoutOwner {
     this.#buffer.settle();
     if (this.phase !== 'exchange') return;
     // A client that was told `keep` may be sending its next request already: that is answered, with `close`.
-    if (persistence === 'close') {
-      this.close();
-      return;
-    }
-    this.phase = 'head';
-    if (!this.#looping) this.#goOn();
+    if (persistence === 'keep') this.phase = 'head';
+    else this.close();
+    if (this.phase === 'head' && !this.#looping) this.#goOn();
   }
 
   pause(): void {

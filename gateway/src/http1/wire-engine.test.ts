@@ -20,6 +20,8 @@ const limits: ListenerLimits = {
   connections: 1000,
   connectionsPerAddress: 0,
   memoryBytes: 0,
+  minBytesPerSecond: 0,
+  paceMs: 1_000,
 };
 
 /** An instance that does only what a test has it do. */

@@ -15,6 +15,7 @@ import type { ClientPort, CutBy } from '../proxy/ports.ts';
 import type { ProxyContext } from '../proxy/proxy-context.ts';
 import { ExchangeRun } from '../proxy/run.ts';
 import { Linger, lingerMs } from '../sockets/linger.ts';
+import { movedBytes } from '../sockets/moved-bytes.ts';
 import { Timeout, type TimeoutOwner } from '../sockets/timeout-wheel.ts';
 import { readHead } from './request-head.ts';
 
@@ -91,6 +92,10 @@ export class NodeClientConnection implements ClientPort, ListenerConnection, Tim
       run?.clientGone();
       onClosed(this);
     });
+  }
+
+  get movedBytes(): number {
+    return movedBytes(this.#socket);
   }
 
   get waitingMs(): number | undefined {

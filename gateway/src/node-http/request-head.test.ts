@@ -13,6 +13,8 @@ const limits: ListenerLimits = {
   connections: 1,
   connectionsPerAddress: 0,
   memoryBytes: 0,
+  minBytesPerSecond: 0,
+  paceMs: 1_000,
 };
 
 const read = (rawHeaders: string[], rest: { url?: string; httpVersion?: string } = {}): unknown =>

@@ -35,7 +35,7 @@ export class Attempt extends AttemptStage {
       return;
     }
     this.instance = instance;
-    this.stall = new StallTimer(context.wheel, client.timeout, instance.timeout);
+    this.stall = new StallTimer(context.wheel, client, instance.timeout, context.limits);
     if (instance.ready) this.#send(instance, this.stall);
     else this.stall.awaitInstance(step.timeouts.connectMs);
   }
@@ -117,6 +117,7 @@ export class Attempt extends AttemptStage {
   }
 
   override clientTimedOut(): void {
+    if (this.stall?.keepsPace() === true) return;
     if (this.host.uploading) this.#fail('request_timeout');
   }
 

@@ -68,7 +68,7 @@ export class LateUpload extends InstanceStage {
   }
 
   override clientTimedOut(): void {
-    this.#end();
+    if (!this.#stall.keepsPace()) this.#end();
   }
 
   override expired(): void {

@@ -86,6 +86,8 @@ export interface ClientPort {
   readonly body: RequestBody | undefined;
   /** Runs while the client is waited for; `clientTimedOut` when it expires. */
   readonly timeout: Timeout;
+  /** All bytes that the client has sent and taken. */
+  readonly movedBytes: number;
   readonly response: ResponseWriter;
   /** Takes no more bytes from the client's connection for now. */
   pause(): void;

@@ -119,6 +119,7 @@ export class Relay extends InstanceStage {
 
   /** The client takes nothing more, or sends nothing more. */
   override clientTimedOut(): void {
+    if (this.#stall.keepsPace()) return;
     const { client } = this.host;
     client.destroy(client.response.cutBy);
   }

@@ -59,6 +59,8 @@ function start(
       connections: 1,
       connectionsPerAddress: 0,
       memoryBytes: 0,
+      minBytesPerSecond: 0,
+      paceMs: 1_000,
     },
     state: 'open',
     exchangesRunning: 0,

@@ -43,6 +43,7 @@ export class FakeClient implements ClientPort {
   smallBody = '';
   body: ContentPiece | undefined;
   readonly timeout: Timeout;
+  movedBytes = 0;
   readonly response: FakeResponse;
   readonly events: string[] = [];
   handler: ClientHandler | undefined;
