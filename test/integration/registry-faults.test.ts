@@ -447,6 +447,37 @@ describe('C6, C7: Consul answers, and lies', () => {
 });
 
 describe('C8: answers that make no sense', () => {
+  it('C8: tags of one writer that are too large to be read spoil nothing else, and are told', async () => {
+    const world = await startWorld({}, { client: { maxBodyBytes: 400_000 } });
+    const { port } = await origin();
+    await register(world.consulUrl, 'mine', 'm', port, { Tags: ['urlprefix-/mine'] });
+    const tags = Array.from({ length: 2_000 }, (_, number) => `${'x'.repeat(200)}${number}`);
+    const notices = async (): Promise<string> => (await get(`${world.adminUrl}/api/summary`)).body;
+    world.consul.faults.set(
+      { path: '/v1/catalog/services' },
+      { kind: 'body', rewrite: (body) => JSON.stringify({ ...JSON.parse(body), evil: tags, mine: tags }) },
+    );
+    world.consul.dropConnections();
+    await eventually(async () => {
+      expect(await notices()).toContain('too large');
+    }, 10_000);
+    await register(world.consulUrl, 'later', 'l', port, { Tags: ['urlprefix-/later'] });
+    // A service whose tags are hidden by those of another writer keeps its route: its own records tell.
+    for (const path of ['/later', '/mine']) {
+      await eventually(async () => {
+        expect((await get(`${world.url}${path}`)).status).toBe(200);
+      }, 10_000);
+    }
+    expect(logOf(world).filter(({ msg }) => msg.includes('too large'))).toHaveLength(1);
+    world.consul.faults.clear();
+    let number = 0;
+    await eventually(async () => {
+      // The first of them ends a read that began before.
+      await register(world.consulUrl, `more-${(number += 1)}`, 'x', port);
+      expect(await notices()).not.toContain('too large');
+    }, 10_000);
+  });
+
   it.each([
     ['no JSON', 'this is a page'],
     ['a map', '{}'],

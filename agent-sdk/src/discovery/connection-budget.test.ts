@@ -2,11 +2,14 @@ import { expect, it } from 'vitest';
 
 import { createConnectionBudget } from './connection-budget.ts';
 
-it('gives up a quarter when the agent refuses, once for refusals that come together, and gets it back slowly', () => {
+it('gives up a quarter when the agent refuses again, once for refusals that come together, and gets it back slowly', () => {
   let nowMs = 0;
   const budget = createConnectionBudget({ maxConnections: 100, now: () => nowMs });
   expect(budget.seats).toBe(90);
   budget.refused();
+  budget.refused();
+  expect(budget.isReduced).toBe(false);
+  nowMs = 2_000;
   budget.refused();
   expect(budget.seats).toBe(67);
   nowMs = 5_000;
@@ -16,6 +19,7 @@ it('gives up a quarter when the agent refuses, once for refusals that come toget
   expect(budget.seats).toBe(55);
   nowMs += 3_600_000;
   expect(budget.seats).toBe(90);
+  expect(budget.isReduced).toBe(false);
 });
 
 it('keeps a few seats however often the agent refuses, and has no bound over HTTP/2', () => {

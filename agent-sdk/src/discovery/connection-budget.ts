@@ -9,8 +9,10 @@ export const maxPlainReads = 6;
 
 /** The fewest blocking reads, however often the agent refuses. */
 const minSeats = 4;
-/** Refusals within this time are one: a whole fleet of reads meets the same limit. */
+/** Refusals within this time are one: many reads meet the same limit. */
 const togetherMs = 1_000;
+/** A single refusal may have another reason; the second one within this time has not. */
+const againMs = 10_000;
 /** After a refusal, a twentieth of the budget comes back this often. */
 const recoverEveryMs = 30_000;
 
@@ -28,7 +30,9 @@ export interface ConnectionBudgetOptions {
 export interface ConnectionBudget {
   /** Blocking reads that may be open now; `Infinity` where they share a connection (HTTP/2). */
   readonly seats: number;
-  /** The agent refused a connection because of its limit: a quarter of the seats is given up, and comes back slowly. */
+  /** Whether some are given up for now. */
+  readonly isReduced: boolean;
+  /** The agent refused a connection. When it does so again, a quarter of the seats is given up, and comes back slowly. */
   refused(): void;
   /** Reads share connections from now on. */
   lift(): void;
@@ -39,20 +43,27 @@ export function createConnectionBudget({ maxConnections, now }: ConnectionBudget
   let isLifted = false;
   let reduced = most;
   let refusedMs = -Infinity;
+  let reducedMs = -Infinity;
   const seats = (): number => {
     if (isLifted) return Infinity;
     if (reduced === most) return most;
-    const steps = Math.floor((now() - refusedMs) / recoverEveryMs);
+    const steps = Math.floor((now() - reducedMs) / recoverEveryMs);
     return Math.min(most, reduced + steps * Math.ceil(most / 20));
   };
   return {
     get seats() {
       return seats();
     },
+    get isReduced() {
+      return seats() < most;
+    },
     refused() {
-      if (now() - refusedMs < togetherMs) return;
-      reduced = Math.max(minSeats, Math.floor(seats() * 0.75));
+      const sinceMs = now() - refusedMs;
+      if (sinceMs < togetherMs) return;
       refusedMs = now();
+      if (sinceMs > againMs) return;
+      reduced = Math.max(minSeats, Math.floor(seats() * 0.75));
+      reducedMs = now();
     },
     lift() {
       isLifted = true;

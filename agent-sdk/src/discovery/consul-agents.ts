@@ -8,7 +8,7 @@ import { readTlsOptions } from './consul-tls.ts';
 import type { ConsulSettings } from './environment.ts';
 
 /** A connection that ends so soon after it was made, without a byte, was not wanted. */
-const refusedWithinMs = 1_000;
+const refusedWithinMs = 250;
 
 /**
  * The connections to one Consul agent. Blocking reads have their own: they may hold each for minutes, while the other calls go over a few

@@ -2,6 +2,9 @@ import { EventEmitter } from 'node:events';
 import { type IncomingHttpHeaders, IncomingMessage } from 'node:http';
 import { type Readable, Writable } from 'node:stream';
 
+import { type LeftOut, OversizeFilter } from './oversize-filter.ts';
+import { yieldTurn } from './yield-turn.ts';
+
 /** Options of one request for papi, the HTTP layer inside the `consul` package. */
 interface PapiRequest {
   path: string;
@@ -41,9 +44,13 @@ export interface ConsulCall {
   readonly body: unknown;
   /** For the whole call, from now to the last byte of the body. */
   readonly deadlineMs: number;
+  /** From here on, records that are large by themselves are left out; what is kept stays below it, too. */
   readonly maxBodyBytes: number;
   readonly signal: AbortSignal;
 }
+
+/** A record that is left out of an answer which is too large as a whole. */
+const largeRecordBytes = 65_536;
 
 /** How a call ended. `cut`: the body broke off; `broken`: no response head came. */
 export type ConsulCallResult =
@@ -52,6 +59,9 @@ export type ConsulCallResult =
       readonly status: number;
       readonly headers: IncomingHttpHeaders;
       readonly body: Buffer;
+      /** Bytes that came. */
+      readonly bytes: number;
+      readonly leftOut: readonly LeftOut[];
     }
   | { readonly kind: 'aborted' | 'deadline' | 'cut' | 'oversize' }
   | { readonly kind: 'broken'; readonly code: string; readonly error: unknown };
@@ -106,15 +116,30 @@ function createCollector(
   settle: (result: ConsulCallResult) => void,
 ): { readonly sink: Writable; readonly response: () => IncomingMessage | undefined } {
   const chunks: Buffer[] = [];
+  let filter: OversizeFilter | undefined;
   let bytes = 0;
   let response: IncomingMessage | undefined;
 
+  /** Leaves out what is too large, with pauses for other work. The sender waits meanwhile. */
+  const sift = async (into: OversizeFilter): Promise<void> => {
+    for (let chunk = chunks.shift(); chunk !== undefined; chunk = chunks.shift()) {
+      into.push(chunk);
+      await yieldTurn();
+    }
+    if (!into.isReadable || into.kept > maxBytes) settle({ kind: 'oversize' });
+  };
   const sink = new Writable({
     write(chunk: Buffer, _encoding, done) {
       bytes += chunk.length;
-      if (bytes > maxBytes) settle({ kind: 'oversize' });
-      else chunks.push(chunk);
-      done();
+      chunks.push(chunk);
+      if (bytes <= maxBytes) {
+        done();
+        return;
+      }
+      filter ??= new OversizeFilter(Math.min(largeRecordBytes, maxBytes / 8));
+      void sift(filter).then(() => {
+        done();
+      });
     },
   });
   sink.once('pipe', (source: Readable) => {
@@ -126,12 +151,12 @@ function createCollector(
     source.on('error', () => {
       settle({ kind: 'cut' });
     });
-    if (Number(source.headers['content-length'] ?? 0) > maxBytes) settle({ kind: 'oversize' });
   });
   sink.once('finish', () => {
     if (response === undefined) return;
     const { statusCode = 0, headers } = response;
-    settle({ kind: 'answer', status: statusCode, headers, body: Buffer.concat(chunks, bytes) });
+    const body = filter?.end() ?? Buffer.concat(chunks, bytes);
+    settle({ kind: 'answer', status: statusCode, headers, body, bytes, leftOut: filter?.leftOut ?? [] });
   });
   return { sink, response: () => response };
 }

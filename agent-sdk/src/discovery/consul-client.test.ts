@@ -13,6 +13,7 @@ import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
 
 import { eventually } from '../../../test/kit/eventually.ts';
+import { healthRecord } from '../../../test/kit/health-record.ts';
 import { type ConsulClientOptions, createConsulClient } from './consul-client.ts';
 import { type ConsulOptions, consulSettings } from './environment.ts';
 import {
@@ -154,6 +155,8 @@ describe('createConsulClient reading', () => {
     expect(agent.requests[0]!.url).toBe('/v1/health/service/a%20b%2F%C3%BC?stale=1');
     expect(answer).toEqual({
       body: [1],
+      bytes: 3,
+      leftOut: [],
       index: '9007199254740993',
       knownLeader: true,
       lastContactMs: 12,
@@ -387,6 +390,23 @@ describe('createConsulClient failing', () => {
       expect(error.failure).toBe('malformed');
       expect(error.message).toContain('1000 bytes');
     }
+  });
+
+  it('reads a list that is too large without its largest records, says so, and takes that back', async () => {
+    const big = healthRecord('big', { tags: ['x'.repeat(20_000)] });
+    let records = [healthRecord('a'), big];
+    const agent = await fakeAgent((_request, response) => {
+      json(response, records);
+    });
+    const client = clientOf({ address: agent.address }, { maxBodyBytes: 16_000 });
+    const answer = await client.serviceHealth('api', { signal });
+    expect(answer.body).toEqual([healthRecord('a')]);
+    expect(answer.leftOut).toEqual([{ name: 'big', node: 'n1' }]);
+    expect(client.notices.current).toMatchObject([{ kind: 'oversize' }]);
+    expect(client.notices.current[0]?.message).toContain('"api": "big"');
+    records = [healthRecord('a')];
+    await client.serviceHealth('api', { signal });
+    expect(client.notices.current).toEqual([]);
   });
 
   it('sees a server that does not speak HTTP', async () => {

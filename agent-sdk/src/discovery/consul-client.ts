@@ -12,6 +12,7 @@ import {
   connectionFailure,
   cutFailure,
   deadlineFailure,
+  leftOutNotice,
   notConsulFailure,
   overLimitFailure,
   overLimitNotice,
@@ -19,18 +20,12 @@ import {
   statusFailure,
 } from './consul-failure.ts';
 import type { ConsulSettings } from './environment.ts';
-import { readList } from './known-list.ts';
+import type { LeftOut } from './oversize-filter.ts';
 import { createNotices, type Notices } from './notices.ts';
+import { contentTypeOf, readAnswer } from './read-answer.ts';
 import { createReadWait, defaultWaitMs, type ReadWait } from './read-wait.ts';
-import {
-  type AnswerMemory,
-  type ReadAnswer,
-  type ReadOptions,
-  type RegistryClient,
-  RegistryError,
-} from './registry-client.ts';
+import { type ReadAnswer, type ReadOptions, type RegistryClient, RegistryError } from './registry-client.ts';
 import { createTokenSource } from './token-source.ts';
-import { yieldTurn } from './yield-turn.ts';
 
 /** Limits of a client; the defaults are right outside tests. */
 export interface ConsulClientOptions {
@@ -38,7 +33,7 @@ export interface ConsulClientOptions {
   readonly callTimeoutMs?: number;
   /** Added to wait × 17/16 for blocking reads: the agent itself adds up to a sixteenth. Default 5 s. */
   readonly blockingMarginMs?: number;
-  /** Largest body taken. Default 32 MiB. */
+  /** Largest body taken whole, a quarter of it for the catalog; larger ones are read without their largest records. Default 32 MiB. */
   readonly maxBodyBytes?: number;
   /** Connections to the agent at most, blocking reads included. Default 100: half of what an agent allows one address. */
   readonly maxConnections?: number;
@@ -144,6 +139,8 @@ class ConsulCalls {
   /** Like the token, never shown in failures. */
   readonly #password: string;
   readonly #scope: Readonly<Record<string, string>>;
+  /** Whose last answer was too large. */
+  readonly #oversize = new Set<string>();
 
   constructor(settings: ConsulSettings, options: ConsulClientOptions) {
     this.#callTimeoutMs = options.callTimeoutMs ?? 10_000;
@@ -188,7 +185,7 @@ class ConsulCalls {
         headers: reading.token === undefined ? {} : { 'x-consul-token': reading.token },
         body: call.body,
         deadlineMs: call.deadlineMs,
-        maxBodyBytes: this.#maxBodyBytes,
+        maxBodyBytes: this.#maxBodyBytesOf(call.facts.kind),
         signal: call.signal,
       });
     let result = await attempt();
@@ -218,7 +215,7 @@ class ConsulCalls {
       case 'cut':
         throw cutFailure(facts);
       case 'oversize':
-        throw oversizeFailure(facts, this.#maxBodyBytes);
+        throw oversizeFailure(facts, this.#maxBodyBytesOf(facts.kind));
       case 'broken':
         if (!isReset(result) || !this.#agents.hasJustRefused)
           throw connectionFailure(facts, result.code, result.error);
@@ -234,8 +231,24 @@ class ConsulCalls {
   /** An agent that closes a new connection without a word, while it answers on others, is over its limit; so is one that answers 429. */
   #overLimit(facts: CallFacts, how: { status?: number; cause?: unknown }): RegistryError {
     this.budget.refused();
-    this.notices.raise({ kind: 'over_limit', message: overLimitNotice(facts, this.budget.seats) });
+    if (this.budget.isReduced)
+      this.notices.raise({ kind: 'over_limit', message: overLimitNotice(facts, this.budget.seats) });
     return overLimitFailure(facts, how);
+  }
+
+  /** Anybody who may register can make the catalog large, and it is read as a whole whenever it changes. */
+  #maxBodyBytesOf(kind: CallFacts['kind']): number {
+    return kind === 'catalogServices' ? this.#maxBodyBytes / 4 : this.#maxBodyBytes;
+  }
+
+  #updateNotices(facts: CallFacts, leftOut: readonly LeftOut[]): void {
+    if (!this.budget.isReduced) this.notices.clear('over_limit');
+    if (leftOut.length > 0) {
+      this.#oversize.add(facts.subject);
+      this.notices.raise({ kind: 'oversize', message: leftOutNotice(facts, leftOut) });
+    } else if (this.#oversize.delete(facts.subject) && this.#oversize.size === 0) {
+      this.notices.clear('oversize');
+    }
   }
 
   async read(
@@ -254,18 +267,13 @@ class ConsulCalls {
       deadlineMs: blocking ? (waitMs * 17) / 16 + this.#blockingMarginMs : this.#callTimeoutMs,
       signal: read.signal,
     });
-    return {
-      body: await readBody(answer, { ...this.site, ...facts }, read.memory),
-      index: header(answer, 'x-consul-index'),
-      knownLeader: knownLeader(header(answer, 'x-consul-knownleader')),
-      lastContactMs: wholeNumber(header(answer, 'x-consul-lastcontact')),
-      filteredByAcl: header(answer, 'x-consul-results-filtered-by-acls') === 'true',
-    };
+    this.#updateNotices({ ...this.site, ...facts }, answer.leftOut);
+    return readAnswer(answer, { ...this.site, ...facts }, read.memory);
   }
 
   async write(call: Omit<Call, 'method' | 'deadlineMs'>): Promise<void> {
     const answer = await this.#send({ ...call, method: 'put', deadlineMs: this.#callTimeoutMs });
-    const contentType = header(answer, 'content-type') ?? '';
+    const contentType = contentTypeOf(answer);
     // A login page answers 200 to everything. Consul answers writes with an empty body or JSON.
     if (/html/iu.test(contentType))
       throw notConsulFailure({ ...this.site, ...call.facts }, answer.status, contentType);
@@ -311,36 +319,4 @@ function checkSubject(facts: CallFacts): void {
 
 function isReset(result: ConsulCallResult): boolean {
   return result.kind === 'broken' && (result.code === 'ECONNRESET' || result.code === 'EPIPE');
-}
-
-/** Reads a list record by record and yields between. A list of thousands would block the process for tens of milliseconds. */
-async function readBody(
-  answer: Extract<ConsulCallResult, { kind: 'answer' }>,
-  facts: CallFacts,
-  memory: AnswerMemory = { list: undefined },
-): Promise<unknown> {
-  try {
-    const reading = readList(answer.body, memory.list);
-    let step = reading.next();
-    for (; step.done !== true; step = reading.next()) await yieldTurn();
-    memory.list = step.value;
-    return step.value === undefined
-      ? (JSON.parse(answer.body.toString('utf8')) as unknown)
-      : step.value.elements.map(({ value }) => value);
-  } catch {
-    throw notConsulFailure(facts, answer.status, header(answer, 'content-type') ?? '');
-  }
-}
-
-function header(answer: Extract<ConsulCallResult, { kind: 'answer' }>, name: string): string | undefined {
-  const value = answer.headers[name];
-  return typeof value === 'string' ? value : undefined;
-}
-
-function knownLeader(value: string | undefined): boolean | undefined {
-  return value === 'true' ? true : value === 'false' ? false : undefined;
-}
-
-function wholeNumber(value: string | undefined): number | undefined {
-  return value !== undefined && /^\d{1,15}$/u.test(value) ? Number(value) : undefined;
 }

@@ -1,4 +1,5 @@
 import { ownShortage } from './own-shortage.ts';
+import type { LeftOut } from './oversize-filter.ts';
 import { RegistryError } from './registry-client.ts';
 
 /** What a call was about, for messages. `subject`: the service name, service id or check id. */
@@ -118,6 +119,20 @@ export function oversizeFailure(facts: CallFacts, maxBytes: number): RegistryErr
   return new RegistryError(
     'malformed',
     `The answer of Consul at ${facts.url} is larger than ${maxBytes} bytes ${whileDoing(facts)}`,
+  );
+}
+
+/** What an operator should know when an answer is too large to be read whole. */
+export function leftOutNotice(facts: CallFacts, leftOut: readonly LeftOut[]): string {
+  const names = leftOut.slice(0, 5).map(({ name }) => quote(name));
+  const more = leftOut.length > names.length ? ` and ${leftOut.length - names.length} more` : '';
+  const what =
+    facts.kind === 'catalogServices'
+      ? 'the tags of the services'
+      : `these instances of ${quote(facts.subject)}:`;
+  return (
+    `The answer of Consul at ${facts.url} is too large ${whileDoing(facts)}. It is read without ${what} ` +
+    `${names.join(', ')}${more}. Find out who registers so much.`
   );
 }
 

@@ -63,4 +63,6 @@ export interface Catalog {
   readonly services: Readonly<Record<string, readonly string[]>>;
   /** Names that can't be believed, free of control characters and cut; absent when there are none. */
   readonly refused?: readonly string[];
+  /** Services whose tags are too many to be read, sorted; absent when there are none. */
+  readonly unread?: readonly string[];
 }

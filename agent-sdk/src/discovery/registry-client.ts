@@ -2,6 +2,7 @@ import type { ConnectionBudget } from './connection-budget.ts';
 import type { ConsulAddress } from './consul-address.ts';
 import type { KnownList } from './known-list.ts';
 import type { Notices } from './notices.ts';
+import type { LeftOut } from './oversize-filter.ts';
 import type { ReadWait } from './read-wait.ts';
 
 /** What a caller may say about one read. */
@@ -30,6 +31,10 @@ export interface ReadAnswer {
   readonly lastContactMs: number | undefined;
   /** `X-Consul-Results-Filtered-By-ACLs: true`: rows may be missing. */
   readonly filteredByAcl: boolean;
+  /** How large it was; absent: small. */
+  readonly bytes?: number;
+  /** What is not in the body because the answer was too large with it; absent: nothing. */
+  readonly leftOut?: readonly LeftOut[];
 }
 
 /** A service registration in Consul's own terms (PUT /v1/agent/service/register). */

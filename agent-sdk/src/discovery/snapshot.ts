@@ -10,12 +10,26 @@ export function snapshotFromAnswer(
   known?: DecodedRecords,
 ): Snapshot {
   const { instances, quarantined } = decodeHealth(answer.body, context, known);
-  return { service: context.service, index: answer.index ?? '0', instances, quarantined, held: [] };
+  const tooLarge = (answer.leftOut ?? []).map(({ name, node }) => ({
+    id: name,
+    node,
+    reason: 'the record is too large',
+  }));
+  const { service } = context;
+  return {
+    service,
+    index: answer.index ?? '0',
+    instances,
+    quarantined: [...quarantined, ...tooLarge],
+    held: [],
+  };
 }
 
 /** What an answer about the catalog says. Throws `RegistryError('malformed')` when it says nothing that can be read. */
 export function catalogFromAnswer(answer: ReadAnswer): Catalog {
-  return decodeCatalog(answer.body, answer.index ?? '0');
+  const catalog = decodeCatalog(answer.body, answer.index ?? '0');
+  const { leftOut = [] } = answer;
+  return leftOut.length === 0 ? catalog : { ...catalog, unread: leftOut.map(({ name }) => name).sort() };
 }
 
 /** The snapshot of a service that can't register: always passing, weight 1, index `"0"`. */
@@ -51,6 +65,7 @@ export function sameCatalog(a: Catalog, b: Catalog): boolean {
   const names = Object.keys(a.services);
   return (
     names.length === Object.keys(b.services).length &&
+    sameTexts(a.unread ?? [], b.unread ?? []) &&
     sameTexts(a.refused ?? [], b.refused ?? []) &&
     names.every((name) => {
       const tags = Object.hasOwn(b.services, name) ? b.services[name] : undefined;

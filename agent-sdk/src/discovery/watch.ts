@@ -160,6 +160,9 @@ function watch<Value, Update, Item>(
   };
 }
 
+/** A usual record of an instance. */
+const bytesPerRecord = 1_000;
+
 const defaultHoldPolicy: HoldPolicy = { holdMs: 30_000, maxRemovedRatio: 1 };
 
 /** The loop of Consul's blocking queries. Reads only when the consumer asks for the next event. */
@@ -232,7 +235,7 @@ async function* follow<Value, Update, Item>(
     const changed = next.update !== undefined;
     reader.done(changed ? 'changed' : 'same');
     if (kind.reads.service === undefined && step.kind === 'moved') plan.wake();
-    const records = kind.records(value);
+    const records = Math.max(kind.records(value), (answer.bytes ?? 0) / bytesPerRecord);
     const rate = answerPace({ changed, isIdle, recovered, turn, step, records, elapsedMs });
     const pauseMs = pace.after(rate, now());
     if (next.update !== undefined) {

@@ -56,6 +56,8 @@ export class Catalogs {
     for (const catalog of this.#answers.values()) {
       for (const name of Object.keys(catalog.services))
         if (condition === undefined || tagsOf(catalog, name).some(condition)) names.add(name);
+      // Nobody knows what their tags say; their instances will.
+      for (const name of catalog.unread ?? []) names.add(name);
     }
     return names;
   }
