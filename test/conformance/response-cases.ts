@@ -191,6 +191,22 @@ const cases: readonly Case[] = [
     head(`${'a:b\r\n'.repeat(3_000)}Content-Length: 0\r\n`),
   ),
   {
+    id: 'I12d',
+    fact: 'response heads have limits of their own: 30 KB and 450 lines pass, whatever clients may send',
+    script: {
+      request: ({ target }) =>
+        head(
+          target === '/large'
+            ? `X-A: ${'a'.repeat(30_000)}\r\nContent-Length: 0\r\n`
+            : `${'a:b\r\n'.repeat(450)}Content-Length: 0\r\n`,
+        ),
+    },
+    run: async ({ exchange }) => {
+      expect(valuesOf(await exchange(message('GET /large')), 'x-a')).toEqual(['a'.repeat(30_000)]);
+      expect(valuesOf(await exchange(message('GET /lines')), 'a')).toHaveLength(450);
+    },
+  },
+  {
     id: 'R44e',
     fact: 'every status from 200 to 599 is passed on with its reason',
     script: {

@@ -1,9 +1,9 @@
-import type { ListenerLimits } from '../http/limits.ts';
 import type { BodyForm, BodyPiece, Flow, InstanceConnector } from '../proxy/ports.ts';
 import type { UpstreamPools } from '../upstreams/upstream-pools.ts';
 import { BodyReader } from './body-reader.ts';
-import { createInstances, Http1InstancePort, type LentConnection } from './instance-port.ts';
+import { createInstances, Http1InstancePort } from './instance-port.ts';
 import { lastChunk, requestText } from './message-text.ts';
+import { responseHeadLimits } from './response-head.ts';
 import { ResponseHeadReader } from './response-head-reader.ts';
 import { chunkAround, writePiece, type Surroundings } from './socket-writer.ts';
 
@@ -12,25 +12,17 @@ const wholeWriteBytes = 16_384;
 /** A kept copy of this size is written itself, instead of another copy. */
 const worthSharingBytes = 8_192;
 const none: Surroundings = { before: '', after: '' };
-/** How much of a response head is taken. */
-export type ResponseLimits = () => Pick<ListenerLimits, 'headBytes' | 'headLines'>;
 
 /** Speaks HTTP/1.1 to instances over the connections of `pools`. */
-export function createHttp1Instances(pools: UpstreamPools, limits: ResponseLimits): InstanceConnector {
-  return createInstances(pools, (lent) => new Http1Instance(lent, limits));
+export function createHttp1Instances(pools: UpstreamPools): InstanceConnector {
+  return createInstances(pools, (lent) => new Http1Instance(lent));
 }
 
 /** One request and its response on a connection to an instance. */
 class Http1Instance extends Http1InstancePort {
-  readonly #limits: ResponseLimits;
   readonly #heads = new ResponseHeadReader();
   #reads: 'heads' | 'body' | 'raw' = 'heads';
   #body: BodyReader | undefined;
-
-  constructor(lent: LentConnection, limits: ResponseLimits) {
-    super(lent);
-    this.#limits = limits;
-  }
 
   get partialHead(): boolean {
     return this.#reads === 'heads' && this.#heads.partial;
@@ -100,7 +92,7 @@ class Http1Instance extends Http1InstancePort {
     const heads = this.#heads;
     heads.add(bytes, from, to);
     do {
-      const head = heads.next(this.step.method, this.#limits());
+      const head = heads.next(this.step.method, responseHeadLimits);
       if (head === 'incomplete') return;
       if (head === 'malformed') {
         this.handler.instanceLost('upstream_protocol', 'something');

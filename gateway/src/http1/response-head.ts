@@ -7,6 +7,9 @@ import type { HeadSource } from './head-source.ts';
 import type { ReceivedResponse } from './instance-port.ts';
 import type { HeadLimits } from './request-head.ts';
 
+/** I12: how much of a response head is taken: what instances send is not bounded by what clients may. */
+export const responseHeadLimits: HeadLimits = { headBytes: 32_768, headLines: 500 };
+
 /** A response head by the strict grammar, with its framing settled and what it says about its connection. */
 export interface ParsedResponse extends ReceivedResponse {
   readonly headers: HeaderFacts;

@@ -20,18 +20,14 @@ export function createWireEngine(options: EngineOptions): Engine {
     maxConnections: options.maxUpstreamConnections,
     onExhausted: options.onExhausted,
   });
-  let { limits } = options;
   return new TrafficListener(
     {
       name: 'wire',
       server: createServer({ allowHalfOpen: true, noDelay: true, pauseOnConnect: true }),
       wheel,
       pools,
-      instances: createHttp1Instances(pools, () => limits),
+      instances: createHttp1Instances(pools),
       connect: (socket, parts) => new Http1ClientConnection(socket, { ...parts, buffers }),
-      applyLimits: (given) => {
-        limits = given;
-      },
     },
     options,
   );

@@ -45,7 +45,7 @@ export interface ListenerParts {
   /** Takes over an accepted socket. */
   readonly connect: (socket: Socket, parts: ConnectionParts) => ListenerConnection;
   /** Applies limits that the server itself enforces. */
-  readonly applyLimits: (limits: ListenerLimits) => void;
+  readonly applyLimits?: (limits: ListenerLimits) => void;
 }
 
 /** Accepts client connections, bounds and counts them, and drains them. Ended by `stop`. */
@@ -91,7 +91,7 @@ export class TrafficListener implements Engine {
       port: 0,
       exchangesRunning: 0,
     };
-    parts.applyLimits(limits);
+    parts.applyLimits?.(limits);
     parts.server.on('connection', (socket: Socket) => {
       this.#accept(socket);
     });
@@ -120,7 +120,7 @@ export class TrafficListener implements Engine {
 
   setLimits(limits: ListenerLimits): void {
     this.#context.limits = limits;
-    this.#parts.applyLimits(limits);
+    this.#parts.applyLimits?.(limits);
   }
 
   disableKeepAlive(): void {

@@ -16,6 +16,7 @@ import {
   type LentConnection,
   type ReceivedResponse,
 } from '../http1/instance-port.ts';
+import { responseHeadLimits } from '../http1/response-head.ts';
 import { ContentPiece } from '../proxy/content-piece.ts';
 import type {
   AcceptedRequest,
@@ -28,9 +29,6 @@ import type { UpstreamPools } from '../upstreams/upstream-pools.ts';
 import { codeOf } from './failure.ts';
 import { createForwarder, type Forward } from './forwarder.ts';
 
-/** Response heads are taken up to this size and these lines; node:http reports more bytes as a protocol error. */
-const responseHeadBytes = 32 * 1024;
-const responseHeadLines = 500;
 const noBytes = Buffer.alloc(0);
 
 /** Speaks to instances through the `http-proxy` package and node:http's client, over the connections of `pools`. */
@@ -104,7 +102,7 @@ class NodeInstance extends Http1InstancePort {
       method: this.step.method,
       path: this.step.target,
       headers: requestLines(this.step, this.accepted),
-      maxHeaderSize: responseHeadBytes,
+      maxHeaderSize: responseHeadLimits.headBytes,
     });
     // Otherwise lines after the thousandth would be hidden and still obeyed by the parser.
     request.maxHeadersCount = 0;
@@ -329,5 +327,7 @@ function readResponse(message: IncomingMessage, method: string): ReceivedRespons
 
 /** Whether node:http will write it again without throwing. */
 function isSound({ reason, fields }: ResponseHead): boolean {
-  return fields.length / 2 <= responseHeadLines && isFieldText(reason) && fields.every(isFieldText);
+  return (
+    fields.length / 2 <= responseHeadLimits.headLines && isFieldText(reason) && fields.every(isFieldText)
+  );
 }
