@@ -24,7 +24,7 @@ import { createPoolKeeper } from './upstreams/pool-keeper.ts';
 export interface TrafficOptions {
   readonly config: GatewayConfig;
   readonly registry: Pick<Registry, 'resolve' | 'areClaimsKnown' | 'asked' | 'listedEndpoints' | 'subscribe'>;
-  readonly health: Pick<Health, 'routingStatus'>;
+  readonly health: Pick<Health, 'routingStatus' | 'onSilent'>;
   readonly lookup: LookupFunction;
   /** File descriptors that the process may have; Infinity: no limit. */
   readonly descriptors: number;
@@ -104,6 +104,9 @@ export function createTraffic(options: TrafficOptions): Traffic {
     engine.closeIdleExcept(registry.listedEndpoints());
   });
   registry.subscribe(pools);
+  health.onSilent((endpoint) => {
+    engine.leave(endpoint);
+  });
 
   return {
     engine,

@@ -47,6 +47,7 @@ export interface ExchangeScript {
   readonly waited?: (how: 'ready' | 'timeout', attempt: NextAttempt) => Step | undefined;
   /** By default an attempt on the next endpoint, if there is one. */
   readonly hedge?: (attempt: NextAttempt) => AttemptStep | undefined;
+  readonly leave?: (attempt: NextAttempt) => AttemptStep | undefined;
   readonly responded?: (
     head: ResponseHead,
     attempt: NextAttempt,
@@ -164,6 +165,7 @@ function scriptedExchange({ endpoints, timeouts, ...options }: ScriptOptions, en
       if (script.hedge !== undefined) return script.hedge(attempt);
       return next < endpoints.length ? attempt() : undefined;
     },
+    leave: () => script.leave?.(attempt),
     interim(response) {
       if (!passesInterim(response, { version: head.version, awaitsContinue })) return undefined;
       if (response.status === 100) awaitsContinue = false;

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 
-import type { WaitTicket } from '../../gateway/src/exchange/seam.ts';
+import type { AttemptStep, WaitTicket } from '../../gateway/src/exchange/seam.ts';
 import { eventually } from '../kit/eventually.ts';
 import { rawExchange } from '../kit/raw-client.ts';
 import { ok, type OriginScript } from '../kit/recording-origin.ts';
@@ -282,6 +282,51 @@ describe.each(engineNames)('the %s engine', (engine) => {
       expect(exchanges.log[0]?.end?.kind).toBe('client_closed');
     });
     expect(exchanges.log[0]?.failures.map(({ code }) => code)).toEqual(['client_closed']);
+  });
+
+  it('asks a second instance when the first is silent, and relays the answer that comes first', async () => {
+    const [silence, quick] = [await startOrigin(silent), await startOrigin({ request: () => ok('quick') })];
+    const { port, engine, endpoints } = await start([silence.port, quick.port], {
+      script: { leave: (attempt) => attempt() },
+    });
+    const sender = await openClient(port);
+    sender.send(get);
+    await eventually(() => {
+      expect(silence.requests()).toHaveLength(1);
+    });
+    engine.leave(endpoints[1]!);
+    expect(quick.connections).toHaveLength(0);
+    engine.leave(endpoints[0]!);
+    expect(await sender.response()).toMatchObject({ status: 200, body: 'quick' });
+    // Its answer has been given: nothing is left to be tried elsewhere.
+    engine.leave(endpoints[1]!);
+    expect(quick.connections).toHaveLength(1);
+  });
+
+  it('asks a second instance when the first accepts and gives no identity', async () => {
+    const [silence, quick] = [await startOrigin({}), await startOrigin({ request: () => ok('quick') })];
+    const given: AttemptStep[] = [];
+    const { port, engine, endpoints, exchanges } = await start([silence.port, quick.port], {
+      script: {
+        begin: (_head, attempt) => {
+          given.push(attempt({ identity: 'somebody' }));
+          return given[0];
+        },
+        leave: (attempt) => {
+          given[0]?.driver?.abandon();
+          return attempt();
+        },
+      },
+    });
+    const sender = await openClient(port);
+    sender.send(message('POST /', ['Content-Length: 4'], 'body'));
+    await eventually(() => {
+      expect(silence.connections).toHaveLength(1);
+    });
+    engine.leave(endpoints[0]!);
+    expect(await sender.response()).toMatchObject({ status: 200, body: 'quick' });
+    expect(quick.requests()).toMatchObject([{ body: 'body' }]);
+    expect(exchanges.log[0]?.failures).toEqual([]);
   });
 
   it('goes on with one attempt when there is no second', async () => {

@@ -30,6 +30,8 @@ export function endpointAt(port: number): Endpoint {
     total: 0,
     health: { state: 'healthy', failures: 0, ejections: 0, sinceMs: 0 },
     phase: 'serving',
+    silence: 'none',
+    hear: () => undefined,
   };
 }
 

@@ -67,10 +67,15 @@ export class EjectionController {
   /** A verdict of the gateway's checks; `up` also ends an ejection. */
   checked(endpoint: EndpointState, verdict: CheckVerdict): void {
     endpoint.check = verdict;
-    const { health } = endpoint;
-    const ends = verdict === 'up' && health.state !== 'healthy';
-    this.#set(endpoint, ends ? readmit(health, this.#options.now()) : health);
+    if (verdict === 'up') this.readmit(endpoint);
+    else endpoint.refresh();
     this.recount(endpoint);
+  }
+
+  /** Ends an ejection: the endpoint has shown otherwise that it can be used. */
+  readmit(endpoint: EndpointState): void {
+    const { health } = endpoint;
+    this.#set(endpoint, health.state === 'healthy' ? health : readmit(health, this.#options.now()));
   }
 
   /** Forgets the failures and ejections of an endpoint. */

@@ -1,5 +1,6 @@
 import type { Instance } from '../discovery/instance.ts';
 import { freshHealth } from './ejection.ts';
+import { EndpointSilence, type Silence } from './endpoint-silence.ts';
 import type { CheckVerdict, Endpoint, EndpointHealth } from './endpoint.ts';
 import type { HeapItem } from './heap.ts';
 import { Latency } from './latency.ts';
@@ -13,7 +14,7 @@ export function endpointKey(instance: Instance): string {
 
 /**
  * What an endpoint can take now. `available`: requests. `saturated`: none until one of its leases ends. `ejected`, `ejected_saturated`:
- * the same for an endpoint that failed its checks or its requests; it is the last resort. `excluded`: nothing, by the registry
+ * the same for an endpoint that failed its checks or its requests, or is silent; it is the last resort. `excluded`: nothing, by the registry
  * (draining, critical or no longer listed).
  */
 export type Availability = 'available' | 'saturated' | 'ejected' | 'ejected_saturated' | 'excluded';
@@ -37,7 +38,7 @@ export interface SlotLevel {
 
 const noSlots: readonly Slot[] = [];
 
-/** The mutable record behind an {@link Endpoint}: three inputs and the availability that follows from them. Written inside its upstream only. */
+/** The mutable record behind an {@link Endpoint}: four inputs and the availability that follows from them. Written inside its upstream only. */
 export class EndpointState implements Endpoint, Member, HeapItem {
   /** Input, registry: the newest record. */
   instance: Instance;
@@ -51,6 +52,8 @@ export class EndpointState implements Endpoint, Member, HeapItem {
   health: EndpointHealth;
   /** Input, ejection: requests in flight that are the trial of a probation. */
   trials = 0;
+  /** Input, silence. */
+  readonly quiet = new EndpointSilence();
   /** Derived from the inputs and the load by {@link refresh}. */
   availability: Availability = 'excluded';
 
@@ -80,6 +83,14 @@ export class EndpointState implements Endpoint, Member, HeapItem {
     return this.listed && this.instance.status !== 'draining' ? 'serving' : 'draining';
   }
 
+  get silence(): Silence {
+    return this.quiet.state;
+  }
+
+  hear(): void {
+    this.quiet.heard = true;
+  }
+
   /** Reads role, weight and limit from the record. True when role or weight changed. `maxConnections` is the policy's limit. */
   readRecord(maxConnections: number): boolean {
     const { tags, meta, weight: given } = this.instance;
@@ -100,6 +111,7 @@ export class EndpointState implements Endpoint, Member, HeapItem {
     const { health, limit } = this;
     const trusted =
       this.check !== 'down' &&
+      this.quiet.state !== 'silent' &&
       (health.state === 'healthy' || (health.state === 'probation' && this.trials === 0));
     if (limit > 0 && this.inFlight >= limit) return trusted ? 'saturated' : 'ejected_saturated';
     return trusted ? 'available' : 'ejected';

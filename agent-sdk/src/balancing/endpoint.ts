@@ -1,4 +1,5 @@
 import type { Instance } from '../discovery/instance.ts';
+import type { Silence } from './endpoint-silence.ts';
 
 /** How ejection sees an endpoint; Consul's view of it is `instance.status`. Times are the caller's monotonic milliseconds. */
 export type EndpointHealth =
@@ -22,6 +23,9 @@ export interface Endpoint {
   readonly health: EndpointHealth;
   /** `draining`: it gets no new leases, by its status or because it is no longer listed. */
   readonly phase: 'serving' | 'draining';
+  readonly silence: Silence;
+  /** To be called whenever bytes of the instance have come: it lives. */
+  hear(): void;
 }
 
 /** What the gateway's own checks say of an endpoint; `unchecked` before the first result and without checks. */
@@ -35,7 +39,10 @@ export type CheckVerdict = 'up' | 'down' | 'unchecked';
  */
 export type EndpointReport = 'success' | 'server_error' | 'gateway_error' | 'connect_failed' | 'failed';
 
-/** A change of an endpoint's health, for the log. `because` `outlier`: it answers far more errors than the other endpoints. */
+/**
+ * A change of an endpoint's health, for the log. `because` `outlier`: it answers far more errors than the other endpoints. `silent`: it
+ * owes answers to `waiting` attempts and answers no question either; `speaks`: it is not silent any more.
+ */
 export type HealthChange =
   | {
       readonly kind: 'ejected';
@@ -43,11 +50,21 @@ export type HealthChange =
       readonly because: Exclude<EndpointReport, 'success'> | 'outlier';
       readonly lengthMs: number;
     }
-  | { readonly kind: 'recovered'; readonly instance: Instance };
+  | { readonly kind: 'recovered'; readonly instance: Instance }
+  | { readonly kind: 'silent'; readonly instance: Instance; readonly waiting: number }
+  | { readonly kind: 'speaks'; readonly instance: Instance };
+
+/** What a look at a quiet endpoint calls for. `ask`: a question whether it lives. `leave`: what waits for it is to go elsewhere. */
+export interface SilenceNews {
+  readonly endpoint: Endpoint;
+  readonly does: 'ask' | 'leave';
+}
 
 /** The right to send one request to an endpoint. */
 export interface Lease {
   readonly endpoint: Endpoint;
+  /** To be called when the final response head has come; further calls do nothing. `latencyMs` as for `report`. */
+  headCame(latencyMs: number | undefined): void;
   /** To be called as soon as the result is known; the last call counts. `latencyMs`: from the start of the attempt to the end of the response head. */
   report(report: EndpointReport, latencyMs?: number): void;
   /** To be called when the attempt is over, body included; further calls do nothing. */

@@ -3,6 +3,8 @@ import type { EndpointReport, Lease } from './endpoint.ts';
 
 /** What a lease tells the upstream that gave it. */
 export interface LeaseOwner {
+  /** Its response head has come. */
+  headCame(lease: LeaseState, latencyMs: number | undefined): void;
   reported(lease: LeaseState, report: EndpointReport, latencyMs: number | undefined): void;
   released(lease: LeaseState): void;
 }
@@ -16,6 +18,8 @@ export class LeaseState implements Lease {
   isTrial: boolean;
   /** How it was counted for the success rate. */
   counted: 'no' | 'good' | 'bad' = 'no';
+  /** Whether its response head has not come yet. */
+  isWaiting = true;
   #released = false;
   readonly #owner: LeaseOwner;
 
@@ -24,6 +28,12 @@ export class LeaseState implements Lease {
     this.endpoint = endpoint;
     this.ejections = endpoint.health.ejections;
     this.isTrial = endpoint.health.state === 'probation';
+  }
+
+  headCame(latencyMs: number | undefined): void {
+    if (!this.isWaiting) return;
+    this.isWaiting = false;
+    this.#owner.headCame(this, latencyMs);
   }
 
   report(report: EndpointReport, latencyMs?: number): void {

@@ -27,6 +27,8 @@ export interface UpstreamPolicy {
   readonly panicRatio: number;
   readonly ejection: EjectionPolicy;
   readonly outliers: OutlierPolicy;
+  /** `ask`: an endpoint that owes answers for longer than the latency of the upstream explains is asked whether it lives. `off`: never. */
+  readonly silence: 'ask' | 'off';
 }
 
 /** The policy when nothing is configured. docs/reliability.md gives the reasons for the numbers. */
@@ -39,4 +41,5 @@ export const defaultUpstreamPolicy: UpstreamPolicy = {
   panicRatio: 0.5,
   ejection: { consecutiveFailures: 5, baseMs: 1_000, maxMs: 60_000, maxRatio: 0.5 },
   outliers: { windowMs: 10_000, minRequests: 20, margin: 0.3 },
+  silence: 'ask',
 };

@@ -2,7 +2,8 @@ import type { SnapshotChange } from '../discovery/snapshot-change.ts';
 import { createStrategy } from './create-strategy.ts';
 import { EjectionController } from './ejection-controller.ts';
 import { EndpointSet, type EndpointSetChange } from './endpoint-set.ts';
-import { endpointKey, type EndpointState } from './endpoint-state.ts';
+import type { Silence } from './endpoint-silence.ts';
+import { EndpointState, endpointKey } from './endpoint-state.ts';
 import type {
   CheckVerdict,
   Endpoint,
@@ -12,9 +13,11 @@ import type {
   LeaseRefusal,
   LeaseRequest,
   QueueTicket,
+  SilenceNews,
 } from './endpoint.ts';
 import { LeaseState, type LeaseOwner } from './lease.ts';
 import { RequestQueue } from './request-queue.ts';
+import { SilenceWatch } from './silence-watch.ts';
 import { SlowStart, takesTurn } from './slow-start.ts';
 import type { SubsetOwner } from './subset.ts';
 import { Subsets } from './subsets.ts';
@@ -25,7 +28,7 @@ export interface UpstreamOptions {
   readonly policy: UpstreamPolicy;
   readonly now: () => number;
   readonly random: () => number;
-  /** Hears of ejections and of recoveries from them while they happen; it may not call the upstream. Must not throw. */
+  /** Hears of changes of endpoints' health while they happen; it may not call the upstream. Must not throw. */
   readonly onHealth?: (news: HealthChange) => void;
 }
 
@@ -53,6 +56,10 @@ export interface Upstream {
   readonly queued: number;
   /** A verdict of the gateway's own checks about an endpoint (`endpointKey`): `down` takes it out, `up` also ends an ejection. */
   checked(key: string, verdict: CheckVerdict): void;
+  /** Looks for endpoints that owe answers and say nothing; to be called every `lookMs`. Nothing under a policy without it. */
+  look(): readonly SilenceNews[];
+  /** What came of a question that a look has called for: `lives` when the endpoint has answered it in time. */
+  answered(endpoint: Endpoint, lives: boolean): void;
   /** Whether the panic rule is in force: the registry's view is in doubt, and critical instances are used again. */
   readonly panic: boolean;
 }
@@ -70,6 +77,9 @@ class UpstreamState implements Upstream, LeaseOwner, SubsetOwner {
   readonly #subsets: Subsets;
   readonly #ejection: EjectionController;
   readonly #slowStart = new SlowStart();
+  readonly #silence = new SilenceWatch((endpoint, before) => {
+    this.#silenceChanged(endpoint, before);
+  });
   readonly #queue = new RequestQueue();
   /** `again`: an endpoint has become free while the queue was served. */
   #serving: 'no' | 'yes' | 'again' = 'no';
@@ -127,6 +137,7 @@ class UpstreamState implements Upstream, LeaseOwner, SubsetOwner {
     if (policy === before) return;
     this.policy = policy;
     if (policy.balance !== before.balance) this.#subsets.renewStrategies();
+    if (policy.silence === 'off') this.#silence.forget();
     this.#adopt(this.#endpoints.applyPolicy(policy), false);
   }
 
@@ -156,6 +167,14 @@ class UpstreamState implements Upstream, LeaseOwner, SubsetOwner {
     this.#serveQueue();
   }
 
+  look(): readonly SilenceNews[] {
+    return this.policy.silence === 'off' ? [] : this.#silence.look();
+  }
+
+  answered(endpoint: Endpoint, lives: boolean): void {
+    if (endpoint instanceof EndpointState) this.#silence.answered(endpoint, lives);
+  }
+
   /** Called by subsets only. */
   find(key: string): EndpointState | undefined {
     return this.#endpoints.find(key);
@@ -165,6 +184,11 @@ class UpstreamState implements Upstream, LeaseOwner, SubsetOwner {
   takesTurn(endpoint: EndpointState): boolean {
     const { now, random } = this.#options;
     return takesTurn(endpoint, { lengthMs: this.policy.slowStartMs, nowMs: now(), draw: random() });
+  }
+
+  /** Called by leases only. */
+  headCame({ endpoint }: LeaseState, latencyMs: number | undefined): void {
+    this.#silence.headCame(endpoint, latencyMs);
   }
 
   /** Called by leases only. */
@@ -178,6 +202,7 @@ class UpstreamState implements Upstream, LeaseOwner, SubsetOwner {
   /** Called by leases only. */
   released(lease: LeaseState): void {
     const { endpoint, isTrial } = lease;
+    if (lease.isWaiting) endpoint.quiet.waiting -= 1;
     endpoint.inFlight -= 1;
     this.#inFlight -= 1;
     if (isTrial) endTrial(lease);
@@ -195,7 +220,10 @@ class UpstreamState implements Upstream, LeaseOwner, SubsetOwner {
       endpoint.availability = endpoint.derive();
     }
     this.#subsets.rebuild(moved);
-    for (const endpoint of reset) this.#ejection.reset(endpoint);
+    for (const endpoint of reset) {
+      this.#ejection.reset(endpoint);
+      this.#silence.answered(endpoint, true);
+    }
     for (const endpoint of touched) {
       this.#ejection.recount(endpoint);
       endpoint.refresh();
@@ -205,6 +233,18 @@ class UpstreamState implements Upstream, LeaseOwner, SubsetOwner {
       for (const endpoint of joined)
         if (endpoint.instance.status !== 'critical') this.#slowStart.begin(endpoint, this.#options.now());
     }
+    this.#serveQueue();
+  }
+
+  #silenceChanged(endpoint: EndpointState, before: Silence): void {
+    const { instance, quiet } = endpoint;
+    if (quiet.state === 'silent') {
+      this.#options.onHealth?.({ kind: 'silent', instance, waiting: quiet.waiting });
+    } else if (before === 'silent') {
+      this.#options.onHealth?.({ kind: 'speaks', instance });
+      this.#ejection.readmit(endpoint);
+    }
+    endpoint.refresh();
     this.#serveQueue();
   }
 
@@ -226,6 +266,7 @@ class UpstreamState implements Upstream, LeaseOwner, SubsetOwner {
     endpoint.inFlight += 1;
     endpoint.total += 1;
     this.#inFlight += 1;
+    this.#silence.began(endpoint);
     if (lease.isTrial) endpoint.trials += 1;
     if (lease.isTrial || endpoint.limit > 0 || this.#followsLoad) endpoint.loadChanged();
     return lease;

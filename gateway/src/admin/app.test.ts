@@ -26,6 +26,7 @@ const service: ServiceStatus = {
     panicRatio: 0.5,
     ejection: defaults.ejection,
     outliers: defaults.outliers,
+    silence: defaults.silence,
     checks: { ...defaults.checks, kind: 'http', path: '/healthz' },
   },
   invalidSettings: [{ setting: `panic-ratio=${hostile}`, allowed: 'a number from 0 to 1' }],

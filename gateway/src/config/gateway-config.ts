@@ -87,6 +87,7 @@ export function serviceSettings(
       panicRatio: over.panicRatio ?? settings.panicRatio,
       ejection: { ...settings.ejection, ...over.ejection },
       outliers: { ...settings.outliers, ...over.outliers },
+      silence: over.silence ?? settings.silence,
       checks: { ...settings.checks, ...over.checks },
     }),
     base,

@@ -76,7 +76,7 @@ describe('settings of a service', () => {
       'gateway.yaml:2:17 services.a.queue.limit: got 1.5; allowed: a whole number from 0 to 1000000',
       'gateway.yaml:3:8 services.b.balance: got "fastest"; allowed: one of round-robin, least-requests, power-of-two, random, consistent-hash',
       'gateway.yaml:4:20 services.c.ejection.bseMs: unknown key "bseMs"; did you mean baseMs?',
-      'gateway.yaml:5:8 services.d.engine: unknown key "engine"; known here: instances, balance, hash, sticky, slowStartMs, maxConnections, queue, maxRequests, maxRetries, panicRatio, ejection, outliers, checks',
+      'gateway.yaml:5:8 services.d.engine: unknown key "engine"; known here: instances, balance, hash, sticky, slowStartMs, maxConnections, queue, maxRequests, maxRetries, panicRatio, ejection, outliers, silence, checks',
       'gateway.yaml:6:30 services.e.checks.path: got "health"; allowed: a path that starts with /, without spaces and #, at most 1024 characters',
       'gateway.yaml:7:8 services.f.hash: got "header:"; allowed: client-ip, path, header:NAME or cookie:NAME',
       'gateway.yaml:8:8 services.g.queue: got 5; allowed: a mapping with limit, timeoutMs',

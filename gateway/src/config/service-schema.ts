@@ -90,6 +90,11 @@ export const serviceFields = {
       "How far an instance's share of good responses may lie below that of the others before it is ejected.",
     ),
   }).prefault({}),
+  silence: field(
+    choice(['ask', 'off']),
+    'ask',
+    '`ask`: an instance that is silent for longer than the latency of its service explains is asked whether it lives; if not, requests go elsewhere. `off`: never.',
+  ),
   checks: mapping({
     kind: field(
       choice(['off', 'tcp', 'http']),

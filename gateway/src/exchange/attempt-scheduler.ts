@@ -189,6 +189,29 @@ export class AttemptScheduler {
     return this.#start(lease, { kind: 'hedge', connection: 'any', budget, otherwise: 'internal' }, nowMs);
   }
 
+  /**
+   * Another attempt for one whose endpoint is silent: beside it when the request is safe, else in its place where it may be repeated. Only
+   * on an endpoint that is not in doubt itself. Once: a request may be the reason why endpoints are silent.
+   */
+  leave(attempt: RunningAttempt, sent: AttemptFailure['sent'], nowMs: number): AttemptStep | undefined {
+    const { destination, head, deadline } = this.#request;
+    const { retry } = destination;
+    const isBeside = sent !== 'nothing' && mayHedge(this.#request);
+    const isRepeatable = mayRetry(head.method, { code: 'try_timeout', sent, connection: 'fresh' }, retry);
+    const isFirst = this.attempts.running === 1 && attempt.plan.kind !== 'silence';
+    if (!isFirst || !(isBeside || isRepeatable)) return undefined;
+    if (this.#counted >= retry.attempts || isOver(deadline, nowMs)) return undefined;
+    const budget = sent === 'nothing' ? undefined : destination.budget;
+    if (budget?.withdraw(nowMs) === false) return undefined;
+    const lease = this.#undoubted();
+    if (lease === undefined) {
+      budget?.refund();
+      return undefined;
+    }
+    if (!isBeside) this.attempts.dropAllBut(undefined, nowMs);
+    return this.#start(lease, { kind: 'silence', connection: 'any', budget, otherwise: 'internal' }, nowMs);
+  }
+
   /** Lets go of everything but one attempt: of the wait, with what was granted meanwhile, and of every other lease. */
   drop(kept: RunningAttempt | undefined, nowMs: number): void {
     const waiting = this.#waiting;
@@ -237,6 +260,19 @@ export class AttemptScheduler {
     return upstream.acquire(this.#leaseRequest({ tried: others, affinity }));
   }
 
+  /** An endpoint that has not been tried and owes nothing for too long. */
+  #undoubted(): Lease | undefined {
+    const { destination, affinity } = this.#request;
+    const tried = [...this.attempts.tried];
+    for (;;) {
+      const lease = destination.upstream.acquire(this.#leaseRequest({ tried, affinity }));
+      if (typeof lease === 'string') return undefined;
+      if (lease.endpoint.silence === 'none') return lease;
+      tried.push(lease.endpoint);
+      lease.release();
+    }
+  }
+
   #leaseRequest({ tried, affinity: { hash, sticky } }: Want): LeaseRequest {
     return { tag: this.#request.destination.route.tag, tried, hash, sticky };
   }
@@ -269,7 +305,10 @@ export class AttemptScheduler {
       timeouts: timeoutsUntil(timeouts, deadline, nowMs),
       connection: plan.connection,
       identity: gateway.identity === 'verify' ? expectedIdentity(endpoint.instance) : undefined,
-      hedgeAfterMs: hedgeAfterMs > 0 && plan.kind !== 'hedge' && mayHedge(this.#request) ? hedgeAfterMs : 0,
+      hedgeAfterMs:
+        hedgeAfterMs > 0 && (plan.kind === 'first' || plan.kind === 'retry') && mayHedge(this.#request)
+          ? hedgeAfterMs
+          : 0,
       transform,
       driver: undefined,
     };

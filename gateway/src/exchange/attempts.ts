@@ -133,6 +133,7 @@ export function blame(lease: Lease, { code, connection }: AttemptFailure): void 
  * the endpoint has not recovered). Otherwise the success is reported when the whole response has come.
  */
 export function judgeHead(lease: Lease, status: number, latencyMs: number | undefined): void {
+  lease.headCame(latencyMs);
   const probe = lease.endpoint.health.state === 'probation';
   if (status >= 500) {
     const counts = probe || (status >= 502 && status <= 504);

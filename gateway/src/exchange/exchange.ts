@@ -89,6 +89,13 @@ export class ExchangeState implements Exchange {
     return this.#hasBegunResponse ? undefined : scheduler?.hedge(gateway.now());
   }
 
+  leave(of: AttemptStep, sent: AttemptFailure['sent']): AttemptStep | undefined {
+    const { scheduler, gateway } = this.#request;
+    const attempt = scheduler?.attempts.of(of);
+    if (attempt === undefined || this.#hasBegunResponse) return undefined;
+    return scheduler?.leave(attempt, sent, gateway.now());
+  }
+
   interim(head: ResponseHead): FieldLines | undefined {
     const { version } = this.#request.head;
     if (!passesInterim(head, { version, awaitsContinue: this.#awaitsContinue })) return undefined;

@@ -1,8 +1,11 @@
 import type { ErrorCode } from './errors.ts';
 import type { ExchangeEnd } from './seam.ts';
 
-/** Why an attempt was made. `first`; `retry`: another had failed; `hedge`: another was slow, and went on beside it. */
-export type AttemptKind = 'first' | 'retry' | 'hedge';
+/**
+ * Why an attempt was made. `first`; `retry`: another had failed; `hedge`: another was slow, and went on beside it; `silence`: the
+ * endpoint of another was silent; that one went on beside it if the request was safe.
+ */
+export type AttemptKind = 'first' | 'retry' | 'hedge' | 'silence';
 
 /** One try of an exchange on an endpoint, for the log. */
 export interface AttemptRecord {

@@ -162,6 +162,12 @@ export interface Exchange {
   waited(how: 'ready' | 'timeout'): Step;
   /** `hedgeAfterMs` is over: a second attempt to run beside the first, or undefined. The first final head of the two counts. */
   hedge(): AttemptStep | undefined;
+  /**
+   * The endpoint of a running attempt is silent, and `sent` says how far the request had got: an attempt on another endpoint, to run
+   * beside it when the request is safe, else in its place (it is given up then, see {@link AttemptDriver}); or undefined. May be called
+   * again.
+   */
+  leave(of: AttemptStep, sent: AttemptFailure['sent']): AttemptStep | undefined;
   /** A 1xx head other than 101: the fields to pass on, or undefined to drop it. Never changes the course of the exchange. */
   interim(head: ResponseHead): FieldLines | undefined;
   /**

@@ -32,6 +32,8 @@ const endpointOf = (instance: Instance): Endpoint => ({
   total: 0,
   health: { state: 'healthy', failures: 0, ejections: 0, sinceMs: 0 },
   phase: instance.status === 'draining' ? 'draining' : 'serving',
+  silence: 'none',
+  hear: () => undefined,
 });
 
 /** Health over one service whose instances the test sets. */
@@ -49,6 +51,7 @@ function setUp(first: readonly Instance[], checks: Partial<CheckSettings> = {}) 
     checked: (_key: string, verdict: string) => {
       told.push(verdict);
     },
+    look: () => [],
   };
   const show = (listed: readonly Instance[], own: Partial<CheckSettings> = {}): SnapshotChange => {
     const after = { service: 'api', index: '1', instances: listed, quarantined: [], held: [] };
@@ -64,7 +67,10 @@ function setUp(first: readonly Instance[], checks: Partial<CheckSettings> = {}) 
   };
   show(first);
   const health = createHealth({
-    services: { get: (name) => (name === 'api' ? view : undefined), names: () => ['api'] },
+    services: {
+      get: (name) => (name === 'api' ? view : undefined),
+      names: () => ['api'],
+    },
     gateway: () => 'gw-1',
     identity: () => 'verify',
     lookup,

@@ -3,6 +3,7 @@ import type { LookupFunction } from 'node:net';
 
 import {
   endpointKey,
+  lookMs,
   type Endpoint,
   type HeldProbe,
   type Instance,
@@ -15,6 +16,7 @@ import {
 } from '@roundhouse/agent-sdk/internal';
 
 import type { CheckSettings } from '../config/gateway-config.ts';
+import { processTicker, type Ticker } from '../sockets/timeout-wheel.ts';
 import type { Log } from '../telemetry/log.ts';
 import { createChecks, type CheckChange, type EndpointCheck, type Checks } from './checks.ts';
 import { createConcurrencyLimit, type ConcurrencyLimit } from './concurrency-limit.ts';
@@ -22,6 +24,7 @@ import { watchEventLoop, type EventLoopWatch } from './event-loop-watch.ts';
 import { connectProbe } from './probe.ts';
 import { createProber } from './prober.ts';
 import { createReachability, type Reachability } from './reachability.ts';
+import { createSilenceQuestions, type SilenceQuestions } from './silence.ts';
 import { endpointsById, stateOf, stateWithoutEndpoint } from './routing-status.ts';
 
 /** A service as health needs it: the registry's present view. */
@@ -49,11 +52,13 @@ export interface HealthOptions {
   /** Monotonic milliseconds. */
   readonly now: () => number;
   readonly random: () => number;
+  /** Of the looks for silent instances. Default: the process's own. */
+  readonly ticker?: Ticker;
 }
 
 /** What the gateway itself finds out about instances, beside Consul's view and the results of requests. */
 export interface Health {
-  /** Checks, and probes of new instances, until the signal aborts; resolves when no socket and no timer of it is left. Once. */
+  /** Checks, probes of new instances and looks for silent ones, until the signal aborts; resolves when no socket and no timer of it is left. Once. */
   run(signal: AbortSignal): Promise<void>;
   /** A listener of the registry: takes every change of a service, in order. */
   serviceChanged(change: { readonly service: string; readonly instances: SnapshotChange }): void;
@@ -61,6 +66,8 @@ export interface Health {
   reconfigure(): void;
   /** Whether an instance is alive that the registry no longer lists. Works before `run`, too. Bound; may be passed on. */
   readonly probeHeld: HeldProbe;
+  /** Has `leave` called for each silent endpoint, again and again while requests wait for it. */
+  onSilent(leave: (endpoint: Endpoint) => void): void;
   /** The gateway's answer to an instance that asks whether it gets requests. */
   routingStatus(question: RoutingQuestion): RoutingStatus | undefined;
   /** The verdict of the checks about an endpoint. */
@@ -74,6 +81,8 @@ const checksAtATime = 64;
 const firstProbesAtATime = 32;
 /** Opening and closing a connection takes over 0.1 ms: hundreds of new instances must not delay requests. */
 const firstProbesPerTurn = 4;
+/** Questions to endpoints that say nothing: of a network that is cut off, hundreds are asked within seconds. */
+const questionsAtATime = 64;
 /** Thousands of instances can be held at once. */
 const heldProbesAtATime = 64;
 
@@ -87,6 +96,8 @@ class HealthState implements Health {
   readonly #limits: readonly ConcurrencyLimit[];
   readonly #checks: Checks;
   readonly #reachability: Reachability;
+  readonly #silence: SilenceQuestions;
+  readonly #leave = new Set<(endpoint: Endpoint) => void>();
   /** Endpoints by the ids of their instances; made at the first question after a change. */
   readonly #byId = new WeakMap<Upstream, ReadonlyMap<string, Endpoint>>();
   #isRunning = false;
@@ -101,7 +112,8 @@ class HealthState implements Health {
     const forChecks = createConcurrencyLimit(checksAtATime);
     const forFirst = createConcurrencyLimit(firstProbesAtATime, firstProbesPerTurn);
     const forHeld = createConcurrencyLimit(heldProbesAtATime);
-    this.#limits = [forChecks, forFirst, forHeld];
+    const forSilent = createConcurrencyLimit(questionsAtATime);
+    this.#limits = [forChecks, forFirst, forHeld, forSilent];
     this.probeHeld = async (instance, signal) => {
       const result = await forHeld.run(() => probe(instance, connectProbe, signal));
       return result?.kind === 'dead' ? result.reason : undefined;
@@ -113,13 +125,29 @@ class HealthState implements Health {
       onUnreachable: this.#onUnreachable,
       now,
     });
+    this.#silence = createSilenceQuestions({
+      checkPath: (service) => {
+        const checks = options.services.get(service)?.settings.checks;
+        return checks?.kind === 'http' ? checks.path : undefined;
+      },
+      probe,
+      limit: forSilent,
+      leave: (endpoint) => {
+        for (const leave of this.#leave) leave(endpoint);
+      },
+    });
   }
 
   async run(signal: AbortSignal): Promise<void> {
     this.#isRunning = true;
     this.reconfigure();
+    const stopLooking = (this.#options.ticker ?? processTicker)(() => {
+      this.#silence.look();
+    }, lookMs);
     if (!signal.aborted) await once(signal, 'abort');
     this.#isRunning = false;
+    stopLooking();
+    this.#silence.stop();
     this.#checks.stop();
     this.#reachability.stop();
     await Promise.all(this.#limits.map((limit) => limit.stop()));
@@ -148,6 +176,10 @@ class HealthState implements Health {
   reconfigure(): void {
     const { names, get } = this.#options.services;
     if (this.#isRunning) for (const service of names()) this.#configure(get(service));
+  }
+
+  onSilent(leave: (endpoint: Endpoint) => void): void {
+    this.#leave.add(leave);
   }
 
   routingStatus({ service, id, key }: RoutingQuestion): RoutingStatus | undefined {
@@ -187,6 +219,7 @@ class HealthState implements Health {
     if (view === undefined) return;
     const { service, upstream, snapshot, settings } = view;
     const instances = snapshot?.instances ?? [];
+    this.#silence.watch(upstream);
     this.#checks.configure({ service, upstream, instances, checks: settings.checks });
   }
 

@@ -4,8 +4,12 @@ import type { CheckSettings } from '../config/gateway-config.ts';
 
 /** What to ask an instance. */
 export interface ProbeQuestion {
-  /** `tcp`: connect, and verify the identity where the instance supports it. `http`: then GET `path`, too. */
-  readonly kind: Exclude<CheckSettings['kind'], 'off'>;
+  /**
+   * `tcp`: connect, and verify the identity where the instance supports it. `http`: then GET `path`, too. `life`: any answer of the process
+   * will do: its identity, or whatever it says to a request for `path` (`*`: `OPTIONS *`). A kernel that accepts for a process that has
+   * stopped does not answer.
+   */
+  readonly kind: Exclude<CheckSettings['kind'], 'off'> | 'life';
   readonly path: string;
   /** For the whole probe, name resolution and connecting included. */
   readonly timeoutMs: number;

@@ -228,3 +228,48 @@ describe('a probe that says nothing', () => {
     });
   });
 });
+
+describe('a probe for a sign of life', () => {
+  const life = { kind: 'life', path: '*' } as const;
+
+  it('is content with the identity', async () => {
+    const instance = await fake(known('i1'));
+    const listed = record(instance.port, { asked: true });
+    expect(await probe(listed, life)).toEqual({ kind: 'alive' });
+    expect(instance.received()).toBe(identityQuestion(listed));
+  });
+
+  it.each(['HTTP/1.1 500 Oh\r\n\r\n', 'SSH-2.0-OpenSSH\r\n'])(
+    'takes whatever is said for life: %j',
+    async (text) => {
+      const instance = await fake((socket) => socket.write(text));
+      expect(await probe(record(instance.port), life)).toEqual({ kind: 'alive' });
+      expect(instance.received()).toMatch(/^OPTIONS \* HTTP\/1\.1\r\nHost: 127\.0\.0\.1:\d+\r\n/);
+    },
+  );
+
+  it('takes the end of the connection for life, too: the kernel alone does not end it', async () => {
+    const instance = await fake((socket) => socket.end());
+    expect(await probe(record(instance.port), life)).toEqual({ kind: 'alive' });
+  });
+
+  it('asks for a path when it is given one', async () => {
+    const instance = await fake((socket) => socket.end());
+    await probe(record(instance.port), { ...life, path: '/healthz' });
+    expect(instance.received()).toMatch(/^GET \/healthz HTTP\/1\.1\r\n/);
+  });
+
+  it('finds none where a connection is taken and nothing is said', async () => {
+    const instance = await fake();
+    for (const asked of [true, false]) {
+      expect(await probe(record(instance.port, { asked }), { ...life, timeoutMs: 50 })).toMatchObject({
+        kind: 'dead',
+      });
+    }
+  });
+
+  it('finds none in another instance', async () => {
+    const instance = await fake(known('i2'));
+    expect(await probe(record(instance.port, { asked: true }), life)).toMatchObject({ kind: 'dead' });
+  });
+});

@@ -70,11 +70,12 @@ export function createProber({ identity, lookup, loop }: ProberOptions): Probe {
         else settle(dead(`${stages[stage].onTimeout} within ${timeoutMs} ms`));
       };
       const onClose = (): void => {
-        if (stage !== 'settled') settle(dead(stages[stage].onClose));
+        if (stage === 'requesting' && kind === 'life') settle({ kind: 'alive' });
+        else if (stage !== 'settled') settle(dead(stages[stage].onClose));
       };
       /** The right instance is connected. */
       const onIdentified = (): void => {
-        if (kind === 'tcp') {
+        if (kind === 'tcp' || (kind === 'life' && expected !== undefined)) {
           settle({ kind: 'alive' });
           return;
         }
@@ -102,6 +103,7 @@ export function createProber({ identity, lookup, loop }: ProberOptions): Probe {
           else if (answer === 'mismatch')
             settle(dead('wrong instance: another process answers at its address'));
         } else if (stage === 'requesting') {
+          if (kind === 'life') settle({ kind: 'alive' });
           const result = resultOf(text);
           if (result !== undefined) settle(result);
         }
@@ -129,7 +131,7 @@ function resultOf(text: string): ProbeResult | undefined {
 function requestText(path: string, { address, port }: Instance): string {
   const host = address.includes(':') ? `[${address}]` : address;
   const head = [
-    `GET ${path} HTTP/1.1`,
+    `${path === '*' ? 'OPTIONS' : 'GET'} ${path} HTTP/1.1`,
     `Host: ${host}:${port}`,
     'User-Agent: roundhouse-check',
     'Accept: */*',

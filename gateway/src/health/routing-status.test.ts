@@ -15,6 +15,8 @@ function endpoint(changes: Partial<Endpoint> = {}, instance: Partial<Instance> =
     total: 0,
     health: healthy,
     phase: 'serving',
+    silence: 'none',
+    hear: () => undefined,
     ...changes,
   };
 }
@@ -60,6 +62,8 @@ describe('how an instance stands', () => {
       'out: left out after failures, for 0 ms more (ejection 1)',
       endpoint({ health: { state: 'ejected', untilMs: 500, ejections: 1 } }),
     ],
+    ['out: it owes responses and answers no question', endpoint({ silence: 'silent' })],
+    ['live: ', endpoint({ silence: 'asked' })],
     ['out: on probation after failures', endpoint({ health: { state: 'probation', ejections: 1 } })],
     ['live: ', endpoint({}, { status: 'warning' })],
   ])('is %s', (told, of, reach, check) => {

@@ -20,6 +20,7 @@ export function stateOf({ endpoint, reach, check }: EndpointFacts, nowMs: number
   if (phase === 'draining' || instance.status === 'draining') return { state: 'draining', reason: '' };
   if (instance.status === 'critical') return out('its checks in Consul are critical');
   if (check.verdict === 'down') return out(`fails the checks of this gateway: ${check.reason}`);
+  if (endpoint.silence === 'silent') return out('it owes responses and answers no question');
   const reached = reach();
   if (reached?.kind === 'dead') return out(reached.reason);
   if (health.state === 'ejected') {

@@ -172,6 +172,10 @@ export abstract class Http1InstancePort implements InstancePort, UpstreamUser {
     this.handler.instanceTimedOut();
   }
 
+  upstreamSilent(): void {
+    this.handler.instanceSilent();
+  }
+
   /** The instance has ended its side before it has sent a whole message. */
   protected endedEarly(): void {
     if (this.refusing && this.response === undefined && !this.partialHead)

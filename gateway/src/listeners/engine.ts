@@ -1,5 +1,7 @@
 import type { LookupFunction } from 'node:net';
 
+import type { Endpoint } from '@roundhouse/agent-sdk/internal';
+
 import type { Exchanges } from '../exchange/seam.ts';
 import type { ListenerLimits } from '../http/limits.ts';
 import type { Crowding } from './admission.ts';
@@ -69,5 +71,7 @@ export interface Engine {
    * not in `live`; connections in use are closed when their exchange ends.
    */
   closeIdleExcept(live: ReadonlySet<string>): void;
+  /** The endpoint is silent: has exchanges that wait for it tried elsewhere, as far as that does no harm. */
+  leave(endpoint: Endpoint): void;
   stats(): EngineStats;
 }

@@ -1,6 +1,8 @@
 import { Server, type Socket } from 'node:net';
 import { setImmediate as turn } from 'node:timers/promises';
 
+import type { Endpoint } from '@roundhouse/agent-sdk/internal';
+
 import type { ListenerLimits } from '../http/limits.ts';
 import type { ClientFacts } from '../http/message.ts';
 import { createHttpDate, monotonicNow } from '../lifecycle/clock.ts';
@@ -161,6 +163,10 @@ export class TrafficListener implements Engine {
 
   closeIdleExcept(live: ReadonlySet<string>): void {
     this.#parts.pools.closeIdleExcept(live);
+  }
+
+  leave(endpoint: Endpoint): void {
+    this.#parts.pools.silent(endpoint);
   }
 
   stats(): EngineStats {

@@ -84,6 +84,10 @@ export class Attempt extends AttemptStage {
     this.#fail(this.#phase === 'sent' ? 'upstream_timeout' : 'connect_timeout');
   }
 
+  override instanceSilent(): void {
+    this.host.hedge(this, this.#sent);
+  }
+
   override get takes(): 'nothing' | 'body' {
     return this.#phase === 'sent' && this.host.uploading ? 'body' : 'nothing';
   }
@@ -151,8 +155,13 @@ export class Attempt extends AttemptStage {
 
   #failure(code: ErrorCode, sent: 'nothing' | 'something'): AttemptFailure {
     const connection = this.instance?.connection ?? 'fresh';
-    if (sent === 'nothing' || this.#phase === 'connecting') return { code, sent: 'nothing', connection };
-    return { code, sent: this.host.replayable ? 'head' : 'body', connection };
+    return { code, sent: sent === 'nothing' ? sent : this.#sent, connection };
+  }
+
+  /** How far the request has got. */
+  get #sent(): AttemptFailure['sent'] {
+    if (this.#phase === 'connecting') return 'nothing';
+    return this.host.replayable ? 'head' : 'body';
   }
 
   /** Sends the request, as far as it has come. */

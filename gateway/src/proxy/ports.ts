@@ -211,6 +211,8 @@ export interface InstanceHandler {
   instanceDrained(): void;
   /** {@link InstancePort.timeout} has expired. */
   instanceTimedOut(): void;
+  /** The instance owes answers, to others perhaps, and does not say that it lives. May come again. */
+  instanceSilent(): void;
   /** One of these calls threw. */
   faulted(fault: unknown): void;
 }

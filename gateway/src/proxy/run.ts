@@ -183,7 +183,7 @@ export class ExchangeRun implements ClientHandler, StageHost {
 
   responded(attempt: AttemptStage, head: InstanceResponse): void {
     const step = this.#exchange.responded(head, attempt.step, this.replayable ? 'head' : 'body');
-    this.#remove(attempt);
+    if (attempt === this.#stage) this.#stage = undefined;
     if (step.kind === 'relay') {
       this.#relay(step, attempt, head);
     } else {
@@ -193,7 +193,7 @@ export class ExchangeRun implements ClientHandler, StageHost {
   }
 
   failed(failure: AttemptFailure, attempt: AttemptStage): void {
-    this.#remove(attempt);
+    if (attempt === this.#stage) this.#stage = undefined;
     this.#act(this.#exchange.failed(failure, attempt.step));
   }
 
@@ -202,10 +202,11 @@ export class ExchangeRun implements ClientHandler, StageHost {
     this.#act(this.#exchange.waited(how));
   }
 
-  hedge(attempt: AttemptStage): void {
+  hedge(attempt: AttemptStage, silent?: AttemptFailure['sent']): void {
     // Two attempts can't share an upload that is still under way.
-    if (attempt !== this.#stage || this.uploading || !this.replayable) return;
-    const step = this.#exchange.hedge();
+    const mayShare = silent === 'nothing' || (!this.uploading && this.replayable);
+    if (attempt !== this.#stage || !mayShare) return;
+    const step = silent === undefined ? this.#exchange.hedge() : this.#exchange.leave(attempt.step, silent);
     if (step !== undefined) this.#attempt(step);
   }
 
@@ -264,8 +265,8 @@ export class ExchangeRun implements ClientHandler, StageHost {
     }
     const attempt = new Attempt(this, step);
     step.driver = attempt;
-    // A hedging attempt runs beside the stage.
-    if (!(this.#stage instanceof Attempt)) this.#stage = attempt;
+    // A hedging attempt runs beside the stage, unless that was given up for it.
+    if (!(this.#stage instanceof Attempt) || this.#stage.instance === undefined) this.#stage = attempt;
     this.#limitTotal(step.timeouts.totalMs);
     attempt.start();
   }
@@ -324,10 +325,6 @@ export class ExchangeRun implements ClientHandler, StageHost {
     if (this.#stage !== undefined) return;
     if (of.driver instanceof Attempt) this.#stage = of.driver;
     else this.#answer(this.#internalError);
-  }
-
-  #remove(attempt: AttemptStage): void {
-    if (attempt === this.#stage) this.#stage = undefined;
   }
 
   /**

@@ -75,6 +75,8 @@ export abstract class InstanceStage extends Stage implements InstanceHandler {
 
   instanceDrained(): void {}
 
+  instanceSilent(): void {}
+
   abstract instanceEnded(): void;
 
   abstract instanceLost(code: ErrorCode, sent: 'nothing' | 'something'): void;
@@ -117,8 +119,10 @@ export interface StageHost {
   responded(attempt: AttemptStage, head: InstanceResponse): void;
   /** An attempt has come to nothing. */
   failed(failure: AttemptFailure, attempt: AttemptStage): void;
-  /** An attempt takes long: there may be another beside it. */
-  hedge(attempt: AttemptStage): void;
+  /**
+   * An attempt takes long, or its endpoint is silent after `silent` was sent: there may be another beside it, or in its place.
+   */
+  hedge(attempt: AttemptStage, silent?: AttemptFailure['sent']): void;
   /** A wait is over. */
   waited(how: 'ready' | 'timeout'): void;
   /** The client has got everything, but its request is still on its way. */

@@ -76,6 +76,7 @@ it('compares the instances of a service once when one registers, for everything 
       done(new Error('unused'), '');
     },
     log: { info: log, warn: log },
+    ticker: () => () => undefined,
     ...clock,
   });
   const fullLog = { trace: log, debug: log, info: log, warn: log, error: log };

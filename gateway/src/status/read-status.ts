@@ -122,9 +122,11 @@ function serviceCounts(view: ServiceView, sources: StatusSources): ServiceCounts
   const byStatus = { passing: 0, warning: 0, critical: 0, draining: 0 };
   let taking = 0;
   let ejected = 0;
-  for (const { instance, health, phase } of upstream.endpoints) {
+  let silent = 0;
+  for (const { instance, health, silence, phase } of upstream.endpoints) {
     byStatus[instance.status] += 1;
-    if (health.state !== 'healthy') ejected += 1;
+    if (silence === 'silent') silent += 1;
+    else if (health.state !== 'healthy') ejected += 1;
     else if (phase === 'serving' && (instance.status === 'passing' || instance.status === 'warning'))
       taking += 1;
   }
@@ -138,6 +140,7 @@ function serviceCounts(view: ServiceView, sources: StatusSources): ServiceCounts
     taking,
     byStatus,
     ejected,
+    silent,
     held: held.length,
     quarantined: snapshot?.quarantined.length ?? 0,
   };
@@ -163,14 +166,14 @@ function heldStatus(row: HeldInstance | undefined, nowMs: number): HeldStatus | 
 }
 
 function instanceRow(
-  { instance, health, phase, inFlight, total }: Endpoint,
+  { instance, health, phase, silence, inFlight, total }: Endpoint,
   held: HeldStatus | undefined,
   check: EndpointCheck,
 ): InstanceStatusRow {
   const { id, key, address, port, status, weight, tags, meta } = instance;
   return {
     ...{ id, key, address, port, status },
-    health: health.state,
+    health: silence === 'silent' ? silence : health.state,
     check: check.verdict,
     checkReason: check.reason,
     phase,

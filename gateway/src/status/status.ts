@@ -23,8 +23,8 @@ export interface InstanceStatusRow {
   readonly port: number;
   /** Consul's status, or `draining`. */
   readonly status: 'passing' | 'warning' | 'critical' | 'draining';
-  /** Whether the gateway has ejected it. */
-  readonly health: 'healthy' | 'ejected' | 'probation';
+  /** Whether the gateway has ejected it. `silent`: it owes responses, and did not answer a question either. */
+  readonly health: 'healthy' | 'ejected' | 'probation' | 'silent';
   /** Result of the gateway's own checks; `unchecked` without any, or before the first. */
   readonly check: 'up' | 'down' | 'unchecked';
   /** Why `check` is `down`; otherwise empty. */
@@ -119,6 +119,8 @@ export interface ServiceCounts extends Pick<
   readonly byStatus: Readonly<Record<InstanceStatusRow['status'], number>>;
   /** Left out by the gateway itself after failures, or on probation. */
   readonly ejected: number;
+  /** They owe responses, and did not answer a question either. */
+  readonly silent: number;
   readonly held: number;
   readonly quarantined: number;
 }

@@ -91,7 +91,7 @@ function attemptJson({ instance, kind, end, error, status, durationMs }: Attempt
 /** `a:connect_refused b:503 c:answered`: the instances that were tried, in the order of their ends, with the result of each. */
 function attemptText({ instance, kind, end, error, status }: AttemptRecord): string {
   const how = error ?? (end === 'passed_over' ? String(status) : end);
-  return `${printable(instance)}:${how}${kind === 'hedge' ? '(hedge)' : ''}`;
+  return `${printable(instance)}:${how}${kind === 'hedge' || kind === 'silence' ? `(${kind})` : ''}`;
 }
 
 type Colours = ReturnType<typeof picocolors.createColors>;

@@ -90,6 +90,11 @@ export function gatewayFamilies(sources: GaugeSources): readonly Family[] {
       services.map(({ service, ejected }) => [{ service }, ejected]),
     ),
     gauge(
+      'gateway_silent_instances',
+      'Instances that owe responses and did not answer a question either.',
+      services.map(({ service, silent }) => [{ service }, silent]),
+    ),
+    gauge(
       'gateway_held_instances',
       'Instances that the registry took away in a way that is checked before it is believed.',
       services.map(({ service, held }) => [{ service }, held]),

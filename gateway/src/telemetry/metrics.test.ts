@@ -160,6 +160,20 @@ describe('request metrics', () => {
     expect(samples.get('gateway_retries_total{service="api-service",reason="status_503"}')).toBe(1);
   });
 
+  it('count an attempt that was made because of a silent instance', async () => {
+    const { metrics, requests } = world();
+    requests.record({
+      ...base,
+      attempts: [
+        { ...attempt('a', undefined), end: 'dropped' },
+        { ...attempt('b', undefined), kind: 'silence' },
+      ],
+    });
+    expect((await scrape(metrics)).get('gateway_retries_total{service="api-service",reason="silence"}')).toBe(
+      1,
+    );
+  });
+
   it('do not grow with what clients invent', async () => {
     const { metrics, requests } = world();
     for (let i = 0; i < 1000; i++)

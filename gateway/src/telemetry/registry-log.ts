@@ -128,11 +128,23 @@ export function createRegistryLog(log: Log): RegistryLog {
 function writeHealth(log: Log, service: string, change: HealthChange): void {
   const { id, address, port } = change.instance;
   const fields = { service, instance: id, address, port };
-  if (change.kind === 'recovered') {
-    log.info(`${service}: ${id} is used again.`, fields);
-  } else {
-    const seconds = Math.round(change.lengthMs / 100) / 10;
-    log.warn(`${service}: ${id} is ejected for ${seconds} s: ${causes[change.because]}.`, fields);
+  switch (change.kind) {
+    case 'recovered':
+      log.info(`${service}: ${id} is used again.`, fields);
+      return;
+    case 'ejected': {
+      const seconds = Math.round(change.lengthMs / 100) / 10;
+      log.warn(`${service}: ${id} is ejected for ${seconds} s: ${causes[change.because]}.`, fields);
+      return;
+    }
+    case 'silent':
+      log.warn(
+        `${service}: ${id} is silent: it owes responses and does not answer when it is asked. It gets no new requests until it speaks.`,
+        { ...fields, waiting: change.waiting },
+      );
+      return;
+    case 'speaks':
+      log.info(`${service}: ${id} speaks again.`, fields);
   }
 }
 

@@ -22,8 +22,8 @@ export interface MethodSeries {
   readonly classes: Map<number, Distribution>;
 }
 
-/** A code of the error table, or the status that was passed over. */
-export type RetryReason = ErrorCode | `status_${number}`;
+/** A code of the error table, the status that was passed over, or the silence of an endpoint. */
+export type RetryReason = ErrorCode | `status_${number}` | 'silence';
 
 /** Counts of exchanges as plain numbers: nothing is formatted, hashed or allocated on the way of a request. */
 export interface RequestSeries {
@@ -88,8 +88,10 @@ export function createRequestSeries(): RequestSeries {
       );
       if (upstreamMs !== undefined) observe(getOrAdd(upstream, service, newDistribution), upstreamMs / 1000);
       if (error !== undefined) add(errors, error);
-      for (let i = 0; i < attempts.length - 1; i++) {
-        const reason = retryReason(attempts[i]);
+      for (let i = 0; attempts.length > 1 && i < attempts.length; i++) {
+        const attempt = attempts[i];
+        if (attempt?.kind === 'silence') add(getOrAdd(retries, service, newReasons), 'silence');
+        const reason = i < attempts.length - 1 ? retryReason(attempt) : undefined;
         if (reason !== undefined) add(getOrAdd(retries, service, newReasons), reason);
       }
     },

@@ -26,6 +26,8 @@ export interface UpstreamUser {
   /** Everything written has left; called only after a write that did not fit. */
   upstreamDrained(): void;
   upstreamTimedOut(): void;
+  /** The instance owes answers and does not say that it lives. May come again. */
+  upstreamSilent(): void;
   /** One of these calls threw. */
   faulted(fault: unknown): void;
 }
@@ -130,6 +132,11 @@ export class UpstreamConnection implements TimeoutOwner {
     this.#tell('upstreamTimedOut');
   }
 
+  /** Tells its user, if it has one, that the instance is silent. */
+  silent(): void {
+    if (this.user !== undefined) this.#tell('upstreamSilent');
+  }
+
   /** Closes it at once. Its user hears nothing more. */
   destroy(): void {
     this.#close();
@@ -174,6 +181,7 @@ export class UpstreamConnection implements TimeoutOwner {
     if (answer === 'mismatch') {
       this.#lose('wrong_instance', 'nothing');
     } else if (answer === 'match') {
+      this.endpoint.hear();
       this.#answer = '';
       this.phase = 'open';
       this.#tell('upstreamReady');
@@ -181,7 +189,7 @@ export class UpstreamConnection implements TimeoutOwner {
   }
 
   /** R37: a connection ends with whatever happens on it while it has no user. */
-  #tell(what: 'upstreamReady' | 'upstreamEnded' | 'upstreamDrained' | 'upstreamTimedOut'): void {
+  #tell(what: Exclude<keyof UpstreamUser, 'upstreamBytes' | 'upstreamLost' | 'faulted'>): void {
     const { user } = this;
     if (user === undefined) {
       this.destroy();
@@ -203,9 +211,12 @@ export class UpstreamConnection implements TimeoutOwner {
     } else {
       try {
         if (!Buffer.isBuffer(bytes)) return true;
-        if (this.phase === 'open') user.upstreamBytes(bytes, 0, length);
-        else if (this.identity !== undefined)
+        if (this.phase === 'open') {
+          this.endpoint.hear();
+          user.upstreamBytes(bytes, 0, length);
+        } else if (this.identity !== undefined) {
           this.#identify(bytes.toString('latin1', 0, length), this.identity);
+        }
       } catch (fault) {
         user.faulted(fault);
       }

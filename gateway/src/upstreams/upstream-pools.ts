@@ -113,6 +113,11 @@ export class UpstreamPools {
     }
   }
 
+  /** Tells the users of an endpoint's connections that it is silent. */
+  silent(endpoint: Endpoint): void {
+    for (const connection of this.#all) if (connection.endpoint === endpoint) connection.silent();
+  }
+
   /**
    * Takes back a connection on which both messages are complete. `keepAliveSeconds`: what the instance said it will wait; −1
    * when it said nothing.

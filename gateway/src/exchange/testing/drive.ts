@@ -177,6 +177,7 @@ export interface Driven {
   readonly first: Step;
   waited(how: 'ready' | 'timeout'): Step;
   hedge(): AttemptStep | undefined;
+  leave(sent: AttemptFailure['sent'], of?: AttemptStep): AttemptStep | undefined;
   interim(response: ResponseHead): FieldLines | undefined;
   responded(response?: Partial<ResponseHead>, of?: AttemptStep, sent?: 'head' | 'body'): Step;
   failed(failure: AttemptFailure, of?: AttemptStep): Step;
@@ -197,6 +198,7 @@ function drive(exchanges: Exchanges, request: RequestHead): Driven {
     first,
     waited: (how) => noted(exchange.waited(how)),
     hedge: () => noted(exchange.hedge()),
+    leave: (sent, of = last) => (of === undefined ? undefined : noted(exchange.leave(of, sent))),
     interim: (response) => exchange.interim(response),
     responded: (response = {}, of = last, sent) => {
       if (of === undefined) throw new Error('no attempt is under way');

@@ -7,6 +7,7 @@ import {
   type LeaseRefusal,
   type LeaseRequest,
   type QueueTicket,
+  type Silence,
   type Upstream,
   type UpstreamPolicy,
 } from '@roundhouse/agent-sdk/internal';
@@ -18,6 +19,7 @@ export interface FakeEndpoint extends Endpoint {
   inFlight: number;
   total: number;
   health: EndpointHealth;
+  silence: Silence;
 }
 
 /** A lease that remembers all that was done with it. */
@@ -60,6 +62,8 @@ export class FakeUpstream implements Upstream {
       total: 0,
       health: { state: 'healthy', failures: 0, ejections: 0, sinceMs: 0 },
       phase: 'serving',
+      silence: 'none',
+      hear: () => undefined,
     }));
   }
 
@@ -81,6 +85,14 @@ export class FakeUpstream implements Upstream {
   }
 
   checked(): void {
+    throw new Error('not in a fake');
+  }
+
+  look(): never {
+    throw new Error('not in a fake');
+  }
+
+  answered(): void {
     throw new Error('not in a fake');
   }
 
@@ -113,6 +125,7 @@ export class FakeUpstream implements Upstream {
       endpoint,
       reports: [],
       releases: 0,
+      headCame: () => undefined,
       report: (report, latencyMs) => {
         lease.reports.push([report, latencyMs]);
       },

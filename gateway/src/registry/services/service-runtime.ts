@@ -142,7 +142,26 @@ export class ServiceRuntime {
 
 /** The part of a service's settings that its upstream follows. */
 function policyOf(settings: ServiceSettings): UpstreamPolicy {
-  const { balance, slowStartMs, maxConnections, queue, maxRequests, panicRatio, ejection, outliers } =
-    settings;
-  return { balance, slowStartMs, maxConnections, queue, maxRequests, panicRatio, ejection, outliers };
+  const {
+    balance,
+    slowStartMs,
+    maxConnections,
+    queue,
+    maxRequests,
+    panicRatio,
+    ejection,
+    outliers,
+    silence,
+  } = settings;
+  return {
+    balance,
+    slowStartMs,
+    maxConnections,
+    queue,
+    maxRequests,
+    panicRatio,
+    ejection,
+    outliers,
+    silence,
+  };
 }

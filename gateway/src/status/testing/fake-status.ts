@@ -44,7 +44,8 @@ function countsOf({
       critical: withStatus('critical'),
       draining: withStatus('draining'),
     },
-    ejected: rows.filter(({ health }) => health !== 'healthy').length,
+    ejected: rows.filter(({ health }) => health === 'ejected' || health === 'probation').length,
+    silent: rows.filter(({ health }) => health === 'silent').length,
     held: rows.filter(({ listing }) => listing === 'held').length,
     quarantined: quarantined.length,
   };
