@@ -4,6 +4,7 @@ export type ServiceEventKind =
   | 'registered'
   | 'address_changed'
   | 'stale_instance_removed'
+  | 'several_agents'
   | 'registration_lost'
   | 'registration_failed'
   | 'live'

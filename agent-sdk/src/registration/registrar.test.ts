@@ -242,6 +242,34 @@ describe('registrar', () => {
     expect(agent.calls.filter((name) => name === 'register').length).toBeLessThan(40);
   });
 
+  it('says once when its registrations are with several agents, because a balancer is in between', async () => {
+    const { time, agent, registrar, events } = setUp();
+    const nodes = ['n1', 'n2'].map((node) => ({ node, services: new Set<string>() }));
+    const health = agent.client.serviceHealth;
+    let calls = 0;
+    const next = () => nodes[(calls += 1) % 2] ?? { node: '', services: new Set<string>() };
+    agent.client.registerService = ({ ID }) => {
+      next().services.add(ID);
+      return Promise.resolve();
+    };
+    agent.client.passCheck = () =>
+      next().services.has('api-1')
+        ? Promise.resolve()
+        : Promise.reject(new RegistryError('not_found', 'unknown check'));
+    agent.client.serviceHealth = async (name, options) => {
+      next();
+      const answer = await health(name, options);
+      const rows = nodes.filter(({ services }) => services.size > 0);
+      return { ...answer, body: rows.map(({ node }) => healthRecord('api-1', { node })) };
+    };
+    await registrar.start();
+    await time.advance(60_000);
+    expect(registrar.state.state).toBe('registered');
+    const said = events.filter(({ kind }) => kind === 'several_agents');
+    expect(said.map(({ level }) => level)).toEqual(['warn']);
+    expect(said[0]?.message).toContain('the Consul agents of n1, n2');
+  });
+
   it('comes up by itself when Consul is down at the start, and reports the outage once a minute', async () => {
     const { time, agent, registrar, events, kinds } = setUp();
     agent.breakDown('unreachable');

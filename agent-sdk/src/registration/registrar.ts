@@ -10,7 +10,7 @@ import {
 } from './registration-state.ts';
 import { heartbeatNote, stoppingReason, ttlCheckId } from './service-definition.ts';
 import { describeError } from './service-error.ts';
-import { createStaleRegistrations } from './stale-registrations.ts';
+import { createStaleRegistrations, type StaleRegistrations } from './stale-registrations.ts';
 import { type RegistrarTiming, timeLimits } from './time-limits.ts';
 
 /** What a registrar works with. */
@@ -67,6 +67,8 @@ export function createRegistrar(parts: RegistrarParts): Registrar {
     callWithin(timing.callTimeoutMs, { client, clock, signal: cutting.signal }, what);
   const stale = createStaleRegistrations({ client, call, report, idMayBeReused: parts.idMayBeReused });
 
+  const pass = (): Promise<void> => call((signal) => client.passCheck(ttlCheckId(id), heartbeatNote, signal));
+
   const apply = (event: RegistrationEvent): void => {
     const now = { nowMs: clock.nowMs(), random: clock.random(), timing, id, consul: client.description };
     const { progress: after, line } = afterEvent(progress, event, now);
@@ -82,18 +84,18 @@ export function createRegistrar(parts: RegistrarParts): Registrar {
     mayBeRegistered = true;
     tokenChanges = client.tokenChanges;
     await call((signal) => client.registerService(definition, signal));
-    await call((signal) => client.passCheck(ttlCheckId(id), heartbeatNote, signal));
-    await stale.endMaintenance(definition);
+    await firstPass(pass, stale, definition);
     return { kind: 'registered', definition };
   }
 
   async function heartbeat(): Promise<RegistrationEvent> {
     try {
-      await call((signal) => client.passCheck(ttlCheckId(id), heartbeatNote, signal));
+      await pass();
       return { kind: client.tokenChanges === tokenChanges ? 'heartbeat' : 'token_changed' };
     } catch (error) {
-      if (isNotFound(error)) return { kind: 'forgotten', error };
-      throw error;
+      if (!isNotFound(error)) throw error;
+      stale.suspect();
+      return { kind: 'forgotten', error };
     }
   }
 
@@ -133,6 +135,24 @@ export function createRegistrar(parts: RegistrarParts): Registrar {
       apply({ kind: 'deregistered' });
     },
   };
+}
+
+/** The first heartbeat after registering. An agent that does not know what was just registered is another one. */
+async function firstPass(
+  pass: () => Promise<void>,
+  stale: StaleRegistrations,
+  definition: ServiceDefinition,
+): Promise<void> {
+  try {
+    await pass();
+  } catch (error) {
+    if (isNotFound(error)) {
+      stale.suspect();
+      await stale.settle(definition);
+    }
+    throw error;
+  }
+  await stale.settle(definition);
 }
 
 async function announceStop({ client, id, clock, report }: RegistrarParts): Promise<'announced' | 'unknown'> {

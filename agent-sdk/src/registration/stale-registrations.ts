@@ -11,11 +11,16 @@ export interface StaleRegistrations {
    * the port (cluster workers) would be taken for stale again and again.
    */
   remove(definition: ServiceDefinition): Promise<void>;
-  /** After registering: see {@link isLeftStopping}. Once, and only for an id that may have been used before. */
-  endMaintenance(definition: ServiceDefinition): Promise<void>;
+  /**
+   * After registering, for an id that may have been used before, and after {@link StaleRegistrations.suspect}: ends a maintenance that was
+   * left behind ({@link isLeftStopping}), and says when several agents have the instance.
+   */
+  settle(definition: ServiceDefinition): Promise<void>;
+  /** The agent did not know what was registered: perhaps it is not the agent that it was registered with. */
+  suspect(): void;
 }
 
-/** Both methods reject when Consul can't be reached; its refusals are ignored, since cleaning up is optional. */
+/** The first two methods reject when Consul can't be reached; its refusals are ignored, since cleaning up is optional. */
 export function createStaleRegistrations(parts: {
   readonly client: RegistryClient;
   /** Gives a call its deadline. */
@@ -26,7 +31,9 @@ export function createStaleRegistrations(parts: {
 }): StaleRegistrations {
   const { client, call, report } = parts;
   let cleanedAddress: string | undefined;
-  let mayBeInMaintenance = parts.idMayBeReused;
+  /** How many times more the registry is asked who has the instance. */
+  let doubts = parts.idMayBeReused ? 1 : 0;
+  let reported = '';
   const cleaned = (what: string): void => {
     report('info', 'stale_instance_removed', what);
   };
@@ -43,15 +50,23 @@ export function createStaleRegistrations(parts: {
       });
       cleanedAddress = address;
     },
-    async endMaintenance({ ID: id, Name: name }) {
-      if (!mayBeInMaintenance) return;
+    suspect() {
+      // What was just registered may not be in the first answer.
+      doubts = 2;
+    },
+    async settle({ ID: id, Name: name }) {
+      if (doubts === 0) return;
       await unlessRefused(async () => {
         const health = await call((signal) => client.serviceHealth(name, { signal }));
         if (isLeftStopping(health.body, id)) {
           await call((signal) => client.setMaintenance(id, { enable: false, reason: '' }, signal));
           cleaned(`ended the maintenance that a killed predecessor left on ${id}`);
         }
-        mayBeInMaintenance = false;
+        const nodes = nodesWith(health.body, id).join(', ');
+        if (nodes.includes(', ') && nodes !== reported)
+          report('warn', 'several_agents', severalAgents(client, id, nodes));
+        reported = nodes;
+        doubts -= 1;
       });
     },
   };
@@ -98,6 +113,22 @@ export function isLeftStopping(serviceHealth: unknown, id: string): boolean {
         check['CheckID'] === `_service_maintenance:${id}` &&
         check['Notes'] === stoppingReason,
     ),
+  );
+}
+
+/** Nodes whose agents have an instance of this id. The body is what `/v1/health/service/:name` answered. */
+export function nodesWith(serviceHealth: unknown, id: string): readonly string[] {
+  return listOf(serviceHealth).flatMap((row) => {
+    const [node, service] = isRecord(row) ? [row['Node'], row['Service']] : [];
+    const name = isRecord(node) ? node['Node'] : undefined;
+    return isRecord(service) && service['ID'] === id && typeof name === 'string' ? [name] : [];
+  });
+}
+
+function severalAgents(client: RegistryClient, id: string, nodes: string): string {
+  return (
+    `${id} is registered with the Consul agents of ${nodes}. Either ${client.description} leads to several agents: a ` +
+    'registration belongs to one, so use the agent of this host. Or another agent had this id before: its record goes when its check fails'
   );
 }
 
