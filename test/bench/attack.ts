@@ -50,6 +50,7 @@ async function tryOut(
     backdrop,
     cores: { ...cores, proxyPrefix },
     origins: attack.origins,
+    connections: attack.connections,
   });
   let peakBytes = 0;
   let state: Trial['process'] = 'runs';
@@ -63,7 +64,7 @@ async function tryOut(
   const sampling = setInterval(look, sampleMs);
   const end = new AbortController();
   try {
-    const running = attack.run(proxy.port, end.signal);
+    const running = attack.run(proxy, end.signal);
     const seen = await paced(proxy.port, canary, {
       ratePerSecond: canariesPerSecond,
       durationMs: attack.seconds * 1000,
@@ -123,7 +124,9 @@ async function bench(args: BenchArguments): Promise<void> {
   const trials: Trial[] = [];
   try {
     for (const attack of chosen) {
+      await attack.prepare?.(backdrop.consulPort);
       for (const contender of present) {
+        if (attack.rows?.includes(contender.name) === false) continue;
         showProgress(`${attack.name}: ${contender.name}`);
         trials.push(await tryOut(attack, contender, { backdrop, cores }));
       }

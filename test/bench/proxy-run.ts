@@ -9,6 +9,8 @@ import type { Contender } from './proxies/contender.ts';
 export interface ProxyRun {
   readonly contender: Contender;
   readonly port: number;
+  /** Where a gateway has its admin listener. */
+  readonly adminPort: number;
   usage(): Usage;
   /** Counts the peak of memory from now on. */
   resetPeak(): void;
@@ -18,12 +20,19 @@ export interface ProxyRun {
 /** Starts a proxy before the given origins and waits until it serves. Rejects with its output when it doesn't. */
 export async function startProxy(
   contender: Contender,
-  where: { readonly backdrop: Backdrop; readonly origins: OriginKind; readonly cores: Cores },
+  where: {
+    readonly backdrop: Backdrop;
+    readonly origins: OriginKind;
+    readonly cores: Cores;
+    readonly connections?: number | undefined;
+  },
 ): Promise<ProxyRun> {
   const { backdrop, origins, cores } = where;
-  const [port = 0] = await freePorts(1);
+  const [port = 0, adminPort = 0] = await freePorts(2);
   const start = contender.prepare({
     port,
+    adminPort,
+    connections: where.connections,
     originPorts: backdrop.originPorts(origins),
     consulPort: backdrop.consulPort,
     folder: backdrop.folder,
@@ -34,6 +43,7 @@ export async function startProxy(
   return {
     contender,
     port,
+    adminPort,
     usage: () => usageOf(child.pid),
     resetPeak: () => {
       resetPeak(child.pid);

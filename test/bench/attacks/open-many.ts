@@ -20,12 +20,26 @@ export interface OpenedCount {
 export async function openMany(
   port: number,
   count: number,
-  { use, signal }: { readonly use: (socket: Socket) => void; readonly signal: AbortSignal },
+  {
+    use,
+    signal,
+    from,
+  }: {
+    readonly use: (socket: Socket) => void;
+    readonly signal: AbortSignal;
+    /** The attacker's own address; undefined: the one that everybody has. */
+    readonly from?: string;
+  },
 ): Promise<OpenedCount> {
   const open = new Set<Socket>();
   let refused = 0;
   for (let k = 0; k < count && !signal.aborted; k += 1) {
-    const socket = connect({ port, host: '127.0.0.1', noDelay: true });
+    const socket = connect({
+      port,
+      host: '127.0.0.1',
+      noDelay: true,
+      ...(from === undefined ? {} : { localAddress: from }),
+    });
     open.add(socket);
     socket.on('connect', () => {
       use(socket);

@@ -1,5 +1,5 @@
 // The origin for uploads and WebSockets, and for everything where nginx is missing.  args: PORT...
-//   GET /small (80 bytes), /100k, /1m; POST /upload reads the whole body, then answers; WebSocket echo on any path.
+//   GET /small (80 bytes), /100k, /1m; POST /upload reads the whole body, then answers; /hang never does; WebSocket echo on any path.
 import { createHash } from 'node:crypto';
 import http from 'node:http';
 
@@ -16,6 +16,7 @@ function answer(request, response) {
     response.writeHead(200, headers.get(request.url)).end(body);
     return;
   }
+  if (request.url === '/hang') return;
   request.resume().once('end', () => {
     const status = request.url === '/upload' ? 200 : 404;
     response.writeHead(status, { 'content-length': 2 }).end('ok');

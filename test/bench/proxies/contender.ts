@@ -9,6 +9,10 @@ export interface Site {
   readonly consulPort: number;
   /** A folder for configuration files, readable by all and removed at the end. */
   readonly folder: string;
+  /** Client connections at most; undefined: what the proxy has by itself, and more than any bench opens. */
+  readonly connections?: number | undefined;
+  /** For the admin listener of a gateway. */
+  readonly adminPort: number;
 }
 
 /** The service whose instances the origins are. The built-in route `/` leads to it. */

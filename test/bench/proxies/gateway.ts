@@ -21,14 +21,15 @@ export function gatewayContender(engine: string, build?: GatewayBuild): Contende
     name: build?.name ?? engine,
     title: build?.title ?? `Roundhouse, engine ${engine}`,
     find: () => findEngine(engine, folder),
-    prepare: ({ port, consulPort }) => ({
+    prepare: ({ port, adminPort, consulPort, connections }) => ({
       command: process.execPath,
       args: [join(folder, cli), 'run'],
       env: {
         GATEWAY_ENGINE: engine,
         GATEWAY_HOST: '127.0.0.1',
         GATEWAY_PORT: String(port),
-        GATEWAY_ADMIN_PORT: '0',
+        GATEWAY_ADMIN_PORT: String(adminPort),
+        ...(connections === undefined ? {} : { GATEWAY_LIMITS_CONNECTIONS: String(connections) }),
         GATEWAY_ANNOUNCE: 'off',
         CONSUL_HTTP_ADDR: `http://127.0.0.1:${consulPort}`,
         ACCESS_LOG: 'off',

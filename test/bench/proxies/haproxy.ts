@@ -13,14 +13,14 @@ export const haproxy: Contender = {
       pattern: /version (\S+)/i,
       hint: 'apt-get install haproxy, or brew install haproxy',
     }),
-  prepare({ port, originPorts, folder }) {
+  prepare({ port, originPorts, folder, connections = 12_000 }) {
     const file = join(folder, `haproxy-${port}.cfg`);
     const servers = originPorts.map((origin, k) => `  server origin${k} 127.0.0.1:${origin}`);
     writeFileSync(
       file,
       `global
   nbthread 1
-  maxconn 12000
+  maxconn ${connections}
   no strict-limits
 defaults
   mode http
@@ -33,7 +33,7 @@ defaults
   http-reuse always
 frontend bench
   bind 127.0.0.1:${port} backlog 4096
-  maxconn 12000
+  maxconn ${connections}
   default_backend origins
 backend origins
   balance roundrobin

@@ -16,7 +16,7 @@ export const nginx: Contender = {
   name: 'nginx',
   title: 'nginx',
   find: findNginx,
-  prepare({ port, originPorts, folder }) {
+  prepare({ port, originPorts, folder, connections }) {
     const http = `
   map $http_upgrade $connection_field { default upgrade; '' ''; }
   upstream origins {
@@ -38,7 +38,7 @@ ${originPorts.map((origin) => `    server 127.0.0.1:${origin};`).join('\n')}
       proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
     }
   }`;
-    return startNginx(join(folder, `nginx-proxy-${port}`), http);
+    return startNginx(join(folder, `nginx-proxy-${port}`), http, connections);
   },
 };
 
@@ -58,7 +58,8 @@ ${ports.map((port) => `    listen 127.0.0.1:${port} backlog=4096;`).join('\n')}
   return startNginx(join(folder, 'nginx-origins'), http);
 }
 
-function startNginx(folder: string, http: string): Start {
+/** `connections`: of the worker, to clients and origins alike. */
+function startNginx(folder: string, http: string, connections = 16_000): Start {
   mkdirSync(folder, { recursive: true });
   const file = join(folder, 'nginx.conf');
   const temporary = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'];
@@ -69,7 +70,7 @@ daemon off;
 worker_processes 1;
 pid ${join(folder, 'nginx.pid')};
 error_log stderr crit;
-events { worker_connections 16000; }
+events { worker_connections ${connections}; }
 http {
   access_log off;
   default_type application/octet-stream;
