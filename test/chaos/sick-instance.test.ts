@@ -153,6 +153,47 @@ consulOrSkip('one of three instances', (path) => {
     await passThrough(world, illness);
   });
 
+  it.each(['wire', 'http-proxy'])(
+    'is stopped by SIGSTOP, with the default configuration of the %s engine: nothing is lost, and it is back at once',
+    async (engine) => {
+      await using consul = await startRealConsul({ path });
+      await using world = await startWorld({
+        consul: consul.address,
+        gatewayEnv: { GATEWAY_ENGINE: engine },
+      });
+      const load = await world.startLoad({ mix: 'idempotent', patienceMs: 10_000 });
+      await load.untilAnswered(calm);
+      const sick = world.origins[0]!;
+      sick.process.signal('SIGSTOP');
+      await load.untilShares((share) => share(sick.id) === 0);
+      await load.untilAnswered(calm);
+      sick.process.signal('SIGCONT');
+      await load.untilShares((share) => share(sick.id) > 0.2);
+      const { report, verdict } = await world.finish(load);
+      expect(verdict).toEqual(nothingLost);
+      expect(report.failed).toBe(0);
+      const lines = world.gateway.process.output();
+      expect(lines).toContain(`${sick.id} is silent`);
+      expect(lines).toContain(`${sick.id} speaks again`);
+      const { body } = await get(`${world.gateway.adminUrl}/metrics`);
+      expect(body).toMatch(/gateway_retries_total\{[^}]*"silence"/);
+      await world.untilQuiet();
+    },
+  );
+
+  it('is slow, and its whole service is: nobody is called silent, and nothing runs twice', async () => {
+    await using consul = await startRealConsul({ path });
+    await using world = await startWorld({ consul: consul.address, originEnv: { WORK_MS: '3000' } });
+    const load = await world.startLoad({ mix: 'idempotent', perSecond: 20 });
+    await load.untilAnswered(60);
+    const { report, verdict } = await world.finish(load);
+    expect(verdict).toEqual(nothingLost);
+    expect(world.journal.read().filter(({ id }) => id.startsWith(`${report.run}-`))).toHaveLength(
+      report.sent,
+    );
+    expect(world.gateway.process.output()).not.toContain('is silent');
+  });
+
   const obstacle = blackHoleObstacle();
   it.skipIf(obstacle !== undefined)(
     `is behind a black hole: packets to it are lost, and traffic moves away${obstacle === undefined ? '' : ` (skipped: ${obstacle})`}`,
