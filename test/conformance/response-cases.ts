@@ -8,10 +8,10 @@ import { chunk, message, type Case } from './trial.ts';
 const get = message('GET /');
 
 /** An answer that can't be passed on: 502, and its connection is closed. */
-function unusable(id: string, what: string, bytes: string): Case {
+function unusable(id: string, what: string, bytes: string, detail?: string): Case {
   return {
     id,
-    fact: `${what} becomes a 502, and its connection is closed`,
+    fact: `${what} becomes a 502${detail === undefined ? '' : ', which says why'}, and its connection is closed`,
     script: { request: () => bytes },
     run: async ({ exchange, origin, subject }) => {
       expect((await exchange(get)).status).toBe(502);
@@ -19,6 +19,7 @@ function unusable(id: string, what: string, bytes: string): Case {
         expect(origin.open()).toBe(0);
       });
       expect(subject.exchanges.log[0]?.failures.map(({ code }) => code)).toEqual(['upstream_protocol']);
+      if (detail !== undefined) expect(subject.exchanges.log[0]?.failures[0]?.detail).toBe(detail);
     },
   };
 }
@@ -156,7 +157,12 @@ const cases: readonly Case[] = [
     'a response with Content-Length and chunks',
     head('Content-Length: 2\r\nTransfer-Encoding: chunked\r\n', '0\r\n\r\n'),
   ),
-  unusable('R15b', 'a response with a bad length', head('Content-Length: 2x\r\n', 'ok')),
+  unusable(
+    'R15b',
+    'a response with a bad length',
+    head('Content-Length: 2x\r\n', 'ok'),
+    'Its Content-Length or Transfer-Encoding is ambiguous.',
+  ),
   unusable('R15c', 'a response with two lengths', head('Content-Length: 2\r\nContent-Length: 2\r\n', 'ok')),
   unusable(
     'R15d',
@@ -169,26 +175,47 @@ const cases: readonly Case[] = [
     head('Transfer-Encoding: ,chunked\r\n', '0\r\n\r\n'),
   ),
   unusable('R15f', 'chunks over HTTP/1.0', 'HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n'),
-  unusable('R17u', 'a folded response line', head('X-A: b\r\n c\r\nContent-Length: 0\r\n')),
+  unusable(
+    'R17u',
+    'a folded response line',
+    head('X-A: b\r\n c\r\nContent-Length: 0\r\n'),
+    'Header line 2 is folded.',
+  ),
   unusable('R18u', 'a response with bare LFs', 'HTTP/1.1 200 OK\nContent-Length: 0\n\n'),
-  unusable('R18v', 'a NUL in a response value', head('X-A: b\0c\r\nContent-Length: 0\r\n')),
+  unusable(
+    'R18v',
+    'a NUL in a response value',
+    head('X-A: b\0c\r\nContent-Length: 0\r\n'),
+    'Header line 1 holds a control character.',
+  ),
   unusable(
     'R18w',
     'a control character in a reason phrase',
     'HTTP/1.1 200 O\x01K\r\nContent-Length: 0\r\n\r\n',
   ),
   unusable('R19u', 'a space before the colon of a response line', head('X-A : b\r\nContent-Length: 0\r\n')),
-  unusable('R25u', 'an HTTP/2.0 status line', 'HTTP/2.0 200 OK\r\nContent-Length: 0\r\n\r\n'),
+  unusable(
+    'R25u',
+    'an HTTP/2.0 status line',
+    'HTTP/2.0 200 OK\r\nContent-Length: 0\r\n\r\n',
+    'Its status line is not valid.',
+  ),
   unusable('R25v', 'an HTTP/0.9 response', 'hello'),
   unusable('R44', 'the status 099', 'HTTP/1.1 099 Odd\r\nContent-Length: 0\r\n\r\n'),
   unusable('R44b', 'the status 600', 'HTTP/1.1 600 Odd\r\nContent-Length: 0\r\n\r\n'),
   unusable('R44c', 'the status 999', 'HTTP/1.1 999 Odd\r\nContent-Length: 0\r\n\r\n'),
   unusable('R44d', 'a status of two digits', 'HTTP/1.1 20 Odd\r\nContent-Length: 0\r\n\r\n'),
-  unusable('I12b', 'a response head of 1 MB', head(`X-A: ${'a'.repeat(1_000_000)}\r\nContent-Length: 0\r\n`)),
+  unusable(
+    'I12b',
+    'a response head of 1 MB',
+    head(`X-A: ${'a'.repeat(1_000_000)}\r\nContent-Length: 0\r\n`),
+    'Its head is longer than 32768 bytes.',
+  ),
   unusable(
     'I12c',
     'a response head of 3,000 short lines',
     head(`${'a:b\r\n'.repeat(3_000)}Content-Length: 0\r\n`),
+    'Its head has more than 500 lines.',
   ),
   {
     id: 'I12d',

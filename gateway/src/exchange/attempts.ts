@@ -28,6 +28,7 @@ export interface RunningAttempt {
 export interface AttemptEnd {
   readonly end: AttemptRecord['end'];
   readonly error: ErrorCode | undefined;
+  readonly detail?: string | undefined;
   readonly status: number | undefined;
   readonly nowMs: number;
 }
@@ -84,7 +85,7 @@ export class Attempts {
   }
 
   /** Ends one that runs: its lease is released, and it goes into the log. Reports come before. */
-  end(attempt: RunningAttempt, { end, error, status, nowMs }: AttemptEnd): void {
+  end(attempt: RunningAttempt, { end, error, detail, status, nowMs }: AttemptEnd): void {
     if (this.#one === attempt) this.#one = undefined;
     else if (this.#two === attempt) this.#two = undefined;
     else return;
@@ -98,6 +99,7 @@ export class Attempts {
       kind: plan.kind,
       end,
       error,
+      detail,
       status,
       durationMs: nowMs - startedMs,
     };

@@ -439,6 +439,21 @@ describe('retries', () => {
     expect(answer(put.failed({ ...reset, sent: 'body' })).status).toBe(502);
   });
 
+  it('says what was wrong with a response head, to the client and in the log', () => {
+    const { open, records } = setUp();
+    const exchange = open();
+    const detail = 'Header line 2 is folded.';
+    const step = answer(
+      exchange.failed({ code: 'upstream_protocol', sent: 'head', connection: 'fresh', detail }),
+    );
+    expect(JSON.parse(step.body)).toMatchObject({
+      status: 502,
+      detail: `The instance answered with something that is not valid HTTP. ${detail}`,
+    });
+    exchange.ended();
+    expect(records[0]?.attempts).toMatchObject([{ error: 'upstream_protocol', detail }]);
+  });
+
   it('answers with the last failure when every endpoint was tried', () => {
     const { open } = setUp();
     const exchange = open(head());

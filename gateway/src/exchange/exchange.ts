@@ -43,6 +43,8 @@ export class ExchangeState implements Exchange {
   #status = 0;
   #error: ErrorCode | undefined;
   #hasEnded = false;
+  /** About the attempt that failed last. */
+  #detail: string | undefined;
 
   constructor(gateway: GatewayContext, steps: readonly RequestStep[], head: RequestHead) {
     this.#steps = steps;
@@ -144,7 +146,9 @@ export class ExchangeState implements Exchange {
     const code = this.#cause(failure, nowMs);
     if (code === 'deadline_exceeded') this.#blameForDeadline(attempt, failure);
     else blame(attempt.lease, failure);
-    scheduler.attempts.end(attempt, { end: 'failed', error: code, status: undefined, nowMs });
+    const { detail } = failure;
+    this.#detail = detail;
+    scheduler.attempts.end(attempt, { end: 'failed', error: code, detail, status: undefined, nowMs });
     const rule: ErrorRule = errorTable[code];
     const other = scheduler.attempts.anyRunning;
     if ((rule.blame === 'endpoint' || code === 'exhausted') && other !== undefined)
@@ -297,7 +301,12 @@ export class ExchangeState implements Exchange {
     this.#error = code;
     const { gateway, requestId, facts } = this.#request;
     const accept = facts?.headers.accept ?? '';
-    const answer = errorAnswer(code, { requestId, accept, pseudonym: gateway.pseudonym });
+    const answer = errorAnswer(code, {
+      requestId,
+      accept,
+      pseudonym: gateway.pseudonym,
+      detail: this.#detail,
+    });
     this.#status = answer.status;
     return answer;
   }

@@ -18,6 +18,8 @@ export interface AttemptRecord {
   readonly end: 'answered' | 'failed' | 'passed_over' | 'dropped';
   /** What went wrong; undefined when nothing did. */
   readonly error: ErrorCode | undefined;
+  /** A sentence about it: which line of a response head, or which limit. */
+  readonly detail?: string | undefined;
   /** Of its response head; undefined when none came. */
   readonly status: number | undefined;
   readonly durationMs: number;

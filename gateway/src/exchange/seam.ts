@@ -138,6 +138,8 @@ export interface AttemptFailure {
   readonly sent: 'nothing' | 'head' | 'body';
   /** Whether the connection had served an earlier exchange. */
   readonly connection: 'fresh' | 'reused';
+  /** A sentence about what was wrong, for the log and for the client: it names no instance and no address. */
+  readonly detail?: string;
 }
 
 /** How an exchange ended on the client's side. Byte counts are of bodies (or tunnel payload) only. */

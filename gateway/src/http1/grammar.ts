@@ -27,3 +27,9 @@ export function isFieldText(text: string): boolean {
   for (let i = 0; i < text.length; i += 1) if (valueChar[text.charCodeAt(i)] !== 1) return false;
   return true;
 }
+
+/** Whether `text` is a token (RFC 9110 §5.6.2), as every method and field name is. */
+export function isToken(text: string): boolean {
+  for (let i = 0; i < text.length; i += 1) if (tokenChar[text.charCodeAt(i)] !== 1) return false;
+  return text !== '';
+}

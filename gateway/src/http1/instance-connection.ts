@@ -94,8 +94,8 @@ class Http1Instance extends Http1InstancePort {
     do {
       const head = heads.next(this.step.method, responseHeadLimits);
       if (head === 'incomplete') return;
-      if (head === 'malformed') {
-        this.handler.instanceLost('upstream_protocol', 'something');
+      if ('fault' in head) {
+        this.handler.instanceLost('upstream_protocol', 'something', head.fault);
         return;
       }
       this.response = head;

@@ -1,7 +1,7 @@
 import { ownBytes } from '../sockets/read-buffer.ts';
 import { readHead } from './head-source.ts';
 import type { HeadLimits } from './request-head.ts';
-import { parseResponseHead, type ParsedResponse } from './response-head.ts';
+import { parseResponseHead, type HeadFault, type ParsedResponse } from './response-head.ts';
 
 const noBytes = Buffer.alloc(0);
 
@@ -40,7 +40,7 @@ export class ResponseHeadReader {
   }
 
   /** The next head, to a request with `method`; `incomplete`: what there is of it is kept until more is added. */
-  next(method: string, limits: HeadLimits): ParsedResponse | 'incomplete' | 'malformed' {
+  next(method: string, limits: HeadLimits): ParsedResponse | 'incomplete' | HeadFault {
     const { bytes, at } = this;
     const head = readHead(bytes, [at, this.end], limits.headBytes, (source) =>
       parseResponseHead(source, method, limits),
@@ -50,7 +50,7 @@ export class ResponseHeadReader {
       this.at = 0;
       this.end = this.bytes.length;
       this.partial = this.end > 0;
-    } else if (head !== 'malformed') {
+    } else if (!('fault' in head)) {
       this.at += head.end;
     }
     return head;

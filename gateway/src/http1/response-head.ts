@@ -2,10 +2,15 @@ import { keepAliveSeconds, responsePersistence } from '../http/connection.ts';
 import { responseFraming } from '../http/framing.ts';
 import type { HeaderFacts } from '../http/header-facts.ts';
 import { scanFields } from './field-section.ts';
-import { valueChar } from './grammar.ts';
+import { isFieldText, isToken, valueChar } from './grammar.ts';
 import type { HeadSource } from './head-source.ts';
 import type { ReceivedResponse } from './instance-port.ts';
 import type { HeadLimits } from './request-head.ts';
+
+/** Why a response head is not taken, in a sentence: which line or which limit. It says nothing about where the instance is. */
+export interface HeadFault {
+  readonly fault: string;
+}
 
 /** I12: how much of a response head is taken: what instances send is not bounded by what clients may. */
 export const responseHeadLimits: HeadLimits = { headBytes: 32_768, headLines: 500 };
@@ -19,33 +24,35 @@ export interface ParsedResponse extends ReceivedResponse {
 
 /**
  * Reads a response head from the start of `source`. `method`: of the request it answers. `incomplete`: it may
- * still become one. `malformed`: it is not one, is over a limit, or its framing is ambiguous; the connection is of no more use.
+ * still become one. A fault: it is not one, is over a limit, or its framing is ambiguous; the connection is of no more use.
  */
 export function parseResponseHead(
   source: HeadSource,
   method: string,
   limits: HeadLimits,
-): ParsedResponse | 'incomplete' | 'malformed' {
+): ParsedResponse | 'incomplete' | HeadFault {
   const { text } = source;
   const version = text.startsWith('HTTP/1.1 ') ? '1.1' : text.startsWith('HTTP/1.0 ') ? '1.0' : undefined;
   if (version === undefined) {
     return text.length < 9 && ('HTTP/1.1 '.startsWith(text) || 'HTTP/1.0 '.startsWith(text))
       ? 'incomplete'
-      : 'malformed';
+      : badStatusLine;
   }
   if (text.length < 13) return 'incomplete';
   const status = digit(text, 9) * 100 + digit(text, 10) * 10 + digit(text, 11);
-  if (!(status >= 100 && status <= 599)) return 'malformed';
+  if (!(status >= 100 && status <= 599)) return badStatusLine;
   const reasonEnd = scanReason(text);
-  if (reasonEnd === -1) return 'malformed';
+  if (reasonEnd === -1) return badStatusLine;
   if (reasonEnd + 1 >= text.length) return unfinished(text, limits);
-  if (text.charCodeAt(reasonEnd + 1) !== 0x0a) return 'malformed';
+  if (text.charCodeAt(reasonEnd + 1) !== 0x0a) return badStatusLine;
   const section = scanFields(source, reasonEnd + 2, limits.headLines);
   if (section === 'incomplete') return unfinished(text, limits);
-  if (typeof section === 'string' || section.end > limits.headBytes) return 'malformed';
+  if (section === 'too_many') return tooManyLines(limits);
+  if (section === 'malformed') return lineFault(text.slice(reasonEnd + 2));
+  if (section.end > limits.headBytes) return tooLong(limits);
   const { lines, headers, end } = section;
   const body = responseFraming(headers, { status, method, version });
-  if (typeof body === 'string') return 'malformed';
+  if (typeof body === 'string') return ambiguousFraming;
   return {
     status,
     reason: text.slice(13, reasonEnd),
@@ -58,8 +65,39 @@ export function parseResponseHead(
   };
 }
 
-function unfinished(text: string, limits: HeadLimits): 'incomplete' | 'malformed' {
-  return text.length < limits.headBytes ? 'incomplete' : 'malformed';
+function unfinished(text: string, limits: HeadLimits): 'incomplete' | HeadFault {
+  return text.length < limits.headBytes ? 'incomplete' : tooLong(limits);
+}
+
+export const badStatusLine: HeadFault = { fault: 'Its status line is not valid.' };
+
+/** R15. */
+export const ambiguousFraming: HeadFault = { fault: 'Its Content-Length or Transfer-Encoding is ambiguous.' };
+
+export function tooLong({ headBytes }: HeadLimits): HeadFault {
+  return { fault: `Its head is longer than ${headBytes} bytes.` };
+}
+
+export function tooManyLines({ headLines }: HeadLimits): HeadFault {
+  return { fault: `Its head has more than ${headLines} lines.` };
+}
+
+/** What is wrong with the header lines that `text` begins with; R17, R18, R19. */
+export function lineFault(text: string): HeadFault {
+  for (const [index, line] of text.split('\r\n').entries()) {
+    const what = faultIn(line);
+    if (what !== undefined) return { fault: `Header line ${index + 1} ${what}.` };
+  }
+  return { fault: 'Its head is not valid.' };
+}
+
+function faultIn(line: string): string | undefined {
+  if (/^[ \t]/.test(line)) return 'is folded';
+  if (!isFieldText(line)) return 'holds a control character';
+  const [name = ''] = line.split(':', 1);
+  if (name === line) return 'has no colon';
+  if (/[ \t]$/.test(name)) return 'has white space before its colon';
+  return isToken(name) ? undefined : 'has a name that is no token';
 }
 
 function digit(text: string, at: number): number {

@@ -1,5 +1,13 @@
 import type { ErrorCode } from '../exchange/errors.ts';
 import type { ListenerLimits } from '../http/limits.ts';
+import {
+  ambiguousFraming,
+  badStatusLine,
+  lineFault,
+  responseHeadLimits,
+  tooLong,
+  type HeadFault,
+} from '../http1/response-head.ts';
 
 /** The only reader of Node's and the parser's `error.code`s in this engine. Messages are never matched. */
 
@@ -33,4 +41,18 @@ export function refusalOf(
   const line = error.rawPacket.subarray(0, headBytes * 2);
   const startsHead = /^[A-Z-]{1,32} \S/.test(line.toString('latin1', 0, 64));
   return startsHead && !line.includes('\r\n') ? 'target_too_long' : code;
+}
+
+/** What an error of the parser says about a response head; undefined for any other error. */
+export function responseFault(error: unknown): HeadFault | undefined {
+  const name = codeOf(error);
+  if (!name.startsWith('HPE_')) return undefined;
+  if (name === 'HPE_HEADER_OVERFLOW') return tooLong(responseHeadLimits);
+  if (parseFailures[name] === 'bad_framing') return ambiguousFraming;
+  if (error instanceof Error && 'rawPacket' in error && error.rawPacket instanceof Buffer) {
+    const text = error.rawPacket.toString('latin1');
+    const fields = text.indexOf('\r\n') + 2;
+    if (/^HTTP\/1\.[01] [1-5]\d\d[ \r]/.test(text) && fields > 1) return lineFault(text.slice(fields));
+  }
+  return badStatusLine;
 }

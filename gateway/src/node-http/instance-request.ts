@@ -16,7 +16,6 @@ import {
   type LentConnection,
   type ReceivedResponse,
 } from '../http1/instance-port.ts';
-import { responseHeadLimits } from '../http1/response-head.ts';
 import { ContentPiece } from '../proxy/content-piece.ts';
 import type {
   AcceptedRequest,
@@ -25,8 +24,15 @@ import type {
   InstanceConnector,
   InstanceResponse,
 } from '../proxy/ports.ts';
+import {
+  ambiguousFraming,
+  badStatusLine,
+  responseHeadLimits,
+  tooManyLines,
+  type HeadFault,
+} from '../http1/response-head.ts';
 import type { UpstreamPools } from '../upstreams/upstream-pools.ts';
-import { codeOf } from './failure.ts';
+import { responseFault } from './failure.ts';
 import { createForwarder, type Forward } from './forwarder.ts';
 
 const noBytes = Buffer.alloc(0);
@@ -227,7 +233,7 @@ class NodeInstance extends Http1InstancePort {
     request.on('error', (error) => {
       // Bytes that are no response, behind a whole one.
       if (this.#message?.complete === true) this.surplus = true;
-      else this.#lose(codeOf(error).startsWith('HPE_') ? 'upstream_protocol' : 'upstream_reset');
+      else this.#refuse(responseFault(error));
     });
     request.on('close', () => {
       if (this.#message === undefined && this.#reads === 'message') this.#lose('upstream_reset');
@@ -248,7 +254,7 @@ class NodeInstance extends Http1InstancePort {
       this.#message = message;
       this.response = readResponse(message, this.step.method);
       this.noteLogin(this.response?.headers);
-      if (this.response === undefined) this.#lose('upstream_protocol');
+      if (this.response === undefined) this.#refuse(faultOfHead(message));
       else this.#head(this.response);
     });
     // Always attached: without a listener node:http drops a 101 and says nothing.
@@ -261,19 +267,26 @@ class NodeInstance extends Http1InstancePort {
   }
 
   #head(head: InstanceResponse): void {
-    if (isSound(head)) {
+    if (head.fields.length / 2 > responseHeadLimits.headLines) {
+      this.#refuse(tooManyLines(responseHeadLimits));
+    } else if (isSound(head)) {
       this.#guard(() => {
         this.partialHead = false;
         this.handler.instanceHead(head);
       })();
     } else {
-      this.#lose('upstream_protocol');
+      this.#refuse({ fault: 'Its head holds a control character.' });
     }
   }
 
-  #lose(code: ErrorCode): void {
+  /** The head is not one that can be passed on; undefined: the connection broke. */
+  #refuse(fault: HeadFault | undefined): void {
+    this.#lose(fault === undefined ? 'upstream_reset' : 'upstream_protocol', fault?.fault);
+  }
+
+  #lose(code: ErrorCode, detail?: string): void {
     this.#guard(() => {
-      this.handler.instanceLost(code, 'something');
+      this.handler.instanceLost(code, 'something', detail);
     })();
   }
 
@@ -325,9 +338,13 @@ function readResponse(message: IncomingMessage, method: string): ReceivedRespons
   return { status, reason, fields, headers, body, persistence, keepAliveSeconds: keepAliveSeconds(headers) };
 }
 
+/** Why {@link readResponse} did not take it. */
+function faultOfHead({ statusCode = 0, httpVersion }: IncomingMessage): HeadFault {
+  const isStatusLine = isFinalStatus(statusCode) && (httpVersion === '1.1' || httpVersion === '1.0');
+  return isStatusLine ? ambiguousFraming : badStatusLine;
+}
+
 /** Whether node:http will write it again without throwing. */
 function isSound({ reason, fields }: ResponseHead): boolean {
-  return (
-    fields.length / 2 <= responseHeadLimits.headLines && isFieldText(reason) && fields.every(isFieldText)
-  );
+  return isFieldText(reason) && fields.every(isFieldText);
 }

@@ -66,11 +66,11 @@ export class Attempt extends AttemptStage {
     else this.instanceLost('upstream_reset', 'something');
   }
 
-  override instanceLost(code: ErrorCode, sent: 'nothing' | 'something'): void {
+  override instanceLost(code: ErrorCode, sent: 'nothing' | 'something', detail?: string): void {
     const { uploading, awaitsContinue } = this.host;
     const unread = (uploading && !awaitsContinue) || this.instance?.refusing === true;
     const refused = code === 'upstream_reset' && sent === 'something' && unread;
-    this.#fail(refused ? 'upload_refused' : code, sent);
+    this.#fail(refused ? 'upload_refused' : code, sent, detail);
   }
 
   override instanceDrained(): void {
@@ -139,8 +139,8 @@ export class Attempt extends AttemptStage {
     this.#fail(code);
   }
 
-  #fail(code: ErrorCode, sent: 'nothing' | 'something' = 'something'): void {
-    const failure = this.#failure(code, sent);
+  #fail(code: ErrorCode, sent: 'nothing' | 'something' = 'something', detail?: string): void {
+    const failure = this.#failure(code, sent, detail);
     this.#drop();
     this.host.failed(failure, this);
   }
@@ -153,9 +153,10 @@ export class Attempt extends AttemptStage {
     this.instance = undefined;
   }
 
-  #failure(code: ErrorCode, sent: 'nothing' | 'something'): AttemptFailure {
+  #failure(code: ErrorCode, sent: 'nothing' | 'something', detail?: string): AttemptFailure {
     const connection = this.instance?.connection ?? 'fresh';
-    return { code, sent: sent === 'nothing' ? sent : this.#sent, connection };
+    const failure: AttemptFailure = { code, sent: sent === 'nothing' ? sent : this.#sent, connection };
+    return detail === undefined ? failure : { ...failure, detail };
   }
 
   /** How far the request has got. */

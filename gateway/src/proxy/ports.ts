@@ -206,8 +206,8 @@ export interface InstanceHandler {
   instanceRaw(bytes: Buffer, from: number, to: number): void;
   /** The instance has ended its side before a message was complete, or in a tunnel. */
   instanceEnded(): void;
-  /** The connection is of no more use. `nothing`: nothing that was written can have reached the instance. */
-  instanceLost(code: ErrorCode, sent: 'nothing' | 'something'): void;
+  /** The connection is of no more use. `nothing`: nothing that was written can have reached the instance. `detail`: a sentence. */
+  instanceLost(code: ErrorCode, sent: 'nothing' | 'something', detail?: string): void;
   instanceDrained(): void;
   /** {@link InstancePort.timeout} has expired. */
   instanceTimedOut(): void;

@@ -79,7 +79,7 @@ export abstract class InstanceStage extends Stage implements InstanceHandler {
 
   abstract instanceEnded(): void;
 
-  abstract instanceLost(code: ErrorCode, sent: 'nothing' | 'something'): void;
+  abstract instanceLost(code: ErrorCode, sent: 'nothing' | 'something', detail?: string): void;
 
   abstract instanceTimedOut(): void;
 

@@ -92,6 +92,10 @@ describe('accessJson', () => {
     expect(parse(record)).toMatchObject({ attempts: [{ instance: 'a', error: 'upstream_reset' }] });
     const text = accessText(record, new Date(0), picocolors.createColors(false));
     expect(text).toContain('attempts=[a:upstream_reset]');
+    const detailed = { ...failed, detail: 'Header line 2 is folded.' };
+    expect(parse({ ...record, attempts: [detailed] })).toMatchObject({
+      attempts: [{ detail: detailed.detail }],
+    });
     expect(parse({ ...record, attempts: [] })).not.toHaveProperty('attempts');
   });
 

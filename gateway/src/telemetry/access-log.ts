@@ -81,9 +81,9 @@ function listsAttempts({ attempts, instance }: ExchangeRecord): boolean {
   return attempts.length > 1 || (attempts.length === 1 && instance === undefined);
 }
 
-function attemptJson({ instance, kind, end, error, status, durationMs }: AttemptRecord): string {
+function attemptJson({ instance, kind, end, error, detail, status, durationMs }: AttemptRecord): string {
   return (
-    `{"instance":${quote(instance)},"kind":"${kind}","end":"${end}"${member('error', error)}` +
+    `{"instance":${quote(instance)},"kind":"${kind}","end":"${end}"${member('error', error)}${member('detail', detail)}` +
     `${status === undefined ? '' : `,"status":${status}`},"duration_ms":${round(durationMs)}}`
   );
 }
