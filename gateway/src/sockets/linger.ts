@@ -1,5 +1,7 @@
 import type { Socket } from 'node:net';
 
+import { movedBytes } from './moved-bytes.ts';
+
 /** How long a client may be silent after its last answer before its connection is cut. */
 export const lingerMs = 2_000;
 /** What has to move in that time for another such time: 512 bytes a second. */
@@ -15,18 +17,13 @@ export class Linger {
 
   constructor(socket: Socket) {
     this.#socket = socket;
-    this.#moved = this.#bytes;
+    this.#moved = movedBytes(socket);
   }
 
   /** Whether enough has moved, in either direction, since the last call. */
   moves(): boolean {
     const before = this.#moved;
-    this.#moved = this.#bytes;
+    this.#moved = movedBytes(this.#socket);
     return this.#moved - before >= leastBytes;
-  }
-
-  get #bytes(): number {
-    const { bytesRead, writableLength } = this.#socket;
-    return bytesRead - writableLength;
   }
 }
