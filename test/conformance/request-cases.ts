@@ -194,6 +194,9 @@ const cases: readonly Case[] = [
       );
     },
   },
+  brokenChunks('R16o', 'a quoted string without end', '5;a="b\r\nhello\r\n0\r\n\r\n'),
+  brokenChunks('R16p', 'a bare LF behind the last chunk', '5\r\nhello\r\n0\r\n\n'),
+  brokenChunks('R16q', 'a trailer line that ends in a bare LF', '5\r\nhello\r\n0\r\nA: b\n'),
   {
     id: 'R16j',
     fact: 'chunk extensions without end are refused with 413 or 400',

@@ -95,7 +95,7 @@ describe('ChunkedReader', () => {
     '5\nhello\r\n', '5\r\rhello\r\n', '5\r\nhello\n', '5\r\nhelloX\r\n', '5\r\nhello\rX', '5;a\nb\r\n', '5;a\0\r\n', '5;\rX\n',
     '5 \r\nhello\r\n', '5\t\r\n', '5 5\r\n', '5 a;b\r\n', '0 \r\n\r\n', '5\x0b;a\r\n', `5${' '.repeat(257)};a\r\n`, `${'0'.repeat(200)}5${' '.repeat(57)};a\r\n`,
     'fffffffffffffff\r\n', '10000000000000\r\n', `${'0'.repeat(258)}5\r\n`, `5;${'a'.repeat(300)}\r\n`, '0\r\nA : b\r\n\r\n', '0\r\n folded\r\n\r\n', '0\r\nA: b\n\r\n\r\n',
-    `0\r\nA: ${'b'.repeat(9000)}\r\n\r\n`,
+    `0\r\nA: ${'b'.repeat(9000)}\r\n\r\n`, '0\r\n\n', '0\r\nA: b\n', '5;a="b\r\nhello\r\n', '5;a="b\\"\r\nhello\r\n', '5;a="b\\\r\n',
   ])('refuses %.40j, whole or byte by byte', (text) => {
     const wire = Buffer.from(text, 'latin1');
     expect(passed(wire, [], 'framed').reader.state).toBe('faulty');
@@ -103,18 +103,23 @@ describe('ChunkedReader', () => {
     expect(passed(wire, everyByte, 'framed').reader.state).toBe('faulty');
   }); // prettier-ignore
 
-  it.each(['0000000000005', `${'0'.repeat(250)}5`, '5 ;a=b', '5 \t ; a = "b"', '5; a=b', '5;'])(
-    'understands the size %.20j, which is written anew, from client and instance',
-    (size) => {
-      const wire = Buffer.from(`${size}\r\nhello\r\n${size.replace('5', '0')}\r\n\r\n`);
-      for (const sender of ['client', 'instance'] as const) {
-        for (let cut = 0; cut <= wire.length; cut += 1) {
-          const { text, reader } = passed(wire, [cut], 'framed', sender);
-          expect([text, reader.state]).toEqual(['5\r\nhello\r\n', 'done']);
-        }
+  it.each([
+    '0000000000005',
+    `${'0'.repeat(250)}5`,
+    '5 ;a=b',
+    '5 \t ; a = "b"',
+    '5;a="\\"b;\\\\";c',
+    '5; a=b',
+    '5;',
+  ])('understands the size %.20j, which is written anew, from client and instance', (size) => {
+    const wire = Buffer.from(`${size}\r\nhello\r\n${size.replace('5', '0')}\r\n\r\n`);
+    for (const sender of ['client', 'instance'] as const) {
+      for (let cut = 0; cut <= wire.length; cut += 1) {
+        const { text, reader } = passed(wire, [cut], 'framed', sender);
+        expect([text, reader.state]).toEqual(['5\r\nhello\r\n', 'done']);
       }
-    },
-  );
+    }
+  });
 
   it('takes white space behind a size from an instance, within bounds', () => {
     const padded = Buffer.from('5   \r\nhello\r\n0\t\r\n\r\n');

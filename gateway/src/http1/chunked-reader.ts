@@ -23,6 +23,8 @@ type ReaderState =
   | 'size'
   | 'blank'
   | 'extension'
+  | 'quoted'
+  | 'escaped'
   | 'size-lf'
   | 'content'
   | 'content-cr'
@@ -113,6 +115,8 @@ export class ChunkedReader {
         this.#blankByte(byte);
         return;
       case 'extension':
+      case 'quoted':
+      case 'escaped':
         this.#extensionByte(byte);
         return;
       case 'size-lf':
@@ -165,11 +169,19 @@ export class ChunkedReader {
     else this.#sizeDigitsEnd(byte);
   }
 
+  /** A quoted string that its line does not end (RFC 9112 §7.1.1) may go on, to another reader, behind that line. */
   #extensionByte(byte: number): void {
     this.#extensionsBytes += 1;
-    if (byte === 0x0d) this.#state = 'size-lf';
-    else if (valueChar[byte] === 1) this.#drop();
-    else this.#fail();
+    if (byte === 0x0d && this.#state === 'extension') {
+      this.#state = 'size-lf';
+    } else if (valueChar[byte] === 1) {
+      if (this.#state === 'escaped') this.#state = 'quoted';
+      else if (byte === 0x22) this.#state = this.#state === 'quoted' ? 'extension' : 'quoted';
+      else if (byte === 0x5c && this.#state === 'quoted') this.#state = 'escaped';
+      this.#drop();
+    } else {
+      this.#fail();
+    }
     if (this.#extensionsBytes > maxExtensionsBytes) this.#fail();
   }
 
@@ -207,7 +219,8 @@ export class ChunkedReader {
   #trailerByte(byte: number): void {
     this.#trailerText += String.fromCharCode(byte);
     const text = this.#trailerText;
-    if (text.length > maxTrailerBytes) {
+    const bareLf = byte === 0x0a && !text.endsWith('\r\n');
+    if (text.length > maxTrailerBytes || bareLf) {
       this.#fail();
     } else if (byte === 0x0a && (text === '\r\n' || text.endsWith('\r\n\r\n'))) {
       const section = scanFields(sourceOf(text), 0, maxTrailerLines);
