@@ -11,7 +11,7 @@ const get = message('GET /');
 function unusable(id: string, what: string, bytes: string, detail?: string): Case {
   return {
     id,
-    fact: `${what} becomes a 502${detail === undefined ? '' : ', which says why'}, and its connection is closed`,
+    fact: `${what} becomes a 502${detail === undefined ? '' : ', which the log explains'}, and its connection is closed`,
     script: { request: () => bytes },
     run: async ({ exchange, origin, subject }) => {
       expect((await exchange(get)).status).toBe(502);

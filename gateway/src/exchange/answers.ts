@@ -7,8 +7,6 @@ export interface AnswerContext {
   /** The request's `Accept`, empty when unknown. */
   readonly accept: string;
   readonly pseudonym: string;
-  /** A further sentence for an attempt that failed for want of a valid response. */
-  readonly detail?: string | undefined;
 }
 
 /** How long a client should wait after a 503: about as long as a restart or a re-registration takes. */
@@ -37,7 +35,7 @@ const closesConnection = new Set<ErrorCode>([
  * HTML, with `Proxy-Status` (RFC 9209). It names no instance and no address: those stay in the log.
  */
 export function errorAnswer(code: ErrorCode, context: AnswerContext): AnswerStep {
-  const rule = ruleOf(code, context);
+  const rule: ErrorRule = errorTable[code];
   const html = prefersHtml(context.accept);
   const fields = [
     'Content-Type',
@@ -59,13 +57,6 @@ export function errorAnswer(code: ErrorCode, context: AnswerContext): AnswerStep
     body,
     connection: closesConnection.has(code) ? 'close' : 'keep',
   };
-}
-
-function ruleOf(code: ErrorCode, { detail }: AnswerContext): ErrorRule {
-  const rule: ErrorRule = errorTable[code];
-  return code === 'upstream_protocol' && detail !== undefined
-    ? { ...rule, detail: `${rule.detail} ${detail}` }
-    : rule;
 }
 
 /** OPTIONS that ends at the gateway (RFC 9110 §9.3.7). */

@@ -439,17 +439,15 @@ describe('retries', () => {
     expect(answer(put.failed({ ...reset, sent: 'body' })).status).toBe(502);
   });
 
-  it('says what was wrong with a response head, to the client and in the log', () => {
+  it('says what was wrong with a response head in the log, and to no client', () => {
     const { open, records } = setUp();
     const exchange = open();
     const detail = 'Header line 2 is folded.';
     const step = answer(
       exchange.failed({ code: 'upstream_protocol', sent: 'head', connection: 'fresh', detail }),
     );
-    expect(JSON.parse(step.body)).toMatchObject({
-      status: 502,
-      detail: `The instance answered with something that is not valid HTTP. ${detail}`,
-    });
+    expect(step.status).toBe(502);
+    expect(step.body).not.toContain(detail);
     exchange.ended();
     expect(records[0]?.attempts).toMatchObject([{ error: 'upstream_protocol', detail }]);
   });

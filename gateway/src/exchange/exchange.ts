@@ -43,8 +43,6 @@ export class ExchangeState implements Exchange {
   #status = 0;
   #error: ErrorCode | undefined;
   #hasEnded = false;
-  /** About the attempt that failed last. */
-  #detail: string | undefined;
 
   constructor(gateway: GatewayContext, steps: readonly RequestStep[], head: RequestHead) {
     this.#steps = steps;
@@ -147,7 +145,6 @@ export class ExchangeState implements Exchange {
     if (code === 'deadline_exceeded') this.#blameForDeadline(attempt, failure);
     else blame(attempt.lease, failure);
     const { detail } = failure;
-    this.#detail = detail;
     scheduler.attempts.end(attempt, { end: 'failed', error: code, detail, status: undefined, nowMs });
     const rule: ErrorRule = errorTable[code];
     const other = scheduler.attempts.anyRunning;
@@ -301,12 +298,7 @@ export class ExchangeState implements Exchange {
     this.#error = code;
     const { gateway, requestId, facts } = this.#request;
     const accept = facts?.headers.accept ?? '';
-    const answer = errorAnswer(code, {
-      requestId,
-      accept,
-      pseudonym: gateway.pseudonym,
-      detail: this.#detail,
-    });
+    const answer = errorAnswer(code, { requestId, accept, pseudonym: gateway.pseudonym });
     this.#status = answer.status;
     return answer;
   }

@@ -138,7 +138,7 @@ export interface AttemptFailure {
   readonly sent: 'nothing' | 'head' | 'body';
   /** Whether the connection had served an earlier exchange. */
   readonly connection: 'fresh' | 'reused';
-  /** A sentence about what was wrong, for the log and for the client: it names no instance and no address. */
+  /** A sentence about what was wrong, for the log. Clients get nothing of it. */
   readonly detail?: string;
 }
 

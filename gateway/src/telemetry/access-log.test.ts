@@ -96,6 +96,8 @@ describe('accessJson', () => {
     expect(parse({ ...record, attempts: [detailed] })).toMatchObject({
       attempts: [{ detail: detailed.detail }],
     });
+    const say = (of: ExchangeRecord): string => accessText(of, new Date(0), picocolors.createColors(false));
+    expect(say({ ...record, attempts: [detailed] })).toContain(`upstream_reset(${detailed.detail})]`);
     expect(parse({ ...record, attempts: [] })).not.toHaveProperty('attempts');
   });
 

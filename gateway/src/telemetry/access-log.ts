@@ -89,8 +89,9 @@ function attemptJson({ instance, kind, end, error, detail, status, durationMs }:
 }
 
 /** `a:connect_refused b:503 c:answered`: the instances that were tried, in the order of their ends, with the result of each. */
-function attemptText({ instance, kind, end, error, status }: AttemptRecord): string {
-  const how = error ?? (end === 'passed_over' ? String(status) : end);
+function attemptText({ instance, kind, end, error, detail, status }: AttemptRecord): string {
+  const what = error ?? (end === 'passed_over' ? String(status) : end);
+  const how = detail === undefined ? what : `${what}(${printable(detail)})`;
   return `${printable(instance)}:${how}${kind === 'hedge' || kind === 'silence' ? `(${kind})` : ''}`;
 }
 
