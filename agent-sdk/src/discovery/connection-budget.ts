@@ -35,7 +35,7 @@ export interface ConnectionBudget {
   /** The agent refused a connection. When it does so again, a quarter of the seats is given up, and comes back slowly. */
   refused(): void;
   /** Reads share connections from now on. */
-  lift(): void;
+  readonly lift: () => void;
 }
 
 export function createConnectionBudget({ maxConnections, now }: ConnectionBudgetOptions): ConnectionBudget {

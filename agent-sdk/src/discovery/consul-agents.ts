@@ -4,7 +4,7 @@ import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 
 import { maxPlainReads } from './connection-budget.ts';
-import { readTlsOptions } from './consul-tls.ts';
+import type { TlsOptions } from './consul-tls.ts';
 import type { ConsulSettings } from './environment.ts';
 
 /** A connection that ends so soon after it was made, without a byte, was not wanted. */
@@ -20,10 +20,10 @@ export class ConsulAgents {
   readonly #now: () => number;
   #refusedMs = -Infinity;
 
-  /** `now`: monotonic milliseconds. Throws `RegistryError('rejected')` for a certificate file that can't be read. */
-  constructor(settings: ConsulSettings, now: () => number) {
+  /** `now`: monotonic milliseconds. */
+  constructor(settings: ConsulSettings, tls: TlsOptions | undefined, now: () => number) {
     this.#now = now;
-    const create = agentFactory(settings);
+    const create = agentFactory(settings, tls);
     const onConnection = (socket: Duplex): void => {
       if ('bytesRead' in socket) this.#observe(socket as Socket);
     };
@@ -75,9 +75,9 @@ type CreateConnection = (
 /** Makes agents for an address; each reports its new connections. */
 function agentFactory(
   settings: ConsulSettings,
+  tls: TlsOptions | undefined,
 ): (limits: AgentOptions, onConnection: (socket: Duplex) => void) => HttpAgent {
   const address = settings.address.value;
-  const tls = address.kind === 'tcp' && address.scheme === 'https' ? readTlsOptions(settings.tls) : undefined;
   // papi passes an IPv6 host in brackets, which no resolver accepts. The host of the HTTP agent overrides it.
   const host = address.kind === 'tcp' && address.host.includes(':') ? { host: address.host } : {};
   return (limits, onConnection) => {

@@ -66,23 +66,66 @@ export type ConsulCallResult =
   | { readonly kind: 'aborted' | 'deadline' | 'cut' | 'oversize' }
   | { readonly kind: 'broken'; readonly code: string; readonly error: unknown };
 
-/**
- * Makes one call. Always settles, at the latest when the deadline passes or the signal aborts; the socket is then destroyed.
- * papi alone never settles when a body breaks off, and buffers without bound. The call therefore has its own collector and timer.
- */
+/** Takes the result of a call; later ones are ignored. */
+export type Settle = (result: ConsulCallResult) => void;
+
+/** Makes one call over HTTP/1.1. See {@link withinLimits}. */
 export function callConsul(client: PapiClient, call: ConsulCall): Promise<ConsulCallResult> {
+  return withinLimits(call, (settle) => {
+    const ctx = new EventEmitter();
+    let response: IncomingMessage | undefined;
+    const sink = createBodySink(call.maxBodyBytes, settle, () =>
+      response === undefined ? undefined : { status: response.statusCode ?? 0, headers: response.headers },
+    );
+    sink.once('pipe', (source: Readable) => {
+      if (!(source instanceof IncomingMessage)) return;
+      response = source;
+      source.once('close', () => {
+        if (!source.complete) settle({ kind: 'cut' });
+      });
+      source.on('error', () => {
+        settle({ kind: 'cut' });
+      });
+    });
+    const request: PapiRequest = {
+      path: call.path,
+      params: { ...call.params },
+      query: { ...call.query },
+      headers: { ...call.headers },
+      ctx,
+      pipe: sink,
+      ...(call.body === undefined ? {} : { body: call.body }),
+    };
+    const sent = call.method === 'get' ? client._get(request) : client._put(request);
+    sent.catch((error: unknown) => {
+      // After the response head, papi rejects only for its status. The sink reports the status together with the body.
+      if (response === undefined) settle({ kind: 'broken', code: codeOf(error), error });
+    });
+    return () => {
+      ctx.emit('cancel');
+    };
+  });
+}
+
+/**
+ * Runs a call within its limits. Always settles, at the latest when the deadline passes or the signal aborts; what `start` returned then
+ * breaks the call off. papi alone never settles when a body breaks off.
+ */
+export function withinLimits(
+  call: Pick<ConsulCall, 'signal' | 'deadlineMs'>,
+  start: (settle: Settle) => () => void,
+): Promise<ConsulCallResult> {
   if (call.signal.aborted) return Promise.resolve({ kind: 'aborted' });
   return new Promise((resolve) => {
-    const ctx = new EventEmitter();
-    let state: 'open' | 'settled' = 'open';
-
-    const settle = (result: ConsulCallResult): void => {
-      if (state === 'settled') return;
-      state = 'settled';
+    const started: { cancel?: () => void } = {};
+    let result: ConsulCallResult | undefined;
+    const settle: Settle = (ending) => {
+      if (result !== undefined) return;
+      result = ending;
       clearTimeout(timer);
       call.signal.removeEventListener('abort', onAbort);
-      resolve(result);
-      if (result.kind !== 'answer') ctx.emit('cancel');
+      resolve(ending);
+      if (ending.kind !== 'answer') started.cancel?.();
     };
     const onAbort = (): void => {
       settle({ kind: 'aborted' });
@@ -91,34 +134,19 @@ export function callConsul(client: PapiClient, call: ConsulCall): Promise<Consul
       settle({ kind: 'deadline' });
     }, call.deadlineMs);
     call.signal.addEventListener('abort', onAbort, { once: true });
-
-    const collector = createCollector(call.maxBodyBytes, settle);
-    const request: PapiRequest = {
-      path: call.path,
-      params: { ...call.params },
-      query: { ...call.query },
-      headers: { ...call.headers },
-      ctx,
-      pipe: collector.sink,
-      ...(call.body === undefined ? {} : { body: call.body }),
-    };
-    const sent = call.method === 'get' ? client._get(request) : client._put(request);
-    sent.catch((error: unknown) => {
-      // After the response head, papi rejects only for its status. The collector reports the status together with the body.
-      if (collector.response() === undefined) settle({ kind: 'broken', code: codeOf(error), error });
-    });
+    started.cancel = start(settle);
   });
 }
 
-/** Takes the body that papi pipes into it, bounded, and settles the call by how that body ends. */
-function createCollector(
+/** Takes a body, bounded, and settles the call when it has ended. `head`: what came before it. */
+export function createBodySink(
   maxBytes: number,
-  settle: (result: ConsulCallResult) => void,
-): { readonly sink: Writable; readonly response: () => IncomingMessage | undefined } {
+  settle: Settle,
+  head: () => { readonly status: number; readonly headers: IncomingHttpHeaders } | undefined,
+): Writable {
   const chunks: Buffer[] = [];
   let filter: OversizeFilter | undefined;
   let bytes = 0;
-  let response: IncomingMessage | undefined;
 
   /** Leaves out what is too large, with pauses for other work. The sender waits meanwhile. */
   const sift = async (into: OversizeFilter): Promise<void> => {
@@ -142,26 +170,16 @@ function createCollector(
       });
     },
   });
-  sink.once('pipe', (source: Readable) => {
-    if (!(source instanceof IncomingMessage)) return;
-    response = source;
-    source.once('close', () => {
-      if (!source.complete) settle({ kind: 'cut' });
-    });
-    source.on('error', () => {
-      settle({ kind: 'cut' });
-    });
-  });
   sink.once('finish', () => {
-    if (response === undefined) return;
-    const { statusCode = 0, headers } = response;
+    const before = head();
+    if (before === undefined) return;
     const body = filter?.end() ?? Buffer.concat(chunks, bytes);
-    settle({ kind: 'answer', status: statusCode, headers, body, bytes, leftOut: filter?.leftOut ?? [] });
+    settle({ kind: 'answer', ...before, body, bytes, leftOut: filter?.leftOut ?? [] });
   });
-  return { sink, response: () => response };
+  return sink;
 }
 
-function codeOf(error: unknown): string {
+export function codeOf(error: unknown): string {
   if (error instanceof Error) {
     if ('code' in error && typeof error.code === 'string') return error.code;
     if (error.cause !== undefined) return codeOf(error.cause);

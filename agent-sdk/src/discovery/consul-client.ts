@@ -6,7 +6,15 @@ import Consul from 'consul';
 import { type ConnectionBudget, createConnectionBudget, defaultMaxConnections } from './connection-budget.ts';
 import { formatConsulAddress } from './consul-address.ts';
 import { ConsulAgents } from './consul-agents.ts';
-import { callConsul, type ConsulCallResult, isPapiClient, type PapiClient } from './consul-call.ts';
+import { ConsulHttp2 } from './consul-http2.ts';
+import { readTlsOptions } from './consul-tls.ts';
+import {
+  callConsul,
+  type ConsulCall,
+  type ConsulCallResult,
+  isPapiClient,
+  type PapiClient,
+} from './consul-call.ts';
 import {
   type CallFacts,
   connectionFailure,
@@ -132,6 +140,10 @@ class ConsulCalls {
   readonly #maxBodyBytes: number;
   readonly #tokens: ReturnType<typeof createTokenSource>;
   readonly #agents: ConsulAgents;
+  /** Over TLS only. */
+  readonly #http2: ConsulHttp2 | undefined;
+  /** Header fields of every call. */
+  readonly #fields: Readonly<Record<string, string>>;
   readonly #clients: Readonly<Record<'blocking' | 'calls', PapiClient>>;
   readonly budget: ConnectionBudget;
   readonly wait: ReadWait;
@@ -150,10 +162,16 @@ class ConsulCalls {
     this.budget = createConnectionBudget({ maxConnections, now });
     this.wait = createReadWait({ waitMs: options.waitMs ?? defaultWaitMs, now, notices: this.notices });
     this.#tokens = createTokenSource(settings, now);
-    this.#agents = new ConsulAgents(settings, now);
+    const address = settings.address.value;
+    const tls =
+      address.kind === 'tcp' && address.scheme === 'https' ? readTlsOptions(settings.tls) : undefined;
+    if (address.kind === 'tcp' && tls !== undefined)
+      this.#http2 = new ConsulHttp2(address, tls, this.budget.lift);
+    this.#fields = fieldsOf(settings);
+    this.#agents = new ConsulAgents(settings, tls, now);
     this.#clients = {
-      blocking: createPapiClient(settings, this.#agents.blocking),
-      calls: createPapiClient(settings, this.#agents.calls),
+      blocking: createPapiClient(settings, this.#agents.blocking, this.#fields),
+      calls: createPapiClient(settings, this.#agents.calls, this.#fields),
     };
     this.#password = settings.basicAuth?.value.password ?? '';
     this.site = { url: formatConsulAddress(settings.address.value), origin: settings.address.origin };
@@ -174,10 +192,8 @@ class ConsulCalls {
     const reading = await this.#tokens.current();
     if (reading.kind === 'unreadable') throw new RegistryError('forbidden', reading.reason);
     const isBlocking = call.query?.['index'] !== undefined;
-    // Connections over the budget close when they become free.
-    if (isBlocking) this.#agents.blocking.maxSockets = this.budget.seats + 1;
     const attempt = (): Promise<ConsulCallResult> =>
-      callConsul(isBlocking ? this.#clients.blocking : this.#clients.calls, {
+      this.#attempt(isBlocking, {
         method: call.method,
         path: call.path,
         params: { subject: call.facts.subject },
@@ -197,8 +213,15 @@ class ConsulCalls {
       else if (tries > 1) break;
       result = await attempt();
     }
-    const secrets = [reading.token ?? '', this.#password];
-    return this.#answerOf(result, facts, call, secrets);
+    return this.#answerOf(result, facts, call, [reading.token ?? '', this.#password]);
+  }
+
+  async #attempt(isBlocking: boolean, call: ConsulCall): Promise<ConsulCallResult> {
+    const result = await this.#http2?.call(call, this.#fields);
+    if (result !== undefined) return result;
+    // Connections over the budget close when they become free.
+    if (isBlocking) this.#agents.blocking.maxSockets = this.budget.seats + 1;
+    return callConsul(isBlocking ? this.#clients.blocking : this.#clients.calls, call);
   }
 
   #answerOf(
@@ -281,23 +304,32 @@ class ConsulCalls {
 
   close(): void {
     this.#agents.close();
+    this.#http2?.close();
   }
 }
 
-/** The package's client on our own agent. Credentials of a proxy go into a header, never into the URL. */
-function createPapiClient(settings: ConsulSettings, agent: HttpAgent): PapiClient {
+/** Credentials of a proxy go into a header, never into the URL. */
+function fieldsOf({ basicAuth }: ConsulSettings): Readonly<Record<string, string>> {
+  const { username, password } = basicAuth?.value ?? { username: '', password: '' };
+  const credentials = Buffer.from(`${username}:${password}`).toString('base64');
+  return {
+    'user-agent': 'roundhouse-agent-sdk',
+    ...(basicAuth === undefined ? {} : { authorization: `Basic ${credentials}` }),
+  };
+}
+
+/** The package's client on our own agent. */
+function createPapiClient(
+  settings: ConsulSettings,
+  agent: HttpAgent,
+  fields: Readonly<Record<string, string>>,
+): PapiClient {
   const address = settings.address.value;
   const base = address.kind === 'unix' ? 'http://localhost' : formatConsulAddress(address);
-  const auth = settings.basicAuth?.value;
   const consulOptions = {
     baseUrl: `${base}/v1`,
     agent,
-    headers: {
-      'user-agent': 'roundhouse-agent-sdk',
-      ...(auth === undefined
-        ? {}
-        : { authorization: `Basic ${Buffer.from(`${auth.username}:${auth.password}`).toString('base64')}` }),
-    },
+    headers: { ...fields },
     ...(address.kind === 'unix' ? { socketPath: address.path } : {}),
   };
   const client = new Consul(consulOptions);

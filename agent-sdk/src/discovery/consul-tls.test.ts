@@ -1,5 +1,6 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer as createPlainServer } from 'node:http';
+import { createSecureServer, type Http2Session } from 'node:http2';
 import { createServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -7,6 +8,7 @@ import { join } from 'node:path';
 
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
+import { eventually } from '../../../test/kit/eventually.ts';
 import { createConsulClient } from './consul-client.ts';
 import { type ConsulOptions, consulSettings } from './environment.ts';
 
@@ -111,5 +113,67 @@ describe('createConsulClient over TLS', () => {
     const empty = mkdtempSync(join(tmpdir(), 'consul-tls-'));
     await expect(reach({ caPath: empty })).rejects.toThrow(/No PEM certificate/u);
     rmSync(empty, { recursive: true });
+  });
+});
+
+describe('createConsulClient over HTTP/2', () => {
+  it('holds hundreds of blocking reads on few connections, writes, and closes them', async () => {
+    const requests: string[] = [];
+    const sessions = new Set<Http2Session>();
+    const agent = createSecureServer({
+      cert: certificate,
+      key: privateKey,
+      settings: { maxConcurrentStreams: 250 },
+    });
+    agent.on('session', (session) => {
+      sessions.add(session);
+      session.once('close', () => sessions.delete(session));
+    });
+    let blocked = 0;
+    agent.on('stream', (stream, headers) => {
+      requests.push(`${headers[':method'] ?? ''} ${headers[':path'] ?? ''}`);
+      stream.on('error', () => undefined);
+      if (headers[':path']?.includes('index=') === true) {
+        blocked += 1;
+        return;
+      }
+      stream.respond({ ':status': 200, 'x-consul-index': '7', 'content-type': 'application/json' });
+      stream.end('[]');
+    });
+    await new Promise<void>((resolve) => agent.listen(0, '127.0.0.1', resolve));
+    const { port } = agent.address() as AddressInfo;
+    const result = consulSettings(
+      {},
+      { address: `https://127.0.0.1:${port}`, caFile: certFile, serverName: 'consul.test' },
+    );
+    if (result.kind === 'invalid') throw new Error(result.problems.join());
+    const client = createConsulClient(result.settings);
+    const end = new AbortController();
+    const { signal } = end;
+
+    expect(await client.serviceHealth('a b', { signal })).toMatchObject({ body: [], index: '7' });
+    expect(client.budget.seats).toBe(Infinity);
+    await client.passCheck('c', 'fine', signal);
+    expect(requests).toEqual([
+      'GET /v1/health/service/a%20b?stale=1',
+      'PUT /v1/agent/check/pass/c?note=fine',
+    ]);
+    const reads = Array.from({ length: 300 }, () => client.serviceHealth('a', { signal, index: '7' }));
+    const failures = Promise.all(reads.map((read) => read.catch(() => 'ended')));
+    await eventually(() => {
+      expect(blocked).toBe(300);
+    });
+    expect(sessions.size).toBeLessThanOrEqual(3);
+    expect(await client.serviceHealth('b', { signal })).toMatchObject({ index: '7' });
+    end.abort();
+    expect(new Set(await failures)).toEqual(new Set(['ended']));
+    client.close();
+    await eventually(() => {
+      expect(sessions.size).toBe(0);
+    });
+    await new Promise((resolve) => agent.close(resolve));
+    await expect(client.serviceHealth('a', { signal: new AbortController().signal })).rejects.toMatchObject({
+      failure: 'unreachable',
+    });
   });
 });
