@@ -64,7 +64,7 @@ export function connectionFailure(
   const shortage = ownShortage(code);
   if (shortage !== undefined) {
     const message = `${shortage} (${code}) for a call to Consul at ${facts.url}; that is no word on Consul`;
-    return new RegistryError('unreachable', message, { cause });
+    return new RegistryError('exhausted', message, { cause });
   }
   const tls = /CERT|SELF_SIGNED|LEAF_SIGNATURE|ALTNAME/u.test(code)
     ? '; set CONSUL_CACERT to the CA that signed its certificate, or CONSUL_TLS_SERVER_NAME to the name in it'

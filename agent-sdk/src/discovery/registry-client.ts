@@ -62,12 +62,13 @@ export interface CheckDefinition {
 }
 
 /**
- * Why a call to Consul failed. `unreachable`: no connection; `timeout`: no complete answer in time; `forbidden`: 401 or 403;
+ * Why a call to Consul failed. `unreachable`: no connection; `exhausted`: none because this process itself has run short; `timeout`: no complete answer in time; `forbidden`: 401 or 403;
  * `not_found`: 404, or Consul's 500 for an unknown check or service id; `rejected`: other 4xx; `unavailable`: 5xx;
  * `over_limit`: 429, or a connection that was closed as soon as it was made; `malformed`: the answer is not JSON, too large or of the wrong shape.
  */
 export type RegistryFailure =
   | 'unreachable'
+  | 'exhausted'
   | 'timeout'
   | 'forbidden'
   | 'not_found'

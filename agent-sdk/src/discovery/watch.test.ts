@@ -116,6 +116,19 @@ const blocked = (ids: readonly string[], index: string, read: Read): Scripted =>
 });
 
 describe('watchService following', () => {
+  it('does not take what this process itself has run out of for a word on the registry, for a while', async () => {
+    const world = simulation(100_000, (read) => {
+      if (read.number === 1) return { ids: ['a'], index: '5' };
+      if (read.number <= 6) return { failure: 'exhausted' };
+      return blocked(['a', 'b'], '6', read);
+    });
+    expect((await tell(world)).map((line) => line.replace(/^\d+s /, ''))).toEqual(['[a]', '[a b]']);
+    const lasting = simulation(60_000, ({ number }) =>
+      number === 1 ? { ids: ['a'], index: '5' } : { failure: 'exhausted' },
+    );
+    expect((await tell(lasting))[1]).toMatch(/stale exhausted 6$/);
+  });
+
   it('reads at once, then blocks on the index, and yields what differs', async () => {
     const world = simulation(200_000, (read) => {
       if (read.number === 1) return { ids: ['a'], index: '5' };

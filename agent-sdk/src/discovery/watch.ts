@@ -124,6 +124,9 @@ interface Kind<Value, Update, Item> {
   records(value: Value): number;
 }
 
+/** So many reads in a row that fail for want of something of this process's own say nothing about the registry. */
+const exhaustedReads = 5;
+
 /** Gives each iteration its own end, so that leaving it also cancels a read that is under way. */
 function watch<Value, Update, Item>(
   kind: Kind<Value, Update, Item>,
@@ -208,7 +211,8 @@ async function* follow<Value, Update, Item>(
       failures += 1;
       const { failure, message } = result.error;
       const retryInMs = backoffMs(failures, random(), boundsAfter(failure, retryMaxMs));
-      yield { kind: 'stale', attempt: failures, failure, message, retryInMs };
+      if (failure !== 'exhausted' || failures > exhaustedReads)
+        yield { kind: 'stale', attempt: failures, failure, message, retryInMs };
       await pauses.afterFailure(retryInMs, random());
       continue;
     }

@@ -1,4 +1,9 @@
-import { type RegistryClient, RegistryError, type ServiceDefinition } from '../discovery/registry-client.ts';
+import {
+  type RegistryClient,
+  RegistryError,
+  type RegistryFailure,
+  type ServiceDefinition,
+} from '../discovery/registry-client.ts';
 
 import type { Report } from './log.ts';
 import { isRecord } from './option-rules.ts';
@@ -72,12 +77,13 @@ export function createStaleRegistrations(parts: {
   };
 }
 
+const unanswered: readonly RegistryFailure[] = ['unreachable', 'exhausted', 'timeout'];
+
 async function unlessRefused(act: () => Promise<void>): Promise<void> {
   try {
     await act();
   } catch (error) {
-    const refused =
-      error instanceof RegistryError && error.failure !== 'unreachable' && error.failure !== 'timeout';
+    const refused = error instanceof RegistryError && !unanswered.includes(error.failure);
     if (!refused) throw error;
   }
 }
