@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 import type { InstanceStatus } from '../discovery/instance.ts';
 import type { EndpointReport, Lease, QueueTicket } from './endpoint.ts';
 import { instance } from '../../../test/kit/builders.ts';
-import { randomFrom, setUp, update } from './testing/samples.ts';
+import { acquire, randomFrom, setUp, update } from './testing/samples.ts';
 import type { BalanceStrategy } from './upstream-policy.ts';
 
 const ids = ['a', 'b', 'c', 'd', 'e'];
@@ -50,6 +50,11 @@ const step = fc.oneof(
     id: fc.constantFrom(...ids),
     verdict: fc.constantFrom('up' as const, 'down' as const, 'unchecked' as const),
   }),
+  fc.record({
+    do: fc.constant('look' as const),
+    times: fc.integer({ min: 1, max: 8 }),
+    lives: fc.boolean(),
+  }),
   fc.record({ do: fc.constant('pass' as const), ms: fc.integer({ min: 1, max: 3000 }) }),
 );
 
@@ -74,6 +79,14 @@ describe.each<BalanceStrategy>([
           { balance, maxConnections, slowStartMs: 500, queue: { limit: 4, timeoutMs: 1 } },
           randomFrom(seed),
         );
+        // Its latency is known, so that silence is noticed after two looks.
+        update(upstream, instance('known'));
+        for (let answer = 0; answer < 200; answer += 1) {
+          const lease = acquire(upstream);
+          lease?.headCame(5);
+          lease?.release();
+        }
+        update(upstream);
         const held: Held[] = [];
         const waiting: { readonly order: number; readonly plain: boolean; readonly ticket: QueueTicket }[] =
           [];
@@ -94,17 +107,18 @@ describe.each<BalanceStrategy>([
           if (request.tag !== undefined && !record.tags.includes(request.tag)) wrong.push('another tag');
           if (request.tried.includes(endpoint)) wrong.push('tried');
           if (!upstream.endpoints.includes(endpoint)) wrong.push('unknown');
-          if (endpoint.health.state === 'ejected') {
+          if (endpoint.health.state === 'ejected' || endpoint.silence === 'silent') {
             const better = upstream.endpoints.filter(
               (each) =>
                 each.phase === 'serving' &&
                 each.health.state === 'healthy' &&
+                each.silence !== 'silent' &&
                 each.instance.status !== 'critical' &&
                 !checked.has(each.instance.id) &&
                 !request.tried.includes(each) &&
                 (request.tag === undefined || each.instance.tags.includes(request.tag)),
             );
-            if (better.length > 0) wrong.push('ejected');
+            if (better.length > 0) wrong.push('ejected or silent');
           }
           held.push({ lease, limited: record.id });
         };
@@ -142,6 +156,7 @@ describe.each<BalanceStrategy>([
             }
           } else if (each.do === 'release') {
             const [one] = held.splice(each.at % Math.max(1, held.length), 1);
+            one?.lease.headCame(5);
             one?.lease.report(each.report, 5);
             one?.lease.release();
           } else if (each.do === 'cancel') {
@@ -157,6 +172,13 @@ describe.each<BalanceStrategy>([
               else checked.delete(each.id);
               const { key, address, port } = found.instance;
               upstream.checked(`${key}@${address}:${String(port)}`, each.verdict);
+            }
+          } else if (each.do === 'look') {
+            for (let time = 0; time < each.times; time += 1) {
+              for (const { endpoint, does } of upstream.look()) {
+                if (does === 'ask') upstream.answered(endpoint, each.lives);
+                else if (!held.some(({ lease }) => lease.endpoint === endpoint)) wrong.push('nothing waits');
+              }
             }
           } else {
             clock.nowMs += each.ms;
@@ -180,6 +202,7 @@ describe.each<BalanceStrategy>([
         for (const { ticket } of waiting) ticket.cancel();
         for (const { lease } of held) lease.release();
         expect(upstream.endpoints.every(({ inFlight }) => inFlight === 0)).toBe(true);
+        expect(upstream.look().filter(({ does }) => does === 'leave')).toEqual([]);
         update(upstream, instance('last'));
         expect(upstream.endpoints).toHaveLength(1);
         expect(upstream.acquire({ tag: undefined, tried: [] })).toMatchObject({ endpoint: { inFlight: 1 } });
