@@ -118,7 +118,7 @@ export function buildGateway(
   });
   const admin = createAdmin({
     status,
-    actions: { release: (service) => registry.release(service) },
+    actions: registry,
     guard: () => live.current.admin,
     connections: descriptorBudget(descriptors).admin,
     metrics,

@@ -59,6 +59,8 @@ export class EndpointState implements Endpoint, Member, HeapItem {
 
   /** `Instance.key`. */
   readonly key: string;
+  /** The tags under which it has answered a request, as its record had them. */
+  answeredAs: readonly string[] | undefined;
   inFlight = 0;
   total = 0;
   isBackup = false;

@@ -21,6 +21,8 @@ export interface Endpoint {
   /** Leases ever taken. */
   readonly total: number;
   readonly health: EndpointHealth;
+  /** What the gateway's own checks say. */
+  readonly check: CheckVerdict;
   /** `draining`: it gets no new leases, by its status or because it is no longer listed. */
   readonly phase: 'serving' | 'draining';
   readonly silence: Silence;

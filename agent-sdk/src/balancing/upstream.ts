@@ -1,3 +1,4 @@
+import type { Instance } from '../discovery/instance.ts';
 import type { SnapshotChange } from '../discovery/snapshot-change.ts';
 import { createStrategy } from './create-strategy.ts';
 import { EjectionController } from './ejection-controller.ts';
@@ -30,6 +31,10 @@ export interface UpstreamOptions {
   readonly random: () => number;
   /** Hears of changes of endpoints' health while they happen; it may not call the upstream. Must not throw. */
   readonly onHealth?: (news: HealthChange) => void;
+  /** An instance has answered a request for the first time since its record changed; it may not call the upstream. Must not throw. */
+  readonly onAnswered?: (instance: Instance) => void;
+  /** An endpoint may have come to life or failed; it may not call the upstream. Must not throw. */
+  readonly onLiveness?: () => void;
 }
 
 /** The endpoints of one service inside a process, and the choice among them. Owned by one thread; it holds no timer or socket. */
@@ -109,7 +114,10 @@ class UpstreamState implements Upstream, LeaseOwner, SubsetOwner {
       endpoints: this.#endpoints,
       now,
       hasBackup: () => this.#subsets.all.backups.trusted > 0,
-      tell: (news) => options.onHealth?.(news),
+      tell: (news) => {
+        options.onHealth?.(news);
+        options.onLiveness?.();
+      },
     });
   }
 
@@ -163,7 +171,9 @@ class UpstreamState implements Upstream, LeaseOwner, SubsetOwner {
   checked(key: string, verdict: CheckVerdict): void {
     const endpoint = this.#endpoints.find(key.slice(0, Math.max(0, key.lastIndexOf('@'))));
     if (endpoint === undefined || endpointKey(endpoint.instance) !== key) return;
+    const isNew = endpoint.check !== verdict;
     this.#ejection.checked(endpoint, verdict);
+    if (isNew) this.#options.onLiveness?.();
     this.#serveQueue();
   }
 
@@ -195,6 +205,11 @@ class UpstreamState implements Upstream, LeaseOwner, SubsetOwner {
   reported(lease: LeaseState, report: EndpointReport, latencyMs: number | undefined): void {
     if (this.policy.balance === 'power-of-two') this.#noteLatency(lease.endpoint, report, latencyMs);
     if (lease.isTrial) endTrial(lease);
+    const { endpoint } = lease;
+    if (report === 'success' && endpoint.answeredAs !== endpoint.instance.tags) {
+      endpoint.answeredAs = endpoint.instance.tags;
+      this.#options.onAnswered?.(endpoint.instance);
+    }
     this.#ejection.reported(this.policy, lease, report);
     this.#serveQueue();
   }

@@ -11,7 +11,7 @@ const quiet = (): void => undefined;
 function admin() {
   return createAdmin({
     status: fakeStatus(),
-    actions: { release: () => undefined },
+    actions: { release: () => undefined, releaseRoute: () => undefined },
     guard: () => ({ token: 'off', hosts: [] }),
     connections: 8,
     metrics: { text: () => Promise.resolve(''), contentType: 'text/plain' },

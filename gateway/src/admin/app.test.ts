@@ -90,6 +90,7 @@ function app(
       released.push(name);
       return ['x7k2'];
     },
+    releaseRoute: (name) => (name === 'shop.example/pay' ? 'blue' : undefined),
   };
   const status = fakeStatus({
     routes: () => {
@@ -101,6 +102,7 @@ function app(
           service: 'api-service',
           strip: undefined,
           source: 'default',
+          rivals: ['green'],
           state: 'active',
           reason: undefined,
         },
@@ -110,6 +112,7 @@ function app(
           service: 'gone',
           strip: undefined,
           source: 'registry',
+          rivals: [],
           state: 'conflict',
           reason: 'claimed by web',
         },
@@ -200,7 +203,7 @@ describe('the API', () => {
     expect(routes.headers['content-type']).toBe('text/plain; charset=utf-8');
     expect(routes.body).toBe(
       'ROUTE       SERVICE      LIVE  STRIP  SOURCE    STATE\n' +
-        '/api        api-service  1/2   -      default   active\n' +
+        '/api        api-service  1/2   -      default   active; also claimed by green\n' +
         'a.example/  gone         -     -      registry  conflict: claimed by web\n',
     );
     const services = await get('/api/services', { accept: 'text/plain' });
@@ -291,6 +294,22 @@ describe('answers to odd requests', () => {
     expect((await get('/readyz', { authorization: `Bearer ${token}` })).json()).toMatchObject({
       detail: 'following the registry',
     });
+  });
+});
+
+describe('POST /api/routes/release', () => {
+  it('takes a route from its owner', async () => {
+    const { get } = app();
+    const reply = await get('/api/routes/release?route=shop.example%2Fpay', {}, 'POST');
+    expect(reply.json()).toEqual({ route: 'shop.example/pay', released: 'blue' });
+    for (const query of ['', '?route=', '?route=/other', '?route=/a&route=/b'])
+      expect((await get(`/api/routes/release${query}`, {}, 'POST')).statusCode).toBe(404);
+    expect((await get('/api/routes/release?route=/pay')).statusCode).toBe(404);
+  });
+
+  it('asks for the token once one is set', async () => {
+    const { get } = app({ token: 'a-long-secret-token' });
+    expect((await get('/api/routes/release?route=shop.example/pay', {}, 'POST')).statusCode).toBe(401);
   });
 });
 

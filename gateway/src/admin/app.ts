@@ -8,6 +8,7 @@ import { createAnswers, jsonTexts, type Answers } from './answers.ts';
 import { mayNotChange, mayNotRead, refusedBy, type Exposure, type Guard } from './guards.ts';
 import { indexHtml, indexText } from './index-page.ts';
 import type { GatewayStatus, ServiceStatus } from '../status/status.ts';
+import { printable } from '../telemetry/printable.ts';
 import { routesText, servicesText } from './text-tables.ts';
 
 /** What the admin listener can change. */
@@ -17,6 +18,8 @@ export interface GatewayActions {
    * that is not routed. An instance comes back when the registry lists it again.
    */
   release(service: string): readonly string[] | undefined;
+  /** Takes a claimed route (`/pay`, `example.org/pay`) from its owner. Returns who that was, or undefined for a route that nobody claimed. */
+  releaseRoute(name: string): string | undefined;
 }
 
 /** What the admin listener shows. */
@@ -183,6 +186,14 @@ function addApi(app: FastifyInstance, { status, actions, log }: AdminOptions, an
       json: () => serviceJson(service),
       text: () => servicesText([service]),
     });
+  });
+  app.post<{ Querystring: { route?: unknown } }>('/api/routes/release', (request, reply) => {
+    const { route } = request.query;
+    const owner = typeof route === 'string' ? actions.releaseRoute(route) : undefined;
+    if (owner === undefined)
+      return problem(reply, 404, 'route names no route that a service has by a claim.');
+    log.warn(`${printable(String(route))} was taken from ${printable(owner)} by the operator.`);
+    return reply.send({ route, released: owner });
   });
   app.post<{ Params: { name: string } }>('/api/services/:name/release', (request, reply) => {
     const { name } = request.params;

@@ -11,7 +11,9 @@ const endpoints = [
 /** As text. */
 export function indexText(): string {
   const lines = endpoints.map(([path, meaning]) => `  ${path.padEnd(15)} ${meaning}`);
-  const release = '  POST /api/services/NAME/release   drop held instances that the registry no longer lists';
+  const release =
+    '  POST /api/services/NAME/release   drop held instances that the registry no longer lists\n' +
+    '  POST /api/routes/release?route=/PATH   take a claimed route from its owner';
   return `Roundhouse admin\n\n${lines.join('\n')}\n\nAdd ?format=text to the last two for a table.\n\n${release}\n`;
 }
 

@@ -39,9 +39,14 @@ export function routesText(
       share(route.service),
       route.strip ?? '-',
       route.source,
-      route.reason === undefined ? route.state : `${route.state}: ${route.reason}`,
+      stateText(route),
     ]),
   );
+}
+
+function stateText({ state, reason, rivals }: RouteStatus): string {
+  if (reason !== undefined) return `${state}: ${reason}`;
+  return rivals.length === 0 ? state : `${state}; also claimed by ${rivals.join(', ')}`;
 }
 
 const seconds = (ms: number | undefined): string => (ms === undefined ? '-' : `${(ms / 1000).toFixed(1)}s`);

@@ -53,7 +53,9 @@ export function configOf({ routes, services, ...rest }: z.output<typeof configSc
 function fileData({ routes, services, ...settings }: GatewayConfig): unknown {
   const data = {
     ...settings,
-    routes: routes.map(({ source: _, ...route }) => route),
+    routes: routes.map(({ source: _, service, ...route }) =>
+      route.owners === undefined ? { service, ...route } : route,
+    ),
     services: Object.fromEntries(
       services.map(({ service, instances, settings: own }) => [
         service,

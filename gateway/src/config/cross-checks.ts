@@ -143,7 +143,7 @@ export function warningsAbout(config: GatewayConfig, origins: Origins): readonly
       `trustedProxies (${origins['trustedProxies'] ?? 'default'}) holds a /0 range: every client can forge its address.`,
     );
   }
-  const routed = new Set(config.routes.map((route) => route.service));
+  const routed = new Set(config.routes.flatMap(({ service, owners = [service] }) => owners));
   for (const { service, instances } of config.services) {
     if (instances !== undefined && !routed.has(service))
       warnings.push(`services.${service} has a fixed list, but no route leads to it.`);

@@ -9,6 +9,8 @@ const builtIn = (prefix: string, service: string): RouteConfig => ({
   timeouts: {},
   retry: {},
   hedgeAfterMs: undefined,
+  owners: undefined,
+  claims: undefined,
   paths: undefined,
   source: 'default',
 });

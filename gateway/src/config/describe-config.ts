@@ -49,9 +49,10 @@ type Cell = Pick<ConfigRow, 'path' | 'value'>;
 
 function routeCells(route: RouteConfig, index: number): readonly Cell[] {
   const path = `routes[${index}]`;
-  const { host, prefix, service, strip, timeouts, retry, hedgeAfterMs, paths } = route;
-  const value = `${host ?? ''}${prefix} → ${service}${strip === undefined ? '' : ` (strips ${strip})`}`;
-  return [{ path, value }, ...leaves(path, { timeouts, retry, hedgeAfterMs, paths })];
+  const { host, prefix, service, owners = [service], strip } = route;
+  const { claims, timeouts, retry, hedgeAfterMs, paths } = route;
+  const value = `${host ?? ''}${prefix} → ${owners.join(' or ')}${strip === undefined ? '' : ` (strips ${strip})`}`;
+  return [{ path, value }, ...leaves(path, { claims, timeouts, retry, hedgeAfterMs, paths })];
 }
 
 function serviceCells({ service, instances, settings }: ServiceConfig): readonly Cell[] {

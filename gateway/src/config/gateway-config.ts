@@ -18,6 +18,10 @@ export interface RouteConfig {
   /** `example.org` or `*.example.org`, lower case, no port. Undefined: any host. */
   readonly host: string | undefined;
   readonly service: string;
+  /** Services of which the one that serves has the route, in the order of preference; `service` is the first. Undefined: `service` alone. */
+  readonly owners?: readonly string[] | undefined;
+  /** Whether tags may claim what lies below the prefix: `none`, or `below`. Undefined: `none`. */
+  readonly claims?: 'none' | 'below' | undefined;
   /** Leading part of the path that is removed before forwarding; undefined: nothing. */
   readonly strip: string | undefined;
   /** Overrides of the global attempt timeouts. */

@@ -79,17 +79,23 @@ export const routeSchema = z
     {
       prefix,
       host: read(parseRouteHost, 'a host name').optional(),
-      service: serviceName,
+      service: serviceName.optional(),
+      owners: z.array(serviceName, 'a list of services').min(2, 'two services or more').optional(),
+      claims: choice(['none', 'below']).optional(),
       strip: prefix.optional(),
       timeouts: mapping(overrides(timeoutFields)).prefault({}),
       retry: mapping(overrides(retryFields)).prefault({}),
       hedgeAfterMs: hedgeField.unwrap().optional(),
       paths: choice(['usual', 'strict']).optional(),
     },
-    'a route with prefix and service',
+    'a route with prefix and service (or owners)',
   )
   .superRefine((route, context) => {
-    const { strip } = route;
+    const { strip, service, owners } = route;
+    if ((service === undefined) === (owners === undefined)) {
+      const message = 'a service, or owners instead';
+      context.addIssue({ code: 'custom', path: [service === undefined ? 'service' : 'owners'], message });
+    }
     if (strip === undefined || (strip !== '/' && takes(strip, route.prefix))) return;
     context.addIssue({
       code: 'custom',
@@ -97,6 +103,21 @@ export const routeSchema = z
       message: `a leading part of the route's own prefix ${route.prefix}, without which nothing would be removed`,
     });
   })
-  .transform(({ prefix, host, service, strip, timeouts, retry, hedgeAfterMs, paths }) => {
-    return { prefix, host, service, strip, timeouts, retry, hedgeAfterMs, paths, source: 'config' as const };
+  .transform(({ service = '', owners, ...route }) => {
+    const { prefix, host, claims, strip, timeouts, retry, hedgeAfterMs, paths } = route;
+    return {
+      ...{
+        prefix,
+        host,
+        service: owners?.[0] ?? service,
+        owners,
+        claims,
+        strip,
+        timeouts,
+        retry,
+        hedgeAfterMs,
+        paths,
+      },
+      source: 'config' as const,
+    };
   });

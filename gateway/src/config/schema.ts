@@ -77,6 +77,11 @@ export const configSchema = z.strictObject(
       'HTTP/1.1 on bare sockets, or node:http with the http-proxy package.',
     ),
     routes: z.array(routeSchema, 'a list of routes').optional(),
+    routesReleaseAfterMs: field(
+      milliseconds(0),
+      86_400_000,
+      'A service that has served a claimed route keeps it until it has had no live instance for this long.',
+    ),
     services: z.record(serviceName, serviceSchema, 'services by name').optional(),
     trustedProxies: field(
       ranges,

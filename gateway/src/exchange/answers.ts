@@ -1,3 +1,4 @@
+import { routeName, type Route } from '../routing/route.ts';
 import { errorTable, type ErrorCode, type ErrorRule } from './errors.ts';
 import type { AnswerStep } from './seam.ts';
 
@@ -7,6 +8,8 @@ export interface AnswerContext {
   /** The request's `Accept`, empty when unknown. */
   readonly accept: string;
   readonly pseudonym: string;
+  /** Instead of the detail in the table. May hold names out of the registry. */
+  readonly detail?: string | undefined;
 }
 
 /** How long a client should wait after a 503: about as long as a restart or a re-registration takes. */
@@ -35,7 +38,8 @@ const closesConnection = new Set<ErrorCode>([
  * HTML, with `Proxy-Status` (RFC 9209). It names no instance and no address: those stay in the log.
  */
 export function errorAnswer(code: ErrorCode, context: AnswerContext): AnswerStep {
-  const rule: ErrorRule = errorTable[code];
+  const known: ErrorRule = errorTable[code];
+  const rule = context.detail === undefined ? known : { ...known, detail: printable(context.detail) };
   const html = prefersHtml(context.accept);
   const fields = [
     'Content-Type',
@@ -78,8 +82,26 @@ function problem(code: ErrorCode, rule: ErrorRule, requestId: string): string {
 function page({ status, title, detail }: ErrorRule, requestId: string): string {
   return `<!doctype html><html lang="en"><meta charset="utf-8"><title>${String(status)} ${title}</title>
 <style>body{font:16px/1.5 system-ui,sans-serif;max-width:36rem;margin:15vh auto;padding:0 1rem;color-scheme:light dark}small{opacity:.6}</style>
-<h1>${String(status)} ${title}</h1><p>${detail}</p><p><small>Request ${requestId}</small></p></html>
+<h1>${String(status)} ${title}</h1><p>${escaped(detail)}</p><p><small>Request ${requestId}</small></p></html>
 `;
+}
+
+/** Whom a path without a live instance belongs to, and who else claims it: names of services, never of instances or addresses. */
+export function ownerDetail(route: Route): string {
+  const { service, rivals = [] } = route;
+  const shown = rivals.length > 5 ? [...rivals.slice(0, 5), `${rivals.length - 5} more`] : rivals;
+  const others =
+    rivals.length === 0 ? '' : ` ${shown.join(', ')} ${rivals.length === 1 ? 'claims' : 'claim'} it too.`;
+  return `${routeName(route)} belongs to ${service}, which has no live instance.${others}`;
+}
+
+/** Names of services may hold any letter; an answer holds ASCII. */
+function printable(text: string): string {
+  return text.replace(/[^ -~]/g, '?');
+}
+
+function escaped(text: string): string {
+  return text.replace(/[&<>]/g, (sign) => `&#${sign.charCodeAt(0)};`);
 }
 
 /** Browsers name text/html; tools say nothing or a wildcard, and get JSON. */

@@ -7,7 +7,7 @@ import { clientAddress } from '../http/request-fields.ts';
 import { responseFields } from '../http/response-fields.ts';
 import { routeName } from '../routing/route.ts';
 import { noAffinity, sessionFields } from './affinity.ts';
-import { errorAnswer } from './answers.ts';
+import { errorAnswer, ownerDetail } from './answers.ts';
 import { blame, judgeHead, latencyOf, type RunningAttempt } from './attempts.ts';
 import type { GatewayContext } from './context.ts';
 import { isOver, noDeadline } from './deadline.ts';
@@ -296,9 +296,11 @@ export class ExchangeState implements Exchange {
 
   #answer(code: ErrorCode): AnswerStep {
     this.#error = code;
-    const { gateway, requestId, facts } = this.#request;
+    const { gateway, requestId, facts, destination } = this.#request;
     const accept = facts?.headers.accept ?? '';
-    const answer = errorAnswer(code, { requestId, accept, pseudonym: gateway.pseudonym });
+    const detail =
+      code === 'no_endpoint' && destination !== undefined ? ownerDetail(destination.route) : undefined;
+    const answer = errorAnswer(code, { requestId, accept, pseudonym: gateway.pseudonym, detail });
     this.#status = answer.status;
     return answer;
   }

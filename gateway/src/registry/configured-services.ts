@@ -1,6 +1,6 @@
 import { parseRouteTag } from '@roundhouse/agent-sdk/internal';
 
-import type { Route } from '../routing/route.ts';
+import { ownersOf, type Route } from '../routing/route.ts';
 import type { RegistryConfig } from './registry-contract.ts';
 
 /** The routes of the configuration; they choose no tag. */
@@ -16,7 +16,7 @@ export function listedServices({ services }: RegistryConfig): ReadonlySet<string
 /** Services that the configuration routes and does not list. */
 export function watchedServices(config: RegistryConfig): readonly string[] {
   const lists = listedServices(config);
-  return config.routes.map(({ service }) => service).filter((service) => !lists.has(service));
+  return config.routes.flatMap(ownersOf).filter((service) => !lists.has(service));
 }
 
 /** Whether a tag claims a route. */

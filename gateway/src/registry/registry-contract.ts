@@ -9,7 +9,7 @@ import type {
 
 import type { AddressRules, GatewayConfig, ServiceSettings } from '../config/gateway-config.ts';
 import type { Destination } from '../exchange/destination.ts';
-import type { RejectedClaim } from '../routing/ownership.ts';
+import type { RejectedClaim } from '../routing/claims.ts';
 import type { RouteTable } from '../routing/route-table.ts';
 import type { AddressFacts, AddressPolicy } from './addresses/address-policy.ts';
 import type { InvalidSetting } from './services/meta-settings.ts';
@@ -34,7 +34,17 @@ export interface ServiceView {
 
 /** The part of the configuration that the registry follows. */
 export type RegistryConfig = ServiceSettings &
-  Pick<GatewayConfig, 'routes' | 'services' | 'timeouts' | 'retry' | 'hedgeAfterMs' | 'guard' | 'addresses'>;
+  Pick<
+    GatewayConfig,
+    | 'routes'
+    | 'routesReleaseAfterMs'
+    | 'services'
+    | 'timeouts'
+    | 'retry'
+    | 'hedgeAfterMs'
+    | 'guard'
+    | 'addresses'
+  >;
 
 /** What the registry needs from outside. */
 export interface RegistryOptions {
@@ -86,6 +96,11 @@ export interface Registry {
    */
   release(service: string): readonly string[] | undefined;
   /**
+   * Takes a route that the registry gave from its owner, and gives it to another service that claims it, if there is one; else it is
+   * forgotten. `name`: see `routeName`. Returns who had it, or undefined when nobody has such a route.
+   */
+  releaseRoute(name: string): string | undefined;
+  /**
    * Follows another configuration: routes, settings and fixed lists of services, timeouts and retry rules, holds, and which addresses are
    * believed. Exchanges under way keep what they began with. Services that become routed are looked up first, for a second at
    * most; then everything changes at once. Resolves when it has, or when a later call has taken over.
@@ -96,8 +111,8 @@ export interface Registry {
   /** Why an address must not be connected to that the host name of instances resolves to, or undefined. Bound; may be passed on. */
   readonly judgeResolved: (address: string, hostname: string) => string | undefined;
   /**
-   * Serves what was saved, marked stale, for all services that have had no answer yet, until the registry answers. Call it while
-   * {@link Registry.run} is running.
+   * Serves what was saved, marked stale, for all services that have had no answer yet, until the registry answers; owners of routes that have
+   * served are owners again. Call it while {@link Registry.run} is running, before the first request.
    */
   adopt(saved: SavedTable, ageMs: number): void;
   /** What is worth saving: undefined unless everything is live and nothing is held. */

@@ -8,7 +8,7 @@ import type {
 } from '@roundhouse/agent-sdk/internal';
 
 import type { ServiceSettings } from '../config/gateway-config.ts';
-import type { RejectedClaim } from '../routing/ownership.ts';
+import type { RejectedClaim } from '../routing/claims.ts';
 import type { Route } from '../routing/route.ts';
 import type { InvalidSetting } from './services/meta-settings.ts';
 import type { WatchNews } from './sources/watch-state.ts';

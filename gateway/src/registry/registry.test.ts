@@ -289,7 +289,7 @@ describe('createRegistry', () => {
       await snapshot('api-service', instance('api-service', 'a', []));
       expect(registry.savable()).toMatchObject({
         catalog: { services: { shop: ['urlprefix-/shop'] } },
-        routes: [{ prefix: '/shop', service: 'shop' }],
+        routes: [{ route: { prefix: '/shop', service: 'shop' }, served: false, idleForMs: 0 }],
       });
       expect(
         registry
@@ -355,7 +355,7 @@ describe('createRegistry', () => {
         timeouts: {},
         source: 'registry',
       } as const;
-      registry.adopt({ ...table, routes: [route] }, 1);
+      registry.adopt({ ...table, routes: [{ route, served: true, idleForMs: 0 }] }, 1);
       expect(registry.resolve('h', '/x')?.route.service).toBe('owner');
       await catalog({ early: ['urlprefix-/x'], owner: ['urlprefix-/x'] });
       await snapshot('owner', instance('owner', 'o', ['urlprefix-/x'], { createIndex: 9 }));

@@ -1,6 +1,5 @@
 import {
   type Demand,
-  fixedSnapshot,
   type HeldProbe,
   type Notice,
   type Snapshot,
@@ -10,14 +9,15 @@ import {
 } from '@roundhouse/agent-sdk/internal';
 
 import type { Destination } from '../exchange/destination.ts';
-import type { RejectedClaim } from '../routing/ownership.ts';
+import type { RejectedClaim } from '../routing/claims.ts';
 import type { RouteTable } from '../routing/route-table.ts';
-import type { Route } from '../routing/route.ts';
+import { ownersOf, type Route } from '../routing/route.ts';
 import type { AddressFacts } from './addresses/address-policy.ts';
 import { JudgedAddresses } from './addresses/judged-addresses.ts';
 import type { SavedTable } from './persistence/saved-table-format.ts';
-import { savedTableOf, seedsOf } from './persistence/saved-services.ts';
+import { ownersAt, savedTableOf, seedsOf } from './persistence/saved-services.ts';
 import type { Registry, RegistryConfig, RegistryOptions, ServiceView } from './registry-contract.ts';
+import { configured, followLists } from './configured-lists.ts';
 import { createConditions } from './conditions.ts';
 import { FirstAnswers } from './first-answers.ts';
 import { isRouteTag, listedServices, routesOf, watchedServices } from './configured-services.ts';
@@ -28,7 +28,7 @@ import { ServiceUpdates } from './services/service-updates.ts';
 import { Catalogs } from './sources/catalogs.ts';
 import type { RegistrySource } from './sources/registry-source.ts';
 import { SourceWatches } from './sources/source-watches.ts';
-import type { WatchNews, WatchState } from './sources/watch-state.ts';
+import type { WatchState } from './sources/watch-state.ts';
 import { createRouteTables, destinationOf, type RouteTables } from './table/route-tables.ts';
 
 export type { Registry, RegistryConfig, RegistryOptions, ServiceView } from './registry-contract.ts';
@@ -37,9 +37,6 @@ export type { Registry, RegistryConfig, RegistryOptions, ServiceView } from './r
 export function createRegistry(options: RegistryOptions): Registry {
   return new RegistryState(options);
 }
-
-/** The source of the lists in the configuration; their instances have this cluster, too. */
-const configured: Pick<RegistrySource, 'name' | 'trust'> = { name: 'fixed', trust: 'config' };
 
 /** How long {@link Registry.reconfigure} waits for the first answers about services that become routed. */
 const firstAnswersMs = 1_000;
@@ -91,9 +88,7 @@ class RegistryState implements Registry {
       services: this.#services,
       updates: this.#updates,
       listeners: this.#listeners,
-      afterwards: (service) => {
-        this.#leaveIfGone(service);
-      },
+      afterwards: this.#leaveIfGone,
     });
     this.#tables = createRouteTables({
       now,
@@ -101,6 +96,8 @@ class RegistryState implements Registry {
         configured: this.#routes,
         claims: [...this.#services.values()].flatMap(({ claims }) => claims.claims),
         wasSeen: (service) => this.#updates.seen.has(service),
+        isLive: (service, tag) => this.#services.get(service)?.isLive(tag) === true,
+        releaseAfterMs: this.#config.routesReleaseAfterMs,
       }),
       destination: (route, known) => destinationOf(this.#config, route, this.#service(route.service), known),
       onChange: (change) => {
@@ -177,6 +174,10 @@ class RegistryState implements Registry {
     return this.#held.release(name);
   }
 
+  releaseRoute(name: string): string | undefined {
+    return this.#tables.release(name);
+  }
+
   setListeners(listeners: AddressFacts['listeners']): void {
     this.#addresses.listeners = listeners;
     for (const service of this.#services.values()) this.#updates.apply(service, { kind: 'reconfigured' });
@@ -203,13 +204,15 @@ class RegistryState implements Registry {
 
   adopt(saved: SavedTable, ageMs: number): void {
     const { sources, now } = this.#options;
+    this.#tables.remember(ownersAt(saved, now() - ageMs));
+    const lists = listedServices(this.#config);
+    for (const { route } of saved.routes) if (!lists.has(route.service)) this.#follow(route.service);
     const seeds = seedsOf(saved, sources, (name, source) => {
       const known = this.#services.get(name)?.state.inputs;
       const isWanted = !this.#catalogs.areComplete || this.#isKnown(name);
       return isWanted && known?.has(configured.name) !== true && known?.get(source)?.snapshot === undefined;
     });
     if (seeds.size === 0) return;
-    if (!this.#isSynced) this.#tables.remember(saved.routes);
     this.#listeners.savedTableAdopted([...seeds.keys()], ageMs);
     const message = `Consul has not answered yet; this list was saved ${Math.round(ageMs / 60_000)} min ago.`;
     const sinceMs = now() - ageMs;
@@ -231,7 +234,10 @@ class RegistryState implements Registry {
   savable(): SavedTable | undefined {
     const { catalog } = this.#catalogs;
     if (!this.#isSynced || this.catalog.kind !== 'live' || catalog === undefined) return undefined;
-    return savedTableOf(catalog, [...this.#services.values()], this.table.routes);
+    return savedTableOf(catalog, [...this.#services.values()], {
+      owners: [...this.#tables.ownership.remembered.values()],
+      nowMs: this.#options.now(),
+    });
   }
 
   async run(signal: AbortSignal, probe?: HeldProbe): Promise<void> {
@@ -265,24 +271,13 @@ class RegistryState implements Registry {
     this.#awaited.check();
   };
 
-  /** The configuration's lists take the place of what was known of their services before. */
   #followLists(): void {
-    const lists = new Map(this.#config.services.map(({ service, instances }) => [service, instances]));
-    for (const [name, instances] of lists) {
-      if (instances === undefined) continue;
-      const service = this.#service(name);
-      const snapshot = fixedSnapshot(name, instances);
-      this.#updates.apply(service, { kind: 'list', source: configured, watch: { kind: 'fixed' }, snapshot });
-      this.#updates.seen.add(name);
-      this.#watches.leave(name);
-    }
-    for (const [name, service] of this.#services) {
-      const isListed = lists.get(name) !== undefined;
-      for (const source of service.state.inputs.keys()) {
-        if (isListed !== (source === configured.name) && (isListed || source === configured.name))
-          this.#updates.apply(service, { kind: 'dropped', source });
-      }
-    }
+    followLists(this.#config, {
+      service: (name) => this.#service(name),
+      services: this.#services,
+      updates: this.#updates,
+      watches: this.#watches,
+    });
   }
 
   /** Follows what the configuration or a catalog routes, and leaves what is neither known nor there. */
@@ -299,18 +294,18 @@ class RegistryState implements Registry {
   }
 
   /** A watch is kept while the configuration or a catalog names the service, or while instances of it are known. */
-  #leaveIfGone(service: ServiceRuntime): void {
+  readonly #leaveIfGone = (service: ServiceRuntime): void => {
     const { service: name, snapshot, inputs } = service.state;
-    if (!this.#watches.has(name) || snapshot === undefined || snapshot.instances.length > 0) return;
-    if (this.#isKnown(name)) return;
+    const isWaiting = this.#watches.has(name) && snapshot === undefined;
+    if (isWaiting || (snapshot?.instances.length ?? 0) > 0 || this.#isKnown(name)) return;
     this.#watches.leave(name);
     for (const source of inputs.keys()) this.#updates.apply(service, { kind: 'unwatched', source });
     if (this.#tables.routesOf(name).length === 0) this.#services.delete(name);
-  }
+  };
 
   /** Whether the configuration or a catalog names a service. */
   #isKnown(name: string): boolean {
-    return this.#catalogs.has(name) || this.#routes.some(({ service }) => service === name);
+    return this.#catalogs.has(name) || this.#routes.some((route) => ownersOf(route).includes(name));
   }
 
   #service(name: string): ServiceRuntime {
@@ -323,20 +318,22 @@ class RegistryState implements Registry {
       onHealth: (news) => {
         this.#listeners.healthChanged(name, news);
       },
-      onWatch: this.#onWatch,
+      onAnswered: ({ tags }) => {
+        this.#tables.answered(name, tags);
+      },
+      onLiveness: () => {
+        this.#tables.livenessChanged(name);
+      },
+      onWatch: this.#listeners.watchChanged,
       now: this.#options.now,
       random: this.#options.random,
     });
     this.#services.set(name, service);
     return service;
   }
-
-  readonly #onWatch = (news: WatchNews): void => {
-    this.#listeners.watchChanged(news);
-  };
 }
 
 /** Whether nothing that a service claims could take a route's place: the configuration has its prefix, and it is not the root. */
 function isCertain(route: Route | undefined): boolean {
-  return route !== undefined && route.source === 'config' && route.prefix !== '/';
+  return route !== undefined && route.source === 'config' && route.prefix !== '/' && route.claims !== 'below';
 }

@@ -1,31 +1,53 @@
 import { describe, expect, it } from 'vitest';
 
-import { noOwnership, resolveRoutes, type OwnershipFacts, type ServiceClaim } from './ownership.ts';
+import type { OwnershipFacts, ServiceClaim } from './claims.ts';
+import { nextReleaseMs, noOwnership, resolveRoutes, type RouteOwnership } from './ownership.ts';
 import type { Route } from './route.ts';
 
 function claim(
   service: string,
   prefix: string,
-  more: { since?: number; serving?: number; strip?: string } = {},
+  more: { since?: number; serving?: number; strip?: string; host?: string } = {},
 ): ServiceClaim {
-  const { strip } = more;
-  const tag = `urlprefix-${prefix}${strip === undefined ? '' : ` strip=${strip}`}`;
+  const { strip, host } = more;
+  const tag = `urlprefix-${host ?? ''}${prefix}${strip === undefined ? '' : ` strip=${strip}`}`;
   return {
     service,
-    claim: { host: undefined, prefix, strip, tag },
+    claim: { host, prefix, strip, tag },
     serving: more.serving ?? 1,
     since: more.since ?? 1,
   };
 }
 
-function configured(prefix: string, service: string, source: 'config' | 'default'): Route {
-  return { host: undefined, prefix, service, strip: undefined, tag: undefined, timeouts: {}, source };
+function configured(
+  prefix: string,
+  service: string,
+  source: 'config' | 'default',
+  more: Partial<Route> = {},
+): Route {
+  return {
+    host: undefined,
+    prefix,
+    service,
+    strip: undefined,
+    tag: undefined,
+    timeouts: {},
+    source,
+    ...more,
+  };
 }
 
 const facts = (claims: ServiceClaim[], more: Partial<OwnershipFacts> = {}): OwnershipFacts => ({
   configured: [],
   claims,
   wasSeen: () => true,
+  isLive: (service, tag) =>
+    claims.some(
+      (one) => one.service === service && one.serving > 0 && (tag === undefined || one.claim.tag === tag),
+    ),
+  hasAnswered: () => false,
+  nowMs: 0,
+  releaseAfterMs: 1_000,
   ...more,
 });
 
@@ -136,5 +158,163 @@ describe('resolveRoutes', () => {
     expect(variants(2, 1)).toMatchObject([{ strip: undefined }]);
     expect(variants(1, 2)).toMatchObject([{ strip: '/x' }]);
     expect(variants(1, 1)).toMatchObject([{ strip: undefined }]);
+  });
+});
+
+describe('an owner', () => {
+  const blue = (serving: number) => claim('blue', '/pay', { serving });
+  const green = (serving = 1) => claim('green', '/pay', { serving, since: 9 });
+  const answered = { hasAnswered: (_name: string, service: string) => service === 'blue' };
+  const start = (): RouteOwnership => resolveRoutes(noOwnership, facts([blue(1), green()]));
+  const served = (): RouteOwnership => resolveRoutes(start(), facts([blue(1), green()], answered));
+  const ownerOf = ({ routes }: RouteOwnership) => routes.find(({ prefix }) => prefix === '/pay')?.service;
+
+  it('that never answered gives way to a claim that lives, at once', () => {
+    expect(ownerOf(start())).toBe('blue');
+    expect(ownerOf(resolveRoutes(start(), facts([blue(0), green()])))).toBe('green');
+    expect(ownerOf(resolveRoutes(noOwnership, facts([blue(0), green()])))).toBe('green');
+    const isLive = (service: string) => service === 'green';
+    expect(ownerOf(resolveRoutes(start(), facts([blue(1), green()], { isLive })))).toBe('green');
+    expect(ownerOf(resolveRoutes(start(), facts([green()])))).toBe('green');
+  });
+
+  it('that has served keeps its route until it has had no live instance for long', () => {
+    const dead = resolveRoutes(served(), facts([blue(0), green()], { nowMs: 500 }));
+    expect(ownerOf(dead)).toBe('blue');
+    expect(dead.routes).toMatchObject([{ service: 'blue', rivals: ['green'] }]);
+    expect(dead.rejected).toMatchObject([
+      { service: 'green', reason: expect.stringContaining('may come back') as string },
+    ]);
+    const still = facts([blue(0), green()], { nowMs: 1_499 });
+    expect(nextReleaseMs(dead, still)).toBe(1_500);
+    expect(ownerOf(resolveRoutes(dead, still))).toBe('blue');
+    const gone = resolveRoutes(dead, facts([green()], { nowMs: 1_499 }));
+    expect(ownerOf(gone)).toBe('blue');
+    const back = resolveRoutes(dead, facts([blue(1), green()], { nowMs: 1_499 }));
+    expect(ownerOf(resolveRoutes(back, facts([blue(0), green()], { nowMs: 1_600 })))).toBe('blue');
+    for (const before of [dead, gone])
+      expect(ownerOf(resolveRoutes(before, facts([green()], { nowMs: 1_500 })))).toBe('green');
+    const passed = resolveRoutes(dead, facts([blue(0), green()], { nowMs: 1_500 }));
+    expect(ownerOf(passed)).toBe('green');
+    expect(ownerOf(resolveRoutes(passed, facts([blue(1), green()], { nowMs: 1_600 })))).toBe('green');
+  });
+
+  it('that nobody could follow keeps it', () => {
+    const dead = resolveRoutes(served(), facts([blue(0), green(0)], { nowMs: 500 }));
+    const late = facts([blue(0), green(0)], { nowMs: 9_999 });
+    expect(ownerOf(resolveRoutes(dead, late))).toBe('blue');
+    expect(nextReleaseMs(dead, late)).toBe(Infinity);
+  });
+
+  it('that lives and no longer claims its route has given it up', () => {
+    const moved = facts([claim('blue', '/other'), green()]);
+    expect(ownerOf(resolveRoutes(served(), moved))).toBe('green');
+  });
+
+  it('loses it by command to another claim, and has it again when there is none', () => {
+    const released = { name: '/pay', service: 'blue' };
+    const without = { ...served(), remembered: new Map() };
+    expect(ownerOf(resolveRoutes(without, facts([blue(1), green()], { released })))).toBe('green');
+    expect(ownerOf(resolveRoutes(without, facts([blue(1)], { released })))).toBe('blue');
+    expect(ownerOf(resolveRoutes(without, facts([], { released })))).toBeUndefined();
+  });
+
+  it('is forgotten when nobody claims its route for long', () => {
+    const gone = resolveRoutes(served(), facts([], { nowMs: 100 }));
+    expect(gone.routes).toMatchObject([{ service: 'blue' }]);
+    expect(gone.routes[0]?.rivals).toBeUndefined();
+    expect(resolveRoutes(gone, facts([], { nowMs: 1_099 })).routes).toHaveLength(1);
+    expect(resolveRoutes(gone, facts([], { nowMs: 1_100 })).routes).toEqual([]);
+  });
+
+  it('is the one that serves of those that the configuration lists', () => {
+    const owners = ['blue', 'green'];
+    const route = configured('/pay', 'blue', 'config', { owners });
+    const having = (...live: string[]) =>
+      facts([blue(1)], { configured: [route], isLive: (service) => live.includes(service) });
+    const first = resolveRoutes(noOwnership, having('blue', 'green'));
+    expect(ownerOf(first)).toBe('blue');
+    expect(first.rejected).toEqual([]);
+    const second = resolveRoutes(first, having('green'));
+    expect(ownerOf(second)).toBe('green');
+    expect(ownerOf(resolveRoutes(second, having('blue', 'green')))).toBe('green');
+    expect(ownerOf(resolveRoutes(second, having()))).toBe('green');
+    expect([...second.contested]).toEqual(owners);
+  });
+});
+
+describe('a configured prefix', () => {
+  const given = (claims: ServiceClaim[], ...routes: Route[]) => {
+    const result = resolveRoutes(noOwnership, facts(claims, { configured: routes }));
+    const taken = result.routes.filter(({ source }) => source === 'registry');
+    return taken.map(({ host, prefix, service }) => `${host ?? ''}${prefix} ${service}`).sort();
+  };
+  const pay = configured('/pay', 'pay', 'config');
+  const root = configured('/', 'web', 'config');
+  const evil = (prefix: string, host?: string) => claim('evil', prefix, host === undefined ? {} : { host });
+  const everywhere = [
+    evil('/pay'),
+    evil('/pay/login'),
+    evil('/pay', 'shop.example'),
+    evil('/pay/login', 'shop.example'),
+    evil('/pay', '*.example'),
+  ];
+
+  it('owns its subtree on every host', () => {
+    expect(given(everywhere, pay)).toEqual([]);
+    expect(given([evil('/payments'), evil('/'), evil('/', 'shop.example')], pay)).toEqual([
+      '/ evil',
+      '/payments evil',
+      'shop.example/ evil',
+    ]);
+    expect(given([...everywhere, evil('/x'), evil('/x', 'shop.example')], root)).toEqual([]);
+    const { rejected } = resolveRoutes(noOwnership, facts(everywhere, { configured: [pay] }));
+    expect(rejected).toHaveLength(everywhere.length);
+    expect(rejected[1]?.reason).toBe('the configuration gives /pay to pay, with all that lies below it');
+  });
+
+  it('of a host owns its subtree on that host, and a wildcard on all that it covers', () => {
+    const one = configured('/pay', 'pay', 'config', { host: 'shop.example' });
+    expect(given(everywhere, one)).toEqual(['*.example/pay evil', '/pay evil', '/pay/login evil']);
+    const all = configured('/pay', 'pay', 'config', { host: '*.example' });
+    expect(given([...everywhere, evil('/pay', '*.b.example'), evil('/pay', 'other')], all)).toEqual([
+      '/pay evil',
+      '/pay/login evil',
+      'other/pay evil',
+    ]);
+  });
+
+  it('opens what lies below it, never itself, where it says so', () => {
+    const open = configured('/pay', 'pay', 'config', { claims: 'below' });
+    expect(given(everywhere, open)).toEqual(['/pay/login evil', 'shop.example/pay/login evil']);
+    const openRoot = configured('/', 'web', 'config', { claims: 'below' });
+    expect(given([...everywhere, evil('/'), evil('/x'), evil('/', 'shop.example')], openRoot, pay)).toEqual([
+      '/x evil',
+      'shop.example/ evil',
+    ]);
+    const closed = configured('/pay/admin', 'pay', 'config');
+    expect(given([evil('/pay/admin/x'), evil('/pay/x')], open, closed)).toEqual(['/pay/x evil']);
+  });
+
+  it('leaves its own service alone', () => {
+    const result = resolveRoutes(noOwnership, facts([claim('pay', '/pay/x')], { configured: [pay] }));
+    expect([result.routes.length, result.rejected]).toEqual([1, []]);
+  });
+
+  it('alone gives away where certificates come from', () => {
+    const acme = '/.well-known/acme-challenge';
+    const openRoot = configured('/', 'web', 'config', { claims: 'below' });
+    const claims = [evil(acme), evil(`${acme}/x`), evil('/.well-known'), evil(acme, 'shop.example')];
+    expect(given(claims)).toEqual([]);
+    expect(given(claims, openRoot)).toEqual([]);
+    expect(given([evil('/.well-known/openid-configuration')], openRoot)).toHaveLength(1);
+    const certbot = configured(acme, 'certbot', 'config', { claims: 'below' });
+    expect(given(claims, certbot)).toEqual([`${acme}/x evil`]);
+  });
+
+  it('takes a route back that a claim had before', () => {
+    const before = resolveRoutes(noOwnership, facts([evil('/pay/login')]));
+    const after = resolveRoutes(before, facts([evil('/pay/login')], { configured: [pay] }));
+    expect(after.routes).toEqual([pay]);
   });
 });

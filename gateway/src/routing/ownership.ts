@@ -1,111 +1,178 @@
-import type { RouteClaim } from '@roundhouse/agent-sdk/internal';
-
-import { routeName, type Route } from './route.ts';
-
-/** A service's claim on a route, as its registered instances state it. */
-export interface ServiceClaim {
-  readonly service: string;
-  readonly claim: RouteClaim;
-  /** Instances that carry it and serve. */
-  readonly serving: number;
-  /** Smallest registry index of an instance that carries it: who was first. */
-  readonly since: number;
-}
-
-/** A claim that is not followed, and why. */
-export interface RejectedClaim {
-  readonly service: string;
-  readonly host: string | undefined;
-  readonly prefix: string;
-  readonly strip: string | undefined;
-  readonly reason: string;
-}
+import type { Incumbent, OwnershipFacts, RejectedClaim, ServiceClaim } from './claims.ts';
+import { configuredPrefixes } from './configured-prefixes.ts';
+import { contest, type Contestants, isRouteOf, mostServed, routeOf } from './contest.ts';
+import { ownersOf, routeName, type Route } from './route.ts';
 
 /** What is routed where: the outcome of {@link resolveRoutes}, and what it needs to know the next time. */
 export interface RouteOwnership {
   readonly routes: readonly Route[];
   readonly rejected: readonly RejectedClaim[];
   /** Routes that the registry gave, by name; they outlive their claims, so that a claimed path is 503 and not 404. */
-  readonly remembered: ReadonlyMap<string, Route>;
+  readonly remembered: ReadonlyMap<string, Incumbent>;
+  /** The present owner of each configured route with several, by name. */
+  readonly chosen: ReadonlyMap<string, string>;
+  /** Services on whose liveness it depends who owns something. */
+  readonly contested: ReadonlySet<string>;
 }
 
-export const noOwnership: RouteOwnership = { routes: [], rejected: [], remembered: new Map() };
+export const noOwnership: RouteOwnership = {
+  routes: [],
+  rejected: [],
+  remembered: new Map(),
+  chosen: new Map(),
+  contested: new Set(),
+};
 
 /** Registry routes remembered without a claim; the oldest are forgotten beyond this. */
 const maxRemembered = 10_000;
 
-export interface OwnershipFacts {
-  /** Routes from the config, and the built-in ones. */
-  readonly configured: readonly Route[];
-  readonly claims: readonly ServiceClaim[];
-  /** Whether a service has ever had an instance in the registry. */
-  readonly wasSeen: (service: string) => boolean;
-}
-
 /**
- * Who owns which route. The config always does. A built-in route does, unless its own service was never seen and another claims it.
- * Among claims the incumbent keeps its route as long as one of its instances claims it; then the one registered first follows.
- * When one service claims a route in two variants (a rolling change of `strip`), the one that more instances serve holds.
+ * Who owns which route. The config always does, with all that lies below; among several owners the one that serves does. A built-in route
+ * does, unless its own service was never seen and another claims it. For claims see {@link contest}. A route without a claim is kept for
+ * as long as its owner may come back.
  */
 export function resolveRoutes(before: RouteOwnership, facts: OwnershipFacts): RouteOwnership {
-  const byName = new Map<string, [ServiceClaim, ...ServiceClaim[]]>();
-  for (const claim of facts.claims) {
-    const name = routeName(claim.claim);
-    const rivals = byName.get(name);
-    if (rivals === undefined) byName.set(name, [claim]);
-    else rivals.push(claim);
-  }
+  const refusalOf = configuredPrefixes(facts.configured);
+  const { byName, rejected, rivals } = sortClaims(facts.claims, refusalOf);
   const routes: Route[] = [];
-  const rejected: RejectedClaim[] = [];
   const remembered = new Map(before.remembered);
+  const chosen = new Map<string, string>();
+  const contested = new Set<string>();
 
   for (const route of facts.configured) {
     const name = routeName(route);
-    const claims = byName.get(name) ?? [];
-    const own = mostServed(claims.filter((claim) => claim.service === route.service));
-    if (
-      route.source === 'default' &&
-      yields(route, claims, { wasSeen: facts.wasSeen, incumbent: remembered.get(name)?.service })
-    )
+    if (route.source === 'config') {
+      const owner = chooseOwner(route, before.chosen.get(name), facts);
+      if (route.owners !== undefined) {
+        chosen.set(name, owner);
+        for (const service of route.owners) contested.add(service);
+      }
+      byName.delete(name);
+      remembered.delete(name);
+      routes.push(withRivals({ ...route, service: owner }, rivals.get(route) ?? []));
       continue;
+    }
+    const claims = byName.get(name) ?? [];
+    if (yields(route, claims, { wasSeen: facts.wasSeen, incumbent: remembered.get(name)?.route.service }))
+      continue;
+    const own = mostServed(claims.filter((claim) => claim.service === route.service));
+    const others = claims.filter((claim) => claim.service !== route.service);
     byName.delete(name);
     remembered.delete(name);
-    routes.push(
-      route.source === 'default' && own !== undefined ? { ...route, strip: own.claim.strip } : route,
-    );
-    const owner =
-      route.source === 'config'
-        ? `the configuration gives it to ${route.service}`
-        : `it belongs to ${route.service}`;
-    rejected.push(
-      ...claims.filter((claim) => claim.service !== route.service).map((claim) => reject(claim, owner)),
-    );
+    const mine = own === undefined ? route : { ...route, strip: own.claim.strip };
+    routes.push(withRivals(mine, servicesOf(others)));
+    rejected.push(...others.map((claim) => reject(claim, `it belongs to ${route.service}`)));
   }
 
   for (const [name, claims] of byName) {
     const incumbent = remembered.get(name);
-    const winner = winnerOf(claims, incumbent?.service);
-    if (incumbent === undefined || !isRouteOf(incumbent, winner)) {
-      remembered.delete(name);
-      remembered.set(name, routeOf(winner));
+    const { winner, reason } = contest({ name, claims, incumbent }, facts);
+    const others = claims.filter(({ service }) => service !== (winner?.service ?? incumbent?.route.service));
+    const route = winner === undefined ? incumbent?.route : routeOf(winner);
+    if (route === undefined) continue;
+    if (others.length > 0)
+      for (const service of [route.service, ...servicesOf(others)]) contested.add(service);
+    const next = nextIncumbent({ name, claims, incumbent }, withRivals(route, servicesOf(others)), facts);
+    if (next !== incumbent) {
+      if (next.route.service !== incumbent?.route.service) remembered.delete(name);
+      remembered.set(name, next);
     }
-    if (claims.length === 1) continue;
-    const reason = `it belongs to ${winner.service}, which claimed it first`;
-    rejected.push(
-      ...claims.filter((claim) => claim.service !== winner.service).map((claim) => reject(claim, reason)),
-    );
+    rejected.push(...others.map((claim) => reject(claim, reason)));
   }
 
-  const configured = new Set(routes.map(routeName));
-  const unclaimed = remembered.size - byName.size;
-  if (unclaimed > maxRemembered) {
-    const old = [...remembered.keys()]
-      .filter((name) => !byName.has(name))
-      .slice(0, unclaimed - maxRemembered);
-    for (const name of old) remembered.delete(name);
+  forgetUnclaimed(remembered, byName, { ...facts, refusalOf });
+  routes.push(...[...remembered.values()].map(({ route }) => route));
+  return { routes, rejected, remembered, chosen, contested };
+}
+
+/** When an owner that has no live instance loses its route next; Infinity: never, as things are. */
+export function nextReleaseMs(
+  { remembered }: RouteOwnership,
+  { nowMs, releaseAfterMs }: Pick<OwnershipFacts, 'nowMs' | 'releaseAfterMs'>,
+): number {
+  let next = Infinity;
+  for (const { idleSinceMs = Infinity } of remembered.values()) {
+    const atMs = idleSinceMs + releaseAfterMs;
+    if (atMs > nowMs) next = Math.min(next, atMs);
   }
-  routes.push(...[...remembered].filter(([name]) => !configured.has(name)).map(([, route]) => route));
-  return { routes, rejected, remembered };
+  return next;
+}
+
+type RefusalOf = ReturnType<typeof configuredPrefixes>;
+
+/** The claims by the names of their routes, without those that the configuration refuses. */
+function sortClaims(
+  claims: readonly ServiceClaim[],
+  refusalOf: RefusalOf,
+): {
+  readonly byName: Map<string, Contestants['claims']>;
+  readonly rejected: RejectedClaim[];
+  readonly rivals: ReadonlyMap<Route, readonly string[]>;
+} {
+  const byName = new Map<string, [ServiceClaim, ...ServiceClaim[]]>();
+  const rejected: RejectedClaim[] = [];
+  const rivals = new Map<Route, readonly string[]>();
+  for (const claim of claims) {
+    const refusal = refusalOf(claim.claim);
+    if (refusal !== undefined) {
+      const { route, isSamePrefix, reason } = refusal;
+      // What it claims, it has.
+      if (route !== undefined && ownersOf(route).includes(claim.service)) continue;
+      rejected.push(reject(claim, reason));
+      if (route !== undefined && isSamePrefix)
+        rivals.set(route, [...new Set([...(rivals.get(route) ?? []), claim.service])]);
+      continue;
+    }
+    const name = routeName(claim.claim);
+    const others = byName.get(name);
+    if (others === undefined) byName.set(name, [claim]);
+    else others.push(claim);
+  }
+  return { byName, rejected, rivals };
+}
+
+/** Of several owners the present one while it serves, else the first that does. */
+function chooseOwner(route: Route, present: string | undefined, { isLive }: OwnershipFacts): string {
+  if (route.owners === undefined) return route.service;
+  const isOwner = present !== undefined && route.owners.includes(present);
+  const order = isOwner ? [present, ...route.owners] : route.owners;
+  return order.find((service) => isLive(service, undefined)) ?? order[0] ?? route.service;
+}
+
+/** The owner as it is remembered from now on; the same object when nothing has changed. */
+function nextIncumbent(
+  { name, claims, incumbent }: Contestants,
+  route: Route,
+  { hasAnswered, isLive, nowMs }: OwnershipFacts,
+): Incumbent {
+  const own = claims.filter(({ service }) => service === route.service);
+  const isAlone = own.length === claims.length;
+  const lives = own.some(
+    ({ serving, claim }) => serving > 0 && (isAlone || isLive(route.service, claim.tag)),
+  );
+  const isSame = incumbent?.route.service === route.service;
+  const idleSinceMs = lives ? undefined : ((isSame ? incumbent.idleSinceMs : undefined) ?? nowMs);
+  const served = (isSame && incumbent.served) || hasAnswered(name, route.service);
+  const isKept = isSame && isRouteOf(incumbent.route, route);
+  if (isKept && incumbent.idleSinceMs === idleSinceMs && incumbent.served === served) return incumbent;
+  return { route: isKept ? incumbent.route : route, served, idleSinceMs };
+}
+
+/** Forgets routes that nobody claims when the configuration has them now, when their owner has been away for long, or when there are too many. */
+function forgetUnclaimed(
+  remembered: Map<string, Incumbent>,
+  claimed: ReadonlyMap<string, unknown>,
+  { refusalOf, nowMs, releaseAfterMs, hasAnswered }: OwnershipFacts & { readonly refusalOf: RefusalOf },
+): void {
+  const unclaimed = [...remembered].filter(([name]) => !claimed.has(name));
+  const tooMany = unclaimed.length - maxRemembered;
+  unclaimed.forEach(([name, { route, ...before }], index) => {
+    const { idleSinceMs = nowMs } = before;
+    const isOver = nowMs - idleSinceMs >= releaseAfterMs;
+    const served = before.served || hasAnswered(name, route.service);
+    if (index < tooMany || isOver || refusalOf(route) !== undefined) remembered.delete(name);
+    else remembered.set(name, { route: withRivals(route, []), idleSinceMs, served });
+  });
 }
 
 /** A built-in route gives way to a claim made before its own service was ever seen, for as long as that claim stands. */
@@ -118,41 +185,16 @@ function yields(
   return others.some((claim) => !wasSeen(route.service) || claim.service === incumbent);
 }
 
-function routeOf({ service, claim }: ServiceClaim): Route {
-  const { host, prefix, strip, tag } = claim;
-  return { host, prefix, service, strip, tag, timeouts: {}, source: 'registry' };
+function withRivals(route: Route, rivals: readonly string[]): Route {
+  const { rivals: before, ...plain } = route;
+  if (rivals.length > 0) return { ...plain, rivals };
+  return before === undefined ? route : plain;
+}
+
+function servicesOf(claims: readonly ServiceClaim[]): readonly string[] {
+  return [...new Set(claims.map(({ service }) => service))];
 }
 
 function reject({ service, claim }: ServiceClaim, reason: string): RejectedClaim {
   return { service, host: claim.host, prefix: claim.prefix, strip: claim.strip, reason };
-}
-
-/** The incumbent while it still claims, else who was first; of its variants the most served. `claims` is not empty. */
-function winnerOf(
-  claims: readonly [ServiceClaim, ...ServiceClaim[]],
-  incumbent: string | undefined,
-): ServiceClaim {
-  const [first, ...rest] = claims;
-  if (rest.length === 0) return first;
-  const owner = claims.some((claim) => claim.service === incumbent) ? incumbent : earliest(claims)?.service;
-  return mostServed(claims.filter((claim) => claim.service === owner)) ?? first;
-}
-
-/** Whether a route is what a claim would make, so that the same object can stand for it. */
-function isRouteOf(route: Route, { service, claim }: ServiceClaim): boolean {
-  return route.service === service && route.tag === claim.tag && route.strip === claim.strip;
-}
-
-function mostServed(claims: readonly ServiceClaim[]): ServiceClaim | undefined {
-  return [...claims].sort(
-    (a, b) => b.serving - a.serving || a.since - b.since || order(a.claim.tag, b.claim.tag),
-  )[0];
-}
-
-function earliest(claims: readonly ServiceClaim[]): ServiceClaim | undefined {
-  return [...claims].sort((a, b) => a.since - b.since || order(a.service, b.service))[0];
-}
-
-function order(a: string, b: string): number {
-  return a < b ? -1 : a > b ? 1 : 0;
 }

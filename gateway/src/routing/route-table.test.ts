@@ -139,4 +139,23 @@ describe('createRouteTable', () => {
       expect(table.match('h', '/BOTH/x')).toBeUndefined();
     });
   });
+
+  it('gives a claim on a host nothing of a longer prefix that the configuration has for more hosts', () => {
+    const claim = (pattern: string): Route => ({ ...route(pattern, 'claim'), source: 'registry' });
+    const table = createRouteTable([
+      claim('shop.example/'),
+      claim('*.example/'),
+      claim('shop.example/open/x'),
+      route('/pay', 'pay'),
+      route('/open', 'open'),
+      route('*.example/cart', 'cart'),
+      route('/', 'web'),
+    ]);
+    const match = (host: string, path: string) => table.match(host, path)?.service;
+    expect(
+      ['/pay/x', '/cart', '/open/y', '/open/x', '/x'].map((path) => match('shop.example', path)),
+    ).toEqual(['pay', 'cart', 'open', 'claim', 'claim']);
+    expect(['/pay', '/cart', '/x'].map((path) => match('b.example', path))).toEqual(['pay', 'cart', 'claim']);
+    expect(['/pay', '/cart'].map((path) => match('other', path))).toEqual(['pay', 'web']);
+  });
 });

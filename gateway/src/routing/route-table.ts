@@ -7,7 +7,7 @@ export interface RouteTable {
   readonly routes: readonly Route[];
   /**
    * The longest prefix on a segment boundary among the routes for exactly this host; else among the longest wildcard that covers
-   * it; else among those for any host. `host`: lower case, no port. `path`: in normal form. Undefined, too, where a careless reader takes
+   * it; else among those for any host. A claim never takes what the configuration has below it for more hosts. `host`: lower case, no port. `path`: in normal form. Undefined, too, where a careless reader takes
    * `path` for one of another route (in another case, with `%2F`, `;` or escaped letters), and one of the two has strict paths.
    */
   match(host: string, path: string): Route | undefined;
@@ -19,8 +19,23 @@ interface PrefixSet {
   readonly depth: number;
 }
 
+type Find = (host: string, path: string) => Route | undefined;
+
 /** Builds a table in O(routes); a match costs one map lookup a segment. Two routes of one host and prefix are the caller's mistake. */
 export function createRouteTable(routes: readonly Route[]): RouteTable {
+  const careless = routes.some(({ paths }) => paths === 'strict') ? createCarelessTable(routes) : undefined;
+  const find = withConfigured(createFind(routes), routes);
+  return {
+    routes: [...routes].sort(inOrder),
+    match(host, path) {
+      const route = find(host, path);
+      if (careless === undefined || route === undefined) return route;
+      return careless.agrees(host, path, route) ? route : undefined;
+    },
+  };
+}
+
+function createFind(routes: readonly Route[]): Find {
   const byHost = new Map<string | undefined, Map<string, Route>>();
   for (const route of routes) {
     const prefixes = byHost.get(route.host) ?? new Map<string, Route>();
@@ -30,10 +45,9 @@ export function createRouteTable(routes: readonly Route[]): RouteTable {
   }
   const sets = new Map([...byHost].map(([host, prefixes]) => [host, prefixSet(prefixes)]));
   const anyHost = sets.get(undefined);
-  const careless = routes.some(({ paths }) => paths === 'strict') ? createCarelessTable(routes) : undefined;
   const named = byHost.size > (anyHost === undefined ? 0 : 1);
 
-  const find = (host: string, path: string): Route | undefined => {
+  return (host, path) => {
     if (named) {
       const exact = sets.get(host);
       const found = exact === undefined ? undefined : longest(exact, path);
@@ -46,14 +60,19 @@ export function createRouteTable(routes: readonly Route[]): RouteTable {
     }
     return anyHost === undefined ? undefined : longest(anyHost, path);
   };
+}
 
-  return {
-    routes: [...routes].sort(inOrder),
-    match(host, path) {
-      const route = find(host, path);
-      if (careless === undefined || route === undefined) return route;
-      return careless.agrees(host, path, route) ? route : undefined;
-    },
+/** A claim on a host (`example.org/`) takes nothing from a longer prefix that the configuration has for more hosts (`/pay`). */
+function withConfigured(find: Find, routes: readonly Route[]): Find {
+  const isHostClaim = ({ source, host }: Route): boolean => source === 'registry' && host !== undefined;
+  const configured = routes.filter(({ source }) => source === 'config');
+  if (configured.length === 0 || !routes.some(isHostClaim)) return find;
+  const findConfigured = createFind(configured);
+  return (host, path) => {
+    const route = find(host, path);
+    if (route === undefined || !isHostClaim(route)) return route;
+    const kept = findConfigured(host, path);
+    return kept !== undefined && kept.prefix.length > route.prefix.length ? kept : route;
   };
 }
 

@@ -7,6 +7,12 @@ export interface Route {
   /** Normal form, without a trailing slash but for `/` itself. */
   readonly prefix: string;
   readonly service: string;
+  /** Of a configured route: the services that may own it, in the order of preference; absent: `service` alone. */
+  readonly owners?: readonly string[] | undefined;
+  /** Of a configured route: `below` lets claims have what lies below it; absent or `none`: nothing. */
+  readonly claims?: 'none' | 'below' | undefined;
+  /** Other services that claim the same; absent: none. */
+  readonly rivals?: readonly string[] | undefined;
   readonly strip: string | undefined;
   /** The registry tag by which the route came; only instances that carry it serve it. */
   readonly tag: string | undefined;
@@ -23,4 +29,9 @@ export interface Route {
 /** What tells two routes apart, and the label of a route in logs and metrics: `example.org/api`, or `/api`. */
 export function routeName(route: { readonly host: string | undefined; readonly prefix: string }): string {
   return `${route.host ?? ''}${route.prefix}`;
+}
+
+/** The services that may own a route. */
+export function ownersOf({ owners, service }: Pick<Route, 'owners' | 'service'>): readonly string[] {
+  return owners ?? [service];
 }

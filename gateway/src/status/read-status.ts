@@ -73,13 +73,15 @@ function summary(sources: StatusSources): GatewaySummary {
 
 function routeRows(registry: Registry): readonly RouteStatus[] {
   return [
-    ...registry.table.routes.map(({ host, prefix, service, strip, source }) => {
-      return { host, prefix, service, strip, source, state: 'active', reason: undefined } as const;
+    ...registry.table.routes.map(({ host, prefix, service, strip, source, rivals = [] }) => {
+      return { host, prefix, service, strip, source, rivals, state: 'active', reason: undefined } as const;
     }),
-    ...registry.rejected.map((claim) => ({ ...claim, source: 'registry', state: 'conflict' }) as const),
+    ...registry.rejected.map((claim) => {
+      return { ...claim, source: 'registry', rivals: [], state: 'conflict' } as const;
+    }),
     ...registry.services.flatMap(({ service, invalidTags }) =>
       invalidTags.map(({ invalid, reason }) => {
-        const row = { host: undefined, prefix: invalid, service, strip: undefined } as const;
+        const row = { host: undefined, prefix: invalid, service, strip: undefined, rivals: [] } as const;
         return { ...row, source: 'registry', state: 'invalid', reason } as const;
       }),
     ),

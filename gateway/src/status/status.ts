@@ -10,6 +10,8 @@ export interface RouteStatus {
   readonly service: string;
   readonly strip: string | undefined;
   readonly source: 'config' | 'default' | 'registry';
+  /** Services that claim the same and don't have it. */
+  readonly rivals: readonly string[];
   /** `active`; or why it is not used ("claimed by api-service since …"). */
   readonly state: 'active' | 'conflict' | 'invalid';
   readonly reason: string | undefined;

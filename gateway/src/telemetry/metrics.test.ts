@@ -39,6 +39,7 @@ function route(prefix: string, service: string): RouteStatus {
     service,
     strip: undefined,
     source: 'config',
+    rivals: [],
     state: 'active',
     reason: undefined,
   };

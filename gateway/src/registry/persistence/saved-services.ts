@@ -1,6 +1,6 @@
 import type { Snapshot } from '@roundhouse/agent-sdk/internal';
 
-import type { Route } from '../../routing/route.ts';
+import type { Incumbent } from '../../routing/claims.ts';
 import type { ServiceRuntime } from '../services/service-runtime.ts';
 import { savableSnapshots } from '../services/service-state.ts';
 import type { RegistrySource } from '../sources/registry-source.ts';
@@ -29,11 +29,23 @@ export function seedsOf(
 export function savedTableOf(
   catalog: SavedTable['catalog'],
   services: readonly ServiceRuntime[],
-  routes: readonly Route[],
+  { owners, nowMs }: { readonly owners: readonly Incumbent[]; readonly nowMs: number },
 ): SavedTable | undefined {
   const followed = services.filter(({ watch }) => watch.kind !== 'fixed');
   if (followed.some(({ watch, state }) => watch.kind !== 'live' || state.held.rows.size > 0))
     return undefined;
   const snapshots = followed.flatMap(({ state }) => savableSnapshots(state));
-  return { catalog, snapshots, routes: routes.filter(({ source }) => source === 'registry') };
+  const routes = owners.map(({ route, served, idleSinceMs }) => {
+    return { route, served, idleForMs: idleSinceMs === undefined ? 0 : Math.round(nowMs - idleSinceMs) };
+  });
+  return { catalog, snapshots, routes };
+}
+
+/** The owners in a saved table. Whether they still had a live instance after it was saved is not known. */
+export function ownersAt({ routes }: SavedTable, savedAtMs: number): readonly Incumbent[] {
+  return routes.map(({ route, served, idleForMs }) => ({
+    route,
+    served,
+    idleSinceMs: savedAtMs - idleForMs,
+  }));
 }

@@ -16,7 +16,16 @@ export interface SavedTable {
   readonly catalog: Catalog;
   readonly snapshots: readonly Snapshot[];
   /** Routes that came from the registry, with their owners. */
-  readonly routes: readonly Route[];
+  readonly routes: readonly SavedRoute[];
+}
+
+/** An owner of a route. */
+export interface SavedRoute {
+  readonly route: Route;
+  /** Whether it has answered a request. */
+  readonly served: boolean;
+  /** For how long it had no live instance; 0 when it had. */
+  readonly idleForMs: number;
 }
 
 /** A table that was read, or a readable description of the file's problem. */
@@ -41,7 +50,9 @@ export function* formatSavedTable(table: SavedTable, savedAtMs: number): Generat
     version,
     savedAtMs,
     catalog: { index: catalog.index, services: catalog.services },
-    routes: table.routes.map(({ service, tag }) => ({ service, tag })),
+    routes: table.routes.map(({ route: { service, tag }, served, idleForMs }) => {
+      return { service, tag, served, idleForMs };
+    }),
   };
   yield `${JSON.stringify(head).slice(0, -1)},\n"services":[`;
   let separator = '\n';
@@ -131,13 +142,16 @@ function readService(value: unknown): Snapshot | undefined {
   );
 }
 
-function readRoute(value: unknown): Route | undefined {
-  const { service, tag } = asObject(value) ?? {};
+/** A file without `served` and `idleForMs` is one of an older gateway, whose owners kept what they had. */
+function readRoute(value: unknown): SavedRoute | undefined {
+  const { service, tag, served = true, idleForMs = 0 } = asObject(value) ?? {};
   if (typeof service !== 'string' || typeof tag !== 'string') return undefined;
+  if (typeof served !== 'boolean' || typeof idleForMs !== 'number' || !(idleForMs >= 0)) return undefined;
   const claim = parseRouteTag(tag);
   if (claim === undefined || isInvalidRouteTag(claim)) return undefined;
   const { host, prefix, strip } = claim;
-  return { host, prefix, service, strip, tag, timeouts: {}, source: 'registry' };
+  const route: Route = { host, prefix, service, strip, tag, timeouts: {}, source: 'registry' };
+  return { route, served, idleForMs };
 }
 
 function answerOf(body: unknown, index: unknown): ReadAnswer {

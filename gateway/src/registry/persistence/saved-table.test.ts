@@ -53,13 +53,17 @@ const table: SavedTable = {
   ],
   routes: [
     {
-      host: undefined,
-      prefix: '/shop',
-      service: 'api',
-      strip: undefined,
-      tag: 'urlprefix-/shop',
-      timeouts: {},
-      source: 'registry',
+      route: {
+        host: undefined,
+        prefix: '/shop',
+        service: 'api',
+        strip: undefined,
+        tag: 'urlprefix-/shop',
+        timeouts: {},
+        source: 'registry',
+      },
+      served: false,
+      idleForMs: 250,
     },
   ],
 };
@@ -69,6 +73,16 @@ const textOf = (saved: SavedTable): string => [...formatSavedTable(saved, 1234)]
 describe('a saved table', () => {
   it('is read as it was written', () => {
     expect(readSavedTable(textOf(table))).toEqual({ kind: 'table', table, savedAtMs: 1234, leftOut: 0 });
+  });
+
+  it('of an older gateway is read: its owners have served', () => {
+    const text = textOf(table).replace(',"served":false,"idleForMs":250', '');
+    expect(text).toContain('{"service":"api","tag":"urlprefix-/shop"}');
+    const [saved] = table.routes;
+    expect(readSavedTable(text)).toMatchObject({
+      leftOut: 0,
+      table: { routes: [{ route: saved!.route, served: true, idleForMs: 0 }] },
+    });
   });
 
   it('can be empty', () => {

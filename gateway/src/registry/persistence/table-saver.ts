@@ -4,7 +4,7 @@ import { createTableKeeper, loadSavedTable, removeLeftovers } from './saved-tabl
 
 /** The saved table of a running gateway. */
 export interface TableSaver {
-  /** Uses the saved table for services that the registry has not answered yet. Logs what cannot be used. Never rejects. */
+  /** Uses the saved table for services that the registry has not answered yet, and who owned what. Logs what cannot be used. Never rejects. */
   adopt(): Promise<void>;
   /** Reports a change; the table is written soon. */
   changed(): void;
@@ -14,7 +14,7 @@ export interface TableSaver {
 
 /** Keeps the registry's last good table in a file; `off` keeps nothing. Ended by `stop`. */
 export function createTableSaver(
-  registry: Pick<Registry, 'adopt' | 'areClaimsKnown' | 'savable' | 'waitingFor'>,
+  registry: Pick<Registry, 'adopt' | 'savable'>,
   options: {
     readonly path: string;
     readonly log: Pick<Log, 'info' | 'warn'>;
@@ -25,28 +25,34 @@ export function createTableSaver(
   const { path, log, wallClock } = options;
   if (path === 'off')
     return { adopt: () => Promise.resolve(), changed: () => undefined, stop: () => Promise.resolve() };
+  /** Whether the old table has been read, so that a new one may take its place. */
+  let isRead = false;
   const keeper = createTableKeeper({
     path,
-    savable: () => registry.savable(),
+    savable: () => (isRead ? registry.savable() : undefined),
     onTrouble: (message) => {
       if (message === undefined) log.info('The table is saved again.');
       else log.warn(`The table is not saved: ${message}. A start without Consul would find an old one.`);
     },
     wallClock,
   });
+  const adopt = async (): Promise<void> => {
+    await removeLeftovers(path);
+    const reading = await loadSavedTable(path);
+    if (reading.kind === 'absent') return;
+    if (reading.kind === 'invalid') {
+      log.warn(`The saved table ${path} is not used: ${reading.problem}.`);
+      return;
+    }
+    if (reading.leftOut > 0)
+      log.warn(`${reading.leftOut} entries of ${path} can't be read and are left out.`);
+    registry.adopt(reading.table, Math.max(0, wallClock() - reading.savedAtMs));
+  };
   return {
     async adopt() {
-      await removeLeftovers(path);
-      if (registry.areClaimsKnown && registry.waitingFor().length === 0) return;
-      const reading = await loadSavedTable(path);
-      if (reading.kind === 'absent') return;
-      if (reading.kind === 'invalid') {
-        log.warn(`The saved table ${path} is not used: ${reading.problem}.`);
-        return;
-      }
-      if (reading.leftOut > 0)
-        log.warn(`${reading.leftOut} entries of ${path} can't be read and are left out.`);
-      registry.adopt(reading.table, Math.max(0, wallClock() - reading.savedAtMs));
+      await adopt();
+      isRead = true;
+      keeper.changed();
     },
     changed: () => {
       keeper.changed();

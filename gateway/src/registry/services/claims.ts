@@ -6,7 +6,7 @@ import {
   type Snapshot,
 } from '@roundhouse/agent-sdk/internal';
 
-import type { ServiceClaim } from '../../routing/ownership.ts';
+import type { ServiceClaim } from '../../routing/claims.ts';
 
 /** The route claims of the instances of one service. */
 export interface ServiceClaims {

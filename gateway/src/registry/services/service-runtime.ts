@@ -27,6 +27,8 @@ export interface ServiceRuntimeOptions {
   readonly config: () => RegistryConfig;
   readonly addresses: () => AddressPolicy;
   readonly onHealth: (news: HealthChange) => void;
+  readonly onAnswered: (instance: Instance) => void;
+  readonly onLiveness: () => void;
   readonly onWatch: (news: WatchNews) => void;
   readonly now: () => number;
   readonly random: () => number;
@@ -44,11 +46,11 @@ export class ServiceRuntime {
   #budgetRules: string;
 
   constructor(options: ServiceRuntimeOptions) {
-    const { service, onHealth, now, random } = options;
+    const { service, onHealth, onAnswered, onLiveness, now, random } = options;
     this.#options = options;
     this.#state = newServiceState(service, this.#settingsFor({}));
     const policy = policyOf(this.#state.settings);
-    this.upstream = createUpstream(service, { policy, now, random, onHealth });
+    this.upstream = createUpstream(service, { policy, now, random, onHealth, onAnswered, onLiveness });
     this.#budgetRules = this.#rulesOfBudget();
     this.#budget = this.#newBudget();
   }
@@ -95,6 +97,18 @@ export class ServiceRuntime {
     const before = this.#claims;
     if (this.#state.snapshot !== undefined) this.#claims = claimsOf(this.#state.snapshot);
     return before;
+  }
+
+  /** Whether an instance serves (one that carries the tag, if there is one), and has failed neither checks nor requests. */
+  isLive(tag: string | undefined): boolean {
+    return this.upstream.endpoints.some(
+      ({ instance, phase, health, check }) =>
+        phase === 'serving' &&
+        instance.status !== 'critical' &&
+        health.state === 'healthy' &&
+        check !== 'down' &&
+        (tag === undefined || instance.tags.includes(tag)),
+    );
   }
 
   /** Those of the held instances that have these keys. */

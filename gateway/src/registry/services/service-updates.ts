@@ -59,7 +59,8 @@ export class ServiceUpdates {
     const matters = ({ instances: { before }, settings }: ServiceUpdate): boolean =>
       // The first instance of a built-in route's own service settles whom that route belongs to.
       settings !== undefined || before === undefined || before.instances.length === 0;
-    if (!isSameClaims || updates.some(matters)) tables.request();
+    const isContested = tables.ownership.contested.has(name);
+    if (isContested || !isSameClaims || updates.some(matters)) tables.request();
     const known = new Set(claimsBefore.invalid.map(({ invalid }) => invalid));
     const newTags = isSameClaims ? [] : claims.invalid.filter(({ invalid }) => !known.has(invalid));
     const routes = tables.routesOf(name);

@@ -1,12 +1,7 @@
 import type { GatewayConfig } from '../../config/gateway-config.ts';
 import type { Destination } from '../../exchange/destination.ts';
-import {
-  noOwnership,
-  resolveRoutes,
-  type OwnershipFacts,
-  type RejectedClaim,
-  type RouteOwnership,
-} from '../../routing/ownership.ts';
+import type { Incumbent, OwnershipFacts, RejectedClaim } from '../../routing/claims.ts';
+import { nextReleaseMs, noOwnership, resolveRoutes, type RouteOwnership } from '../../routing/ownership.ts';
 import { routeName, type Route } from '../../routing/route.ts';
 import type { TableChange } from '../registry-listener.ts';
 import type { ServiceRuntime } from '../services/service-runtime.ts';
@@ -14,7 +9,7 @@ import { createRouteTable, type RouteTable } from '../../routing/route-table.ts'
 
 /** Inputs of the tables, and the listener. */
 export interface RouteTablesOptions {
-  readonly facts: () => OwnershipFacts;
+  readonly facts: () => Omit<OwnershipFacts, 'hasAnswered' | 'nowMs' | 'released'>;
   /** The present target of a route. `known` is its target in the last table, and is returned when it still applies. */
   readonly destination: (route: Route, known: Destination | undefined) => Destination;
   /** Called with every table that differs from the one before. */
@@ -37,8 +32,14 @@ export interface RouteTables {
   swap(): void;
   /** Makes a new table now, and reuses no target of the last table. */
   renew(): void;
-  /** Routes that were known before the registry answered, and their owners. */
-  remember(routes: readonly Route[]): void;
+  /** Owners that were known before this start. One that has served keeps its route by the usual rules; call before the first request. */
+  remember(owners: readonly Incumbent[]): void;
+  /** An instance with these tags has answered: what its service owns by them, it has served. */
+  answered(service: string, tags: readonly string[]): void;
+  /** An instance of the service may have come to life or failed: whether that changes who owns something is found out in the next turn. */
+  livenessChanged(service: string): void;
+  /** See `Registry.releaseRoute`. */
+  release(name: string): string | undefined;
   /** Fixes the present owners of routes. Before this call, every table settles all claims afresh, regardless of arrival order. */
   settle(): void;
   stop(): void;
@@ -48,6 +49,7 @@ export interface RouteTables {
 const minIntervalMs = 100;
 /** Minimum pause as a multiple of the time that the last table took. Tables take a third of the time at most. */
 const pauseFactor = 2;
+const longestTimerMs = 2_147_483_647;
 
 export function createRouteTables(options: RouteTablesOptions): RouteTables {
   return new RouteTablesState(options);
@@ -56,9 +58,12 @@ export function createRouteTables(options: RouteTablesOptions): RouteTables {
 class RouteTablesState implements RouteTables {
   readonly #options: RouteTablesOptions;
   #timer: NodeJS.Timeout | undefined;
+  #releaseTimer: NodeJS.Timeout | undefined;
   #notBeforeMs = Number.NEGATIVE_INFINITY;
   #phase: 'open' | 'settled' = 'open';
   #atStart: RouteOwnership = noOwnership;
+  /** Owners that have answered and are not known for it yet: `name service`. */
+  readonly #answered = new Set<string>();
   #destinations: ReadonlyMap<Route, Destination> = new Map();
   #byService: ReadonlyMap<string, readonly Route[]> = new Map();
   table: RouteTable = createRouteTable([]);
@@ -97,10 +102,11 @@ class RouteTablesState implements RouteTables {
   }
 
   swap(): void {
-    this.ownership = resolveRoutes(
-      this.#phase === 'settled' ? this.ownership : this.#atStart,
-      this.#options.facts(),
-    );
+    this.#swap(this.#options.now(), undefined);
+  }
+
+  #swap(nowMs: number, released: OwnershipFacts['released']): void {
+    this.#resolve({ ...this.#options.facts(), nowMs, released });
     const table = createRouteTable(this.ownership.routes);
     const byService = new Map<string, Route[]>();
     for (const route of table.routes) {
@@ -115,15 +121,67 @@ class RouteTablesState implements RouteTables {
     this.table = table;
   }
 
+  #resolve(known: Omit<OwnershipFacts, 'hasAnswered'>): void {
+    const hasAnswered = (name: string, service: string): boolean => this.#answered.has(`${name} ${service}`);
+    const before = this.#phase === 'settled' ? this.ownership : this.#atStart;
+    this.ownership = resolveRoutes(before, { ...known, hasAnswered });
+    if (this.#phase === 'settled') this.#answered.clear();
+    clearTimeout(this.#releaseTimer);
+    const inMs = Math.ceil(nextReleaseMs(this.ownership, known) - known.nowMs);
+    if (inMs !== Infinity) {
+      this.#releaseTimer = setTimeout(
+        () => {
+          this.request();
+        },
+        Math.min(inMs, longestTimerMs),
+      ).unref();
+    }
+  }
+
   renew(): void {
     this.stop();
     this.#destinations = new Map();
     this.#rebuild();
   }
 
-  remember(routes: readonly Route[]): void {
-    const remembered = new Map(routes.map((route) => [routeName(route), route]));
-    this.#atStart = { ...noOwnership, remembered };
+  remember(owners: readonly Incumbent[]): void {
+    const before = this.#phase === 'settled' ? this.ownership : this.#atStart;
+    const remembered = new Map(before.remembered);
+    for (const owner of owners) remembered.set(routeName(owner.route), owner);
+    if (this.#phase === 'settled') this.ownership = { ...before, remembered };
+    else this.#atStart = { ...before, remembered };
+    this.request();
+  }
+
+  answered(service: string, tags: readonly string[]): void {
+    const known = this.#answered.size;
+    const carried = new Set(tags);
+    for (const route of this.routesOf(service)) {
+      const name = routeName(route);
+      const isNew = this.ownership.remembered.get(name)?.served === false;
+      if (isNew && route.tag !== undefined && carried.has(route.tag))
+        this.#answered.add(`${name} ${service}`);
+    }
+    if (this.#answered.size > known) this.request();
+  }
+
+  livenessChanged(service: string): void {
+    if (!this.ownership.contested.has(service)) return;
+    queueMicrotask(() => {
+      this.request();
+    });
+  }
+
+  release(name: string): string | undefined {
+    const owner = this.ownership.remembered.get(name)?.route.service;
+    if (owner === undefined) return undefined;
+    this.#atStart = without(this.#atStart, name);
+    this.ownership = without(this.ownership, name);
+    this.#answered.delete(`${name} ${owner}`);
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    this.#rebuild({ name, service: owner });
+    return owner;
   }
 
   settle(): void {
@@ -131,22 +189,29 @@ class RouteTablesState implements RouteTables {
   }
 
   stop(): void {
+    clearTimeout(this.#releaseTimer);
     clearTimeout(this.#timer);
     this.#timer = undefined;
   }
 
-  #rebuild(): void {
+  #rebuild(released?: OwnershipFacts['released']): void {
     const { now, onChange } = this.#options;
     const startedMs = now();
     const { routes: before } = this.table;
     const { rejected } = this.ownership;
-    this.swap();
+    const hasServed = this.#answered.size > 0;
+    this.#swap(startedMs, released);
     const { routes: after } = this.table;
     const newClaims = newlyRejected(rejected, this.ownership.rejected);
-    if (newClaims.length > 0 || !sameRoutes(before, after)) onChange({ before, after, rejected: newClaims });
+    if (hasServed || newClaims.length > 0 || !sameRoutes(before, after))
+      onChange({ before, after, rejected: newClaims });
     const endedMs = now();
     this.#notBeforeMs = endedMs + Math.max(minIntervalMs, pauseFactor * (endedMs - startedMs));
   }
+}
+
+function without(ownership: RouteOwnership, name: string): RouteOwnership {
+  return { ...ownership, remembered: new Map([...ownership.remembered].filter(([other]) => other !== name)) };
 }
 
 /** The target of a route: its service's upstream and settings, with the route's own overrides of the global ones. */
