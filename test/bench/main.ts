@@ -118,5 +118,5 @@ function goalSection(goals: readonly GoalResult[]): Section {
   };
 }
 
-const scenarioNames = ['small', '100k', '1m', 'upload', 'newconn', 'idle', 'fixed', 'ws'];
+const scenarioNames = ['small', '100k', '1m', 'upload', 'newconn', 'idle', 'fixed', 'ws', 'fair'];
 await runCommand(limitMs, bench, { scenarios: scenarioNames, rows: contenders.map(({ name }) => name) });

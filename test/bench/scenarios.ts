@@ -49,6 +49,7 @@ export function createScenarios(options: ScenarioOptions): readonly Scenario[] {
     idleScenario(options),
     fixedRateScenario(options.pace),
     webSocketScenario(options.pace),
+    ...(options.wrkVersion === undefined ? [] : [fairnessScenario(options)]),
   ];
 }
 
@@ -122,6 +123,39 @@ function webSocketScenario(pace: Pace): Scenario {
       await generate(proxy, warmUpSeconds(pace) * 1000);
     },
     measure: (proxy) => measureLoad(proxy, () => generate(proxy, durationMs)),
+  };
+}
+
+/** What large responses do to small ones. Without wrk the generator itself would be what is measured. */
+function fairnessScenario({ pace, folder }: ScenarioOptions): Scenario {
+  const { rounds, seconds } = pace === 'full' ? { rounds: 3, seconds: 4 } : { rounds: 1, seconds: 2 };
+  const large: LoadRequest = { ...small, path: '/1m', connections: 2_000 };
+  const scriptFile = writeWrkScript(folder, large);
+  const readers = (proxy: ProxyRun, forSeconds: number): Promise<LoadResult> =>
+    wrk(`http://127.0.0.1:${proxy.port}/1m`, {
+      scriptFile,
+      connections: large.connections,
+      seconds: forSeconds,
+    });
+  const measured = { ...small, connections: 8 };
+  return {
+    name: 'fair',
+    title: 'Small GETs beside 2,000 readers of 1 MB',
+    method: `${rounds} × ${seconds} s; requests and CPU are those of the large responses (wrk), latencies those of 100 small GETs a second (built-in open loop, 8 connections)`,
+    origins: 'web',
+    rounds,
+    warmUp: async (proxy) => {
+      await closedLoop(proxy.port, small, warmUpSeconds(pace) * 1000);
+    },
+    measure: (proxy) =>
+      measureLoad(proxy, async () => {
+        const bulk = readers(proxy, seconds);
+        const { p50Us, p99Us, errors } = await paced(proxy.port, measured, {
+          ratePerSecond: 100,
+          durationMs: seconds * 1000,
+        });
+        return { ...(await bulk), p50Us, p99Us, errors };
+      }),
   };
 }
 
