@@ -11,6 +11,7 @@ import type { ConnectionParts } from '../listeners/traffic-listener.ts';
 import { readInto } from '../sockets/accepted-socket.ts';
 import { Linger, lingerMs } from '../sockets/linger.ts';
 import { movedBytes } from '../sockets/moved-bytes.ts';
+import { PacedReads } from '../sockets/paced-reads.ts';
 import { ReadBuffer, type ReadBuffers } from '../sockets/read-buffer.ts';
 import { Timeout, type TimeoutOwner } from '../sockets/timeout-wheel.ts';
 import { BodyReader } from './body-reader.ts';
@@ -43,7 +44,7 @@ export class Http1ClientConnection implements ClientPort, TimeoutOwner {
   #run: ExchangeRun | undefined;
   /** Bytes that have not been understood yet: part of a head, or what follows the request in progress. */
   readonly #held: HeldInput;
-  #paused = false;
+  readonly #reads: PacedReads;
   /** Whether the loop over heads is running further up the stack. */
   #looping = false;
   /** Whether the time for a head is running; for the first one since the connection was accepted. */
@@ -70,6 +71,7 @@ export class Http1ClientConnection implements ClientPort, TimeoutOwner {
       callback: (length, bytes) => this.#read(length, bytes),
     });
     this.socket = socket;
+    this.#reads = new PacedReads(buffers.turns, socket);
     this.response = new Http1ResponseWriter(socket, context);
     for (const event of ['end', 'drain'] as const) {
       socket.on(event, () => {
@@ -102,7 +104,7 @@ export class Http1ClientConnection implements ClientPort, TimeoutOwner {
 
   resume(): void {
     // Before the run takes any: it may pause again.
-    this.#readOn();
+    this.#reads.resume();
     const held = this.#held.take();
     if (held.length > 0) this.#keep(held, this.#deliver(held, 0, held.length), held.length);
   }
@@ -122,9 +124,7 @@ export class Http1ClientConnection implements ClientPort, TimeoutOwner {
   }
 
   pause(): void {
-    if (this.#paused) return;
-    this.#paused = true;
-    this.socket.pause();
+    this.#reads.pause();
   }
 
   /** Ends the connection after what has been written: says so, then reads and drops what still comes (R34). */
@@ -133,7 +133,7 @@ export class Http1ClientConnection implements ClientPort, TimeoutOwner {
     this.phase = 'closing';
     this.#held.take();
     this.#linger = new Linger(this.socket);
-    this.#readOn();
+    this.#reads.resume();
     // A client that reads slowly gets as long as one between two requests.
     this.#context.wheel.arm(this.timeout, this.#context.limits.keepAliveMs);
     this.socket.end(() => {
@@ -193,7 +193,7 @@ export class Http1ClientConnection implements ClientPort, TimeoutOwner {
       this.#awaitNext();
       return;
     }
-    this.#readOn();
+    this.#reads.resume();
     this.#readHeads(held, held.length);
   }
 
@@ -212,6 +212,7 @@ export class Http1ClientConnection implements ClientPort, TimeoutOwner {
     } catch (fault) {
       this.#faulted(fault);
     }
+    this.#reads.after(length, this.phase === 'head' ? 'end' : 'part');
     return true;
   }
 
@@ -325,12 +326,6 @@ export class Http1ClientConnection implements ClientPort, TimeoutOwner {
   #hold(bytes: Buffer, from: number, to: number): void {
     this.#held.add(bytes, from, to);
     if (this.#held.enough || this.phase === 'full') this.pause();
-  }
-
-  #readOn(): void {
-    if (!this.#paused) return;
-    this.#paused = false;
-    this.socket.resume();
   }
 
   /** Answers what is not a request, and ends the connection: nothing behind it can be understood. */

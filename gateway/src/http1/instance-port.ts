@@ -128,11 +128,11 @@ export abstract class Http1InstancePort implements InstancePort, UpstreamUser {
   }
 
   pause(): void {
-    this.upstream.socket.pause();
+    this.upstream.reads.pause();
   }
 
   resume(): void {
-    this.upstream.socket.resume();
+    this.upstream.reads.resume();
   }
 
   release(reusable: boolean): void {

@@ -1,6 +1,7 @@
 import type { Socket } from 'node:net';
 
 import type { MemoryBudget } from './memory-budget.ts';
+import { ReadTurns } from './paced-reads.ts';
 
 /** How much is read at once. */
 const readBytes = 65_536;
@@ -26,6 +27,7 @@ interface OwnedBuffer {
  */
 export class ReadBuffers {
   readonly memory: MemoryBudget;
+  readonly turns = new ReadTurns();
   readonly #shared = Buffer.allocUnsafeSlow(readBytes);
   readonly #short = this.#shared.subarray(0, shortReadBytes);
   readonly #spare: OwnedBuffer[] = [];

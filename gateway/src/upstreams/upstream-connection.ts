@@ -10,6 +10,7 @@ import {
 import type { ErrorCode } from '../exchange/errors.ts';
 import { InstanceSocket } from './instance-socket.ts';
 import { ReadBuffer, type ReadBuffers } from '../sockets/read-buffer.ts';
+import { PacedReads } from '../sockets/paced-reads.ts';
 import { PendingWrites } from '../sockets/pending-writes.ts';
 import { Timeout, type TimeoutOwner, type TimeoutWheel } from '../sockets/timeout-wheel.ts';
 
@@ -60,6 +61,7 @@ export class UpstreamConnection implements TimeoutOwner {
   readonly timeout: Timeout;
   readonly buffer: ReadBuffer;
   readonly writes: PendingWrites;
+  readonly reads: PacedReads;
   phase: 'connecting' | 'identifying' | 'open' | 'closed' = 'connecting';
   user: UpstreamUser | undefined;
   /** Whether it has served an earlier request. */
@@ -95,6 +97,7 @@ export class UpstreamConnection implements TimeoutOwner {
     };
     this.socket = new InstanceSocket(options).connect(options);
     this.writes = new PendingWrites(this.socket, context.buffers.memory);
+    this.reads = new PacedReads(context.buffers.turns, this.socket);
     this.socket.on('connect', () => {
       this.#connected();
     });
@@ -155,7 +158,7 @@ export class UpstreamConnection implements TimeoutOwner {
     this.user = undefined;
     if (this.phase === 'closed') return;
     this.socket.end();
-    this.socket.resume();
+    this.reads.resume();
     this.#context.wheel.arm(this.timeout, ms);
   }
 
@@ -221,6 +224,7 @@ export class UpstreamConnection implements TimeoutOwner {
         user.faulted(fault);
       }
     }
+    this.reads.after(length, this.user === undefined ? 'end' : 'part');
     return true;
   }
 

@@ -17,8 +17,8 @@ export function findWrk(): string | undefined {
 const report = `
 function done(summary, latency, requests)
   local e = summary.errors
-  io.write(string.format('RESULT {"requests":%d,"elapsedUs":%d,"p50Us":%d,"p99Us":%d,"errors":%d}\\n', summary.requests - e.status,
-    summary.duration, latency:percentile(50), latency:percentile(99), e.connect + e.read + e.write + e.status + e.timeout))
+  io.write(string.format('RESULT {"requests":%d,"bytes":%d,"elapsedUs":%d,"p50Us":%d,"p99Us":%d,"errors":%d}\\n', summary.requests - e.status,
+    summary.bytes, summary.duration, latency:percentile(50), latency:percentile(99), e.connect + e.read + e.write + e.status + e.timeout))
 end
 `;
 
@@ -49,7 +49,7 @@ export function writeWrkScript(folder: string, request: LoadRequest): string {
 export async function wrk(
   url: string,
   { scriptFile, connections, seconds }: WrkOptions,
-): Promise<LoadResult> {
+): Promise<LoadResult & { readonly bytes: number }> {
   const child = await startProcess({
     command: 'wrk',
     args: ['-t', '1', '-c', String(connections), '-d', `${seconds}s`, '-s', scriptFile, url],
@@ -57,11 +57,12 @@ export async function wrk(
   try {
     const [, json = ''] = await child.waitFor(/^RESULT (\{.*\})$/m, (seconds + 10) * 1000);
     const result = JSON.parse(json) as Record<
-      'requests' | 'elapsedUs' | 'p50Us' | 'p99Us' | 'errors',
+      'requests' | 'bytes' | 'elapsedUs' | 'p50Us' | 'p99Us' | 'errors',
       number
     >;
     return {
       requests: result.requests,
+      bytes: result.bytes,
       elapsedMs: result.elapsedUs / 1000,
       p50Us: result.p50Us,
       p99Us: result.p99Us,

@@ -1,0 +1,111 @@
+import type { Socket } from 'node:net';
+
+/** Reads below this are no bulk: they are never held back. */
+const bulkBytes = 16_384;
+/** What bulk reads may bring in one turn of the event loop; every connection that is ready then has its turn at once. */
+const turnBytes = 8_388_608;
+/** Of those that wait, so many connections read on in one turn, and so much each. */
+const perTurn = 4;
+const quantumBytes = 262_144;
+
+/**
+ * Divides the turns of the event loop among the connections with much to read, so that a small request waits for a few of them and not
+ * for all: once a turn has brought enough, each further one waits in a queue. Its timer ends when nobody waits.
+ */
+export class ReadTurns {
+  #leftBytes = turnBytes;
+  #scheduled = false;
+  #first: PacedReads | undefined;
+  #last: PacedReads | undefined;
+  readonly #turn = (): void => {
+    this.#scheduled = false;
+    this.#leftBytes = turnBytes;
+    for (let count = 0; count < perTurn && this.#first !== undefined; count += 1) {
+      const reads = this.#first;
+      this.#first = reads.next;
+      reads.next = undefined;
+      reads.granted();
+    }
+    if (this.#first === undefined) this.#last = undefined;
+    else this.#schedule();
+  };
+
+  /** A connection has read so many bytes. False: the next ones have to wait. */
+  spend(bytes: number): boolean {
+    this.#leftBytes -= bytes;
+    this.#schedule();
+    return this.#leftBytes > 0;
+  }
+
+  /** Whether there is more to read than one turn brings. */
+  get crowded(): boolean {
+    return this.#first !== undefined || this.#leftBytes <= 0;
+  }
+
+  /** Calls `granted` when it is the turn of these reads. */
+  wait(reads: PacedReads): void {
+    if (this.#last === undefined) this.#first = reads;
+    else this.#last.next = reads;
+    this.#last = reads;
+    this.#schedule();
+  }
+
+  #schedule(): void {
+    if (this.#scheduled) return;
+    this.#scheduled = true;
+    setImmediate(this.#turn);
+  }
+}
+
+/** The reads of one socket: paused by its user, by the turn of others, or not at all. */
+export class PacedReads {
+  next: PacedReads | undefined = undefined;
+  readonly #turns: ReadTurns;
+  readonly #socket: Socket;
+  #user: 'reads' | 'paused' = 'reads';
+  #turn: 'reads' | 'waits' = 'reads';
+  #reads: 'bulk' | 'little' = 'little';
+  /** What is left of what it may read by its turn. */
+  #quantumBytes = 0;
+
+  constructor(turns: ReadTurns, socket: Socket) {
+    this.#turns = turns;
+    this.#socket = socket;
+  }
+
+  pause(): void {
+    if (this.#user === 'paused') return;
+    this.#user = 'paused';
+    this.#socket.pause();
+  }
+
+  resume(): void {
+    if (this.#user === 'reads') return;
+    this.#user = 'reads';
+    if (this.#turn === 'waits') return;
+    if (this.#reads === 'bulk' && this.#turns.crowded) this.#wait();
+    else this.#socket.resume();
+  }
+
+  /** A read has brought so many bytes, and they have been used. `end`: of a message; what comes next is another one. */
+  after(bytes: number, what: 'part' | 'end'): void {
+    this.#reads = bytes >= bulkBytes && what === 'part' ? 'bulk' : 'little';
+    if (bytes < bulkBytes) return;
+    this.#quantumBytes -= bytes;
+    const goesOn = this.#turns.spend(bytes) || this.#quantumBytes > 0;
+    if (goesOn || what === 'end' || this.#turn === 'waits') return;
+    this.#socket.pause();
+    this.#wait();
+  }
+
+  #wait(): void {
+    this.#turn = 'waits';
+    this.#turns.wait(this);
+  }
+
+  granted(): void {
+    this.#turn = 'reads';
+    this.#quantumBytes = quantumBytes;
+    if (this.#user === 'reads' && !this.#socket.destroyed) this.#socket.resume();
+  }
+}
