@@ -8,6 +8,7 @@ import type { ClientFacts } from '../http/message.ts';
 import { createHttpDate, monotonicNow } from '../lifecycle/clock.ts';
 import { closeDelayMs, lastRequestMs, type Drain } from '../proxy/drain-schedule.ts';
 import type { InstanceConnector } from '../proxy/ports.ts';
+import { KeptBodies } from '../proxy/kept-bodies.ts';
 import type { ProxyContext } from '../proxy/proxy-context.ts';
 import { clientFacts } from '../sockets/client-facts.ts';
 import { connectionBytes } from '../sockets/memory-budget.ts';
@@ -85,6 +86,7 @@ export class TrafficListener implements Engine {
       wheel: parts.wheel,
       memory,
       replayBytes,
+      keptBodies: new KeptBodies(),
       closeAfterMs: () => this.#closeAfterMs(),
       httpDate: createHttpDate(),
       onFault,

@@ -3,6 +3,7 @@ import type { ListenerLimits } from '../http/limits.ts';
 import { exchangeBytes, type MemoryBudget } from '../sockets/memory-budget.ts';
 import type { TimeoutWheel } from '../sockets/timeout-wheel.ts';
 import type { AcceptedRequest, InstanceConnector } from './ports.ts';
+import type { KeptBodies } from './kept-bodies.ts';
 
 /** What the exchanges of one listener share. */
 export interface ProxyContext {
@@ -13,6 +14,7 @@ export interface ProxyContext {
   readonly memory: MemoryBudget;
   /** Request bodies up to this size are kept until the response head has come. */
   readonly replayBytes: number;
+  readonly keptBodies: KeptBodies;
   /** When a WebSocket is to be closed, in ms from now, because the listener stops; undefined as long as it doesn't. */
   readonly closeAfterMs: () => number | undefined;
   /** The present time as an HTTP date (RFC 9110 §5.6.7). */

@@ -1,3 +1,4 @@
+import { KeptBodies } from './kept-bodies.ts';
 import { describe, expect, it } from 'vitest';
 
 import {
@@ -47,6 +48,7 @@ function start(
     wheel,
     memory: new MemoryBudget({ bytes: 2 ** 30, heapBytes: 2 ** 30 }),
     replayBytes: 1_000,
+    keptBodies: new KeptBodies(),
     closeAfterMs: () => undefined,
     httpDate: () => '',
     onFault: (fault) => faults.push(fault),

@@ -27,8 +27,10 @@ export class Upload implements Expendable {
   /** The short body that came with its head, latin1. */
   #text = '';
   /** Any other: what has been sent so far, for another attempt. It grows as it is needed. */
-  #kept = noBytes;
+  #kept: Buffer = noBytes;
   #keptBytes = 0;
+  /** Whether a write that has not left may still read from `#kept`. */
+  #lent = false;
 
   constructor(client: ClientPort, context: ProxyContext) {
     this.#client = client;
@@ -67,6 +69,7 @@ export class Upload implements Expendable {
   /** A response goes to the client: there won't be another attempt. */
   forget(): void {
     this.#context.memory.release(this);
+    if (!this.#lent) this.#context.keptBodies.giveBack(this.#kept);
     this.giveUp();
   }
 
@@ -89,6 +92,7 @@ export class Upload implements Expendable {
     const piece = this.#transformed?.of(given) ?? given;
     this.form = piece.form;
     const flow = this.#instance.send(piece, this.#keep(piece));
+    if (flow === 'full') this.#lent = true;
     if (piece.state === 'done') return 'done';
     if (flow === 'flowing' && piece.expectsLarge) piece.source?.expectLarge();
     return flow;
@@ -99,7 +103,8 @@ export class Upload implements Expendable {
     if (this.lost) return undefined;
     const from = this.#keptBytes;
     const to = from + pieceBytes(piece);
-    if (to + (piece.leftBytes ?? 0) > this.#context.replayBytes || !this.#hasRoom(to)) {
+    const total = to + (piece.leftBytes ?? 0);
+    if (total > this.#context.replayBytes || !this.#hasRoom(to, total)) {
       this.forget();
       return undefined;
     }
@@ -113,15 +118,15 @@ export class Upload implements Expendable {
     this.#text = text;
   }
 
-  /** Makes room for so many kept bytes; false when there is none. */
-  #hasRoom(bytes: number): boolean {
+  /** Makes room for so many kept bytes, of which the body has `total` as far as that is known; false when there is none. */
+  #hasRoom(bytes: number, total: number): boolean {
     const kept = this.#kept;
     if (bytes <= kept.length) return true;
     // Grown by doubling: a body that comes byte by byte is copied a few times, and is one buffer.
-    const { replayBytes, memory } = this.#context;
-    const room = kept.length === 0 ? bytes : Math.min(replayBytes, Math.max(bytes, 2 * kept.length));
-    if (!memory.keep(this, room - kept.length)) return false;
-    this.#kept = Buffer.allocUnsafeSlow(room);
+    const { replayBytes, memory, keptBodies } = this.#context;
+    const room = Math.min(replayBytes, Math.max(Math.min(total, 2 * bytes), 2 * kept.length));
+    if (!memory.keep(this, keptBodies.sizeFor(room) - kept.length)) return false;
+    this.#kept = keptBodies.take(room);
     kept.copy(this.#kept, 0, 0, this.#keptBytes);
     return true;
   }
