@@ -15,6 +15,7 @@ import { answerIdentity, type IdentityAnswer } from './identity-answer.ts';
 import { createReport, type Report } from './log.ts';
 import type { RegisterOptions, ServiceOptions } from './options.ts';
 import { createRegistrar, type Registrar } from './registrar.ts';
+import { refusesConnections } from './rivals.ts';
 import { createInstanceId, createRoutingKey, serviceDefinition } from './service-definition.ts';
 import { describeError, ServiceError } from './service-error.ts';
 import type { ServiceHandle } from './service-handle.ts';
@@ -168,6 +169,7 @@ async function register(service: Service, listener: Listener): Promise<ServiceHa
     client,
     id,
     idMayBeReused: options.id !== undefined,
+    refusesConnections,
     define: (address) => serviceDefinition(facts, address),
     resolveAddress,
     timing: registrarTiming(options.ttlMs),

@@ -5,6 +5,7 @@ export type ServiceEventKind =
   | 'address_changed'
   | 'stale_instance_removed'
   | 'several_agents'
+  | 'several_processes'
   | 'registration_lost'
   | 'registration_failed'
   | 'live'

@@ -81,14 +81,21 @@ function createFakeAgent(nowMs: () => number) {
     serviceHealth: async (_name, { signal }) => {
       await call('health', signal, () => undefined);
       const body = [...maintenance].map(([id, reason]) =>
-        healthRecord(id, { checks: [{ CheckID: `_service_maintenance:${id}`, Notes: reason }] }),
+        healthRecord(id, {
+          address: services.get(id)?.Address ?? '',
+          port: services.get(id)?.Port ?? 0,
+          checks: [{ CheckID: `_service_maintenance:${id}`, Notes: reason }],
+        }),
       );
       return { ...answer, body };
     },
     agentServices: async ({ signal }) => {
       await call('services', signal, () => undefined);
       const body = Object.fromEntries(
-        [...services].map(([id, s]) => [id, { ID: id, Service: s.Name, Address: s.Address, Port: s.Port }]),
+        [...services].map(([id, s]) => [
+          id,
+          { ID: id, Service: s.Name, Address: s.Address, Port: s.Port, Meta: s.Meta },
+        ]),
       );
       return { ...answer, body };
     },
@@ -144,8 +151,10 @@ function setUp(address: () => Promise<string> = () => Promise.resolve('10.0.0.4'
   const time = createManualClock();
   const agent = createFakeAgent(() => time.clock.nowMs());
   const events: ServiceEvent[] = [];
+  const dead = new Set<string>();
   const registrar = createRegistrar({
     client: agent.client,
+    refusesConnections: ({ address: at, port }) => Promise.resolve(dead.has(`${at}:${port}`)),
     define: (at) => serviceDefinition(facts, at),
     resolveAddress: address,
     id: facts.id,
@@ -155,7 +164,12 @@ function setUp(address: () => Promise<string> = () => Promise.resolve('10.0.0.4'
     report: createReport('api', (event) => events.push(event)),
   });
   const kinds = () => events.map((event) => event.kind);
-  return { time, agent, registrar, events, kinds };
+  /** Another process registers the same id. */
+  const rival = (at: string) => {
+    agent.services.set(facts.id, serviceDefinition({ ...facts, key: `of ${at}` }, at));
+  };
+  const at = () => agent.services.get(facts.id)?.Address;
+  return { time, agent, registrar, events, kinds, dead, rival, at };
 }
 
 describe('registrar', () => {
@@ -306,6 +320,75 @@ describe('registrar', () => {
     expect(agent.services.get('api-1')?.Address).toBe('10.0.0.9');
     expect(kinds()).toEqual(['registered', 'address_changed']);
     expect(registrar.state.address).toBe('10.0.0.9');
+  });
+
+  it('leaves the record to a living process with the same id, names it once and is back within 1 s of its end', async () => {
+    const { time, registrar, events, dead, rival, at } = setUp(undefined, true);
+    await registrar.start();
+    rival('10.0.0.5');
+    await time.advance(60_000);
+    expect(at()).toBe('10.0.0.5');
+    expect(registrar.state.state).toBe('registering');
+    expect(events.filter(({ level }) => level === 'warn').map(({ message }) => message)).toEqual([
+      'another process registered api-1 at 10.0.0.5:4000; this one is at 10.0.0.4:4000 and gets requests again when that one has ended: give each its own id or none',
+    ]);
+    dead.add('10.0.0.5:4000');
+    await time.advance(1_000);
+    expect(at()).toBe('10.0.0.4');
+    expect(registrar.state.state).toBe('registered');
+  });
+
+  it('takes the record back at the next heartbeat from a process with the same id that is dead already', async () => {
+    const { time, registrar, dead, rival, at } = setUp(undefined, true);
+    await registrar.start();
+    rival('10.0.0.5');
+    dead.add('10.0.0.5:4000');
+    await time.advance(5_000);
+    expect(at()).toBe('10.0.0.4');
+  });
+
+  it('takes turns once per reconcile at most with a process that lives and refuses its connections', async () => {
+    const { time, registrar, dead, rival, at } = setUp(undefined, true);
+    await registrar.start();
+    dead.add('10.0.0.5:4000');
+    rival('10.0.0.5');
+    await time.advance(5_000);
+    rival('10.0.0.5');
+    await time.advance(29_000);
+    expect(at()).toBe('10.0.0.5');
+  });
+
+  it('takes the record back from a process with the same id that stops, or whose heartbeat is missing', async () => {
+    const stopping = setUp(undefined, true);
+    await stopping.registrar.start();
+    stopping.rival('10.0.0.5');
+    await stopping.time.advance(10_000);
+    stopping.agent.maintenance.set('api-1', 'The service is stopping');
+    await stopping.time.advance(1_000);
+    expect(stopping.at()).toBe('10.0.0.4');
+    expect(stopping.agent.maintenance.size).toBe(0);
+
+    const hung = setUp(undefined, true);
+    await hung.registrar.start();
+    hung.rival('10.0.0.5');
+    const passes = () => hung.agent.calls.filter((name) => name === 'pass').length;
+    await hung.time.advance(10_000);
+    expect(passes()).toBe(1);
+    const checks = [{ CheckID: 'service:api-1:ttl', Status: 'critical' }];
+    const body = [healthRecord('api-1', { address: '10.0.0.5', port: 4000, checks })];
+    hung.agent.client.serviceHealth = () => Promise.resolve({ ...answer, body });
+    await hung.time.advance(1_000);
+    expect(hung.at()).toBe('10.0.0.4');
+  });
+
+  it('does not remove the record of another process with its id when it stops', async () => {
+    const { agent, registrar, rival, at } = setUp(undefined, true);
+    await registrar.start();
+    rival('10.0.0.5');
+    expect(await registrar.leave()).toBe('never_registered');
+    await registrar.deregister();
+    expect(at()).toBe('10.0.0.5');
+    expect(agent.maintenance.size).toBe(0);
   });
 
   it('goes into maintenance, then deregisters, and leaves no timer behind', async () => {

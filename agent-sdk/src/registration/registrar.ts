@@ -9,6 +9,7 @@ import {
   type RegistrationState,
 } from './registration-state.ts';
 import { heartbeatNote, stoppingReason, ttlCheckId } from './service-definition.ts';
+import { createRivals, displacedError, type RefusesConnections, rivalIn } from './rivals.ts';
 import { describeError } from './service-error.ts';
 import { createStaleRegistrations, type StaleRegistrations } from './stale-registrations.ts';
 import { type RegistrarTiming, timeLimits } from './time-limits.ts';
@@ -17,8 +18,9 @@ import { type RegistrarTiming, timeLimits } from './time-limits.ts';
 export interface RegistrarParts {
   readonly client: RegistryClient;
   readonly id: string;
-  /** Whether a process before this one may have had the same id. */
+  /** Whether another process, before this one or beside it, may have the same id. */
   readonly idMayBeReused: boolean;
+  readonly refusesConnections: RefusesConnections;
   /** The record for an advertised address. */
   readonly define: (address: string) => ServiceDefinition;
   /** Called before each registration, so that a changed address is followed. Rejecting means: try again later. */
@@ -37,7 +39,8 @@ export interface Registrar {
   readonly first: Promise<void>;
   /**
    * Ends heartbeats and all further attempts, and puts the instance into maintenance. Resolves with `announced` when Consul
-   * knows, `unknown` when Consul could not be told, `never_registered` when there was nothing to tell. Never rejects; bounded.
+   * knows, `unknown` when Consul could not be told, `never_registered` when there was nothing to tell, or another
+   * process has the record. Never rejects; bounded.
    */
   leave(): Promise<'announced' | 'unknown' | 'never_registered'>;
   /** Removes the instance from Consul; call after {@link leave}. Never rejects; bounded. */
@@ -55,10 +58,10 @@ export function createRegistrar(parts: RegistrarParts): Registrar {
   const cutting = new AbortController();
   const isLeaving = (): boolean => leaving.signal.aborted;
   let progress = initialProgress;
-  /** Whether a registration was sent: Consul may know the instance even if no answer came. */
-  let mayBeRegistered = false;
-  /** The client's count at the last registration. */
-  let tokenChanges = 0;
+  /** The last registration that was sent: Consul may know the instance even if no answer came. */
+  let sent: ServiceDefinition | undefined;
+  /** The client's count when it was sent. */
+  let tokenChangesBefore = 0;
   let loop: Promise<void> = Promise.resolve();
   let settleFirst: () => void = () => undefined;
   const first = new Promise<void>((resolve) => (settleFirst = resolve));
@@ -66,6 +69,9 @@ export function createRegistrar(parts: RegistrarParts): Registrar {
   const call = <T>(what: (signal: AbortSignal) => Promise<T>): Promise<T> =>
     callWithin(timing.callTimeoutMs, { client, clock, signal: cutting.signal }, what);
   const stale = createStaleRegistrations({ client, call, report, idMayBeReused: parts.idMayBeReused });
+
+  /** An id that was drawn is nobody else's. */
+  const rivals = parts.idMayBeReused ? createRivals({ ...parts, call, onKept: stale.suspect }) : undefined;
 
   const pass = (): Promise<void> => call((signal) => client.passCheck(ttlCheckId(id), heartbeatNote, signal));
 
@@ -79,19 +85,23 @@ export function createRegistrar(parts: RegistrarParts): Registrar {
 
   async function register(): Promise<RegistrationEvent | undefined> {
     const definition = define(await call(resolveAddress));
+    // The first registration replaces what is there: after a restart, that is the record of the process before.
+    const rival = sent === undefined ? undefined : await rivals?.keeper(definition);
+    if (rival !== undefined) return { kind: 'displaced', error: displacedError(definition, rival) };
     await stale.remove(definition);
     if (isLeaving()) return undefined;
-    mayBeRegistered = true;
-    tokenChanges = client.tokenChanges;
+    sent = definition;
+    tokenChangesBefore = client.tokenChanges;
     await call((signal) => client.registerService(definition, signal));
     await firstPass(pass, stale, definition);
     return { kind: 'registered', definition };
   }
 
-  async function heartbeat(): Promise<RegistrationEvent> {
+  async function heartbeat(): Promise<RegistrationEvent | undefined> {
+    if (sent !== undefined && (await rivals?.holder(sent)) !== undefined) return register();
     try {
       await pass();
-      return { kind: client.tokenChanges === tokenChanges ? 'heartbeat' : 'token_changed' };
+      return { kind: client.tokenChanges === tokenChangesBefore ? 'heartbeat' : 'token_changed' };
     } catch (error) {
       if (!isNotFound(error)) throw error;
       stale.suspect();
@@ -123,15 +133,13 @@ export function createRegistrar(parts: RegistrarParts): Registrar {
     async leave() {
       leaving.abort();
       settleFirst();
-      const cancel = clock.setTimer(timeLimits.interruptedCallMs, () => {
-        cutting.abort(new RegistryError('timeout', 'The service is stopping'));
-      });
+      const cancel = cutLater(clock, cutting);
       await loop;
       cancel();
-      return mayBeRegistered ? announceStop(parts) : 'never_registered';
+      return sent === undefined || (await isOfRival(parts, sent)) ? 'never_registered' : announceStop(parts);
     },
     async deregister() {
-      if (mayBeRegistered) await removeInstance(parts);
+      if (sent !== undefined && !(await isOfRival(parts, sent))) await removeInstance(parts);
       apply({ kind: 'deregistered' });
     },
   };
@@ -153,6 +161,29 @@ async function firstPass(
     throw error;
   }
   await stale.settle(definition);
+}
+
+/** Ends the calls of a registrar that leaves, after they had time to finish. Returns what cancels that. */
+function cutLater(clock: Clock, cutting: AbortController): () => void {
+  return clock.setTimer(timeLimits.interruptedCallMs, () => {
+    cutting.abort(new RegistryError('timeout', 'The service is stopping'));
+  });
+}
+
+/** Whether the record is another process's: then it must outlive this one. An agent that can't be asked may have this one's. */
+async function isOfRival(
+  { client, clock, idMayBeReused }: RegistrarParts,
+  own: ServiceDefinition,
+): Promise<boolean> {
+  if (!idMayBeReused) return false;
+  try {
+    const { body } = await callWithin(timeLimits.leavingCallMs, { client, clock }, (signal) =>
+      client.agentServices({ signal }),
+    );
+    return rivalIn(body, own) !== undefined;
+  } catch {
+    return false;
+  }
 }
 
 async function announceStop({ client, id, clock, report }: RegistrarParts): Promise<'announced' | 'unknown'> {

@@ -11,7 +11,7 @@ import type { RegistrarTiming } from './time-limits.ts';
  */
 export interface RegistrationState {
   readonly state: 'registering' | 'registered' | 'unregistered';
-  /** The last failure since it was last registered, usually a RegistryError. */
+  /** The last failure since it was last registered, usually a RegistryError; an Error that names the other process while that has the id. */
   readonly lastError: unknown;
   /** The address under which the instance is, was or would be registered; undefined until it could be determined. */
   readonly address: string | undefined;
@@ -34,11 +34,13 @@ export interface Progress {
 /**
  * What a call to Consul came to. `forgotten`: Consul does not know the instance that a heartbeat was for. `token_changed`: the heartbeat
  * was good, but Consul's agent holds the record with the token before; once that is revoked, the agent can not remove it any more.
+ * `displaced`: the record is that of another process with the same id, which keeps it.
  */
 export type RegistrationEvent =
   | { readonly kind: 'registered'; readonly definition: ServiceDefinition }
   | { readonly kind: 'heartbeat' | 'token_changed' }
   | { readonly kind: 'forgotten'; readonly error: RegistryError }
+  | { readonly kind: 'displaced'; readonly error: Error }
   | { readonly kind: 'failed'; readonly error: unknown }
   | { readonly kind: 'deregistered' };
 
@@ -106,6 +108,12 @@ export function afterEvent(before: Progress, event: RegistrationEvent, now: Circ
           message: `Consul no longer knows ${now.id}; registering again`,
         },
       };
+    case 'displaced': {
+      const pauseMs = Math.min(timing.heartbeatMs, timing.rivalLookMs);
+      return {
+        progress: { ...before, registration: lost(registration, event.error), next: 'register', pauseMs },
+      };
+    }
     case 'failed':
       return afterFailure(before, event.error, now);
     case 'deregistered':

@@ -22,7 +22,7 @@ export interface StaleRegistrations {
    */
   settle(definition: ServiceDefinition): Promise<void>;
   /** The agent did not know what was registered: perhaps it is not the agent that it was registered with. */
-  suspect(): void;
+  readonly suspect: () => void;
 }
 
 /** The first two methods reject when Consul can't be reached; its refusals are ignored, since cleaning up is optional. */
@@ -79,7 +79,8 @@ export function createStaleRegistrations(parts: {
 
 const unanswered: readonly RegistryFailure[] = ['unreachable', 'exhausted', 'timeout'];
 
-async function unlessRefused(act: () => Promise<void>): Promise<void> {
+/** Acts, and ignores a refusal by Consul. Rejects when Consul can't be reached. */
+export async function unlessRefused(act: () => Promise<void>): Promise<void> {
   try {
     await act();
   } catch (error) {
@@ -138,6 +139,6 @@ function severalAgents(client: RegistryClient, id: string, nodes: string): strin
   );
 }
 
-function listOf(value: unknown): readonly unknown[] {
+export function listOf(value: unknown): readonly unknown[] {
   return Array.isArray(value) ? value : [];
 }

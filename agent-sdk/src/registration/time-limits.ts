@@ -61,6 +61,8 @@ export interface RegistrarTiming {
   readonly heartbeatMs: number;
   /** How often the registration is repeated although nothing seems wrong: repairs what others changed and follows a changed address. */
   readonly reconcileMs: number;
+  /** While another process has this one's id: how long after its end the record is taken back. */
+  readonly rivalLookMs: number;
   /** Deadline of each single call. */
   readonly callTimeoutMs: number;
   readonly backoff: BackoffBounds;
@@ -77,6 +79,7 @@ export function registrarTiming(ttlMs: number): RegistrarTiming {
   return {
     heartbeatMs,
     reconcileMs: 30_000,
+    rivalLookMs: 1_000,
     callTimeoutMs: Math.max(1_000, Math.min(heartbeatMs, 4_000)),
     backoff: { minMs: Math.min(250, heartbeatMs), maxMs: heartbeatMs },
     remindMs: 60_000,
