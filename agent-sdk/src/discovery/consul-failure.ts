@@ -2,7 +2,7 @@ import { ownShortage } from './own-shortage.ts';
 import type { LeftOut } from './oversize-filter.ts';
 import { RegistryError } from './registry-client.ts';
 
-/** What a call was about, for messages. `subject`: the service name, service id or check id. */
+/** Describes a call in messages. `subject`: the service name, service id or check id. */
 export interface CallFacts {
   readonly kind:
     | 'serviceHealth'
@@ -45,7 +45,7 @@ const neededRule: Readonly<Record<CallFacts['kind'], (subject: string) => string
 const limitOption = 'limits.http_max_conns_per_client (200 by default)';
 
 /**
- * No connection, or one that broke before the answer. `code`: the system's, OpenSSL's or the HTTP parser's. `refused`: a new connection was
+ * The error of a connection that could not be opened, or that broke before the answer. `code`: the system's, OpenSSL's or the HTTP parser's. `refused`: a new connection was
  * closed as soon as it was made.
  */
 export function connectionFailure(
@@ -78,7 +78,7 @@ export function connectionFailure(
   );
 }
 
-/** A new connection was closed as soon as it was made, or answered with 429. */
+/** The error of a new connection that Consul closed at once, or of an answer with status 429. */
 export function overLimitFailure(facts: CallFacts, how: { status?: number; cause?: unknown }): RegistryError {
   const refused = how.status === undefined ? 'closed a new connection at once' : `answered ${how.status}`;
   return new RegistryError(
@@ -98,7 +98,7 @@ export function overLimitNotice(facts: CallFacts, seats: number): string {
   );
 }
 
-/** The deadline passed. */
+/** The error of a call whose deadline passed. */
 export function deadlineFailure(facts: CallFacts, deadlineMs: number): RegistryError {
   return new RegistryError(
     'timeout',
@@ -106,7 +106,7 @@ export function deadlineFailure(facts: CallFacts, deadlineMs: number): RegistryE
   );
 }
 
-/** A body that ended early. */
+/** The error of a body that ended early. */
 export function cutFailure(facts: CallFacts): RegistryError {
   return new RegistryError(
     'unreachable',
@@ -114,7 +114,7 @@ export function cutFailure(facts: CallFacts): RegistryError {
   );
 }
 
-/** A body over the cap. */
+/** The error of a body larger than `maxBytes`. */
 export function oversizeFailure(facts: CallFacts, maxBytes: number): RegistryError {
   return new RegistryError(
     'malformed',
@@ -136,7 +136,7 @@ export function leftOutNotice(facts: CallFacts, leftOut: readonly LeftOut[]): st
   );
 }
 
-/** A 2xx that is not what Consul says: a login page, a proxy's greeting, broken JSON. */
+/** The error of a 2xx answer that does not come from Consul: a login page, a proxy's greeting, broken JSON. */
 export function notConsulFailure(facts: CallFacts, status: number, contentType: string): RegistryError {
   const what = /json/iu.test(contentType)
     ? 'broken JSON'
@@ -148,7 +148,7 @@ export function notConsulFailure(facts: CallFacts, status: number, contentType: 
   );
 }
 
-/** An answer with any status but 2xx. `text` is the start of its body; it is quoted with secrets and control characters removed. */
+/** The error of an answer with any status but 2xx. `text` is the start of its body; it is quoted with secrets and control characters removed. */
 export function statusFailure(
   facts: CallFacts,
   status: number,
@@ -177,8 +177,7 @@ export function statusFailure(
 
 /**
  * Consul before 1.11 answers 500 for a check or service id that the agent doesn't know (measured on 1.8.7), newer versions 404.
- * On those the text is the only evidence. The one place where a message is read; a wording that isn't known here stays
- * `unavailable`, which is retried like any other trouble.
+ * Only the text tells these 500s apart. No other place reads a message. An unknown wording stays `unavailable`, which is retried.
  */
 function saysUnknownId(kind: CallFacts['kind'], text: string): boolean {
   if (kind === 'passCheck') return /does not have associated TTL|Unknown check/iu.test(text);

@@ -19,7 +19,7 @@ const variables = {
 
 type OptionName = keyof typeof variables;
 
-/** What code may say instead of the environment; each option wins over its variable. Same text forms as the variables. */
+/** Options that override the environment, each its variable. They have the same text forms as the variables. */
 export type ConsulOptions = Readonly<Partial<Record<OptionName, string | undefined>>>;
 
 /** A value and where it came from: `CONSUL_HTTP_ADDR`, `option address` or `default`. */
@@ -49,7 +49,7 @@ export interface ConsulSettings {
   readonly partition: Setting<string> | undefined;
 }
 
-/** The settings with what deserves a warning, or everything that is wrong, each as one sentence. */
+/** The settings and their warnings, or all problems. Each warning and each problem is one sentence. */
 export type ConsulSettingsResult =
   | { readonly kind: 'ok'; readonly settings: ConsulSettings; readonly warnings: readonly string[] }
   | { readonly kind: 'invalid'; readonly problems: readonly string[] };
@@ -154,7 +154,7 @@ function addressSetting(
   return { setting: { value: fallback, origin }, port: 'given' };
 }
 
-/** Go's `strconv.ParseBool`: nothing but these spellings is taken. */
+/** Accepts the spellings of Go's `strconv.ParseBool` and no others. */
 function flag(setting: Setting<string> | undefined, problems: string[]): Setting<boolean> | undefined {
   if (setting === undefined) return undefined;
   if (/^(?:1|t|T|true|TRUE|True)$/u.test(setting.value)) return { ...setting, value: true };

@@ -1,8 +1,8 @@
 import type { Instance, Snapshot } from './instance.ts';
 
 /**
- * How a service changed, from one snapshot to the next. Worked out once, where the registry's answer is read; every part that follows the
- * service takes it as it is. A plain value: it survives structured clone, and no part relies on the identity of its objects.
+ * How a service changed from one snapshot to the next. The reader of the registry's answer computes it once; every part that follows
+ * the service uses that result. A plain value: it survives structured clone, and no part relies on the identity of its objects.
  */
 export interface SnapshotChange {
   /** Undefined for the first snapshot: everything is added then. */
@@ -33,8 +33,8 @@ export function compareSnapshots(before: Snapshot | undefined, after: Snapshot):
 }
 
 /**
- * Whether a change says nothing new: the same instances, records in quarantine and holds. The index doesn't count, because it also moves
- * when nothing of this has changed.
+ * Whether instances, quarantined records and holds are the same before and after. The index is not compared: it also moves when none
+ * of these has changed.
  */
 export function isUnchanged({ before, after, added, removed, updated }: SnapshotChange): boolean {
   return (

@@ -22,13 +22,13 @@ import type { WatchState } from './sources/watch-state.ts';
 export interface ServiceView {
   readonly service: string;
   readonly upstream: Upstream;
-  /** What is believed; undefined before the first answer. */
+  /** The instances that the gateway uses; undefined before the first answer. */
   readonly snapshot: Snapshot | undefined;
   readonly watch: WatchState;
   readonly settings: ServiceSettings;
   readonly invalidTags: readonly InvalidRouteTag[];
   readonly invalidSettings: readonly InvalidSetting[];
-  /** Those of the snapshot's instances that the registry no longer lists, and what is known of them. */
+  /** Instances of the snapshot that the registry no longer lists, with their probe results. */
   readonly held: readonly HeldInstance[];
 }
 
@@ -49,9 +49,9 @@ export type RegistryConfig = ServiceSettings &
 /** What the registry needs from outside. */
 export interface RegistryOptions {
   readonly config: RegistryConfig;
-  /** Each service is followed in all of them, unless the configuration lists its instances. */
+  /** The registry follows each service in all sources, unless the configuration lists its instances. */
   readonly sources: readonly RegistrySource[];
-  /** Which registered addresses are believed, by the configuration's rules and the gateway's own listeners. */
+  /** Decides which registered addresses are used, by the configuration's rules and the gateway's own listeners. */
   readonly addressPolicy: (rules: AddressRules, listeners: AddressFacts['listeners']) => AddressPolicy;
   /** Monotonic milliseconds. */
   readonly now: () => number;
@@ -62,23 +62,23 @@ export interface RegistryOptions {
 export interface Registry {
   /**
    * Follows until the signal aborts; resolves when every watch and probe has ended. Once. `probe` asks held instances whether they
-   * live; without it, only time tells.
+   * live; without it, held instances end by time only.
    */
   run(signal: AbortSignal, probe?: HeldProbe): Promise<void>;
-  /** Adds a listener from now on; the returned function takes it away. */
+  /** Adds a listener; the returned function removes it. */
   readonly subscribe: Subscribe;
   /** Resolves when the catalog and the services known at the start have answered once. */
   readonly synced: Promise<void>;
-  /** The data path's only question. Undefined, too, for a path that could be claimed, while claims are not known yet. */
+  /** The only call of the data path. Undefined when no route matches, and for a claimable path while claims are not known yet. */
   resolve(host: string, path: string): Destination | undefined;
-  /** Whether all that services claim is known: from their first answers on, or those of a saved table. */
+  /** Whether all claims of services are known, from their first answers or from a saved table. */
   readonly areClaimsKnown: boolean;
-  /** Somebody wants to know how a service stands; it is followed closely from now on. */
+  /** Reports that an instance asked how its service stands; the registry follows the service closely from then on. */
   asked(service: string): void;
   readonly table: RouteTable;
   readonly rejected: readonly RejectedClaim[];
   readonly services: readonly ServiceView[];
-  /** Names in the catalog that can't be believed, free of control characters and cut. */
+  /** Invalid service names in the catalog, shortened and without control characters. */
   readonly refusedServices: readonly string[];
   /** What an operator should know about the way to the sources, now. */
   notices(): readonly Notice[];
@@ -86,18 +86,17 @@ export interface Registry {
   service(name: string): ServiceView | undefined;
   /** Of all sources together. */
   readonly catalog: WatchState;
-  /** Keys of all endpoints that are listed now. To be read at once: it changes with the registry. */
+  /** Keys of all endpoints that are listed now. Read it at once: it changes with the registry. */
   listedEndpoints(): ReadonlySet<string>;
-  /** Followed services whose instances are not known yet. One that alone can't be read is not waited for. */
+  /** Followed services whose instances are not known yet, without a service that alone can't be read. */
   waitingFor(): readonly string[];
   /**
-   * Lets all held instances of a service go: the registry gets its way at once. Their ids, or undefined for a service that is not
+   * Removes all held instances of a service at once, as the registry says. Returns their ids, or undefined for a service that is not
    * followed. They come back when they are listed again.
    */
   release(service: string): readonly string[] | undefined;
   /**
-   * Takes a route that the registry gave from its owner, and gives it to another service that claims it, if there is one; else it is
-   * forgotten. `name`: see `routeName`. Returns who had it, or undefined when nobody has such a route.
+   * Takes a claimed route from its owner and gives it to another service that claims it. Without another claim the route is removed. `name`: see `routeName`. Returns who had it, or undefined when nobody has such a route.
    */
   releaseRoute(name: string): string | undefined;
   /**
@@ -108,7 +107,7 @@ export interface Registry {
   reconfigure(config: RegistryConfig): Promise<void>;
   /** The gateway's own listeners, as they are bound: instances at their addresses would be a loop. */
   setListeners(listeners: AddressFacts['listeners']): void;
-  /** Why an address must not be connected to that the host name of instances resolves to, or undefined. Bound; may be passed on. */
+  /** The reason to refuse an address that an instance's host name resolves to, or undefined. Bound; may be passed on. */
   readonly judgeResolved: (address: string, hostname: string) => string | undefined;
   /**
    * Serves what was saved, marked stale, for all services that have had no answer yet, until the registry answers; owners of routes that have

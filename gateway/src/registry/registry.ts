@@ -262,7 +262,7 @@ class RegistryState implements Registry {
   ): Promise<void> => {
     const service = this.#service(name);
     const update = this.#updates.take(service, { kind: 'source', source, event });
-    // The first list is waited for, and dealt with as a whole.
+    // Readiness waits for the first list, so it is processed in one turn.
     const { before, after } = update?.instances ?? {};
     if (before !== undefined) await yieldTurn(after?.instances.length);
     if (signal.aborted) return;
@@ -333,7 +333,7 @@ class RegistryState implements Registry {
   }
 }
 
-/** Whether nothing that a service claims could take a route's place: the configuration has its prefix, and it is not the root. */
+/** Whether no claim can replace a route: the configuration owns its prefix, and the prefix is not the root. */
 function isCertain(route: Route | undefined): boolean {
   return route !== undefined && route.source === 'config' && route.prefix !== '/' && route.claims !== 'below';
 }

@@ -4,21 +4,21 @@ import type { Instance } from '../instance.ts';
 import { afterProbe, type HeldInstance, type ProbeState } from './held-instances.ts';
 
 /**
- * Asks an instance whether it is alive: why it is not, for a person; undefined when it is, or when nothing can be said. The owner bounds how
- * many run at a time. Ends with the signal; never rejects.
+ * Probes an instance. Resolves with the reason why it is dead, as text for a person; with undefined when it is alive, or when the probe
+ * says nothing. The owner bounds how many run at a time. Ends with the signal; never rejects.
  */
 export type HeldProbe = (instance: Instance, signal: AbortSignal) => Promise<string | undefined>;
 
-/** What a prober needs, and whom it tells. The callbacks must not throw. */
+/** The probe and the callbacks for its results. The callbacks must not throw. */
 export interface HeldProberOptions {
   readonly probe: HeldProbe;
   readonly onProbe: (service: string, key: string, state: ProbeState) => void;
   readonly onDead: (service: string, key: string, reason: string) => void;
 }
 
-/** Asks held instances whether they are alive, for as long as they are held. */
+/** Probes held instances for as long as they are held. */
 export interface HeldProber {
-  /** From now on these are the held instances of the service: new ones are probed, the others no more. */
+  /** Replaces the held instances of the service: starts probes of new ones and ends those of instances that are not held any more. */
   follow(service: string, held: ReadonlyMap<string, HeldInstance>): void;
   /** Ends all probes; resolves when none is running. */
   stop(): Promise<void>;
@@ -74,7 +74,7 @@ export function createHeldProber(options: HeldProberOptions): HeldProber {
   };
 }
 
-/** An await may have lasted; the checker doesn't know that the signal can have changed meanwhile. */
+/** A function, because the type checker assumes that `aborted` stays the same across an await. */
 function isOver(signal: AbortSignal): boolean {
   return signal.aborted;
 }

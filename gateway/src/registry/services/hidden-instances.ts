@@ -6,12 +6,12 @@ import {
   type SnapshotChange,
 } from '@roundhouse/agent-sdk/internal';
 
-/** Instances that a service lists and that the gateway does not use: why, by key. */
+/** The reason why the gateway does not use a listed instance, by its key. */
 export type Hidden = ReadonlyMap<string, 'let_go' | { readonly refused: string }>;
 
 /**
- * The change as it is without the hidden instances: those that were hidden before it, and those that are now. `before`: the last snapshot
- * without them. Costs no look at what stays as it is while nothing is hidden.
+ * The change without hidden instances, those hidden before it and those hidden after it. `before`: the last snapshot without hidden
+ * instances. Returns `change` itself while nothing is hidden.
  */
 export function withoutHidden(
   change: SnapshotChange,
@@ -31,7 +31,7 @@ export function withoutHidden(
     else if (was(update.before)) removed.push(update.before);
     else if (is(update.after)) added.push(update.after);
   }
-  // What the registry says of these is the same; only the gateway has another opinion.
+  // The registry's records of these are the same; the gateway began or ceased to hide them.
   const unchanged = new Set(
     [...hidden.before.keys(), ...hidden.after.keys()].filter((key) => !seen.has(key)),
   );
@@ -42,7 +42,7 @@ export function withoutHidden(
   return { before, after: visible(change.after, hidden.after), added, removed, updated };
 }
 
-/** The snapshot without them; those at refused addresses are shown as quarantined. */
+/** The snapshot without hidden instances. Those at refused addresses are listed as quarantined. */
 export function visible(snapshot: Snapshot, hidden: Hidden): Snapshot {
   if (hidden.size === 0) return snapshot;
   const refused = snapshot.instances.flatMap(({ key, node, id, address, port, meta }) => {

@@ -20,7 +20,7 @@ import { nextWatchState, type WatchNews, type WatchState } from '../sources/watc
 import { type Hidden, visible, withoutHidden } from './hidden-instances.ts';
 import { type InvalidSetting, type MetaSettings, noMetaSettings, readMetaSettings } from './meta-settings.ts';
 
-/** What is known of one service. A value; {@link reduceService} makes the next one. */
+/** The state of one service. A value; {@link reduceService} makes the next one. */
 export interface ServiceState {
   readonly service: string;
   /** What each source says, by its name. */
@@ -45,7 +45,7 @@ export interface ServiceInput {
   readonly refused: Hidden;
 }
 
-/** What can happen to a service. */
+/** An event that may change the state of a service. */
 export type ServiceStateEvent =
   | {
       readonly kind: 'source';
@@ -61,7 +61,7 @@ export type ServiceStateEvent =
     }
   /** The service is no longer followed in a source, which lists no instance of it. The catalog speaks for it from here on. */
   | { readonly kind: 'unwatched'; readonly source: string }
-  /** A source has no say any more; what it listed goes. */
+  /** A source was removed; the instances that it listed go with it. */
   | { readonly kind: 'dropped'; readonly source: string }
   /** Held instances are let go. */
   | { readonly kind: 'let_go'; readonly keys: readonly string[] }
@@ -70,7 +70,7 @@ export type ServiceStateEvent =
   /** Address policy or configuration have changed. */
   | { readonly kind: 'reconfigured' };
 
-/** What the reducer goes by. */
+/** The facts and rules that the reducer uses. */
 export interface ServiceContext {
   readonly nowMs: number;
   readonly holdMs: number;
@@ -81,17 +81,17 @@ export interface ServiceContext {
 
 /** What an event changed. */
 export interface ServiceUpdate {
-  /** Of the instances that the gateway uses; without any difference when only settings have changed. */
+  /** The change of the instances that the gateway uses; empty lists when only settings have changed. */
   readonly instances: SnapshotChange;
-  /** Those that are held since now. */
+  /** Instances that this event began to hold. */
   readonly held: readonly Instance[];
-  /** Undefined while they stay the same. */
+  /** The new settings; undefined when they are the same. */
   readonly settings: ServiceSettings | undefined;
-  /** Those that were not there before. */
+  /** Invalid settings that were not known before. */
   readonly invalidSettings: readonly InvalidSetting[];
 }
 
-/** The next state, and what follows from it; both undefined when there is nothing to do. */
+/** The next state and its effects. `update` and `news` are undefined when there is nothing to do. */
 export interface ServiceReduction {
   readonly state: ServiceState;
   readonly update: ServiceUpdate | undefined;
@@ -126,7 +126,7 @@ export function reduceService(
       if (event.event.kind !== 'value')
         return { state: withInput(state, name, { ...before, watch }), update: undefined, news };
       const given = event.event.value;
-      // A watch that begins anew has nothing before its first list.
+      // A restarted watch has no `before` in its first change.
       const isContinued = given.before !== undefined || before.snapshot === undefined;
       const change = isContinued ? given : compareSnapshots(before.snapshot, given.after);
       return { ...followInput(state, name, { ...before, watch }, change, context), news };
@@ -140,7 +140,7 @@ export function reduceService(
     case 'unwatched': {
       const input = state.inputs.get(event.source);
       if (input?.watch.kind !== 'stale') return { state, update: undefined, news: undefined };
-      // Had the watch just failed, the service would be called stale for ever.
+      // No watch is left that could end the stale state.
       const live = withInput(state, event.source, { ...input, watch: { kind: 'live' } });
       const news = { of: state.service, source: event.source, kind: 'live' } as const;
       return { state: live, update: undefined, news };
@@ -211,7 +211,7 @@ function refusedOf(
   return refused;
 }
 
-/** Brings everything up to date that follows from the inputs. `change`: of one input; undefined when none has changed. */
+/** Computes all state that depends on the inputs. `change`: the change of one input; undefined when none has changed. */
 function settle(
   state: ServiceState,
   change: SnapshotChange | undefined,
@@ -256,7 +256,7 @@ function listsOf(change: SnapshotChange | undefined): Partial<SnapshotChange> {
   return { added, removed, updated };
 }
 
-/** What the inputs list together. Their keys differ, so that the change of one of them is the change of all. */
+/** The lists of all inputs as one. Their keys differ, so the change of one input is also the change of the whole list. */
 function merged(state: ServiceState, change: SnapshotChange | undefined): Snapshot | undefined {
   if (change === undefined) return state.listed;
   const snapshots = [...state.inputs.values()].flatMap(({ snapshot }) => snapshot ?? []);
@@ -273,7 +273,7 @@ function merged(state: ServiceState, change: SnapshotChange | undefined): Snapsh
   };
 }
 
-/** The snapshots that the sources would give again: without refused addresses. */
+/** The snapshots of watched sources, without instances at refused addresses. */
 export function savableSnapshots({ inputs }: ServiceState): readonly Snapshot[] {
   return [...inputs.values()].flatMap(({ snapshot, refused, watch }) =>
     snapshot === undefined || watch.kind === 'fixed' ? [] : visible(snapshot, refused),
