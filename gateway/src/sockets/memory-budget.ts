@@ -16,9 +16,9 @@ const givenUpFrom: Readonly<Record<Sacrifice, number>> = {
 /** The part of V8's heap limit that peers may fill; the rest is for tables, code and garbage. */
 const heapShare = 0.6;
 
-/** Objects of a client connection, in V8's heap and outside of it. Measured, rounded up. */
+/** Objects of a client connection, in V8's heap and outside of it. An estimate, rounded up. */
 export const connectionBytes = 6_144;
-/** Objects of an exchange with its connection to an instance. Measured, rounded up. */
+/** Objects of an exchange with its connection to an instance. An estimate, rounded up. */
 export const exchangeBytes = 8_192;
 
 /** Limits in bytes. */
