@@ -47,6 +47,27 @@ describe.each(engineNames)('the %s engine', (engine) => {
     }
   });
 
+  it('counts the requests that wait behind another one, and reads no more of them than it has room for', async () => {
+    const bytes = 4_000_000;
+    const origin = await startOrigin({ data: () => undefined });
+    const { port, memory } = await startEngine(engine, [origin.port], {
+      memory: { bytes, heapBytes: 2 ** 30 },
+    });
+    const heads = message('GET /waits', [`X: ${'x'.repeat(3_000)}`]).repeat(200);
+    const clients = await Promise.all(Array.from({ length: 20 }, () => openClient(port)));
+    const before = memory.usedBytes;
+    for (const client of clients) client.send(message('GET /'));
+    await eventually(() => {
+      expect(origin.connections).toHaveLength(20);
+    });
+    for (const client of clients) client.send(heads);
+    await eventually(() => {
+      expect(memory.usedBytes - before).toBeGreaterThan(20 * 65_536);
+    });
+    expect(memory.peakBytes).toBeLessThan(bytes);
+    for (const client of clients) client.reset();
+  });
+
   it('closes connections after their answers, and takes no new ones, when its memory is used up', async () => {
     const origin = await startOrigin();
     const { port, memory } = await startEngine(engine, [origin.port], {

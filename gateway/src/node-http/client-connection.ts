@@ -21,11 +21,17 @@ import { readHead } from './request-head.ts';
 
 /** Requests that may wait behind the one in progress. A client that sends more without reading is cut. */
 const maxPipelined = 64;
+/** Reading pauses while requests of more than this wait: the parser makes messages of all that it reads at once. */
+const enoughBytes = 65_536;
+/** The objects of a message that waits, without its text. An estimate, rounded up. */
+const messageBytes = 6_144;
 
 /** A message that node:http has read. `response`: its place in the order of answers; undefined: the parser has left the connection. */
 interface NodeMessage {
   readonly request: IncomingMessage;
   readonly response: ServerResponse | undefined;
+  /** What it is charged with while it waits. */
+  readonly heldBytes: number;
 }
 
 /**
@@ -42,6 +48,7 @@ export class NodeClientConnection implements ClientPort, ListenerConnection, Tim
   readonly #socket: Socket;
   readonly #context: ProxyContext;
   readonly #waiting: NodeMessage[] = [];
+  #waitingBytes = 0;
   /** The one in progress, or the last one. */
   #message: NodeMessage | undefined;
   #run: ExchangeRun | undefined;
@@ -83,7 +90,7 @@ export class NodeClientConnection implements ClientPort, ListenerConnection, Tim
     socket.on('error', () => undefined);
     socket.on('close', () => {
       this.#phase = 'closed';
-      this.#waiting.length = 0;
+      this.#forgetWaiting();
       this.#held.take();
       this.response.writes.settle();
       context.wheel.remove(this.timeout);
@@ -119,9 +126,18 @@ export class NodeClientConnection implements ClientPort, ListenerConnection, Tim
       request.resume();
       return;
     }
-    this.#waiting.push({ request, response });
-    if (this.#waiting.length > maxPipelined) this.destroy('plain');
-    else if (this.#phase === 'head') this.#next();
+    if (this.#phase === 'head') {
+      this.#waiting.push({ request, response, heldBytes: 0 });
+      this.#next();
+      return;
+    }
+    const { memory } = this.#context;
+    const heldBytes = messageBytes + request.rawHeaders.reduce((sum, { length }) => sum + length, 0);
+    this.#waiting.push({ request, response, heldBytes });
+    this.#waitingBytes += heldBytes;
+    memory.chargeHeap(heldBytes);
+    if (this.#waiting.length > maxPipelined || !memory.admits('request')) this.destroy('plain');
+    else if (this.#waitingBytes > enoughBytes || !memory.ample) this.#socket.pause();
   }
 
   /** The parser has read a head and left the connection; `early` are the bytes behind it. */
@@ -135,7 +151,7 @@ export class NodeClientConnection implements ClientPort, ListenerConnection, Tim
     this.#socket.on('data', (bytes: Buffer) => {
       this.#received(bytes);
     });
-    this.#begin({ request, response: undefined });
+    this.#begin({ request, response: undefined, heldBytes: 0 });
     this.#socket.resume();
   }
 
@@ -193,7 +209,7 @@ export class NodeClientConnection implements ClientPort, ListenerConnection, Tim
   close(): void {
     if (this.#phase === 'closing' || this.#phase === 'closed') return;
     this.#phase = 'closing';
-    this.#waiting.length = 0;
+    this.#forgetWaiting();
     this.#held.take();
     this.#linger = new Linger(this.#socket);
     this.#context.wheel.arm(this.timeout, this.#context.limits.keepAliveMs);
@@ -206,7 +222,7 @@ export class NodeClientConnection implements ClientPort, ListenerConnection, Tim
 
   destroy(how: CutBy): void {
     this.#phase = 'closed';
-    this.#waiting.length = 0;
+    this.#forgetWaiting();
     if (how === 'reset' || this.#socket.writableLength > 0) this.#socket.resetAndDestroy();
     else this.#socket.destroy();
   }
@@ -240,8 +256,20 @@ export class NodeClientConnection implements ClientPort, ListenerConnection, Tim
       wheel.arm(this.timeout, limits.keepAliveMs);
     } else {
       this.#waiting.shift();
+      this.#release(next.heldBytes);
+      if (this.#waiting.length === 0 && next.heldBytes > 0) this.#socket.resume();
       this.#begin(next);
     }
+  }
+
+  #forgetWaiting(): void {
+    this.#waiting.length = 0;
+    this.#release(this.#waitingBytes);
+  }
+
+  #release(heldBytes: number): void {
+    this.#waitingBytes -= heldBytes;
+    this.#context.memory.chargeHeap(-heldBytes);
   }
 
   #begin(message: NodeMessage): void {
