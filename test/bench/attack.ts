@@ -1,5 +1,5 @@
 /**
- * `npm run bench:attack`: what clients notice while somebody else attacks the proxy, each in a process of its own. The tables are in
+ * `npm run bench:attack`: what clients notice while another one attacks the proxy, each in a process of its own. The tables are in
  * docs/reliability.md. Flags as in `npm run bench`; the names of the attacks go with `--only`.
  */
 import { attacks } from './attacks/attacks.ts';

@@ -35,7 +35,7 @@ async function logIn(client: RawClient): Promise<void> {
 const cases: readonly Case[] = [
   {
     id: 'R51',
-    fact: 'a connection to an instance over which a client has logged in is lent to nobody else, and stays its',
+    fact: 'a connection to an instance over which a client has logged in is not lent to another client, and stays its',
     options: { poolIdleMs: 60_000 },
     script: { request: mailbox() },
     run: async ({ client, origin }) => {
@@ -83,7 +83,7 @@ const cases: readonly Case[] = [
   },
   {
     id: 'R51d',
-    fact: 'a login of a request alone leaves its connection to everybody',
+    fact: 'a login of a request alone leaves its connection to all clients',
     options: { poolIdleMs: 60_000 },
     run: async ({ client, origin }) => {
       for (const authorization of ['Basic dTpw', 'Bearer NTLM'])

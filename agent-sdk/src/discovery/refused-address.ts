@@ -3,7 +3,7 @@ import { BlockList, isIP } from 'node:net';
 import { isLoopbackAddress, type ConsulAddress } from './consul-address.ts';
 
 /**
- * Ranges where nothing that registers can be: addresses that reach a cloud's metadata, the machine itself, everybody, or another
+ * Ranges where nothing that registers can be: addresses that reach a cloud's metadata, the machine itself, all machines, or another
  * address behind a translation (RFC 6052, RFC 8215, 6to4, Teredo).
  */
 const nowhere = listOf([

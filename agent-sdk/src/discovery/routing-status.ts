@@ -1,7 +1,7 @@
 /**
  * Whether one gateway routes requests to an instance. The gateway tells it to the instance on request: this acknowledges a drain and
  * confirms a start. It is served on the gateway's traffic listener, which instances find in Consul; a question has to name the key that
- * the instance registered. Any other gets the 404 of a path that nobody has claimed (docs/decisions/0008-acknowledged-drain.md).
+ * the instance registered. Any other gets the 404 of a path without a claim (docs/decisions/0008-acknowledged-drain.md).
  */
 export interface RoutingStatus {
   /** The gateway's own instance id in Consul, or its pseudonym when it is not announced. Empty: it does not say. */
@@ -20,7 +20,7 @@ export interface RoutingStatus {
 const prefix = '/.well-known/roundhouse/instances/';
 const keyQuery = '?key=';
 
-/** The key of the meta in which an instance registers a random text. Who names it is no stranger: ids may be guessed, and seen. */
+/** The key of the meta in which an instance registers a random text. A question that names it comes from the instance: ids may be guessed, and seen. */
 export const routingKeyMetaKey = 'roundhouse-key';
 
 /** Who asks, and for which instance. */

@@ -70,7 +70,7 @@ export function createRegistrar(parts: RegistrarParts): Registrar {
     callWithin(timing.callTimeoutMs, { client, clock, signal: cutting.signal }, what);
   const stale = createStaleRegistrations({ client, call, report, idMayBeReused: parts.idMayBeReused });
 
-  /** An id that was drawn is nobody else's. */
+  /** No other process has an id that was drawn. */
   const rivals = parts.idMayBeReused ? createRivals({ ...parts, call, onKept: stale.suspect }) : undefined;
 
   const pass = (): Promise<void> => call((signal) => client.passCheck(ttlCheckId(id), heartbeatNote, signal));

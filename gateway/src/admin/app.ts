@@ -18,7 +18,7 @@ export interface GatewayActions {
    * that is not routed. An instance comes back when the registry lists it again.
    */
   release(service: string): readonly string[] | undefined;
-  /** Takes a claimed route (`/pay`, `example.org/pay`) from its owner. Returns who that was, or undefined for a route that nobody claimed. */
+  /** Takes a claimed route (`/pay`, `example.org/pay`) from its owner. Returns who that was, or undefined for a route without a claim. */
   releaseRoute(name: string): string | undefined;
 }
 

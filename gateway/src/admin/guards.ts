@@ -4,7 +4,7 @@ import { isIP } from 'node:net';
 import { isLoopback } from '../config/address.ts';
 
 /**
- * Who can reach the admin listener. `loopback`: only this machine. `network`: whoever has a route to it. A name that is neither the
+ * Who can reach the admin listener. `loopback`: only this machine. `network`: every machine with a route to it. A name that is neither the
  * machine's own nor the operator's comes from a page that has rebound its DNS name to us, and is refused on both.
  */
 export type Exposure = 'loopback' | 'network';

@@ -51,7 +51,7 @@ export const configSchema = z.strictObject(
       token: field(
         text(/^(off|[\x21-\x7e]{16,1024})$/, 'off, or 16 and more visible ASCII characters without spaces'),
         'off',
-        'Token for changes and for all pages but `/livez` and `/readyz` (`Authorization: Bearer`); `off`: everybody who reaches it reads, this machine changes. Set it by variable rather than by flag.',
+        'Token for changes and for all pages but `/livez` and `/readyz` (`Authorization: Bearer`); `off`: all that reach it read, only this machine changes. Set it by variable rather than by flag.',
       ),
       hosts: field(
         z.array(host, 'a list of host names'),

@@ -11,7 +11,7 @@ export interface ExchangeContext {
   readonly resolve: (host: string, path: string) => Destination | undefined;
   /** False: a path without a destination may have one soon. */
   readonly areClaimsKnown: () => boolean;
-  /** How an instance stands at this gateway, for the instance that asks (`/.well-known/roundhouse/instances/…`). Undefined: a stranger asks. */
+  /** How an instance stands at this gateway, for the instance that asks (`/.well-known/roundhouse/instances/…`). Undefined: it is not the instance that asks. */
   readonly routingStatus: (question: RoutingQuestion) => RoutingStatus | undefined;
   /** Whether there is memory for one more request; `upload`: one with a body. */
   readonly admits: (what: 'request' | 'upload') => boolean;

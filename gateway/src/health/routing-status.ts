@@ -31,7 +31,7 @@ export function stateOf({ endpoint, reach, check }: EndpointFacts, nowMs: number
   return reached === undefined ? out('not checked yet') : { state: 'live', reason: '' };
 }
 
-/** The same for an instance without an endpoint whose record is in quarantine; undefined for any other, and for strangers. */
+/** The same for an instance without an endpoint whose record is in quarantine; undefined for any other, and for a wrong key. */
 export function stateWithoutEndpoint(
   snapshot: Snapshot | undefined,
   { id, key }: Pick<RoutingQuestion, 'id' | 'key'>,

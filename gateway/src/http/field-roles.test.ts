@@ -19,6 +19,7 @@ describe('fieldRole', () => {
     ['Content_Length', 'hop-by-hop'],
     ['Content-Lengti', 'end-to-end'],
     ['X-Forwarded-Anything', 'forwarded-other'],
+    ['Forwarded-For', 'forwarded-other'],
     ['x-forwarded', 'forwarded-other'],
     ['X_Forwarded_Anything', 'hop-by-hop'],
     ['x-Original_url', 'hop-by-hop'],

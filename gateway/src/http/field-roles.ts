@@ -44,7 +44,7 @@ const namesByRole = {
  * that it asked for. They have the role `forwarded-other`.
  */
 const families =
-  words(`client-cert ssl-client x-amzn-oidc- x-appengine- x-arr- x-auth-request- x-authenticated- x-azure-clientip
+  words(`client-cert forwarded- ssl-client x-amzn-oidc- x-appengine- x-arr- x-auth-request- x-authenticated- x-azure-clientip
   x-azure-socketip x-client-cert x-client-dn x-client-ip x-client-verify x-cluster-client-ip x-envoy- x-forwarded
   x-goog-authenticated-user- x-http-destinationurl x-http-host-override x-ms-client-principal x-original- x-override-url x-proxyuser-ip
   x-real- x-remote- x-rewrite- x-ssl- x-tls- x-url-scheme x-webauth-`);

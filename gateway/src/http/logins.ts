@@ -1,6 +1,6 @@
 /**
  * R51: logins that belong to a connection and not to a request (RFC 4559 §6, MS-NTHT): once an instance has accepted one, it takes
- * whatever comes over that connection for that user's, with no further field. So such a connection is lent to nobody else.
+ * whatever comes over that connection for that user's, with no further field. So such a connection is not lent to another client.
  */
 const schemes = 'ntlm|negotiate|kerberos|nego2';
 const credentials = new RegExp(`^(?:${schemes})(?![^ \\t])`, 'i');

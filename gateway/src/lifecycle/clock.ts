@@ -30,7 +30,7 @@ const requestIdLetters = 24;
 const requestIdsAtOnce = 256;
 
 /**
- * Request ids that nobody can guess: random, so that none tells how many requests there were, nor what another one is called. Cheap,
+ * Request ids that can't be guessed: random, so that none tells how many requests there were, nor what another one is called. Cheap,
  * because chance is drawn for many of them at once.
  */
 export function createRequestIds(): () => string {

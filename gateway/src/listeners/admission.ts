@@ -18,7 +18,7 @@ export interface AdmissionOptions {
   readonly limits: () => AdmissionLimits;
   /** Peers that speak for many clients: they have no limit of their own. */
   readonly isExempt: (address: string) => boolean;
-  /** There is no room without taking it from somebody; see {@link Crowding}. */
+  /** There is no room without taking it from another connection; see {@link Crowding}. */
   readonly onCrowding: (crowding: Crowding) => void;
   /** Monotonic milliseconds. */
   readonly now: () => number;
@@ -38,7 +38,7 @@ export interface Crowding {
 const minWaitMs = 500;
 /** One search closes up to this share of the connections that there may be, so that searches stay rare. */
 const shedShare = 1 / 64;
-/** After a search that found nobody, the next comes so much later. */
+/** After a search that found no connection, the next comes so much later. */
 const searchPauseMs = 50;
 
 /** Connections that are counted together. */

@@ -201,7 +201,7 @@ export class NodeClientConnection implements ClientPort, ListenerConnection, Tim
     this.#phase = 'head';
     this.#quietAtBytes = this.#socket.bytesRead;
     this.#quietSinceMs = monotonicNow();
-    // For node:http the response is over: it drops what nobody has read of the request.
+    // For node:http the response is over: it drops what is unread of the request.
     this.#message?.response?.emit('finish');
     this.#next();
   }

@@ -22,7 +22,7 @@ export class KeptBodies {
     return (size === blockBytes ? this.#spare.pop() : undefined) ?? Buffer.allocUnsafeSlow(size);
   }
 
-  /** Nobody reads or writes this buffer any more, the kernel included. */
+  /** Nothing reads or writes this buffer any more, the kernel included. */
   giveBack(buffer: Buffer): void {
     if (buffer.length === blockBytes && this.#spare.length < maxSpare) this.#spare.push(buffer);
   }

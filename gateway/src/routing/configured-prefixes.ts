@@ -4,7 +4,7 @@ import { ownersOf, routeName, type Route } from './route.ts';
 
 /** A claim on what the configuration keeps. */
 export interface ClaimRefusal {
-  /** The configured route that it would take from; undefined: nobody has it, and only the configuration gives it away. */
+  /** The configured route that it would take from; undefined: no service has it, and only the configuration gives it away. */
   readonly route: Route | undefined;
   /** Whether it claims the very prefix of that route. */
   readonly isSamePrefix: boolean;

@@ -158,7 +158,7 @@ function nextIncumbent(
   return { route: isKept ? incumbent.route : route, served, idleSinceMs };
 }
 
-/** Forgets routes that nobody claims when the configuration has them now, when their owner has been away for long, or when there are too many. */
+/** Forgets routes without a claim when the configuration has them now, when their owner has been away for long, or when there are too many. */
 function forgetUnclaimed(
   remembered: Map<string, Incumbent>,
   claimed: ReadonlyMap<string, unknown>,

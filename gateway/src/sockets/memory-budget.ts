@@ -1,6 +1,6 @@
 /**
  * What is given up when memory runs short, in this order: copies of bodies that are kept for another attempt, new requests with a body,
- * keep-alive, new requests, and at last new connections and whoever wants to hold more.
+ * keep-alive, new requests, and at last new connections and those that want to hold more.
  */
 export type Sacrifice = 'replay' | 'upload' | 'keep_alive' | 'request' | 'connection';
 

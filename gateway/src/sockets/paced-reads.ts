@@ -10,7 +10,7 @@ const quantumBytes = 262_144;
 
 /**
  * Divides the turns of the event loop among the connections with much to read, so that a small request waits for a few of them and not
- * for all: once a turn has brought enough, each further one waits in a queue. Its timer ends when nobody waits.
+ * for all: once a turn has brought enough, each further one waits in a queue. Its timer ends when none waits.
  */
 export class ReadTurns {
   #leftBytes = turnBytes;

@@ -7,7 +7,7 @@ import type { UpstreamConnection } from './upstream-connection.ts';
 const maxConnections = 8;
 
 /**
- * The connections to instances over which one client connection has logged in (R51), one per instance: nobody else's request goes
+ * The connections to instances over which one client connection has logged in (R51), one per instance: no other client's request goes
  * over them, and they die with the client's. They idle as long as others. Ended by `close`.
  */
 export class OwnConnections implements ClientLogins {
@@ -26,7 +26,7 @@ export class OwnConnections implements ClientLogins {
   /** A login has come over a connection. */
   add(connection: UpstreamConnection): void {
     if (this.#connections.includes(connection)) return;
-    // It must not reach anybody else either.
+    // It must not reach another client either.
     if (this.#state === 'closed') connection.reusable = false;
     this.take(connection.endpoint)?.destroy();
     connection.owner = this;

@@ -6,7 +6,7 @@ export interface Target {
   readonly adminPort: number;
 }
 
-/** What somebody on the network does to a proxy while others go on asking it for `/small`. */
+/** What one client does to a proxy while others go on asking it for `/small`. */
 export interface Attack {
   /** For `--only`. */
   readonly name: string;

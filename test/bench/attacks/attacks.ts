@@ -83,7 +83,7 @@ function everyConnection(): Attack {
   };
 }
 
-/** Status pages are read by whoever reaches them. */
+/** Status pages are read by all that reach them. */
 function adminReaders(): Attack {
   const instances = 8_000;
   return {

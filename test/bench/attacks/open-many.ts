@@ -27,7 +27,7 @@ export async function openMany(
   }: {
     readonly use: (socket: Socket) => void;
     readonly signal: AbortSignal;
-    /** The attacker's own address; undefined: the one that everybody has. */
+    /** The attacker's own address; undefined: that of the other clients. */
     readonly from?: string;
   },
 ): Promise<OpenedCount> {

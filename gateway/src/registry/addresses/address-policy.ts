@@ -51,7 +51,7 @@ const refusedRanges: readonly (readonly [string, readonly Range[]])[] = [
   ['an unspecified address', ['0.0.0.0/8', '::/128'].map(range)],
   ['a multicast address', ['224.0.0.0/4', 'ff00::/8'].map(range)],
   ['the broadcast address', [range('255.255.255.255/32')]],
-  // They lead to an IPv4 address that stands in them at a place which depends on the network, or through somebody's tunnel.
+  // They lead to an IPv4 address that stands in them at a place which depends on the network, or through another network's tunnel.
   ['a tunnel address (6to4, Teredo)', ['2002::/16', '2001::/32'].map(range)],
   ['an address of a local NAT64 prefix (RFC 8215)', [range('64:ff9b:1::/48')]],
 ];

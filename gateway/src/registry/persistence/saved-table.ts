@@ -18,7 +18,7 @@ const maxFileBytes = 256 * 1024 * 1024;
 /** Reads a saved table. `absent` when there is no file, as at the very first start. Never rejects. */
 export async function loadSavedTable(path: string): Promise<SavedTableReading | { readonly kind: 'absent' }> {
   try {
-    // Opened without waiting: a FIFO has nobody at its other end.
+    // Opened without waiting: a FIFO may have no process at its other end.
     const file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK);
     try {
       const found = await file.stat();
