@@ -87,7 +87,7 @@ class UpstreamState implements Upstream, LeaseOwner, SubsetOwner {
   });
   readonly #queue = new RequestQueue();
   /** `again`: an endpoint has become free while the queue was served. */
-  #serving: 'no' | 'yes' | 'again' = 'no';
+  #serving: 'idle' | 'running' | 'again' = 'idle';
   #inFlight = 0;
   /** Whether the strategy goes by the requests in flight, so that it has to be told of each. */
   #followsLoad = false;
@@ -155,7 +155,7 @@ class UpstreamState implements Upstream, LeaseOwner, SubsetOwner {
       this.#serveQueue();
     }
     if (this.#slowStart.size > 0) this.#slowStart.expire(this.policy.slowStartMs, this.#options.now());
-    if (this.#serving !== 'no' && this.#queue.size > 0) {
+    if (this.#serving !== 'idle' && this.#queue.size > 0) {
       // Called from within a grant: queued requests come first.
       this.#serving = 'again';
       return 'busy';
@@ -290,19 +290,19 @@ class UpstreamState implements Upstream, LeaseOwner, SubsetOwner {
   /** Grants what is free to queued requests in their order. What a grant sets free in turn is granted here too, not from within it. */
   #serveQueue(): void {
     if (this.#queue.size === 0) return;
-    if (this.#serving !== 'no') {
+    if (this.#serving !== 'idle') {
       this.#serving = 'again';
       return;
     }
     try {
-      do this.#serving = 'yes';
+      do this.#serving = 'running';
       while (this.#grantAll() === 'again');
     } finally {
-      this.#serving = 'no';
+      this.#serving = 'idle';
     }
   }
 
-  #grantAll(): 'no' | 'yes' | 'again' {
+  #grantAll(): 'idle' | 'running' | 'again' {
     const queue = this.#queue;
     let queued = queue.first;
     while (queued !== undefined) {

@@ -128,16 +128,16 @@ class KnownElements {
 function endOfObject(bytes: Buffer, at: number): { readonly end: number; readonly fingerprint: number } {
   if (bytes[at] !== openMap) return { end: -1, fingerprint: 0 };
   let depth = 0;
-  let inText: 'no' | 'yes' | 'escaped' = 'no';
+  let inText: 'outside' | 'inside' | 'escaped' = 'outside';
   let fingerprint = 0x811c9dc5 | 0;
   for (let index = at; index < bytes.length; index += 1) {
     const byte = bytes[index] ?? 0;
     fingerprint = Math.imul(fingerprint ^ byte, 0x01000193);
     if (inText === 'escaped') {
-      inText = 'yes';
+      inText = 'inside';
     } else if (byte === quote) {
-      inText = inText === 'yes' ? 'no' : 'yes';
-    } else if (inText === 'yes') {
+      inText = inText === 'inside' ? 'outside' : 'inside';
+    } else if (inText === 'inside') {
       if (byte === backslash) inText = 'escaped';
     } else if (byte === openMap || byte === openList) {
       depth += 1;

@@ -24,7 +24,7 @@ export class OversizeFilter {
   readonly #out: Buffer[] = [];
   #kind: 'list' | 'map' | 'other' | undefined;
   #depth = 0;
-  #inText: 'no' | 'yes' | 'escaped' = 'no';
+  #inText: 'outside' | 'inside' | 'escaped' = 'outside';
   /** What belongs to the present record. */
   #parts: Buffer[] = [];
   #bytes = 0;
@@ -45,15 +45,15 @@ export class OversizeFilter {
     let from = 0;
     for (let at = 0; at < chunk.length; at += 1) {
       const byte = chunk[at] ?? 0;
-      if (this.#inText !== 'no') {
-        if (this.#inText === 'escaped') this.#inText = 'yes';
+      if (this.#inText !== 'outside') {
+        if (this.#inText === 'escaped') this.#inText = 'inside';
         else if (byte === backslash) this.#inText = 'escaped';
-        else if (byte === quote) this.#inText = 'no';
+        else if (byte === quote) this.#inText = 'outside';
       } else if (this.#kind === undefined) {
         from = at + 1;
         this.#begin(byte);
       } else if (byte === quote) {
-        this.#inText = 'yes';
+        this.#inText = 'inside';
       } else if (byte === openList || byte === openMap) {
         this.#depth += 1;
       } else if (byte === closeList || byte === closeMap) {
