@@ -2,11 +2,12 @@ import type { Server } from 'node:http';
 import type { Socket } from 'node:net';
 
 import { monotonicNow } from '../lifecycle/clock.ts';
-import { Admission, type GivingWay } from '../listeners/admission.ts';
+import { Admission, type ConnectionGroup, type GivingWay } from '../listeners/admission.ts';
 import { clientFacts } from '../sockets/client-facts.ts';
 
 /** A connection that has waited for its next request, or been at its present one, since a moment. */
 class AdminConnection implements GivingWay {
+  group: ConnectionGroup | undefined;
   sinceMs = monotonicNow();
   readonly #socket: Socket;
 

@@ -134,7 +134,7 @@ function listedRole(name: string): FieldRole {
 }
 
 /** R03, R13: whether a field belongs to one connection, or to framing, which is written anew on the other one. */
-export function staysOnConnection(role: FieldRole | undefined): boolean {
+export function staysOnConnection(role: FieldRole): boolean {
   switch (role) {
     case 'end-to-end':
       return false;

@@ -3,13 +3,17 @@ import { fieldRole, type ClaimRole, type FieldRole } from './field-roles.ts';
 import { asksForLogin, logsIn } from './logins.ts';
 import { parseCoding, parseLength, type TransferCoding } from './framing.ts';
 
+/** The lines whose roles are noted; of later ones each is looked up again. */
+const markedLines = 31;
+
 /**
  * What the header lines of one message say, gathered in one pass in which each line is classified once. The codec that scans a
- * head adds the role of each line and calls `note` for those that have one; rules decide from it. Undefined: not said. Lists of several lines are joined (RFC 9110 §5.3).
+ * head calls `mark` and `note` for the lines that have a role; rules decide from it. Undefined: not said. Lists of several lines are joined (RFC 9110
+ * §5.3).
  */
 export class HeaderFacts {
-  /** The role of each line, in their order. */
-  readonly roles: FieldRole[] = [];
+  /** Bit `i`: line `i` has a role. */
+  #marked = 0;
   /** Value of the only Content-Length; −1: absent; −2: repeated or not a plain decimal number. */
   contentLength = -1;
   transferCoding: TransferCoding = 'absent';
@@ -35,7 +39,17 @@ export class HeaderFacts {
   /** Names of the fields that may stand once, as they came, with commas between. */
   #singletons: string | undefined = undefined;
 
-  /** Takes what a line with a role says. `value`: without outer blanks. */
+  /** The role of line `line`, which has this name. */
+  roleAt(line: number, name: string): FieldRole {
+    return line < markedLines && (this.#marked & (1 << line)) === 0 ? 'end-to-end' : fieldRole(name);
+  }
+
+  /** Line `line` has a role. */
+  mark(line: number): void {
+    if (line < markedLines) this.#marked |= 1 << line;
+  }
+
+  /** Takes what a marked line says. `value`: without outer blanks. */
   note(role: Exclude<FieldRole, 'end-to-end'>, name: string, value: string): void {
     switch (role) {
       case 'host':
@@ -115,8 +129,9 @@ export function readHeaders(fields: FieldLines): HeaderFacts {
   for (let i = 0; i + 1 < fields.length; i += 2) {
     const name = fields[i] ?? '';
     const role = fieldRole(name);
-    facts.roles.push(role);
-    if (role !== 'end-to-end') facts.note(role, name, (fields[i + 1] ?? '').replace(outerBlanks, ''));
+    if (role === 'end-to-end') continue;
+    facts.mark(i >> 1);
+    facts.note(role, name, (fields[i + 1] ?? '').replace(outerBlanks, ''));
   }
   return facts;
 }

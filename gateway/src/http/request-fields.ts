@@ -30,11 +30,11 @@ export function requestFields(
 ): FieldLines {
   const lines: string[] = ['Host', facts.authority];
   const { fields } = head;
-  const { roles, via } = facts.headers;
+  const { headers } = facts;
   for (let i = 0; i + 1 < fields.length; i += 2) {
-    const role = roles[i >> 1];
-    if (role !== 'end-to-end' && !crosses(role, options, head)) continue;
     const name = fields[i] ?? '';
+    const role = headers.roleAt(i >> 1, name);
+    if (role !== 'end-to-end' && !crosses(role, options, head)) continue;
     if (facts.nominated.size > 0 && facts.nominated.has(name.toLowerCase())) continue;
     const value = fields[i + 1] ?? '';
     if (options.ownCookie !== undefined && name.toLowerCase() === 'cookie')
@@ -43,7 +43,7 @@ export function requestFields(
   }
   if (facts.maxForwards !== undefined) lines.push('Max-Forwards', String(facts.maxForwards - 1));
   const hop = `${head.version} ${options.pseudonym}`;
-  lines.push('Via', via === undefined ? hop : `${via}, ${hop}`);
+  lines.push('Via', headers.via === undefined ? hop : `${headers.via}, ${hop}`);
   if (options.style !== 'forwarded') pushXForwarded(lines, head.client, facts, options.peer);
   if (options.style !== 'x-forwarded') lines.push('Forwarded', forwarded(head.client, facts, options.peer));
   lines.push('X-Request-Id', options.requestId);
@@ -55,7 +55,7 @@ function pushCookie(lines: string[], name: string, value: string | undefined): v
 }
 
 function crosses(
-  role: FieldRole | undefined,
+  role: FieldRole,
   { peer, passesGrpcTimeout }: RequestFieldOptions,
   { method, version }: RequestHead,
 ): boolean {

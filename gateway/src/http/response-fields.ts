@@ -1,5 +1,4 @@
-import type { FieldLines } from './field-lines.ts';
-import { nominatedBy, staysOnConnection, type FieldRole } from './field-roles.ts';
+import { nominatedBy, staysOnConnection } from './field-roles.ts';
 import { readHeaders } from './header-facts.ts';
 import type { ResponseHead } from './message.ts';
 
@@ -18,24 +17,16 @@ export function responseFields(head: ResponseHead, own: ResponseOwnFields | unde
   const headers = head.headers ?? readHeaders(head.fields);
   const kept: string[] = [];
   const nominated = nominatedBy(headers.connection, 'response');
-  pushCrossing(kept, head.fields, headers.roles, nominated);
+  const { fields } = head;
+  for (let i = 0; i + 1 < fields.length; i += 2) {
+    const name = fields[i] ?? '';
+    const role = headers.roleAt(i >> 1, name);
+    if (role === 'request-id' || staysOnConnection(role)) continue;
+    if (nominated.size === 0 || !nominated.has(name.toLowerCase())) kept.push(name, fields[i + 1] ?? '');
+  }
   if (own !== undefined) {
     if (!headers.dated || nominated.has('date')) kept.push('Date', own.httpDate());
     kept.push('X-Request-Id', own.requestId);
   }
   return kept;
-}
-
-function pushCrossing(
-  kept: string[],
-  fields: FieldLines,
-  roles: readonly FieldRole[],
-  nominated: ReadonlySet<string>,
-): void {
-  for (let i = 0; i + 1 < fields.length; i += 2) {
-    const role = roles[i >> 1];
-    if (role === 'request-id' || staysOnConnection(role)) continue;
-    const name = fields[i] ?? '';
-    if (nominated.size === 0 || !nominated.has(name.toLowerCase())) kept.push(name, fields[i + 1] ?? '');
-  }
 }

@@ -7,6 +7,7 @@ import type { ClientPort, CutBy } from '../proxy/ports.ts';
 import type { ProxyContext } from '../proxy/proxy-context.ts';
 import { lastRequestMs } from '../proxy/drain-schedule.ts';
 import { ExchangeRun } from '../proxy/run.ts';
+import type { ConnectionGroup } from '../listeners/admission.ts';
 import type { ConnectionParts } from '../listeners/traffic-listener.ts';
 import { readInto } from '../sockets/accepted-socket.ts';
 import { Linger, lingerMs } from '../sockets/linger.ts';
@@ -30,6 +31,7 @@ export class Http1ClientConnection implements ClientPort, TimeoutOwner {
   readonly socket: Socket;
   readonly timeout: Timeout;
   readonly facts: ClientFacts;
+  group: ConnectionGroup | undefined = undefined;
   readonly response: Http1ResponseWriter;
   /**
    * `head`: between exchanges. `full`: the same, but the client has to take its answers before more are made. `closing`: the last

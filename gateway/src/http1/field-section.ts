@@ -22,7 +22,6 @@ export interface FieldSection {
 export function scanFields(source: HeadSource, from: number, maxLines: number): FieldSection | FieldFault {
   const lines: string[] = [];
   const headers = new HeaderFacts();
-  const { roles } = headers;
   const { text, bytes, offset } = source;
   const end = text.length;
   let at = from;
@@ -55,9 +54,11 @@ export function scanFields(source: HeadSource, from: number, maxLines: number): 
     const name = text.substring(nameStart, nameEnd);
     const role = fieldRole(name);
     const value = text.substring(valueStart, valueEnd);
+    if (role !== 'end-to-end') {
+      headers.mark(lines.length >> 1);
+      headers.note(role, name, value);
+    }
     lines.push(name, value);
-    roles.push(role);
-    if (role !== 'end-to-end') headers.note(role, name, value);
   }
 }
 

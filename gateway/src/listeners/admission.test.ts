@@ -1,8 +1,16 @@
 import { describe, expect, it } from 'vitest';
 
-import { Admission, networkOf, type AdmissionLimits, type Crowding, type GivingWay } from './admission.ts';
+import {
+  Admission,
+  networkOf,
+  type AdmissionLimits,
+  type ConnectionGroup,
+  type Crowding,
+  type GivingWay,
+} from './admission.ts';
 
 class FakeConnection implements GivingWay {
+  group: ConnectionGroup | undefined;
   waitingMs: number | undefined;
   state: 'open' | 'closed' = 'open';
 

@@ -1,5 +1,7 @@
 /** A connection that may have to give way to another. */
 export interface GivingWay {
+  /** Those that it is counted with. Written by {@link Admission} only; undefined before and after. */
+  group: ConnectionGroup | undefined;
   /** How long it has waited for a request, or for the rest of its head, in ms; undefined while it has one, or an answer to take. */
   readonly waitingMs: number | undefined;
   /** Closes it at once. */
@@ -42,8 +44,8 @@ const shedShare = 1 / 64;
 const searchPauseMs = 50;
 
 /** Connections that are counted together. */
-interface Group<C> {
-  readonly connections: Set<C>;
+export interface ConnectionGroup {
+  connections: number;
   /** Of all its connections; undefined where they are of many. */
   readonly network: string | undefined;
   searchFromMs: number;
@@ -54,10 +56,10 @@ interface Group<C> {
  * of addresses that have many before those of others. Nothing is searched while there is room.
  */
 export class Admission<C extends GivingWay> {
-  readonly #all: Group<C> = { connections: new Set(), network: undefined, searchFromMs: 0 };
-  readonly #exempt: Group<C> = { connections: new Set(), network: undefined, searchFromMs: 0 };
-  readonly #byAddress = new Map<string, Group<C>>();
-  readonly #groups = new Map<C, Group<C>>();
+  readonly #connections = new Set<C>();
+  readonly #all = groupOf(undefined);
+  readonly #exempt = groupOf(undefined);
+  readonly #byAddress = new Map<string, ConnectionGroup>();
   readonly #options: AdmissionOptions;
 
   constructor(options: AdmissionOptions) {
@@ -65,11 +67,11 @@ export class Admission<C extends GivingWay> {
   }
 
   get size(): number {
-    return this.#all.connections.size;
+    return this.#connections.size;
   }
 
   connections(): Iterable<C> {
-    return this.#all.connections;
+    return this.#connections;
   }
 
   /** Whether there may be a connection from `address`; closes others for it where that is needed. */
@@ -84,54 +86,55 @@ export class Admission<C extends GivingWay> {
   }
 
   add(connection: C, address: string): void {
-    const group = this.#groupOf(address);
-    group.connections.add(connection);
-    this.#all.connections.add(connection);
-    this.#groups.set(connection, group);
+    const group = this.#groupFor(address);
+    connection.group = group;
+    group.connections += 1;
+    this.#all.connections += 1;
+    this.#connections.add(connection);
   }
 
   /** To be called when it has closed. */
   delete(connection: C): void {
-    const group = this.#groups.get(connection);
+    const { group } = connection;
     if (group === undefined) return;
-    this.#groups.delete(connection);
-    this.#all.connections.delete(connection);
-    group.connections.delete(connection);
-    if (group.connections.size === 0 && group.network !== undefined) this.#byAddress.delete(group.network);
+    connection.group = undefined;
+    group.connections -= 1;
+    this.#all.connections -= 1;
+    this.#connections.delete(connection);
+    if (group.connections === 0 && group.network !== undefined) this.#byAddress.delete(group.network);
   }
 
-  #groupOf(address: string): Group<C> {
+  #groupFor(address: string): ConnectionGroup {
     if (this.#options.isExempt(address)) return this.#exempt;
     const network = networkOf(address);
     let group = this.#byAddress.get(network);
-    if (group === undefined) {
-      group = { connections: new Set(), network, searchFromMs: 0 };
-      this.#byAddress.set(network, group);
-    }
+    if (group === undefined) this.#byAddress.set(network, (group = groupOf(network)));
     return group;
   }
 
-  #fits(group: Group<C> | undefined, crowd: Omit<Crowding, 'outcome'>): boolean {
-    if (group === undefined || group.connections.size < crowd.connections) return true;
+  #fits(group: ConnectionGroup | undefined, crowd: Omit<Crowding, 'outcome'>): boolean {
+    if (group === undefined || group.connections < crowd.connections) return true;
     const outcome = this.#makeRoom(group, crowd.connections);
     this.#options.onCrowding({ ...crowd, outcome });
     return outcome === 'made_room';
   }
 
   /** Closes connections of the group that wait. */
-  #makeRoom(group: Group<C>, limit: number): Crowding['outcome'] {
+  #makeRoom(group: ConnectionGroup, limit: number): Crowding['outcome'] {
     const nowMs = this.#options.now();
     if (nowMs < group.searchFromMs) return 'refused';
+    const burden = (connection: C): number =>
+      group === this.#all || group === connection.group ? burdenOf(connection) : 0;
     let most = 0;
-    for (const connection of group.connections) most = Math.max(most, this.#burden(connection));
+    for (const connection of this.#connections) most = Math.max(most, burden(connection));
     if (most === 0) {
       group.searchFromMs = nowMs + searchPauseMs;
       return 'refused';
     }
     let left = Math.ceil(limit * shedShare);
-    for (const connection of group.connections) {
+    for (const connection of this.#connections) {
       if (left === 0) break;
-      if (this.#burden(connection) < most * 0.9) continue;
+      if (burden(connection) < most * 0.9) continue;
       left -= 1;
       // Its descriptor is free at once, its `close` comes later.
       this.delete(connection);
@@ -139,14 +142,18 @@ export class Admission<C extends GivingWay> {
     }
     return 'made_room';
   }
+}
 
-  /** How long it has waited, times the connections from its address; 0: it stays. */
-  #burden(connection: C): number {
-    const { waitingMs } = connection;
-    if (waitingMs === undefined || waitingMs < minWaitMs) return 0;
-    const group = this.#groups.get(connection);
-    return waitingMs * (group?.network === undefined ? 1 : group.connections.size);
-  }
+const groupOf = (network: string | undefined): ConnectionGroup => ({
+  connections: 0,
+  network,
+  searchFromMs: 0,
+});
+
+/** How long a connection has waited, times the connections from its address; 0: it stays. */
+function burdenOf({ waitingMs, group }: GivingWay): number {
+  if (waitingMs === undefined || waitingMs < minWaitMs) return 0;
+  return waitingMs * (group?.network === undefined ? 1 : group.connections);
 }
 
 /** An IPv4 address, or the first 64 bits of an IPv6 address: one subscriber has all the others. */

@@ -8,6 +8,7 @@ import { HeldInput } from '../http1/held-input.ts';
 import { answerText } from '../http1/message-text.ts';
 import { Http1ResponseWriter } from '../http1/response-writer.ts';
 import { monotonicNow } from '../lifecycle/clock.ts';
+import type { ConnectionGroup } from '../listeners/admission.ts';
 import type { ConnectionParts, ListenerConnection } from '../listeners/traffic-listener.ts';
 import { ContentPiece } from '../proxy/content-piece.ts';
 import { lastRequestMs } from '../proxy/drain-schedule.ts';
@@ -40,6 +41,7 @@ interface NodeMessage {
  */
 export class NodeClientConnection implements ClientPort, ListenerConnection, TimeoutOwner {
   readonly facts: ClientFacts;
+  group: ConnectionGroup | undefined = undefined;
   readonly smallBody = '';
   readonly timeout: Timeout;
   readonly response: Http1ResponseWriter;

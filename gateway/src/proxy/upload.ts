@@ -14,6 +14,9 @@ const noBytes = Buffer.alloc(0);
  * to say that it wants any (R39).
  */
 export class Upload implements Expendable {
+  next: Expendable | undefined = undefined;
+  previous: Expendable | undefined = undefined;
+  countedBytes = 0;
   readonly #client: ClientPort;
   readonly #context: ProxyContext;
   #instance: InstancePort | undefined;

@@ -9,6 +9,9 @@ const budget = (heapBytes = 1_000_000): { readonly budget: MemoryBudget; readonl
 
 /** Something that is kept and remembers whether it had to go. */
 class Kept implements Expendable {
+  next: Expendable | undefined;
+  previous: Expendable | undefined;
+  countedBytes = 0;
   state: 'kept' | 'given up' = 'kept';
 
   giveUp(): void {

@@ -1,3 +1,5 @@
+import { LinkedList, type Linked } from './linked-list.ts';
+
 /**
  * What is given up when memory runs short, in this order: copies of bodies that are kept for another attempt, new requests with a body,
  * keep-alive, new requests, and at last new connections and those that want to hold more.
@@ -30,7 +32,9 @@ export interface MemoryLimits {
 }
 
 /** Something that is kept as long as there is room. */
-export interface Expendable {
+export interface Expendable extends Linked<Expendable> {
+  /** What the budget has counted for it: 0 when it is not kept. Written by the budget only. */
+  countedBytes: number;
   /** The budget takes the room back; nothing is to be released any more. */
   giveUp(): void;
 }
@@ -46,7 +50,8 @@ export class MemoryBudget {
   peakBytes = 0;
   #limits: MemoryLimits;
   #heapBytes = 0;
-  readonly #kept = new Map<Expendable, number>();
+  /** What has waited longest is first. */
+  readonly #kept = new LinkedList<Expendable>();
   readonly #refused: (what: Sacrifice) => void;
 
   /** `refused` hears of each refusal, and counts it. It must be cheap. */
@@ -83,8 +88,8 @@ export class MemoryBudget {
   /** Whether there is room for `what`. What is given up before it is given up first. */
   admits(what: Sacrifice): boolean {
     if (this.#share < givenUpFrom[what]) return true;
-    for (const [kept, bytes] of this.#kept) {
-      this.release(kept, bytes);
+    for (let kept = this.#kept.first; kept !== undefined; kept = this.#kept.first) {
+      this.release(kept);
       kept.giveUp();
       this.#refused('replay');
       if (this.#share < givenUpFrom[what]) return true;
@@ -93,23 +98,27 @@ export class MemoryBudget {
     return false;
   }
 
-  /** Counts `bytes` more that `owner` keeps for another attempt. False: it has to do without, and keeps nothing any more. */
+  /** Counts `bytes` more (at least one) that `owner` keeps for another attempt. False: it has to do without, and keeps nothing any more. */
   keep(owner: Expendable, bytes: number): boolean {
-    const before = this.#kept.get(owner) ?? 0;
-    // Behind the others: what has waited longest goes first.
-    this.#kept.delete(owner);
-    if (this.admits('replay')) {
-      this.charge(bytes);
-      this.#kept.set(owner, before + bytes);
-      return true;
+    const { countedBytes } = owner;
+    if (countedBytes > 0) this.#kept.remove(owner);
+    owner.countedBytes = 0;
+    if (!this.admits('replay')) {
+      this.charge(-countedBytes);
+      return false;
     }
-    this.charge(-before);
-    return false;
+    this.charge(bytes);
+    owner.countedBytes = countedBytes + bytes;
+    this.#kept.add(owner);
+    return true;
   }
 
   /** `owner` keeps nothing any more. */
-  release(owner: Expendable, bytes = this.#kept.get(owner) ?? 0): void {
-    if (this.#kept.delete(owner)) this.charge(-bytes);
+  release(owner: Expendable): void {
+    if (owner.countedBytes === 0) return;
+    this.#kept.remove(owner);
+    this.charge(-owner.countedBytes);
+    owner.countedBytes = 0;
   }
 
   get #share(): number {
