@@ -54,6 +54,9 @@ export function registrationContract({ http, name }: ContractSubject): void {
     const expected = { ...service, Service: name(), Tags: [`urlprefix-/${name()}`, name()] };
     const list = await http().get('/agent/services');
     expect(list.json).toMatchObject({ [`${name()}-1`]: expected });
+    const record = await http().get(`/agent/service/${name()}-1`);
+    expect(record.json).toMatchObject(expected);
+    expect((await http().get(`/agent/service/${name()}-2`)).status).toBe(404);
   });
 
   it('gives every field back in the health of the service, node checks first', async () => {

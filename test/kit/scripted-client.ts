@@ -21,6 +21,7 @@ export function scriptedClient(
     serviceHealth: unused,
     catalogServices: unused,
     agentServices: unused,
+    agentService: unused,
     registerService: unused,
     deregisterService: unused,
     setMaintenance: unused,

@@ -17,6 +17,7 @@ import {
 } from './consul-call.ts';
 import {
   type CallFacts,
+  checkSubject,
   connectionFailure,
   cutFailure,
   deadlineFailure,
@@ -98,6 +99,8 @@ export function createConsulClient(
       calls.read({ kind: 'catalogServices', subject: '' }, '/catalog/services', options, { stale: '1' }),
     agentServices: (options) =>
       calls.read({ kind: 'agentServices', subject: '' }, '/agent/services', options, {}),
+    agentService: (id, options) =>
+      calls.read({ kind: 'agentService', subject: id }, '/agent/service/{subject}', options, {}),
     registerService: (definition, signal) =>
       calls.write({
         facts: { kind: 'register', subject: definition.Name },
@@ -336,17 +339,6 @@ function createPapiClient(
   if (!isPapiClient(client))
     throw new TypeError('This version of the consul package has no low-level calls.');
   return client;
-}
-
-/** Throws for a name or id that cannot be part of a path. Consul would read `..` as another endpoint. */
-function checkSubject(facts: CallFacts): void {
-  if (facts.kind === 'catalogServices' || facts.kind === 'agentServices') return;
-  if (/^\.{0,2}$/u.test(facts.subject) || !/^\P{Cc}{1,512}$/u.test(facts.subject)) {
-    throw new RegistryError(
-      'rejected',
-      `${JSON.stringify(facts.subject.slice(0, 80))} can't be a Consul name or id: it is empty, dots only, too long or holds control characters.`,
-    );
-  }
 }
 
 function isReset(result: ConsulCallResult): boolean {

@@ -8,6 +8,7 @@ export interface CallFacts {
     | 'serviceHealth'
     | 'catalogServices'
     | 'agentServices'
+    | 'agentService'
     | 'register'
     | 'deregister'
     | 'maintenance'
@@ -24,6 +25,7 @@ const doing: Readonly<Record<CallFacts['kind'], (subject: string) => string>> = 
   serviceHealth: (name) => `reading the health of ${name}`,
   catalogServices: () => 'reading the catalog',
   agentServices: () => "reading the agent's services",
+  agentService: (id) => `reading the record of ${id}`,
   register: (name) => `registering ${name}`,
   deregister: (id) => `deregistering ${id}`,
   maintenance: (id) => `switching maintenance of ${id}`,
@@ -35,11 +37,23 @@ const neededRule: Readonly<Record<CallFacts['kind'], (subject: string) => string
   serviceHealth: (name) => `service:read on ${name} and node:read`,
   catalogServices: () => 'service:read and node:read',
   agentServices: () => 'service:read',
+  agentService: (id) => `service:read on the service of ${id}`,
   register: (name) => `service:write on ${name}`,
   deregister: (id) => `service:write on the service of ${id}`,
   maintenance: (id) => `service:write on the service of ${id}`,
   passCheck: (id) => `service:write on the service of check ${id}`,
 };
+
+/** Throws for a name or id that cannot be part of a path. Consul would read `..` as another endpoint. */
+export function checkSubject(facts: CallFacts): void {
+  if (facts.kind === 'catalogServices' || facts.kind === 'agentServices') return;
+  if (/^\.{0,2}$/u.test(facts.subject) || !/^\P{Cc}{1,512}$/u.test(facts.subject)) {
+    throw new RegistryError(
+      'rejected',
+      `${JSON.stringify(facts.subject.slice(0, 80))} can't be a Consul name or id: it is empty, dots only, too long or holds control characters.`,
+    );
+  }
+}
 
 /** The option of Consul's agent that limits the connections of one address. */
 const limitOption = 'limits.http_max_conns_per_client (200 by default)';

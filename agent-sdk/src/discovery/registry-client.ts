@@ -111,6 +111,8 @@ export interface RegistryClient {
   catalogServices(options: ReadOptions): Promise<ReadAnswer>;
   /** `/v1/agent/services`: what this agent itself holds, id → record. */
   agentServices(options: ReadOptions): Promise<ReadAnswer>;
+  /** `/v1/agent/service/:id`: one record that this agent holds. Rejects with `not_found` when it holds none. */
+  agentService(id: string, options: ReadOptions): Promise<ReadAnswer>;
   registerService(definition: ServiceDefinition, signal: AbortSignal): Promise<void>;
   deregisterService(id: string, signal: AbortSignal): Promise<void>;
   setMaintenance(

@@ -99,6 +99,13 @@ function createFakeAgent(nowMs: () => number) {
       );
       return { ...answer, body };
     },
+    agentService: async (id, { signal }) => {
+      await call('record', signal, () => {
+        known(id);
+      });
+      const { Name, Address, Port, Meta } = services.get(id)!;
+      return { ...answer, body: { ID: id, Service: Name, Address, Port, Meta } };
+    },
     registerService: (definition, signal) =>
       call('register', signal, () => services.set(definition.ID, definition)),
     deregisterService: (id, signal) =>
@@ -336,6 +343,15 @@ describe('registrar', () => {
     await time.advance(1_000);
     expect(at()).toBe('10.0.0.4');
     expect(registrar.state.state).toBe('registered');
+  });
+
+  it('reads its own record only, however often it looks for another process with its id', async () => {
+    const { time, agent, registrar } = setUp(undefined, true);
+    await registrar.start();
+    await time.advance(60_000);
+    // The list is read once, for what a crash left behind.
+    expect(agent.calls.filter((name) => name === 'services')).toHaveLength(1);
+    expect(agent.calls.filter((name) => name === 'record').length).toBeGreaterThan(10);
   });
 
   it('takes the record back at the next heartbeat from a process with the same id that is dead already', async () => {

@@ -178,7 +178,7 @@ async function isOfRival(
   if (!idMayBeReused) return false;
   try {
     const { body } = await callWithin(timeLimits.leavingCallMs, { client, clock }, (signal) =>
-      client.agentServices({ signal }),
+      client.agentService(own.ID, { signal }),
     );
     return rivalIn(body, own) !== undefined;
   } catch {

@@ -51,8 +51,8 @@ export function createRivals(parts: RivalsParts): Rivals {
   async function holder(own: ServiceDefinition): Promise<Rival | undefined> {
     let rival: Rival | undefined;
     await unlessRefused(async () => {
-      const services = await call((signal) => client.agentServices({ signal }));
-      rival = rivalIn(services.body, own);
+      const record = await call((signal) => client.agentService(own.ID, { signal }));
+      rival = rivalIn(record.body, own);
     });
     if (rival === undefined) return undefined;
     const place = placeOf(rival);
@@ -91,10 +91,9 @@ export function createRivals(parts: RivalsParts): Rivals {
 
 /**
  * The rival that has the record of `own`'s id: it registered from another place, with another key. The same key at another address is
- * this process before its address changed. The body is what `/v1/agent/services` answered.
+ * this process before its address changed. The record is what `/v1/agent/service/:id` answered.
  */
-export function rivalIn(agentServices: unknown, own: ServiceDefinition): Rival | undefined {
-  const record = isRecord(agentServices) ? agentServices[own.ID] : undefined;
+export function rivalIn(record: unknown, own: ServiceDefinition): Rival | undefined {
   if (!isRecord(record)) return undefined;
   const { Address: address, Port: port, Meta: meta } = record;
   if (typeof address !== 'string' || typeof port !== 'number') return undefined;

@@ -53,6 +53,12 @@ const agentServices: Operation['run'] = ({ state }) =>
     Object.fromEntries(state.catalog.services().map((record) => [record.spec.id, agentServiceJson(record)])),
   );
 
+const agentService: Operation['run'] = ({ argument, state }) => {
+  const record = state.catalog.services().find(({ spec }) => spec.id === required(argument, 'service ID'));
+  if (record === undefined) throw new HttpError(404, `unknown service ID: ${argument}`);
+  return json(agentServiceJson(record));
+};
+
 const isPassing = ({ checks }: ServiceRecord): boolean => checks.every(({ status }) => status === 'passing');
 
 const serviceHealth: Operation['run'] = ({ argument, query, state: { catalog, node } }) => {
@@ -118,6 +124,7 @@ export const operations: readonly Operation[] = [
   { method: 'PUT', path: '/v1/agent/check/warn/', query: ['note'], run: setCheckTo('warning') },
   { method: 'PUT', path: '/v1/agent/check/fail/', query: ['note'], run: setCheckTo('critical') },
   { method: 'GET', path: '/v1/agent/services', query: [], run: agentServices },
+  { method: 'GET', path: '/v1/agent/service/', query: [], run: agentService },
   {
     method: 'GET',
     path: '/v1/health/service/',
