@@ -7,7 +7,7 @@ import { parseArgs } from 'node:util';
 
 import { startBackdrop } from './backdrop.ts';
 import { runScenario, type RowResult } from './compare.ts';
-import { planCores, raiseFileLimit } from './cores.ts';
+import { idleConnectionsWithin, planCores, raiseFileLimit } from './cores.ts';
 import { boundLifetime, endProgress, showProgress } from './lifetime.ts';
 import { findWrk } from './load/wrk.ts';
 import { describeMachine, machineLine } from './machine.ts';
@@ -18,7 +18,6 @@ import { createScenarios } from './scenarios.ts';
 import { pairedRatio } from './statistics.ts';
 
 const limitMs = 30 * 60_000;
-const idleConnections = 10_000;
 const usual = ['small', '100k', '1m', 'upload', 'newconn', 'idle', 'ws'];
 
 const { values, positionals } = parseArgs({
@@ -41,7 +40,7 @@ boundLifetime(limitMs);
 
 const before = gatewayContender(values.engine, { name: 'before', title: 'before', folder: resolve(other) });
 const after = gatewayContender(values.engine, { name: 'after', title: 'after', folder: process.cwd() });
-raiseFileLimit(65_536);
+const idleConnections = idleConnectionsWithin(raiseFileLimit(65_536));
 const cores = planCores();
 const backdrop = await startBackdrop();
 const rows: (readonly string[])[] = [];

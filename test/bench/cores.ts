@@ -62,3 +62,8 @@ export function raiseFileLimit(wanted: number): number {
     return 1024;
   }
 }
+
+/** How many idle connections are measured: a proxy that keeps a second file for each, and some of its own, must have room for all. */
+export function idleConnectionsWithin(files: number): number {
+  return Math.min(10_000, Math.max(100, Math.floor((files - 2_000) / 2)));
+}

@@ -3,7 +3,7 @@ import { type BenchArguments } from './arguments.ts';
 import { startBackdrop } from './backdrop.ts';
 import { runScenario, type ScenarioResult } from './compare.ts';
 import { runCommand } from './command.ts';
-import { planCores, raiseFileLimit } from './cores.ts';
+import { idleConnectionsWithin, planCores, raiseFileLimit } from './cores.ts';
 import { judgeGoals, type GoalResult } from './goals.ts';
 import { endProgress, showProgress } from './lifetime.ts';
 import { findWrk } from './load/wrk.ts';
@@ -24,14 +24,12 @@ interface Report {
 }
 
 const limitMs = 15 * 60_000;
-const wantedIdle = 10_000;
 
 async function bench(args: BenchArguments): Promise<void> {
   const machine = describeMachine();
   const cores = planCores();
   const files = raiseFileLimit(65_536);
-  // A proxy may need a second file for each connection, and has some of its own.
-  const idleConnections = Math.min(wantedIdle, Math.max(100, files - 2_000));
+  const idleConnections = idleConnectionsWithin(files);
   const wrkVersion = findWrk();
 
   const chosen = contenders.filter(({ name }) => args.rows?.includes(name) ?? true);

@@ -4,9 +4,12 @@ import type { Socket } from 'node:net';
 import { monotonicNow } from '../lifecycle/clock.ts';
 import { Admission, type ConnectionGroup, type GivingWay } from '../listeners/admission.ts';
 import { clientFacts } from '../sockets/client-facts.ts';
+import type { Linked } from '../sockets/linked-list.ts';
 
 /** A connection that has waited for its next request, or been at its present one, since a moment. */
-class AdminConnection implements GivingWay {
+class AdminConnection implements GivingWay, Linked<AdminConnection> {
+  next: AdminConnection | undefined;
+  previous: AdminConnection | undefined;
   group: ConnectionGroup | undefined;
   sinceMs = monotonicNow();
   readonly #socket: Socket;

@@ -8,7 +8,7 @@ import type { ProxyContext } from '../proxy/proxy-context.ts';
 import { lastRequestMs } from '../proxy/drain-schedule.ts';
 import { ExchangeRun } from '../proxy/run.ts';
 import type { ConnectionGroup } from '../listeners/admission.ts';
-import type { ConnectionParts } from '../listeners/traffic-listener.ts';
+import type { ConnectionParts, ListenerConnection } from '../listeners/traffic-listener.ts';
 import { readInto } from '../sockets/accepted-socket.ts';
 import { Linger, lingerMs } from '../sockets/linger.ts';
 import { movedBytes } from '../sockets/moved-bytes.ts';
@@ -23,6 +23,9 @@ import { Http1ResponseWriter } from './response-writer.ts';
 /** A body up to this size that came together with its head is sent in the same write. */
 const smallBodyBytes = 16_384;
 
+/** The same for all connections: one closure less for each of thousands. */
+const closeFollows = (): void => undefined;
+
 /**
  * A client's HTTP/1.1 connection: reads one request head after the other, has each exchange run to its end before the next begins
  * (R41), and closes so that the last answer arrives. Ends by itself, by `close` or by `destroy`.
@@ -32,6 +35,8 @@ export class Http1ClientConnection implements ClientPort, TimeoutOwner {
   readonly timeout: Timeout;
   readonly facts: ClientFacts;
   group: ConnectionGroup | undefined = undefined;
+  next: ListenerConnection | undefined = undefined;
+  previous: ListenerConnection | undefined = undefined;
   readonly response: Http1ResponseWriter;
   /**
    * `head`: between exchanges. `full`: the same, but the client has to take its answers before more are made. `closing`: the last
@@ -75,13 +80,13 @@ export class Http1ClientConnection implements ClientPort, TimeoutOwner {
     this.socket = socket;
     this.#reads = new PacedReads(buffers.turns, socket);
     this.response = new Http1ResponseWriter(socket, context);
-    for (const event of ['end', 'drain'] as const) {
-      socket.on(event, () => {
-        this.#guarded(event);
-      });
-    }
-    // 'close' follows.
-    socket.on('error', () => undefined);
+    socket.on('end', () => {
+      this.#guarded('end');
+    });
+    socket.on('drain', () => {
+      this.#guarded('drain');
+    });
+    socket.on('error', closeFollows);
     socket.on('close', () => {
       this.#gone();
       this.#buffer.close();

@@ -8,8 +8,11 @@ import {
   type Crowding,
   type GivingWay,
 } from './admission.ts';
+import type { Linked } from '../sockets/linked-list.ts';
 
-class FakeConnection implements GivingWay {
+class FakeConnection implements GivingWay, Linked<FakeConnection> {
+  next: FakeConnection | undefined;
+  previous: FakeConnection | undefined;
   group: ConnectionGroup | undefined;
   waitingMs: number | undefined;
   state: 'open' | 'closed' = 'open';

@@ -1,3 +1,5 @@
+import { LinkedList, type Linked } from '../sockets/linked-list.ts';
+
 /** A connection that may have to give way to another. */
 export interface GivingWay {
   /** Those that it is counted with. Written by {@link Admission} only; undefined before and after. */
@@ -55,8 +57,8 @@ export interface ConnectionGroup {
  * Which connections a listener has, and which of them go when there are too many: those that have waited longest for a request, and those
  * of addresses that have many before those of others. Nothing is searched while there is room.
  */
-export class Admission<C extends GivingWay> {
-  readonly #connections = new Set<C>();
+export class Admission<C extends GivingWay & Linked<C>> {
+  readonly #connections = new LinkedList<C>();
   readonly #all = groupOf(undefined);
   readonly #exempt = groupOf(undefined);
   readonly #byAddress = new Map<string, ConnectionGroup>();
@@ -67,7 +69,7 @@ export class Admission<C extends GivingWay> {
   }
 
   get size(): number {
-    return this.#connections.size;
+    return this.#all.connections;
   }
 
   connections(): Iterable<C> {
@@ -100,7 +102,7 @@ export class Admission<C extends GivingWay> {
     connection.group = undefined;
     group.connections -= 1;
     this.#all.connections -= 1;
-    this.#connections.delete(connection);
+    this.#connections.remove(connection);
     if (group.connections === 0 && group.network !== undefined) this.#byAddress.delete(group.network);
   }
 

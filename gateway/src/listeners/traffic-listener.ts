@@ -11,6 +11,7 @@ import type { InstanceConnector } from '../proxy/ports.ts';
 import { KeptBodies } from '../proxy/kept-bodies.ts';
 import type { ProxyContext } from '../proxy/proxy-context.ts';
 import { clientFacts } from '../sockets/client-facts.ts';
+import type { Linked } from '../sockets/linked-list.ts';
 import { connectionBytes } from '../sockets/memory-budget.ts';
 import type { TimeoutWheel } from '../sockets/timeout-wheel.ts';
 import type { UpstreamPools } from '../upstreams/upstream-pools.ts';
@@ -21,7 +22,7 @@ import type { BoundAddress, Engine, EngineOptions, EngineStats } from './engine.
 const backlog = 4_096;
 
 /** A client connection of a listener, whatever its protocol. It ends with its socket. */
-export interface ListenerConnection extends GivingWay {
+export interface ListenerConnection extends GivingWay, Linked<ListenerConnection> {
   readonly facts: ClientFacts;
   /** The listener stops: idle, it is closed after `graceMs` when no further request has come; a WebSocket is closed at its time. */
   drain(graceMs: number): void;

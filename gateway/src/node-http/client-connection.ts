@@ -42,6 +42,8 @@ interface NodeMessage {
 export class NodeClientConnection implements ClientPort, ListenerConnection, TimeoutOwner {
   readonly facts: ClientFacts;
   group: ConnectionGroup | undefined = undefined;
+  next: ListenerConnection | undefined = undefined;
+  previous: ListenerConnection | undefined = undefined;
   readonly smallBody = '';
   readonly timeout: Timeout;
   readonly response: Http1ResponseWriter;

@@ -12,11 +12,7 @@ class Item implements Linked<Item> {
   }
 }
 
-function namesOf(list: LinkedList<Item>): string[] {
-  const names: string[] = [];
-  for (let item = list.first; item !== undefined; item = item.next) names.push(item.name);
-  return names;
-}
+const namesOf = (list: LinkedList<Item>): string[] => [...list].map(({ name }) => name);
 
 describe('LinkedList', () => {
   it('keeps the order of its items, wherever one leaves', () => {
@@ -35,5 +31,17 @@ describe('LinkedList', () => {
     list.add(a);
     expect(namesOf(list)).toEqual(['a']);
     expect([a.next, a.previous, b.next, b.previous]).toEqual([undefined, undefined, undefined, undefined]);
+  });
+
+  it('lets each item leave when it has come', () => {
+    const list = new LinkedList<Item>();
+    for (const name of 'abc') list.add(new Item(name));
+    const seen: string[] = [];
+    for (const item of list) {
+      list.remove(item);
+      seen.push(item.name);
+    }
+    expect(seen).toEqual(['a', 'b', 'c']);
+    expect(list.first).toBeUndefined();
   });
 });

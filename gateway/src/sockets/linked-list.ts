@@ -30,4 +30,14 @@ export class LinkedList<Item extends Linked<Item>> {
     item.next = undefined;
     item.previous = undefined;
   }
+
+  /** The items in their order; each may be removed when it has come. */
+  *[Symbol.iterator](): Generator<Item, void> {
+    let item = this.first;
+    while (item !== undefined) {
+      const { next } = item;
+      yield item;
+      item = next;
+    }
+  }
 }

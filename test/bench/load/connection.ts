@@ -18,14 +18,18 @@ export interface ConnectionEvents {
 }
 
 /** Opens a connection to 127.0.0.1. */
-export function openConnection(port: number, events: ConnectionEvents): LoadConnection {
+export function openConnection(
+  port: number,
+  events: ConnectionEvents,
+  localAddress = '127.0.0.1',
+): LoadConnection {
   let state: 'idle' | 'pending' | 'closed' = 'idle';
   const reader = createResponseReader((status) => {
     if (state === 'closed') return;
     state = 'idle';
     events.onAnswer(connection, status);
   });
-  const socket = connect({ port, host: '127.0.0.1', noDelay: true });
+  const socket = connect({ port, host: '127.0.0.1', localAddress, noDelay: true });
   const gone = (): void => {
     if (state === 'closed') return;
     const was = state;
