@@ -10,7 +10,8 @@ import ts from 'typescript';
 import { layers, sharedTypeNames } from './layers.js';
 
 const root = normalize(join(import.meta.dirname, '..'));
-const workspaces = { '@roundhouse/agent-sdk': 'agent-sdk', '@roundhouse/gateway': 'gateway' };
+/** The entries of our own packages, and the files that they are made of. */
+const { paths: entries } = JSON.parse(readFileSync(join(root, 'tsconfig.json'), 'utf8')).compilerOptions;
 /** Sources with their imports (files, with the line) and the types that they declare. */
 const files = new Map(
   ts.sys
@@ -44,10 +45,8 @@ function read(file) {
 /** The file that an import means; undefined for other packages. */
 function resolve(from, specifier) {
   if (specifier.startsWith('.')) return relative(root, join(root, dirname(from), specifier));
-  const name = Object.keys(workspaces).find((one) => specifier === one || specifier.startsWith(`${one}/`));
-  if (name === undefined) return undefined;
-  const { exports } = JSON.parse(readFileSync(join(root, workspaces[name], 'package.json'), 'utf8'));
-  return join(workspaces[name], exports[`.${specifier.slice(name.length)}`]?.source ?? 'src/index.ts');
+  const [file] = entries[specifier] ?? [];
+  return file === undefined ? undefined : normalize(file);
 }
 
 /** Groups of files that import each other (Tarjan's strongly connected components). */

@@ -1,14 +1,23 @@
+import { readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+
 import { defineConfig } from 'vitest/config';
 
-/**
- * The SDK and the gateway are tested from source; only e2e tests start what `npm run build` made. Without `import`:
- * vitest hands these to Node as well, where it would make `require('ws')` load the ES module of that package.
- */
-const conditions = ['source', 'node'];
+const root = new URL('../', import.meta.url);
+const { compilerOptions } = JSON.parse(readFileSync(new URL('tsconfig.json', root), 'utf8')) as {
+  compilerOptions: { paths: Record<string, readonly [string]> };
+};
+/** The SDK and the gateway are tested from source, as they are typed; only e2e tests start what `npm run build` made. */
+const alias = Object.entries(compilerOptions.paths).map(([name, [file]]) => ({
+  find: new RegExp(`^${name}$`),
+  replacement: fileURLToPath(new URL(file, root)),
+}));
+/** Without `import`: vitest hands these to Node as well, where it would make `require('ws')` load the ES module of that package. */
+const conditions = ['node'];
 
 function project(name: string, include: string[], testTimeout: number, fileParallelism: boolean) {
   return {
-    resolve: { conditions },
+    resolve: { alias, conditions },
     ssr: { resolve: { conditions } },
     test: { name, include, testTimeout, hookTimeout: testTimeout, fileParallelism, pool: 'forks' as const },
   };

@@ -8,8 +8,8 @@ import { showConfig, validate } from './commands/validate.ts';
 import { configOptions, fileOption } from './config/options.ts';
 
 /**
- * The process edge: the only place where commands are named and the process is ended. `demo` and `consul` are loaded when they are
- * asked for, because they bring the embedded agent along, which a gateway in production does not need.
+ * The process edge: the only place where commands are named and the process is ended. `demo`, `dev` and `consul` are loaded when
+ * they are asked for, because they bring the embedded agent along, which a gateway in production does not need.
  */
 const program = new Command('roundhouse')
   .description('A path-prefix gateway that follows Consul.')
@@ -39,6 +39,12 @@ configured('demo', 'the whole system in one terminal: agent, gateway, demo servi
     const { demo } = await import('./commands/demo.ts');
     await demo({ api, webapp, flags });
   });
+configured('dev', 'agent and gateway in one terminal, for services that you start yourself').action(
+  async (flags: Flags) => {
+    const { dev } = await import('./commands/demo.ts');
+    await dev(flags);
+  },
+);
 program
   .command('consul')
   .description('an embedded Consul-compatible agent, in memory, for development')

@@ -1,5 +1,6 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { existsSync } from 'node:fs';
+import { relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 import type { Instance } from '@roundhouse/agent-sdk/internal';
@@ -45,9 +46,21 @@ const maxCount = 50;
  * `roundhouse demo`: the embedded agent (or the Consul at CONSUL_HTTP_ADDR), the gateway, and the demo services as processes of
  * their own, until SIGINT or SIGTERM; then everything drains and no process is left.
  */
-export async function demo(options: DemoOptions): Promise<void> {
-  const services = demoServices(options);
-  const { config } = configOrFail(quiet(options.flags));
+export async function demo({ api, webapp, flags }: DemoOptions): Promise<void> {
+  const services = [
+    { name: 'api-service', script: scriptOf('api'), count: countOf('--api', api) },
+    { name: 'webapp-service', script: scriptOf('webapp'), count: countOf('--webapp', webapp) },
+  ];
+  await runAll(services, flags);
+}
+
+/** `roundhouse dev`: the same without the demo services, for services that you start yourself. */
+export async function dev(flags: Flags): Promise<void> {
+  await runAll([], flags);
+}
+
+async function runAll(services: readonly DemoService[], flags: Flags): Promise<void> {
+  const { config } = configOrFail(quiet(flags));
   const signals = untilSignal(() => undefined);
   const ending = new AbortController();
   void signals.requested.then(() => {
@@ -73,7 +86,7 @@ export async function demo(options: DemoOptions): Promise<void> {
       version: programVersion(),
     });
     await allUp(gateway, { services, children, signal: ending.signal });
-    if (!ending.signal.aborted) console.log(welcome(gateway, consul));
+    if (!ending.signal.aborted) console.log(welcome(gateway, consul, services));
     shown.open();
     await signals.requested;
     console.log('\nStopping: every instance announces that it leaves, finishes its requests, and ends.');
@@ -106,13 +119,6 @@ function gate(log: Log): { readonly log: Log; readonly open: () => void } {
   };
 }
 
-function demoServices({ api, webapp }: DemoOptions): readonly DemoService[] {
-  return [
-    { name: 'api-service', script: scriptOf('api'), count: countOf('--api', api) },
-    { name: 'webapp-service', script: scriptOf('webapp'), count: countOf('--webapp', webapp) },
-  ];
-}
-
 function countOf(flag: string, value: string): number {
   const count = Number(value);
   if (!/^\d{1,3}$/.test(value) || count > maxCount)
@@ -120,11 +126,15 @@ function countOf(flag: string, value: string): number {
   return count;
 }
 
+/** In a checkout, else in the package. */
 function scriptOf(service: 'api' | 'webapp'): string {
-  const script = fileURLToPath(new URL(`../../../services/${service}/dist/main.js`, import.meta.url));
-  if (existsSync(script)) return script;
+  const places = ['../../../services', '../demo'].map((folder) =>
+    fileURLToPath(new URL(`${folder}/${service}/dist/main.js`, import.meta.url)),
+  );
+  const script = places.find((place) => existsSync(place));
+  if (script !== undefined) return script;
   throw new CommandError(
-    `The demo services are not built: ${script} is missing. Run "npm run demo" in a checkout; it builds them.`,
+    `The demo services are not built: there is no ${places.join(' and no ')}. Run "npm run demo" in a checkout; it builds them.`,
   );
 }
 
@@ -221,7 +231,7 @@ function liveInstances(gateway: Gateway): readonly Instance[] {
 }
 
 /** The block that is printed when everything runs. */
-function welcome(gateway: Gateway, consul: DemoConsul): string {
+function welcome(gateway: Gateway, consul: DemoConsul, services: readonly DemoService[]): string {
   const port = gateway.address.port;
   const site = `http://localhost:${port}`;
   const instances = liveInstances(gateway);
@@ -236,24 +246,43 @@ function welcome(gateway: Gateway, consul: DemoConsul): string {
       ),
     ];
   });
-  const victim = instances.find((instance) => instance.service === 'api-service')?.meta['pid'] ?? 'PID';
-  const another = consul.address.endsWith(':8500') ? '' : `CONSUL_HTTP_ADDR=${consul.address} `;
+  const api = services.find(({ name }) => name === 'api-service');
   return [
     '',
     `  ${pc.bold('Roundhouse is up.')}`,
     '',
     `  Site     ${pc.underline(`${site}/`)}`,
-    `  API      ${pc.underline(`${site}/api/whoami`)}`,
+    ...(api === undefined ? [] : [`  API      ${pc.underline(`${site}/api/whoami`)}`]),
     `  Admin    ${pc.underline(`http://${gateway.adminAddress.host}:${gateway.adminAddress.port}/`)}`,
     `  Consul   ${pc.underline(consul.address)} (${consul.kind === 'embedded' ? 'embedded, in memory' : 'yours'})`,
     '',
-    ...rows,
-    '',
+    ...(api === undefined ? [] : [...rows, '']),
     '  Try',
-    `    curl ${site}/api/whoami        ${pc.dim('a few times: the instances take turns')}`,
-    `    kill -9 ${victim.padEnd(8)}                          ${pc.dim('one dies: no request fails')}`,
-    `    ${another}node services/api/dist/main.js        ${pc.dim('in another terminal: one more joins')}`,
+    ...suggestions(api, {
+      site,
+      settings: consul.address.endsWith(':8500') ? '' : `CONSUL_HTTP_ADDR=${consul.address} `,
+      victim: instances.find((instance) => instance.service === api?.name)?.meta['pid'] ?? 'PID',
+    }),
     `  ${pc.dim('Ctrl-C stops everything.')}`,
     '',
   ].join('\n');
+}
+
+/** What to type in another terminal, with the settings that a service needs to find this Consul. */
+function suggestions(
+  api: DemoService | undefined,
+  { site, settings, victim }: { readonly site: string; readonly settings: string; readonly victim: string },
+): readonly string[] {
+  if (api === undefined) {
+    return [
+      `    ${settings}node service.js    ${pc.dim('in another terminal: a service that calls startService')}`,
+    ];
+  }
+  const inside = relative(process.cwd(), api.script);
+  const script = inside.startsWith('..') ? api.script : inside;
+  return [
+    `    curl ${site}/api/whoami        ${pc.dim('a few times: the instances take turns')}`,
+    `    kill -9 ${victim.padEnd(8)}                          ${pc.dim('one dies: no request fails')}`,
+    `    ${settings}node ${script}        ${pc.dim('in another terminal: one more joins')}`,
+  ];
 }

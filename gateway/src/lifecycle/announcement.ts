@@ -1,5 +1,4 @@
-import { registerService, type ServiceHandle } from '@roundhouse/agent-sdk';
-import type { ConsulOptions } from '@roundhouse/agent-sdk/internal';
+import { type ConsulOptions, registerService, type ServiceHandle } from '@roundhouse/agent-sdk/internal';
 
 /** The gateway's own registration in Consul, by the same SDK call as that of a service. The gateway serves even if it fails. */
 export interface Announcement {
