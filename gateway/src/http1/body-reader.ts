@@ -9,6 +9,7 @@ const largeBytes = 32_768;
 
 const noFields: FieldLines = [];
 const noBytes = Buffer.alloc(0);
+const noSpans: readonly number[] = [];
 
 interface BodyOptions {
   readonly form: BodyForm;
@@ -32,7 +33,7 @@ export class BodyReader implements BodyPiece, RequestBody {
   readonly framing: ResponseFraming['kind'];
   #left: number;
   readonly #chunked: ChunkedReader | undefined;
-  readonly #spans: number[];
+  #spans = noSpans;
 
   /** `bytes`: the length of a body of known length. */
   constructor(
@@ -43,7 +44,7 @@ export class BodyReader implements BodyPiece, RequestBody {
     this.framing = framing;
     this.#left = bytes;
     this.#chunked = framing === 'chunked' ? new ChunkedReader(form, sender) : undefined;
-    this.#spans = this.#chunked?.spans ?? [];
+    if (this.#chunked !== undefined) this.#spans = this.#chunked.spans;
     this.form = framing === 'chunked' ? form : 'content';
     this.source = source;
     this.state = framing === 'none' || (framing === 'length' && bytes === 0) ? 'done' : 'more';
@@ -89,8 +90,8 @@ export class BodyReader implements BodyPiece, RequestBody {
       if (this.#left === 0) this.state = 'done';
     }
     this.contentBytes += end - from;
-    this.#spans.length = 0;
-    if (end > from) this.#spans.push(from, end);
+    // A pair of its own is smaller than a list that grows.
+    this.#spans = end > from ? [from, end] : noSpans;
     return end;
   }
 
@@ -102,7 +103,7 @@ export class BodyReader implements BodyPiece, RequestBody {
   /** The connection has ended. Returns whether that is the end of the body; then the piece is empty and `done`. */
   endWithConnection(): boolean {
     if (this.framing !== 'until_close') return false;
-    this.#spans.length = 0;
+    this.#spans = noSpans;
     this.state = 'done';
     return true;
   }
