@@ -9,8 +9,11 @@ import { freePorts } from '../kit/ports.ts';
 import { benchService, type Start } from './proxies/contender.ts';
 import { findNginx, nginxOrigins } from './proxies/nginx.ts';
 
-/** `web`: GETs of fixed size, by nginx where it is installed. `node`: uploads and WebSockets, by a small Node server. */
-export type OriginKind = 'web' | 'node';
+/**
+ * `web`: GETs of fixed size, by nginx where it is installed. `apart`: the same, but `/small` is a service with an origin of its own, so
+ * that small responses don't wait behind large ones there. `node`: uploads and WebSockets, by a small Node server.
+ */
+export type OriginKind = 'web' | 'apart' | 'node';
 
 /** What stands around the proxies for a whole run: origins, a registry, a folder. Ends by `stop`, and with this process. */
 export interface Backdrop {
@@ -19,7 +22,9 @@ export interface Backdrop {
   /** For the report. */
   readonly description: string;
   originPorts(kind: OriginKind): readonly number[];
-  /** Makes the two origins of a kind the instances of the service, in place of the ones before. */
+  /** Where `/small` is served; undefined: by all origins. */
+  smallPort(kind: OriginKind): number | undefined;
+  /** Makes the two origins of a kind the instances of the service, in place of the ones before; `/small` stays apart from then on. */
   register(kind: OriginKind): Promise<void>;
   stop(): Promise<void>;
 }
@@ -38,14 +43,15 @@ export async function startBackdrop(): Promise<Backdrop> {
     return child;
   };
 
-  const [web1 = 0, web2 = 0, node1 = 0, node2 = 0, consulPort = 0] = await freePorts(5);
-  const ports = { web: [web1, web2], node: [node1, node2] } as const;
+  const [web1 = 0, web2 = 0, node1 = 0, node2 = 0, small = 0, consulPort = 0] = await freePorts(6);
+  const ports = { web: [web1, web2], apart: [web1, web2], node: [node1, node2] } as const;
   const nodeOrigins = (list: readonly number[]): Start => ({
     command: process.execPath,
     args: ['test/bench/peers/origin.mjs', ...list.map(String)],
   });
   const nginx = findNginx();
-  await launch(nginx.kind === 'found' ? nginxOrigins(folder, ports.web) : nodeOrigins(ports.web));
+  for (const [name, list] of Object.entries({ web: ports.web, small: [small] }))
+    await launch(nginx.kind === 'found' ? nginxOrigins(join(folder, name), list) : nodeOrigins(list));
   await launch(nodeOrigins(ports.node));
   await launch({
     command: process.execPath,
@@ -58,7 +64,7 @@ export async function startBackdrop(): Promise<Backdrop> {
   };
   try {
     await Promise.all([
-      ...[...ports.web, ...ports.node].map((port) => untilAnswers(`http://127.0.0.1:${port}/small`)),
+      ...[...ports.web, ...ports.node, small].map((port) => untilAnswers(`http://127.0.0.1:${port}/small`)),
       untilAnswers(`http://127.0.0.1:${consulPort}/v1/agent/services`),
     ]);
   } catch (error) {
@@ -68,13 +74,16 @@ export async function startBackdrop(): Promise<Backdrop> {
   return {
     folder,
     consulPort,
-    description: `origins: ${nginx.kind === 'found' ? `nginx ${nginx.version} with one worker on two ports` : 'node:http, as nginx is not installed'} (uploads and WebSockets: node:http); registry: the embedded agent`,
+    description: `origins: ${nginx.kind === 'found' ? `nginx ${nginx.version} with one worker on two ports, and one more for \`/small\` in \`fair\`` : 'node:http, as nginx is not installed'} (uploads and WebSockets: node:http); registry: the embedded agent`,
     originPorts: (kind) => ports[kind],
+    smallPort: (kind) => (kind === 'apart' ? small : undefined),
     async register(kind) {
-      for (const [k, port] of ports[kind].entries()) {
+      const records = ports[kind].map((port, k) => ({ ID: `origin-${k}`, Name: benchService, Port: port }));
+      const apart = { ID: 'small', Name: 'small-service', Port: small, Tags: ['urlprefix-/small'] };
+      for (const record of kind === 'apart' ? [...records, apart] : records) {
         const response = await fetch(`http://127.0.0.1:${consulPort}/v1/agent/service/register`, {
           method: 'PUT',
-          body: JSON.stringify({ ID: `origin-${k}`, Name: benchService, Address: '127.0.0.1', Port: port }),
+          body: JSON.stringify({ ...record, Address: '127.0.0.1' }),
         });
         if (!response.ok) throw new Error(`the registry refuses an origin: ${await response.text()}`);
       }

@@ -33,7 +33,7 @@ export interface ScenarioResult {
  */
 export async function runScenario(
   scenario: Scenario,
-  contenders: readonly Contender[],
+  candidates: readonly Contender[],
   {
     backdrop,
     cores,
@@ -44,6 +44,7 @@ export async function runScenario(
     readonly progress: (text: string) => void;
   },
 ): Promise<ScenarioResult> {
+  const contenders = candidates.filter(({ name }) => scenario.rows?.includes(name) ?? true);
   const failures = new Map<string, string>();
   const samples = new Map<string, Sample[]>();
   let runs: readonly ProxyRun[] = [];

@@ -34,6 +34,7 @@ export async function startProxy(
     adminPort,
     connections: where.connections,
     originPorts: backdrop.originPorts(origins),
+    smallPort: backdrop.smallPort(origins),
     consulPort: backdrop.consulPort,
     folder: backdrop.folder,
   });

@@ -26,6 +26,8 @@ export interface Scenario {
   /** For the report: connections, length of a round, generator. */
   readonly method: string;
   readonly origins: OriginKind;
+  /** The proxies that it is for, by name; undefined: all. */
+  readonly rows?: readonly string[];
   readonly rounds: number;
   /** Brings just-in-time compilers and pools to their usual state; all proxies do it at the same time. */
   warmUp(proxy: ProxyRun): Promise<void>;

@@ -26,6 +26,7 @@ export function createWireEngine(options: EngineOptions): Engine {
       server: createServer({ allowHalfOpen: true, noDelay: true, pauseOnConnect: true }),
       wheel,
       pools,
+      turns: buffers.turns,
       instances: createHttp1Instances(pools),
       connect: (socket, parts) => new Http1ClientConnection(socket, { ...parts, buffers }),
     },

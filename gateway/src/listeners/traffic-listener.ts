@@ -13,6 +13,7 @@ import type { ProxyContext } from '../proxy/proxy-context.ts';
 import { clientFacts } from '../sockets/client-facts.ts';
 import type { Linked } from '../sockets/linked-list.ts';
 import { connectionBytes } from '../sockets/memory-budget.ts';
+import type { ReadTurns } from '../sockets/paced-reads.ts';
 import type { TimeoutWheel } from '../sockets/timeout-wheel.ts';
 import type { UpstreamPools } from '../upstreams/upstream-pools.ts';
 import { Admission, type GivingWay } from './admission.ts';
@@ -46,6 +47,8 @@ export interface ListenerParts {
   readonly wheel: TimeoutWheel;
   readonly instances: InstanceConnector;
   readonly pools: UpstreamPools;
+  /** Of its connections to clients and instances. */
+  readonly turns: ReadTurns;
   /** Takes over an accepted socket. */
   readonly connect: (socket: Socket, parts: ConnectionParts) => ListenerConnection;
   /** Applies limits that the server itself enforces. */
@@ -187,6 +190,7 @@ export class TrafficListener implements Engine {
 
   #accept(socket: Socket): void {
     const context = this.#context;
+    this.#parts.turns.accepted();
     const client = clientFacts(socket, context.port);
     if (context.memory.admits('connection') && this.#connections.admits(client.address)) {
       context.memory.chargeHeap(connectionBytes);

@@ -22,9 +22,10 @@ import { createNodeInstances } from './instance-request.ts';
  */
 export function createNodeHttpEngine(options: EngineOptions): Engine {
   const wheel = new TimeoutWheel(processTicker);
+  const buffers = new ReadBuffers(options.memory);
   const pools = new UpstreamPools({
     wheel,
-    buffers: new ReadBuffers(options.memory),
+    buffers,
     idleMs: options.poolIdleMs,
     lookup: options.lookup,
     maxConnections: options.maxUpstreamConnections,
@@ -63,6 +64,7 @@ export function createNodeHttpEngine(options: EngineOptions): Engine {
       server,
       wheel,
       pools,
+      turns: buffers.turns,
       instances: createNodeInstances(pools),
       connect: (socket, parts) => {
         const connection = new NodeClientConnection(socket, parts);

@@ -45,6 +45,18 @@ describe('PacedReads', () => {
     expect(all.slice(0, before + 4).every(({ state }) => state() === 'reads')).toBe(true);
   });
 
+  it('keeps a turn brief when a connection was accepted: the next one is taken over in the turn after', async () => {
+    const turns = new ReadTurns();
+    const all = crowd(turns);
+    const before = reading(all);
+    turns.accepted();
+    await turn();
+    expect(reading(all)).toBe(before + 1);
+    for (const { reads } of all.slice(0, 8)) reads.after(bulk, 'part');
+    // Four have brought the 256 KB of this turn.
+    expect(reading(all)).toBe(before + 1 - 5);
+  });
+
   it('never holds back what is little, or the end of a message', () => {
     const turns = new ReadTurns();
     crowd(turns);

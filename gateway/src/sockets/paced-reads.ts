@@ -8,19 +8,25 @@ const turnBytes = 8_388_608;
 const perTurn = 4;
 const quantumBytes = 262_144;
 
+/** Of a turn in which a connection was accepted: the event loop takes over one in each turn, and more may wait. */
+const briefTurnBytes = quantumBytes;
+
 /**
  * Divides the turns of the event loop among the connections with much to read, so that a small request waits for a few of them and not
  * for all: once a turn has brought enough, each further one waits in a queue. Its timer ends when none waits.
  */
 export class ReadTurns {
   #leftBytes = turnBytes;
+  #turns: 'full' | 'brief' = 'full';
   #scheduled = false;
   #first: PacedReads | undefined;
   #last: PacedReads | undefined;
   readonly #turn = (): void => {
     this.#scheduled = false;
-    this.#leftBytes = turnBytes;
-    for (let count = 0; count < perTurn && this.#first !== undefined; count += 1) {
+    const brief = this.#turns === 'brief';
+    this.#turns = 'full';
+    this.#leftBytes = brief ? briefTurnBytes : turnBytes;
+    for (let count = brief ? perTurn - 1 : 0; count < perTurn && this.#first !== undefined; count += 1) {
       const reads = this.#first;
       this.#first = reads.next;
       reads.next = undefined;
@@ -35,6 +41,12 @@ export class ReadTurns {
     this.#leftBytes -= bytes;
     this.#schedule();
     return this.#leftBytes > 0;
+  }
+
+  /** A connection was accepted: this turn and the next are brief, so that those behind it don't wait long. */
+  accepted(): void {
+    this.#turns = 'brief';
+    this.#leftBytes = Math.min(this.#leftBytes, briefTurnBytes);
   }
 
   /** Whether there is more to read than one turn brings. */

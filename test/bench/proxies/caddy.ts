@@ -13,7 +13,7 @@ export const caddy: Contender = {
       pattern: /^v?(\S+)/m,
       hint: 'apt-get install caddy, or https://caddyserver.com/docs/install',
     }),
-  prepare({ port, originPorts, folder }) {
+  prepare({ port, originPorts, smallPort, folder }) {
     const file = join(folder, `Caddyfile-${port}`);
     const origins = originPorts.map((origin) => `127.0.0.1:${origin}`).join(' ');
     writeFileSync(
@@ -24,6 +24,7 @@ export const caddy: Contender = {
 }
 http://:${port} {
 	bind 127.0.0.1
+	${smallPort === undefined ? '' : `reverse_proxy /small 127.0.0.1:${smallPort}`}
 	reverse_proxy ${origins} {
 		lb_policy round_robin
 		transport http {

@@ -5,6 +5,8 @@ export interface Site {
   readonly port: number;
   /** The instances, two of them. */
   readonly originPorts: readonly number[];
+  /** The origin of `/small`, where it is one of its own. */
+  readonly smallPort?: number | undefined;
   /** The registry, in which the origins are registered as instances of {@link benchService}. */
   readonly consulPort: number;
   /** A folder for configuration files, readable by all and removed at the end. */

@@ -13,9 +13,10 @@ export const haproxy: Contender = {
       pattern: /version (\S+)/i,
       hint: 'apt-get install haproxy, or brew install haproxy',
     }),
-  prepare({ port, originPorts, folder, connections = 12_000 }) {
+  prepare({ port, originPorts, smallPort, folder, connections = 12_000 }) {
     const file = join(folder, `haproxy-${port}.cfg`);
     const servers = originPorts.map((origin, k) => `  server origin${k} 127.0.0.1:${origin}`);
+    const apart = smallPort === undefined ? '' : `backend small\n  server small 127.0.0.1:${smallPort}\n`;
     writeFileSync(
       file,
       `global
@@ -34,12 +35,12 @@ defaults
 frontend bench
   bind 127.0.0.1:${port} backlog 4096
   maxconn ${connections}
-  default_backend origins
+${apart === '' ? '' : '  use_backend small if { path /small }\n'}  default_backend origins
 backend origins
   balance roundrobin
   option forwardfor
 ${servers.join('\n')}
-`,
+${apart}`,
     );
     return { command: 'haproxy', args: ['-q', '-db', '-f', file] };
   },

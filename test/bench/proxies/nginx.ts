@@ -16,7 +16,7 @@ export const nginx: Contender = {
   name: 'nginx',
   title: 'nginx',
   find: findNginx,
-  prepare({ port, originPorts, folder, connections }) {
+  prepare({ port, originPorts, smallPort, folder, connections }) {
     const http = `
   map $http_upgrade $connection_field { default upgrade; '' ''; }
   upstream origins {
@@ -24,19 +24,19 @@ ${originPorts.map((origin) => `    server 127.0.0.1:${origin};`).join('\n')}
     keepalive 128;
     keepalive_requests 1000000000;
   }
+  ${smallPort === undefined ? '' : `upstream small { server 127.0.0.1:${smallPort}; keepalive 128; }`}
   server {
     listen 127.0.0.1:${port} backlog=4096;
     client_max_body_size 0;
-    location / {
-      proxy_pass http://origins;
-      proxy_http_version 1.1;
-      proxy_request_buffering off;
-      proxy_max_temp_file_size 0;
-      proxy_set_header Host $http_host;
-      proxy_set_header Upgrade $http_upgrade;
-      proxy_set_header Connection $connection_field;
-      proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
-    }
+    proxy_http_version 1.1;
+    proxy_request_buffering off;
+    proxy_max_temp_file_size 0;
+    proxy_set_header Host $http_host;
+    proxy_set_header Upgrade $http_upgrade;
+    proxy_set_header Connection $connection_field;
+    proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
+    location / { proxy_pass http://origins; }
+    ${smallPort === undefined ? '' : 'location = /small { proxy_pass http://small; }'}
   }`;
     return startNginx(join(folder, `nginx-proxy-${port}`), http, connections);
   },
