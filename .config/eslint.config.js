@@ -9,7 +9,7 @@ const pureFiles = [
   'agent-sdk/src/discovery/holds/{evaluate-update,holdable,held-instances}.ts',
   'gateway/src/http/**/*.ts',
   'gateway/src/routing/**/*.ts',
-  'gateway/src/registry/addresses/{address-policy,hostname-index}.ts',
+  'gateway/src/registry/addresses/{address-policy,judged-addresses}.ts',
   'gateway/src/registry/services/{claims,hidden-instances,meta-settings,service-state}.ts',
   'gateway/src/registry/{configured-services,persistence/saved-services,persistence/saved-table-format,sources/watch-state}.ts',
   'gateway/src/exchange/**/*.ts',

@@ -11,7 +11,7 @@ import type { Parts } from './lifecycle/parts.ts';
 import { createGuardedLookup } from './registry/addresses/guarded-lookup.ts';
 import { localAddressPolicy } from './registry/addresses/local-address-policy.ts';
 import { createTableSaver, type TableSaver } from './registry/persistence/table-saver.ts';
-import { createRegistry, type Registry } from './registry/registry.ts';
+import { Registry } from './registry/registry.ts';
 import { createConsulSource } from './registry/sources/consul.ts';
 import { readStatus } from './status/read-status.ts';
 import { createAccessLog, writesAccessLog } from './telemetry/access-log.ts';
@@ -57,7 +57,7 @@ export function buildGateway(
 ): GatewayParts {
   const { config, client, log, version, descriptors = Infinity } = options;
   const clock = { now: monotonicNow, random: Math.random };
-  const registry = createRegistry({
+  const registry = new Registry({
     config,
     sources: [createConsulSource(client)],
     addressPolicy: (rules, listeners) => localAddressPolicy(rules, client.address, listeners),

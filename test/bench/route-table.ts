@@ -14,7 +14,7 @@ import {
 
 import { defaults } from '../../gateway/src/config/defaults.ts';
 import { createAddressPolicy } from '../../gateway/src/registry/addresses/address-policy.ts';
-import { createRegistry } from '../../gateway/src/registry/registry.ts';
+import { Registry } from '../../gateway/src/registry/registry.ts';
 import { createRouteTable } from '../../gateway/src/routing/route-table.ts';
 import { snapshot } from '../kit/builders.ts';
 import { type BenchArguments } from './arguments.ts';
@@ -74,7 +74,7 @@ async function registryFigures({
   const catalog = createPushed<WatchEvent<Catalog>>();
   const feeds = new Map(names.map((name) => [name, createPushed<WatchEvent<SnapshotChange>>()]));
   let swaps = 0;
-  const registry = createRegistry({
+  const registry = new Registry({
     config: { ...defaults, routes: [], services: [] },
     sources: [
       {

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 
 import { describe, expect, it, onTestFinished } from 'vitest';
 
-import type { ServiceView } from '../../gateway/src/registry/registry.ts';
+import type { ServiceView } from '../../gateway/src/registry/services/service-runtime.ts';
 import { loadSavedTable } from '../../gateway/src/registry/persistence/saved-table.ts';
 import { eventually } from '../kit/eventually.ts';
 import type { FaultyConsul } from '../kit/faulty-consul.ts';

@@ -1,7 +1,25 @@
 import { parseRouteTag } from '@roundhouse/agent-sdk/internal';
 
+import type { GatewayConfig, ServiceSettings } from '../config/gateway-config.ts';
 import { ownersOf, type Route } from '../routing/route.ts';
-import type { RegistryConfig } from './registry-contract.ts';
+import type { RegistrySource } from './sources/registry-source.ts';
+
+/** The part of the configuration that the registry follows. */
+export type RegistryConfig = ServiceSettings &
+  Pick<
+    GatewayConfig,
+    | 'routes'
+    | 'routesReleaseAfterMs'
+    | 'services'
+    | 'timeouts'
+    | 'retry'
+    | 'hedgeAfterMs'
+    | 'guard'
+    | 'addresses'
+  >;
+
+/** The source of the lists in the configuration; their instances have this cluster, too. */
+export const configured: Pick<RegistrySource, 'name' | 'trust'> = { name: 'fixed', trust: 'config' };
 
 /** The routes of the configuration; they choose no tag. */
 export function routesOf(config: RegistryConfig): readonly Route[] {

@@ -8,7 +8,7 @@ import { defaults } from '../config/defaults.ts';
 import { createHealth } from '../health/health.ts';
 import { createRegistryLog } from '../telemetry/registry-log.ts';
 import { createAddressPolicy } from './addresses/address-policy.ts';
-import { createRegistry } from './registry.ts';
+import { Registry } from './registry.ts';
 import { createConsulSource } from './sources/consul.ts';
 
 const comparisons = vi.hoisted(() => ({ count: 0 }));
@@ -54,7 +54,7 @@ it('compares the instances of a service once when one registers, for everything 
   let index = 5;
   const ends = new AbortController();
   const clock = { now: () => performance.now(), random: Math.random };
-  const registry = createRegistry({
+  const registry = new Registry({
     config: defaults,
     sources: [
       createConsulSource(

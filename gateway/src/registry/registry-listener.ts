@@ -13,30 +13,30 @@ import type { Route } from '../routing/route.ts';
 import type { InvalidSetting } from './services/meta-settings.ts';
 import type { WatchNews } from './sources/watch-state.ts';
 
-/**
- * A part that follows the registry; it implements what it needs. Methods are called synchronously, in the order of subscription, after table
- * and upstreams have been brought up to date. They must not throw. All arguments are plain values.
- */
-export interface RegistryListener {
+/** What a registry tells, with its arguments: plain values all. Table and upstreams have been brought up to date before. */
+export interface RegistryEvents {
   /** Instances or settings of a service have changed, or what the gateway says about them. */
-  serviceChanged?(change: ServiceChange): void;
+  readonly serviceChanged: readonly [change: ServiceChange];
   /** The route table was replaced. */
-  tableChanged?(change: TableChange): void;
+  readonly tableChanged: readonly [change: TableChange];
   /** A watch can't be followed, or can again. */
-  watchChanged?(news: WatchNews): void;
+  readonly watchChanged: readonly [news: WatchNews];
   /** The catalog names services that can't be believed, since now. The names are free of control characters and cut. */
-  servicesRefused?(names: readonly string[]): void;
+  readonly servicesRefused: readonly [names: readonly string[]];
   /** Something about the way to a registry has come into force that an operator can mend. */
-  noticed?(notice: Notice): void;
+  readonly noticed: readonly [notice: Notice];
   /** Held instances were let go before their time. */
-  instancesLetGo?(event: InstancesLetGo): void;
+  readonly instancesLetGo: readonly [event: InstancesLetGo];
   /** The gateway leaves an instance out for a while, or uses it again. */
-  healthChanged?(service: string, news: HealthChange): void;
+  readonly healthChanged: readonly [service: string, news: HealthChange];
   /** A saved table is served, because the registry has not answered. */
-  savedTableAdopted?(services: readonly string[], ageMs: number): void;
-  /** The catalog and the services known at the start have answered once. */
-  synced?(): void;
+  readonly savedTableAdopted: readonly [services: readonly string[], ageMs: number];
 }
+
+/** A part that follows the registry; it implements what it needs. Called synchronously, in the order of subscription; must not throw. */
+export type RegistryListener = {
+  readonly [Event in keyof RegistryEvents]?: (...args: RegistryEvents[Event]) => void;
+};
 
 /** What is new about one service. */
 export interface ServiceChange {
@@ -72,49 +72,19 @@ export interface InstancesLetGo {
   readonly reason: string;
 }
 
-/** Adds a listener; the returned function takes it away. */
-export type Subscribe = (listener: RegistryListener) => () => void;
+/** The listeners of a registry. */
+export class Listeners {
+  readonly #listeners = new Set<RegistryListener>();
 
-/** The listeners of a registry, called as one. */
-export interface Listeners extends Required<RegistryListener> {
-  readonly subscribe: Subscribe;
-}
-
-export function createListeners(): Listeners {
-  const listeners = new Set<RegistryListener>();
-  return {
-    subscribe(listener) {
-      listeners.add(listener);
-      return () => {
-        listeners.delete(listener);
-      };
-    },
-    serviceChanged(change) {
-      for (const listener of listeners) listener.serviceChanged?.(change);
-    },
-    tableChanged(change) {
-      for (const listener of listeners) listener.tableChanged?.(change);
-    },
-    watchChanged(news) {
-      for (const listener of listeners) listener.watchChanged?.(news);
-    },
-    noticed(notice) {
-      for (const listener of listeners) listener.noticed?.(notice);
-    },
-    servicesRefused(names) {
-      for (const listener of listeners) listener.servicesRefused?.(names);
-    },
-    instancesLetGo(event) {
-      for (const listener of listeners) listener.instancesLetGo?.(event);
-    },
-    healthChanged(service, news) {
-      for (const listener of listeners) listener.healthChanged?.(service, news);
-    },
-    savedTableAdopted(services, ageMs) {
-      for (const listener of listeners) listener.savedTableAdopted?.(services, ageMs);
-    },
-    synced() {
-      for (const listener of listeners) listener.synced?.();
-    },
+  /** Adds a listener; the returned function takes it away. */
+  readonly subscribe = (listener: RegistryListener): (() => void) => {
+    this.#listeners.add(listener);
+    return () => {
+      this.#listeners.delete(listener);
+    };
   };
+
+  tell<Event extends keyof RegistryEvents>(event: Event, ...args: RegistryEvents[Event]): void {
+    for (const listener of this.#listeners) listener[event]?.(...args);
+  }
 }

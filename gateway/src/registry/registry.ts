@@ -1,5 +1,6 @@
 import {
   type Demand,
+  fixedSnapshot,
   type HeldProbe,
   type Notice,
   type Snapshot,
@@ -12,36 +13,51 @@ import type { Destination } from '../exchange/destination.ts';
 import type { RejectedClaim } from '../routing/claims.ts';
 import type { RouteTable } from '../routing/route-table.ts';
 import { ownersOf, type Route } from '../routing/route.ts';
-import type { AddressFacts } from './addresses/address-policy.ts';
+import type { AddressRules } from '../config/gateway-config.ts';
+import type { AddressFacts, AddressPolicy } from './addresses/address-policy.ts';
 import { JudgedAddresses } from './addresses/judged-addresses.ts';
 import type { SavedTable } from './persistence/saved-table-format.ts';
 import { ownersAt, savedTableOf, seedsOf } from './persistence/saved-services.ts';
-import type { Registry, RegistryConfig, RegistryOptions, ServiceView } from './registry-contract.ts';
-import { configured, followLists } from './configured-lists.ts';
 import { createConditions } from './conditions.ts';
 import { FirstAnswers } from './first-answers.ts';
-import { isRouteTag, listedServices, routesOf, watchedServices } from './configured-services.ts';
-import { createListeners, type Subscribe } from './registry-listener.ts';
+import {
+  configured,
+  isRouteTag,
+  listedServices,
+  type RegistryConfig,
+  routesOf,
+  watchedServices,
+} from './configured-services.ts';
+import { Listeners } from './registry-listener.ts';
 import { HeldReleases } from './services/held-releases.ts';
-import { ServiceRuntime } from './services/service-runtime.ts';
+import { ServiceRuntime, type ServiceView } from './services/service-runtime.ts';
 import { ServiceUpdates } from './services/service-updates.ts';
 import { Catalogs } from './sources/catalogs.ts';
 import type { RegistrySource } from './sources/registry-source.ts';
 import { SourceWatches } from './sources/source-watches.ts';
 import type { WatchState } from './sources/watch-state.ts';
-import { createRouteTables, destinationOf, type RouteTables } from './table/route-tables.ts';
+import { RouteTables } from './table/route-tables.ts';
 
-export type { Registry, RegistryConfig, RegistryOptions, ServiceView } from './registry-contract.ts';
-
-/** A registry that serves fixed lists only, until {@link Registry.run}. */
-export function createRegistry(options: RegistryOptions): Registry {
-  return new RegistryState(options);
+/** What the registry needs from outside. */
+export interface RegistryOptions {
+  readonly config: RegistryConfig;
+  /** The registry follows each service in all sources, unless the configuration lists its instances. */
+  readonly sources: readonly RegistrySource[];
+  /** Decides which registered addresses are used, by the configuration's rules and the gateway's own listeners. */
+  readonly addressPolicy: (rules: AddressRules, listeners: AddressFacts['listeners']) => AddressPolicy;
+  /** Monotonic milliseconds. */
+  readonly now: () => number;
+  readonly random: () => number;
 }
 
 /** How long {@link Registry.reconfigure} waits for the first answers about services that become routed. */
 const firstAnswersMs = 1_000;
 
-class RegistryState implements Registry {
+/**
+ * The control path: follows the catalog and every routed service, and keeps table and upstreams up to date. Serves fixed lists only, until
+ * {@link Registry.run}.
+ */
+export class Registry {
   readonly #options: RegistryOptions;
   readonly #services = new Map<string, ServiceRuntime>();
   readonly #updates: ServiceUpdates;
@@ -49,15 +65,20 @@ class RegistryState implements Registry {
   readonly #watches: SourceWatches;
   readonly #tables: RouteTables;
   readonly #held: HeldReleases;
-  readonly #listeners = createListeners();
+  readonly #listeners = new Listeners();
+  readonly subscribe = this.#listeners.subscribe;
   readonly #awaited = createConditions();
   readonly #firstAnswers: FirstAnswers;
+  /** Resolves when the catalog and the services known at the start have answered once. */
   readonly synced: Promise<void>;
+  /** The reason to refuse an address that an instance's host name resolves to, or undefined. Bound; may be passed on. */
+  readonly judgeResolved: (address: string, hostname: string) => string | undefined;
   #config: RegistryConfig;
   #routes: readonly Route[];
   readonly #addresses: JudgedAddresses;
   #reconfigurations = 0;
   #isSynced = false;
+  /** Whether all claims of services are known, from their first answers or from a saved table. */
   areClaimsKnown = false;
 
   constructor(options: RegistryOptions) {
@@ -65,32 +86,16 @@ class RegistryState implements Registry {
     this.#options = options;
     this.#config = config;
     this.#routes = routesOf(config);
-    this.#addresses = new JudgedAddresses(config.addresses, {
-      addressPolicy: options.addressPolicy,
-      services: () => [...this.#services.values()].map(({ state }) => state),
-    });
+    this.#addresses = new JudgedAddresses(config.addresses, options.addressPolicy, () =>
+      [...this.#services.values()].map(({ state }) => state),
+    );
+    this.judgeResolved = this.#addresses.judgeResolved;
     const holdPolicy = (): RegistryConfig['guard'] => this.#config.guard;
     this.#catalogs = new Catalogs({ sources, holdPolicy, now, listeners: this.#listeners });
     const demand = (name: string): Demand => this.#service(name).demand;
     this.#watches = new SourceWatches({ sources, holdPolicy, demand, onEvent: this.#onEvent });
     this.#firstAnswers = new FirstAnswers(sources, this.#catalogs, this.#watches, this.#services);
-    this.#updates = new ServiceUpdates({
-      tables: () => this.#tables,
-      listeners: this.#listeners,
-      beforeEmit: () => {
-        this.#addresses.changed();
-      },
-      afterEmit: (service) => {
-        this.#held.follow(service);
-      },
-    });
-    this.#held = new HeldReleases({
-      services: this.#services,
-      updates: this.#updates,
-      listeners: this.#listeners,
-      afterwards: this.#leaveIfGone,
-    });
-    this.#tables = createRouteTables({
+    this.#tables = new RouteTables({
       now,
       facts: () => ({
         configured: this.#routes,
@@ -99,11 +104,16 @@ class RegistryState implements Registry {
         isLive: (service, tag) => this.#services.get(service)?.isLive(tag) === true,
         releaseAfterMs: this.#config.routesReleaseAfterMs,
       }),
-      destination: (route, known) => destinationOf(this.#config, route, this.#service(route.service), known),
+      destination: (route, known) => this.#service(route.service).destination(route, known),
       onChange: (change) => {
-        this.#listeners.tableChanged(change);
+        this.#listeners.tell('tableChanged', change);
       },
     });
+    this.#updates = new ServiceUpdates(this.#tables, this.#listeners, (service) => {
+      this.#addresses.changed();
+      this.#held.follow(service);
+    });
+    this.#held = new HeldReleases(this.#services, this.#updates, this.#listeners, this.#leaveIfGone);
     this.#awaited.add(this.#firstAnswers.areClaimsKnown, () => {
       this.#tables.flush();
       this.areClaimsKnown = true;
@@ -115,15 +125,10 @@ class RegistryState implements Registry {
         this.#isSynced = true;
         this.#tables.flush();
         this.#tables.settle();
-        this.#listeners.synced();
         resolve();
       });
     });
     this.#awaited.check();
-  }
-
-  get subscribe(): Subscribe {
-    return this.#listeners.subscribe;
   }
 
   get table(): RouteTable {
@@ -134,11 +139,17 @@ class RegistryState implements Registry {
     return this.#tables.ownership.rejected;
   }
 
+  /** How the catalogs of all sources stand together. */
   get catalog(): WatchState {
     return this.#catalogs.watch;
   }
 
-  readonly notices = (): readonly Notice[] => this.#catalogs.notices;
+  /** What an operator should know about the way to the sources, now. */
+  get notices(): readonly Notice[] {
+    return this.#catalogs.notices;
+  }
+
+  /** Invalid service names in the catalog, shortened and without control characters. */
   get refusedServices(): readonly string[] {
     return this.#catalogs.refused;
   }
@@ -147,10 +158,12 @@ class RegistryState implements Registry {
     return [...this.#services.values()].map((service) => service.view());
   }
 
+  /** One of them, or undefined for a service that is not followed. */
   service(name: string): ServiceView | undefined {
     return this.#services.get(name)?.view();
   }
 
+  /** The only call of the data path. Undefined when no route matches, and for a claimable path while claims are not known yet. */
   resolve(host: string, path: string): Destination | undefined {
     const destination = this.#tables.resolve(host, path);
     if (!this.areClaimsKnown && !isCertain(destination?.route)) return undefined;
@@ -158,35 +171,47 @@ class RegistryState implements Registry {
     return destination;
   }
 
+  /** Reports that an instance asked how its service stands; the registry follows the service closely from then on. */
   asked(name: string): void {
     this.#services.get(name)?.demand.note();
   }
 
+  /** Keys of all endpoints that are listed now. Read it at once: it changes with the registry. */
   listedEndpoints(): ReadonlySet<string> {
     return this.#updates.listed.keys;
   }
 
+  /** Followed services whose instances are not known yet, without a service that alone can't be read. */
   waitingFor(): readonly string[] {
     return this.#firstAnswers.waitingFor();
   }
 
+  /**
+   * Removes all held instances of a service at once, as the registry says. Returns their ids, or undefined for a service that is not
+   * followed. They come back when they are listed again.
+   */
   release(name: string): readonly string[] | undefined {
     return this.#held.release(name);
   }
 
+  /**
+   * Takes a claimed route from its owner and gives it to another service that claims it. Without another claim the route is removed. `name`: see `routeName`. Returns who had it, or undefined when nobody has such a route.
+   */
   releaseRoute(name: string): string | undefined {
     return this.#tables.release(name);
   }
 
+  /** The gateway's own listeners, as they are bound: instances at their addresses would be a loop. */
   setListeners(listeners: AddressFacts['listeners']): void {
-    this.#addresses.listeners = listeners;
-    for (const service of this.#services.values()) this.#updates.apply(service, { kind: 'reconfigured' });
+    this.#addresses.follow({ listeners });
+    this.#judgeAnew();
   }
 
-  get judgeResolved(): Registry['judgeResolved'] {
-    return this.#addresses.judgeResolved;
-  }
-
+  /**
+   * Follows another configuration: routes, settings and fixed lists of services, timeouts and retry rules, holds, and which addresses are
+   * believed. Exchanges under way keep what they began with. Services that become routed are looked up first, for a second at
+   * most; then everything changes at once. Resolves when it has, or when a later call has taken over.
+   */
   async reconfigure(config: RegistryConfig): Promise<void> {
     const number = (this.#reconfigurations += 1);
     const routed = watchedServices(config);
@@ -195,13 +220,17 @@ class RegistryState implements Registry {
     if (number !== this.#reconfigurations) return;
     this.#config = config;
     this.#routes = routesOf(config);
-    this.#addresses.rules = config.addresses;
+    this.#addresses.follow({ rules: config.addresses });
     this.#followLists();
-    for (const service of this.#services.values()) this.#updates.apply(service, { kind: 'reconfigured' });
+    this.#judgeAnew();
     this.#tables.renew();
     this.#followRouted();
   }
 
+  /**
+   * Serves what was saved, marked stale, for all services that have had no answer yet, until the registry answers; owners of routes that have
+   * served are owners again. Call it while {@link Registry.run} is running, before the first request.
+   */
   adopt(saved: SavedTable, ageMs: number): void {
     const { sources, now } = this.#options;
     this.#tables.remember(ownersAt(saved, now() - ageMs));
@@ -213,7 +242,7 @@ class RegistryState implements Registry {
       return isWanted && known?.has(configured.name) !== true && known?.get(source)?.snapshot === undefined;
     });
     if (seeds.size === 0) return;
-    this.#listeners.savedTableAdopted([...seeds.keys()], ageMs);
+    this.#listeners.tell('savedTableAdopted', [...seeds.keys()], ageMs);
     const message = `Consul has not answered yet; this list was saved ${Math.round(ageMs / 60_000)} min ago.`;
     const sinceMs = now() - ageMs;
     const watch: WatchState = { kind: 'stale', sinceMs, message, failure: 'unreachable', attempt: 0 };
@@ -231,6 +260,7 @@ class RegistryState implements Registry {
     this.#awaited.check();
   }
 
+  /** What is worth saving: undefined unless everything is live and nothing is held. */
   savable(): SavedTable | undefined {
     const { catalog } = this.#catalogs;
     if (!this.#isSynced || this.catalog.kind !== 'live' || catalog === undefined) return undefined;
@@ -240,9 +270,13 @@ class RegistryState implements Registry {
     });
   }
 
+  /**
+   * Follows until the signal aborts; resolves when every watch and probe has ended. Once. `probe` asks held instances whether they
+   * live; without it, held instances end by time only.
+   */
   async run(signal: AbortSignal, probe?: HeldProbe): Promise<void> {
     if (probe !== undefined) this.#held.start(probe);
-    this.#listeners.tableChanged({ before: [], after: this.table.routes, rejected: [] });
+    this.#listeners.tell('tableChanged', { before: [], after: this.table.routes, rejected: [] });
     this.#watches.start(signal);
     this.#followRouted();
     await this.#catalogs.run(signal, () => {
@@ -271,13 +305,28 @@ class RegistryState implements Registry {
     this.#awaited.check();
   };
 
+  /** What depends on the configuration or on address rules is found anew. */
+  #judgeAnew(): void {
+    for (const service of this.#services.values()) this.#updates.apply(service, { kind: 'reconfigured' });
+  }
+
+  /** The configuration's lists take the place of what was known of their services before. */
   #followLists(): void {
-    followLists(this.#config, {
-      service: (name) => this.#service(name),
-      services: this.#services,
-      updates: this.#updates,
-      watches: this.#watches,
-    });
+    for (const { service: name, instances } of this.#config.services) {
+      if (instances === undefined) continue;
+      const service = this.#service(name);
+      const snapshot = fixedSnapshot(name, instances);
+      this.#updates.apply(service, { kind: 'list', source: configured, watch: { kind: 'fixed' }, snapshot });
+      this.#updates.seen.add(name);
+      this.#watches.leave(name);
+    }
+    const lists = listedServices(this.#config);
+    for (const [name, service] of this.#services) {
+      for (const source of service.state.inputs.keys()) {
+        if (lists.has(name) !== (source === configured.name))
+          this.#updates.apply(service, { kind: 'dropped', source });
+      }
+    }
   }
 
   /** Follows what the configuration or a catalog routes, and leaves what is neither known nor there. */
@@ -315,16 +364,8 @@ class RegistryState implements Registry {
       service: name,
       config: () => this.#config,
       addresses: () => this.#addresses.policy,
-      onHealth: (news) => {
-        this.#listeners.healthChanged(name, news);
-      },
-      onAnswered: ({ tags }) => {
-        this.#tables.answered(name, tags);
-      },
-      onLiveness: () => {
-        this.#tables.livenessChanged(name);
-      },
-      onWatch: this.#listeners.watchChanged,
+      tables: this.#tables,
+      listeners: this.#listeners,
       now: this.#options.now,
       random: this.#options.random,
     });

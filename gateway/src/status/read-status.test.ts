@@ -3,7 +3,7 @@ import { expect, it } from 'vitest';
 import { defaults } from '../config/defaults.ts';
 import type { GatewayConfig } from '../config/gateway-config.ts';
 import { createAddressPolicy } from '../registry/addresses/address-policy.ts';
-import { createRegistry } from '../registry/registry.ts';
+import { Registry } from '../registry/registry.ts';
 import { readStatus } from './read-status.ts';
 import type { GatewaySummary } from './status.ts';
 
@@ -13,7 +13,7 @@ function world(config: Partial<GatewayConfig> = {}) {
     { address: '10.0.0.1', port: 80 },
     { address: '10.0.0.2', port: 80 },
   ];
-  const registry = createRegistry({
+  const registry = new Registry({
     config: {
       ...defaults,
       services: [{ service: 'api-service', instances, settings: { balance: 'consistent-hash' } }],

@@ -5,7 +5,8 @@ import { formatHashSource } from '../config/hash-source.ts';
 import type { EndpointCheck } from '../health/checks.ts';
 import type { Health } from '../health/health.ts';
 import type { Engine } from '../listeners/engine.ts';
-import type { Registry, ServiceView } from '../registry/registry.ts';
+import type { Registry } from '../registry/registry.ts';
+import type { ServiceView } from '../registry/services/service-runtime.ts';
 import type {
   EffectiveSettings,
   GatewayStatus,
@@ -64,7 +65,7 @@ function summary(sources: StatusSources): GatewaySummary {
       services.reduce((sum, { invalidTags }) => sum + invalidTags.length, 0),
     services: services.length,
     refusedServices: registry.refusedServices,
-    notices: registry.notices(),
+    notices: registry.notices,
     ...engine.stats(),
     ready: readiness(sources),
     instances: services.reduce((sum, { upstream }) => sum + upstream.endpoints.length, 0),

@@ -1,38 +1,43 @@
 import type { AddressRules } from '../../config/gateway-config.ts';
 import type { ServiceState } from '../services/service-state.ts';
-import type { AddressFacts, AddressPolicy } from './address-policy.ts';
-import { hostnameIndex, type HostnameFacts, unknownHostname } from './hostname-index.ts';
+import type { AddressFacts, AddressPolicy, AddressSource } from './address-policy.ts';
 
-/** What the policy is made of. */
-export interface JudgedAddressesParts {
-  readonly addressPolicy: (rules: AddressRules, listeners: AddressFacts['listeners']) => AddressPolicy;
-  readonly services: () => Iterable<Pick<ServiceState, 'inputs'>>;
+/** What is known of a host name at which instances are, for judging what it resolves to. */
+interface HostnameFacts {
+  /** A name that the registry uses as well gets no trust from the configuration. */
+  trust: AddressSource;
+  readonly ports: Set<number>;
 }
 
 /** The address policy in use, and what is known of the host names of instances. */
 export class JudgedAddresses {
-  readonly #parts: JudgedAddressesParts;
+  readonly #policyFor: (rules: AddressRules, listeners: AddressFacts['listeners']) => AddressPolicy;
+  readonly #services: () => Iterable<Pick<ServiceState, 'inputs'>>;
   #rules: AddressRules;
   #listeners: AddressFacts['listeners'] = [];
   /** Made at the first question after a change. */
   #hostnames: ReadonlyMap<string, HostnameFacts> | undefined;
   policy: AddressPolicy;
 
-  constructor(rules: AddressRules, parts: JudgedAddressesParts) {
-    this.#parts = parts;
+  constructor(
+    rules: AddressRules,
+    policyFor: (rules: AddressRules, listeners: AddressFacts['listeners']) => AddressPolicy,
+    services: () => Iterable<Pick<ServiceState, 'inputs'>>,
+  ) {
+    this.#policyFor = policyFor;
+    this.#services = services;
     this.#rules = rules;
-    this.policy = parts.addressPolicy(rules, this.#listeners);
+    this.policy = policyFor(rules, this.#listeners);
   }
 
-  set rules(rules: AddressRules) {
+  /** Goes by these rules of the configuration, and these listeners of the gateway as they are bound; by the old ones where one is left out. */
+  follow({
+    rules = this.#rules,
+    listeners = this.#listeners,
+  }: Partial<Pick<AddressFacts, 'rules' | 'listeners'>>): void {
     this.#rules = rules;
-    this.policy = this.#parts.addressPolicy(rules, this.#listeners);
-  }
-
-  /** The gateway's own, as they are bound. */
-  set listeners(listeners: AddressFacts['listeners']) {
     this.#listeners = listeners;
-    this.policy = this.#parts.addressPolicy(this.#rules, listeners);
+    this.policy = this.#policyFor(rules, listeners);
   }
 
   /** Instances are at other addresses than before. */
@@ -41,8 +46,25 @@ export class JudgedAddresses {
   }
 
   readonly judgeResolved = (address: string, hostname: string): string | undefined => {
-    this.#hostnames ??= hostnameIndex(this.#parts.services());
-    const { trust, ports } = this.#hostnames.get(hostname) ?? unknownHostname;
-    return this.policy.judgeResolved(address, ports, trust);
+    this.#hostnames ??= hostnamesOf(this.#services());
+    const { trust = 'registry', ports = [] } = this.#hostnames.get(hostname) ?? {};
+    return this.policy.judgeResolved(address, [...ports], trust);
   };
+}
+
+/** What is known by host name. Addresses are among them too and cost little. */
+function hostnamesOf(services: Iterable<Pick<ServiceState, 'inputs'>>): ReadonlyMap<string, HostnameFacts> {
+  const hostnames = new Map<string, HostnameFacts>();
+  for (const { inputs } of services) {
+    for (const { trust, snapshot, refused } of inputs.values()) {
+      for (const { key, address, port } of snapshot?.instances ?? []) {
+        if (refused.has(key)) continue;
+        const facts = hostnames.get(address) ?? { trust, ports: new Set() };
+        if (trust === 'registry') facts.trust = trust;
+        facts.ports.add(port);
+        hostnames.set(address, facts);
+      }
+    }
+  }
+  return hostnames;
 }

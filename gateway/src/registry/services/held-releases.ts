@@ -9,26 +9,30 @@ import type { Listeners } from '../registry-listener.ts';
 import type { ServiceRuntime } from './service-runtime.ts';
 import type { ServiceUpdates } from './service-updates.ts';
 
-export interface HeldReleasesParts {
-  readonly services: ReadonlyMap<string, ServiceRuntime>;
-  readonly updates: ServiceUpdates;
-  readonly listeners: Pick<Listeners, 'instancesLetGo'>;
-  /** Called when instances of a service were let go. */
-  readonly afterwards: (service: ServiceRuntime) => void;
-}
-
 /** Lets held instances go before their time: those that do not answer a probe, and all of a service when the operator says so. */
 export class HeldReleases {
-  readonly #parts: HeldReleasesParts;
+  readonly #services: ReadonlyMap<string, ServiceRuntime>;
+  readonly #updates: ServiceUpdates;
+  readonly #listeners: Listeners;
+  readonly #afterwards: (service: ServiceRuntime) => void;
   #prober: HeldProber | undefined;
 
-  constructor(parts: HeldReleasesParts) {
-    this.#parts = parts;
+  /** `afterwards`: called when instances of a service were let go. */
+  constructor(
+    services: ReadonlyMap<string, ServiceRuntime>,
+    updates: ServiceUpdates,
+    listeners: Listeners,
+    afterwards: (service: ServiceRuntime) => void,
+  ) {
+    this.#services = services;
+    this.#updates = updates;
+    this.#listeners = listeners;
+    this.#afterwards = afterwards;
   }
 
   /** Probes what is held from here on, until {@link HeldReleases.stop}. */
   start(probe: HeldProbe): void {
-    const { services } = this.#parts;
+    const services = this.#services;
     this.#prober = createHeldProber({
       probe,
       onProbe: (name, key, state) => services.get(name)?.apply({ kind: 'probed', key, probe: state }),
@@ -46,7 +50,7 @@ export class HeldReleases {
 
   /** Ids of the instances that were let go; undefined for a service that is not followed. */
   release(name: string): readonly string[] | undefined {
-    const service = this.#parts.services.get(name);
+    const service = this.#services.get(name);
     if (service === undefined) return undefined;
     const keys = [...service.state.held.rows.keys()];
     return this.#letGo(service, keys, 'released by the operator').map(({ id }) => id);
@@ -57,12 +61,11 @@ export class HeldReleases {
   }
 
   #letGo(service: ServiceRuntime, keys: readonly string[], reason: string): readonly Instance[] {
-    const { updates, listeners, afterwards } = this.#parts;
     const instances = service.heldInstances(keys);
     if (instances.length === 0) return [];
-    listeners.instancesLetGo({ service: service.state.service, instances, reason });
-    updates.apply(service, { kind: 'let_go', keys });
-    afterwards(service);
+    this.#listeners.tell('instancesLetGo', { service: service.state.service, instances, reason });
+    this.#updates.apply(service, { kind: 'let_go', keys });
+    this.#afterwards(service);
     return instances;
   }
 }

@@ -1,18 +1,25 @@
 import {
   createUpstream,
   Demand,
-  type HealthChange,
+  type HeldInstance,
   type Instance,
+  type InvalidRouteTag,
+  type Snapshot,
   type Upstream,
   type UpstreamPolicy,
 } from '@roundhouse/agent-sdk/internal';
 
 import { type ServiceSettings, serviceSettings } from '../../config/gateway-config.ts';
+import type { Destination } from '../../exchange/destination.ts';
 import { createRetryBudget, type RetryBudget } from '../../exchange/retry-budget.ts';
+import type { Route } from '../../routing/route.ts';
 import type { AddressPolicy } from '../addresses/address-policy.ts';
-import type { RegistryConfig, ServiceView } from '../registry-contract.ts';
-import { combinedWatchState, type WatchNews, type WatchState } from '../sources/watch-state.ts';
+import type { RegistryConfig } from '../configured-services.ts';
+import type { Listeners } from '../registry-listener.ts';
+import { combinedWatchState, type WatchState } from '../sources/watch-state.ts';
+import type { RouteTables } from '../table/route-tables.ts';
 import { claimsOf, noClaims, type ServiceClaims } from './claims.ts';
+import type { InvalidSetting } from './meta-settings.ts';
 import {
   newServiceState,
   reduceService,
@@ -21,15 +28,27 @@ import {
   type ServiceUpdate,
 } from './service-state.ts';
 
+/** One service as the gateway knows it. */
+export interface ServiceView {
+  readonly service: string;
+  readonly upstream: Upstream;
+  /** The instances that the gateway uses; undefined before the first answer. */
+  readonly snapshot: Snapshot | undefined;
+  readonly watch: WatchState;
+  readonly settings: ServiceSettings;
+  readonly invalidTags: readonly InvalidRouteTag[];
+  readonly invalidSettings: readonly InvalidSetting[];
+  /** Instances of the snapshot that the registry no longer lists, with their probe results. */
+  readonly held: readonly HeldInstance[];
+}
+
 export interface ServiceRuntimeOptions {
   readonly service: string;
   /** Both as they are now: they change. */
   readonly config: () => RegistryConfig;
   readonly addresses: () => AddressPolicy;
-  readonly onHealth: (news: HealthChange) => void;
-  readonly onAnswered: (instance: Instance) => void;
-  readonly onLiveness: () => void;
-  readonly onWatch: (news: WatchNews) => void;
+  readonly tables: Pick<RouteTables, 'answered' | 'livenessChanged'>;
+  readonly listeners: Listeners;
   readonly now: () => number;
   readonly random: () => number;
 }
@@ -46,11 +65,24 @@ export class ServiceRuntime {
   #budgetRules: string;
 
   constructor(options: ServiceRuntimeOptions) {
-    const { service, onHealth, onAnswered, onLiveness, now, random } = options;
+    const { service, tables, listeners, now, random } = options;
     this.#options = options;
     this.#state = newServiceState(service, this.#settingsFor({}));
     const policy = policyOf(this.#state.settings);
-    this.upstream = createUpstream(service, { policy, now, random, onHealth, onAnswered, onLiveness });
+    this.upstream = createUpstream(service, {
+      policy,
+      now,
+      random,
+      onHealth: (news) => {
+        listeners.tell('healthChanged', service, news);
+      },
+      onAnswered: ({ tags }) => {
+        tables.answered(service, tags);
+      },
+      onLiveness: () => {
+        tables.livenessChanged(service);
+      },
+    });
     this.#budgetRules = this.#rulesOfBudget();
     this.#budget = this.#newBudget();
   }
@@ -63,17 +95,13 @@ export class ServiceRuntime {
     return combinedWatchState([...this.#state.inputs.values()].map(({ watch }) => watch));
   }
 
-  get budget(): RetryBudget {
-    return this.#budget;
-  }
-
   get claims(): ServiceClaims {
     return this.#claims;
   }
 
   /** Takes an event in: what balancing goes by is up to date when it returns. What is claimed is read by {@link readClaims}. */
   apply(event: ServiceStateEvent): ServiceUpdate | undefined {
-    const { config, addresses, now, onWatch } = this.#options;
+    const { config, addresses, now, listeners } = this.#options;
     const context = {
       nowMs: now(),
       holdMs: config().guard.holdMs,
@@ -88,7 +116,7 @@ export class ServiceRuntime {
     }
     if (update?.settings !== undefined) this.upstream.setPolicy(policyOf(update.settings));
     if (update !== undefined) this.upstream.update(update.instances);
-    if (news !== undefined) onWatch(news);
+    if (news !== undefined) listeners.tell('watchChanged', news);
     return update;
   }
 
@@ -109,6 +137,33 @@ export class ServiceRuntime {
         check !== 'down' &&
         (tag === undefined || instance.tags.includes(tag)),
     );
+  }
+
+  /** The target of a route to it: upstream and settings, with the route's own overrides of the global ones; `known` where it still applies. */
+  destination(route: Route, known: Destination | undefined): Destination {
+    const { upstream, demand } = this;
+    const { hash, sticky } = this.#state.settings;
+    const budget = this.#budget;
+    if (
+      known?.upstream === upstream &&
+      known.budget === budget &&
+      known.hash === hash &&
+      known.sticky === sticky
+    )
+      return known;
+    const { timeouts, retry, hedgeAfterMs } = this.#options.config();
+    const { attempts, statuses, nonIdempotent } = retry;
+    return {
+      route,
+      upstream,
+      demand,
+      timeouts: { ...timeouts, ...route.timeouts },
+      retry: { attempts, statuses, nonIdempotent, ...route.retry },
+      hedgeAfterMs: route.hedgeAfterMs ?? hedgeAfterMs,
+      hash,
+      sticky,
+      budget,
+    };
   }
 
   /** Those of the held instances that have these keys. */

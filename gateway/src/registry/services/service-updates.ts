@@ -5,27 +5,22 @@ import { ListedEndpoints } from './listed-endpoints.ts';
 import type { ServiceRuntime } from './service-runtime.ts';
 import type { ServiceStateEvent, ServiceUpdate } from './service-state.ts';
 
-/** What the updates need around them. */
-export interface ServiceUpdatesParts {
-  readonly tables: () => RouteTables;
-  readonly listeners: Pick<Listeners, 'serviceChanged'>;
-  /** Called before the listeners. */
-  readonly beforeEmit: () => void;
-  /** Called after the listeners. */
-  readonly afterEmit: (service: ServiceRuntime) => void;
-}
-
 /** Applies events to services and passes the results on: to the table at once or by turns, then to the listeners. */
 export class ServiceUpdates {
-  readonly #parts: ServiceUpdatesParts;
+  readonly #tables: RouteTables;
+  readonly #listeners: Listeners;
+  readonly #afterwards: (service: ServiceRuntime) => void;
   /** Updates of which listeners have not been told yet. */
   readonly #pending = new Map<ServiceRuntime, ServiceUpdate[]>();
   readonly listed = new ListedEndpoints();
   /** Services that had an instance at some time. */
   readonly seen = new Set<string>();
 
-  constructor(parts: ServiceUpdatesParts) {
-    this.#parts = parts;
+  /** `afterwards`: called when the listeners have been told. */
+  constructor(tables: RouteTables, listeners: Listeners, afterwards: (service: ServiceRuntime) => void) {
+    this.#tables = tables;
+    this.#listeners = listeners;
+    this.#afterwards = afterwards;
   }
 
   /** Brings up to date what balancing and pools go by; everything else follows in {@link ServiceUpdates.emit}. */
@@ -49,9 +44,7 @@ export class ServiceUpdates {
     const updates = this.#pending.get(service);
     if (updates === undefined) return;
     this.#pending.delete(service);
-    const { listeners, beforeEmit, afterEmit } = this.#parts;
-    beforeEmit();
-    const tables = this.#parts.tables();
+    const tables = this.#tables;
     const { service: name } = service.state;
     const claimsBefore = service.readClaims();
     const { claims } = service;
@@ -67,8 +60,8 @@ export class ServiceUpdates {
     updates.forEach((update, index) => {
       const { heldBecause } = update.instances.after;
       const invalidTags = index === 0 ? newTags : [];
-      listeners.serviceChanged({ service: name, ...update, routes, heldBecause, invalidTags });
+      this.#listeners.tell('serviceChanged', { service: name, ...update, routes, heldBecause, invalidTags });
     });
-    afterEmit(service);
+    this.#afterwards(service);
   }
 }

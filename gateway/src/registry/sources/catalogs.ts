@@ -7,7 +7,7 @@ import { combinedWatchState, nextWatchState, type WatchState } from './watch-sta
 export interface CatalogsOptions {
   readonly sources: readonly RegistrySource[];
   readonly holdPolicy: () => HoldPolicy;
-  readonly listeners: Pick<Listeners, 'watchChanged' | 'servicesRefused' | 'noticed'>;
+  readonly listeners: Listeners;
   /** Monotonic milliseconds. */
   readonly now: () => number;
 }
@@ -89,15 +89,15 @@ export class Catalogs {
         const known = new Set(this.refused);
         if (event.kind === 'value') this.#answers.set(source, event.value);
         const refused = this.refused.filter((name) => !known.has(name));
-        if (refused.length > 0) listeners.servicesRefused(refused);
-        if (news !== undefined) listeners.watchChanged(news);
+        if (refused.length > 0) listeners.tell('servicesRefused', refused);
+        if (news !== undefined) listeners.tell('watchChanged', news);
         onEvent();
       }
     };
     const sources = [...this.#states.keys()];
     const forget = sources.map(({ notices }) =>
       notices?.onRaise((notice) => {
-        listeners.noticed(notice);
+        listeners.tell('noticed', notice);
       }),
     );
     await Promise.all(sources.map(follow));

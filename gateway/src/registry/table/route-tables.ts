@@ -1,10 +1,8 @@
-import type { GatewayConfig } from '../../config/gateway-config.ts';
 import type { Destination } from '../../exchange/destination.ts';
 import type { Incumbent, OwnershipFacts, RejectedClaim } from '../../routing/claims.ts';
 import { nextReleaseMs, noOwnership, resolveRoutes, type RouteOwnership } from '../../routing/ownership.ts';
 import { routeName, type Route } from '../../routing/route.ts';
 import type { TableChange } from '../registry-listener.ts';
-import type { ServiceRuntime } from '../services/service-runtime.ts';
 import { createRouteTable, type RouteTable } from '../../routing/route-table.ts';
 
 /** Inputs of the tables, and the listener. */
@@ -18,44 +16,14 @@ export interface RouteTablesOptions {
   readonly now: () => number;
 }
 
-/** Holds the route table in use. Replaces it as a whole, at a limited rate. */
-export interface RouteTables {
-  readonly table: RouteTable;
-  readonly ownership: RouteOwnership;
-  resolve(host: string, path: string): Destination | undefined;
-  routesOf(service: string): readonly Route[];
-  /** Makes a new table soon: at once, unless one has just been made. */
-  request(): void;
-  /** Makes the table that was asked for now, if it has not been made yet. */
-  flush(): void;
-  /** Makes a new table now, without calling the listener. */
-  swap(): void;
-  /** Makes a new table now, and reuses no target of the last table. */
-  renew(): void;
-  /** Owners that were known before this start. One that has served keeps its route by the usual rules; call before the first request. */
-  remember(owners: readonly Incumbent[]): void;
-  /** An instance with these tags has answered: what its service owns by them, it has served. */
-  answered(service: string, tags: readonly string[]): void;
-  /** An instance of the service may have come to life or failed: whether that changes who owns something is found out in the next turn. */
-  livenessChanged(service: string): void;
-  /** See `Registry.releaseRoute`. */
-  release(name: string): string | undefined;
-  /** Fixes the present owners of routes. Before this call, every table settles all claims afresh, regardless of arrival order. */
-  settle(): void;
-  stop(): void;
-}
-
 /** Minimum pause after a table. A storm of registrations makes ten tables a second at most. */
 const minIntervalMs = 100;
 /** Minimum pause as a multiple of the time that the last table took. Tables take a third of the time at most. */
 const pauseFactor = 2;
 const longestTimerMs = 2_147_483_647;
 
-export function createRouteTables(options: RouteTablesOptions): RouteTables {
-  return new RouteTablesState(options);
-}
-
-class RouteTablesState implements RouteTables {
+/** Holds the route table in use. Replaces it as a whole, at a limited rate. Ended by `stop`. */
+export class RouteTables {
   readonly #options: RouteTablesOptions;
   #timer: NodeJS.Timeout | undefined;
   #releaseTimer: NodeJS.Timeout | undefined;
@@ -82,6 +50,7 @@ class RouteTablesState implements RouteTables {
     return this.#byService.get(service) ?? [];
   }
 
+  /** Makes a new table soon: at once, unless one has just been made. */
   request(): void {
     if (this.#timer !== undefined) return;
     const waitMs = this.#notBeforeMs - this.#options.now();
@@ -95,17 +64,15 @@ class RouteTablesState implements RouteTables {
     }
   }
 
+  /** Makes the table that was asked for now, if it has not been made yet. */
   flush(): void {
     if (this.#timer === undefined) return;
     this.stop();
     this.#rebuild();
   }
 
-  swap(): void {
-    this.#swap(this.#options.now(), undefined);
-  }
-
-  #swap(nowMs: number, released: OwnershipFacts['released']): void {
+  /** Makes a new table now, without calling the listener. */
+  swap(nowMs = this.#options.now(), released?: OwnershipFacts['released']): void {
     this.#resolve({ ...this.#options.facts(), nowMs, released });
     const table = createRouteTable(this.ownership.routes);
     const byService = new Map<string, Route[]>();
@@ -138,12 +105,14 @@ class RouteTablesState implements RouteTables {
     }
   }
 
+  /** Makes a new table now, and reuses no target of the last table. */
   renew(): void {
     this.stop();
     this.#destinations = new Map();
     this.#rebuild();
   }
 
+  /** Owners that were known before this start. One that has served keeps its route by the usual rules; call before the first request. */
   remember(owners: readonly Incumbent[]): void {
     const before = this.#phase === 'settled' ? this.ownership : this.#atStart;
     const remembered = new Map(before.remembered);
@@ -153,6 +122,7 @@ class RouteTablesState implements RouteTables {
     this.request();
   }
 
+  /** An instance with these tags has answered: what its service owns by them, it has served. */
   answered(service: string, tags: readonly string[]): void {
     const known = this.#answered.size;
     const carried = new Set(tags);
@@ -165,6 +135,7 @@ class RouteTablesState implements RouteTables {
     if (this.#answered.size > known) this.request();
   }
 
+  /** An instance of the service may have come to life or failed: whether that changes who owns something is found out in the next turn. */
   livenessChanged(service: string): void {
     if (!this.ownership.contested.has(service)) return;
     queueMicrotask(() => {
@@ -172,18 +143,19 @@ class RouteTablesState implements RouteTables {
     });
   }
 
+  /** See `Registry.releaseRoute`. */
   release(name: string): string | undefined {
     const owner = this.ownership.remembered.get(name)?.route.service;
     if (owner === undefined) return undefined;
     this.#atStart = without(this.#atStart, name);
     this.ownership = without(this.ownership, name);
     this.#answered.delete(`${name} ${owner}`);
-    clearTimeout(this.#timer);
-    this.#timer = undefined;
+    this.stop();
     this.#rebuild({ name, service: owner });
     return owner;
   }
 
+  /** Fixes the present owners of routes. Before this call, every table settles all claims afresh, regardless of arrival order. */
   settle(): void {
     this.#phase = 'settled';
   }
@@ -200,7 +172,7 @@ class RouteTablesState implements RouteTables {
     const { routes: before } = this.table;
     const { rejected } = this.ownership;
     const hasServed = this.#answered.size > 0;
-    this.#swap(startedMs, released);
+    this.swap(startedMs, released);
     const { routes: after } = this.table;
     const newClaims = newlyRejected(rejected, this.ownership.rejected);
     if (hasServed || newClaims.length > 0 || !sameRoutes(before, after))
@@ -212,36 +184,6 @@ class RouteTablesState implements RouteTables {
 
 function without(ownership: RouteOwnership, name: string): RouteOwnership {
   return { ...ownership, remembered: new Map([...ownership.remembered].filter(([other]) => other !== name)) };
-}
-
-/** The target of a route: its service's upstream and settings, with the route's own overrides of the global ones. */
-export function destinationOf(
-  config: Pick<GatewayConfig, 'timeouts' | 'retry' | 'hedgeAfterMs'>,
-  route: Route,
-  {
-    upstream,
-    demand,
-    budget,
-    state: { settings },
-  }: Pick<ServiceRuntime, 'upstream' | 'demand' | 'budget' | 'state'>,
-  known: Destination | undefined,
-): Destination {
-  const { hash, sticky } = settings;
-  const isKnown =
-    known?.upstream === upstream && known.budget === budget && known.hash === hash && known.sticky === sticky;
-  if (isKnown) return known;
-  const { attempts, statuses, nonIdempotent } = config.retry;
-  return {
-    route,
-    upstream,
-    demand,
-    timeouts: { ...config.timeouts, ...route.timeouts },
-    retry: { attempts, statuses, nonIdempotent, ...route.retry },
-    hedgeAfterMs: route.hedgeAfterMs ?? config.hedgeAfterMs,
-    hash,
-    sticky,
-    budget,
-  };
 }
 
 function sameRoutes(a: readonly Route[], b: readonly Route[]): boolean {

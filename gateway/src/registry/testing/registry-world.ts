@@ -13,7 +13,8 @@ import { instance as anInstance } from '../../../../test/kit/builders.ts';
 import { defaults } from '../../config/defaults.ts';
 import type { RouteConfig, ServiceConfig } from '../../config/gateway-config.ts';
 import { createAddressPolicy } from '../addresses/address-policy.ts';
-import { createRegistry, type Registry, type RegistryConfig, type RegistryOptions } from '../registry.ts';
+import type { RegistryConfig } from '../configured-services.ts';
+import { Registry, type RegistryOptions } from '../registry.ts';
 import type { InstancesLetGo, ServiceChange, TableChange } from '../registry-listener.ts';
 import type { RegistrySource } from '../sources/registry-source.ts';
 import type { WatchNews } from '../sources/watch-state.ts';
@@ -115,7 +116,7 @@ export function setUp(
   const abort = new AbortController();
   const catalog = channel<WatchEvent<Catalog>>(abort.signal);
   const config = { ...defaults, routes, services };
-  const registry = createRegistry({
+  const registry = new Registry({
     config,
     sources: [
       {
