@@ -10,8 +10,9 @@ const pureFiles = [
   'gateway/src/http/**/*.ts',
   'gateway/src/routing/**/*.ts',
   'gateway/src/registry/addresses/{address-policy,judged-addresses}.ts',
-  'gateway/src/registry/services/{claims,hidden-instances,meta-settings,service-state}.ts',
+  'gateway/src/registry/services/{claims,hidden-instances,service-state}.ts',
   'gateway/src/registry/{configured-services,persistence/saved-services,persistence/saved-table-format,sources/watch-state}.ts',
+  'gateway/src/config/meta-settings.ts',
   'gateway/src/exchange/**/*.ts',
   'gateway/src/health/{check-answer,check-state,routing-status}.ts',
 ];

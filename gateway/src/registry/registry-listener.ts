@@ -8,9 +8,9 @@ import type {
 } from '@roundhouse/agent-sdk/internal';
 
 import type { ServiceSettings } from '../config/gateway-config.ts';
+import type { InvalidSetting } from '../config/meta-settings.ts';
 import type { RejectedClaim } from '../routing/claims.ts';
 import type { Route } from '../routing/route.ts';
-import type { InvalidSetting } from './services/meta-settings.ts';
 import type { WatchNews } from './sources/watch-state.ts';
 
 /** What a registry tells, with its arguments: plain values all. Table and upstreams have been brought up to date before. */

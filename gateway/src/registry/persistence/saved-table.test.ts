@@ -11,7 +11,8 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { instance as anInstance } from '../../../../test/kit/builders.ts';
 import { eventually } from '../../../../test/kit/eventually.ts';
 import { formatSavedTable, readSavedTable, type SavedTable } from './saved-table-format.ts';
-import { createTableKeeper, loadSavedTable, removeLeftovers, writeSavedTable } from './saved-table.ts';
+import { loadSavedTable, removeLeftovers, writeSavedTable } from './saved-table.ts';
+import { createTableSaver } from './table-saver.ts';
 
 let folder = '';
 let path = '';
@@ -181,67 +182,67 @@ describe('the file of a saved table', () => {
   });
 });
 
-describe('createTableKeeper', () => {
-  function keeper(savable: () => SavedTable | undefined, at = path) {
-    const troubles: (string | undefined)[] = [];
-    const kept = createTableKeeper({
-      path: at,
-      savable,
-      onTrouble: (message) => troubles.push(message),
-      wallClock: () => 5,
-      intervalMs: 1,
-    });
-    return { kept, troubles };
+describe('createTableSaver', () => {
+  /** A saver that has read what was there. */
+  async function saverOf(savable: () => SavedTable | undefined, at = path) {
+    const lines: string[] = [];
+    const log = (line: string) => lines.push(line);
+    const saver = createTableSaver(
+      { savable, adopt: () => undefined },
+      { path: at, log: { info: log, warn: log }, wallClock: () => 5, intervalMs: 1 },
+    );
+    await saver.adopt();
+    return { saver, lines };
   }
 
   it('writes after a change, once for many', async () => {
     let looks = 0;
-    const { kept } = keeper(() => {
+    const { saver } = await saverOf(() => {
       looks += 1;
       return table;
     });
-    for (let i = 0; i < 100; i += 1) kept.changed();
+    for (let i = 0; i < 100; i += 1) saver.changed();
     await eventually(async () => {
       expect(await loadSavedTable(path)).toMatchObject({ kind: 'table', savedAtMs: 5 });
     });
-    await kept.stop();
+    await saver.stop();
     expect(looks).toBeLessThan(5);
   });
 
   it('never lets a table that is not good replace one that is', async () => {
     await writeSavedTable(path, table, 1);
-    const { kept } = keeper(() => undefined);
-    kept.changed();
-    await kept.stop();
+    const { saver } = await saverOf(() => undefined);
+    saver.changed();
+    await saver.stop();
     expect(await loadSavedTable(path)).toMatchObject({ savedAtMs: 1 });
   });
 
   it('writes what is good when it stops, and nothing after that', async () => {
-    const { kept } = keeper(() => table);
-    kept.changed();
-    await kept.stop();
+    const { saver } = await saverOf(() => table);
+    saver.changed();
+    await saver.stop();
     const text = await readFile(path, 'utf8');
     expect(text).toContain('"savedAtMs":5');
     await rm(path);
-    kept.changed();
-    await kept.stop();
+    saver.changed();
+    await saver.stop();
     expect(await loadSavedTable(path)).toEqual({ kind: 'absent' });
   });
 
   it('says once that the file can’t be written, and once that it can again', async () => {
     const at = join(folder, 'later', 'table.json');
-    const { kept, troubles } = keeper(() => table, at);
-    kept.changed();
+    const { saver, lines } = await saverOf(() => table, at);
+    saver.changed();
     await eventually(() => {
-      expect(troubles).toHaveLength(1);
+      expect(lines).toHaveLength(1);
     });
-    kept.changed();
-    expect(troubles[0]).toContain('ENOENT');
+    saver.changed();
+    expect(lines[0]).toContain('ENOENT');
     await import('node:fs/promises').then(({ mkdir }) => mkdir(join(folder, 'later')));
     await eventually(() => {
-      kept.changed();
-      expect(troubles).toEqual([troubles[0], undefined]);
+      saver.changed();
+      expect(lines).toEqual([lines[0], 'The table is saved again.']);
     });
-    await kept.stop();
+    await saver.stop();
   });
 });

@@ -89,83 +89,8 @@ async function syncFolder(path: string): Promise<void> {
   }
 }
 
-export interface TableKeeperOptions {
-  readonly path: string;
-  /** What is worth saving now, or undefined. */
-  readonly savable: () => SavedTable | undefined;
-  /** Called with a readable message at the first failure after a success, and with undefined at the next success. Must not throw. */
-  readonly onTrouble: (message: string | undefined) => void;
-  /** Wall clock, in ms since 1970. */
-  readonly wallClock: () => number;
-  /** Minimum time between two writes. Default 5 s. */
-  readonly intervalMs?: number;
-}
-
-/** Delay of the first write. It is short, so that a table exists when Consul dies soon after a start. */
-const firstWriteMs = 250;
-
-/** Keeps the file up to date. */
-export interface TableKeeper {
-  /** Reports a change; the table is written soon. */
-  changed(): void;
-  /** Writes a last time, if the table is good, and then stops. Never rejects. */
-  stop(): Promise<void>;
-}
-
-/**
- * Saves the table at most every few seconds, and only when all of it is live. A table that is stale or partly held never replaces a
- * good one.
- */
-export function createTableKeeper(options: TableKeeperOptions): TableKeeper {
-  const intervalMs = options.intervalMs ?? 5_000;
-  let timer: NodeJS.Timeout | undefined;
-  let state: 'clean' | 'dirty' | 'stopped' = 'clean';
-  let trouble: 'none' | 'reported' = 'none';
-  let writing = Promise.resolve();
-  let pauseMs = Math.min(firstWriteMs, intervalMs);
-
-  async function save(): Promise<void> {
-    const table = options.savable();
-    // The table may be good at the next change, which calls this again.
-    if (table === undefined || state !== 'dirty') return;
-    state = 'clean';
-    try {
-      await writeSavedTable(options.path, table, options.wallClock());
-      pauseMs = intervalMs;
-      if (trouble === 'reported') options.onTrouble(undefined);
-      trouble = 'none';
-    } catch (error) {
-      if (trouble === 'none') options.onTrouble(`${options.path} can't be written (${codeOf(error)})`);
-      trouble = 'reported';
-    }
-  }
-
-  function schedule(): void {
-    timer ??= setTimeout(() => {
-      writing = save().finally(() => {
-        timer = undefined;
-        if (state === 'dirty' && options.savable() !== undefined) schedule();
-      });
-    }, pauseMs).unref();
-  }
-
-  return {
-    changed() {
-      if (state === 'stopped') return;
-      state = 'dirty';
-      schedule();
-    },
-    async stop() {
-      clearTimeout(timer);
-      await writing;
-      if (state === 'dirty') await save();
-      state = 'stopped';
-      clearTimeout(timer);
-    },
-  };
-}
-
-function codeOf(error: unknown): string {
+/** What went wrong, in a word: the code of a system error. */
+export function codeOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   return 'code' in error ? String(error.code) : error.message;
 }

@@ -1,6 +1,6 @@
 import type { Log } from '../../telemetry/log.ts';
 import type { Registry } from '../registry.ts';
-import { createTableKeeper, loadSavedTable, removeLeftovers } from './saved-table.ts';
+import { codeOf, loadSavedTable, removeLeftovers, writeSavedTable } from './saved-table.ts';
 
 /** The saved table of a running gateway. */
 export interface TableSaver {
@@ -12,7 +12,13 @@ export interface TableSaver {
   stop(): Promise<void>;
 }
 
-/** Keeps the registry's last good table in a file; `off` keeps nothing. Ended by `stop`. */
+/** Delay of the first write. It is short, so that a table exists when Consul dies soon after a start. */
+const firstWriteMs = 250;
+
+/**
+ * Keeps the registry's last good table in a file; `off` keeps nothing. Writes every few seconds at most, only when all of the table is live
+ * (one that is stale or partly held never replaces a good one), and not before the old one was read. Ended by `stop`.
+ */
 export function createTableSaver(
   registry: Pick<Registry, 'adopt' | 'savable'>,
   options: {
@@ -20,23 +26,49 @@ export function createTableSaver(
     readonly log: Pick<Log, 'info' | 'warn'>;
     /** In ms since 1970. */
     readonly wallClock: () => number;
+    /** Minimum time between two writes. Default 5 s. */
+    readonly intervalMs?: number;
   },
 ): TableSaver {
-  const { path, log, wallClock } = options;
+  const { path, log, wallClock, intervalMs = 5_000 } = options;
   if (path === 'off')
     return { adopt: () => Promise.resolve(), changed: () => undefined, stop: () => Promise.resolve() };
-  /** Whether the old table has been read, so that a new one may take its place. */
   let isRead = false;
-  const keeper = createTableKeeper({
-    path,
-    savable: () => (isRead ? registry.savable() : undefined),
-    onTrouble: (message) => {
-      if (message === undefined) log.info('The table is saved again.');
-      else log.warn(`The table is not saved: ${message}. A start without Consul would find an old one.`);
-    },
-    wallClock,
-  });
-  const adopt = async (): Promise<void> => {
+  let timer: NodeJS.Timeout | undefined;
+  let state: 'clean' | 'dirty' | 'stopped' = 'clean';
+  let isFailing = false;
+  let writing = Promise.resolve();
+  let pauseMs = Math.min(firstWriteMs, intervalMs);
+  const savable = (): ReturnType<Registry['savable']> => (isRead ? registry.savable() : undefined);
+
+  async function save(): Promise<void> {
+    const table = savable();
+    // The table may be good at the next change, which calls this again.
+    if (table === undefined || state !== 'dirty') return;
+    state = 'clean';
+    try {
+      await writeSavedTable(path, table, wallClock());
+      pauseMs = intervalMs;
+      if (isFailing) log.info('The table is saved again.');
+      isFailing = false;
+    } catch (error) {
+      const why = `${path} can't be written (${codeOf(error)})`;
+      if (!isFailing)
+        log.warn(`The table is not saved: ${why}. A start without Consul would find an old one.`);
+      isFailing = true;
+    }
+  }
+
+  function schedule(): void {
+    timer ??= setTimeout(() => {
+      writing = save().finally(() => {
+        timer = undefined;
+        if (state === 'dirty' && savable() !== undefined) schedule();
+      });
+    }, pauseMs).unref();
+  }
+
+  async function read(): Promise<void> {
     await removeLeftovers(path);
     const reading = await loadSavedTable(path);
     if (reading.kind === 'absent') return;
@@ -47,16 +79,27 @@ export function createTableSaver(
     if (reading.leftOut > 0)
       log.warn(`${reading.leftOut} entries of ${path} can't be read and are left out.`);
     registry.adopt(reading.table, Math.max(0, wallClock() - reading.savedAtMs));
-  };
+  }
+
+  function changed(): void {
+    if (state === 'stopped') return;
+    state = 'dirty';
+    schedule();
+  }
+
   return {
     async adopt() {
-      await adopt();
+      await read();
       isRead = true;
-      keeper.changed();
+      changed();
     },
-    changed: () => {
-      keeper.changed();
+    changed,
+    async stop() {
+      clearTimeout(timer);
+      await writing;
+      if (state === 'dirty') await save();
+      state = 'stopped';
+      clearTimeout(timer);
     },
-    stop: () => keeper.stop(),
   };
 }

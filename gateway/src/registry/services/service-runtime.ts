@@ -10,6 +10,7 @@ import {
 } from '@roundhouse/agent-sdk/internal';
 
 import { type ServiceSettings, serviceSettings } from '../../config/gateway-config.ts';
+import type { InvalidSetting } from '../../config/meta-settings.ts';
 import type { Destination } from '../../exchange/destination.ts';
 import { createRetryBudget, type RetryBudget } from '../../exchange/retry-budget.ts';
 import type { Route } from '../../routing/route.ts';
@@ -19,7 +20,6 @@ import type { Listeners } from '../registry-listener.ts';
 import { combinedWatchState, type WatchState } from '../sources/watch-state.ts';
 import type { RouteTables } from '../table/route-tables.ts';
 import { claimsOf, noClaims, type ServiceClaims } from './claims.ts';
-import type { InvalidSetting } from './meta-settings.ts';
 import {
   newServiceState,
   reduceService,

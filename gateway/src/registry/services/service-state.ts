@@ -14,11 +14,16 @@ import {
 } from '@roundhouse/agent-sdk/internal';
 
 import type { ServiceOverrides, ServiceSettings } from '../../config/gateway-config.ts';
+import {
+  type InvalidSetting,
+  type MetaSettings,
+  noMetaSettings,
+  readMetaSettings,
+} from '../../config/meta-settings.ts';
 import type { AddressPolicy, AddressSource } from '../addresses/address-policy.ts';
 import type { RegistrySource } from '../sources/registry-source.ts';
 import { nextWatchState, type WatchNews, type WatchState } from '../sources/watch-state.ts';
 import { type Hidden, visible, withoutHidden } from './hidden-instances.ts';
-import { type InvalidSetting, type MetaSettings, noMetaSettings, readMetaSettings } from './meta-settings.ts';
 
 /** The state of one service. A value; {@link reduceService} makes the next one. */
 export interface ServiceState {
@@ -91,11 +96,11 @@ export interface ServiceUpdate {
   readonly invalidSettings: readonly InvalidSetting[];
 }
 
-/** The next state and its effects. `update` and `news` are undefined when there is nothing to do. */
+/** The next state and its effects, where it has any. */
 export interface ServiceReduction {
   readonly state: ServiceState;
-  readonly update: ServiceUpdate | undefined;
-  readonly news: WatchNews | undefined;
+  readonly update?: ServiceUpdate | undefined;
+  readonly news?: WatchNews | undefined;
 }
 
 export function newServiceState(service: string, settings: ServiceSettings): ServiceState {
@@ -123,8 +128,7 @@ export function reduceService(
       const before = inputOf(state, name, trust);
       const subject = { of: state.service, source: name };
       const { state: watch, news } = nextWatchState(subject, before.watch, event.event, context.nowMs);
-      if (event.event.kind !== 'value')
-        return { state: withInput(state, name, { ...before, watch }), update: undefined, news };
+      if (event.event.kind !== 'value') return { state: withInput(state, name, { ...before, watch }), news };
       const given = event.event.value;
       // A restarted watch has no `before` in its first change.
       const isContinued = given.before !== undefined || before.snapshot === undefined;
@@ -139,26 +143,23 @@ export function reduceService(
     }
     case 'unwatched': {
       const input = state.inputs.get(event.source);
-      if (input?.watch.kind !== 'stale') return { state, update: undefined, news: undefined };
+      if (input?.watch.kind !== 'stale') return { state };
       // No watch is left that could end the stale state.
       const live = withInput(state, event.source, { ...input, watch: { kind: 'live' } });
       const news = { of: state.service, source: event.source, kind: 'live' } as const;
-      return { state: live, update: undefined, news };
+      return { state: live, news };
     }
     case 'dropped': {
       const input = state.inputs.get(event.source);
       const inputs = new Map([...state.inputs].filter(([name]) => name !== event.source));
-      if (input?.snapshot === undefined)
-        return { state: { ...state, inputs }, update: undefined, news: undefined };
+      if (input?.snapshot === undefined) return { state: { ...state, inputs } };
       const empty = { ...input.snapshot, instances: [], quarantined: [], held: [] };
       return settle({ ...state, inputs }, compareSnapshots(input.snapshot, empty), context);
     }
     case 'let_go':
       return settle({ ...state, held: withoutHeld(state.held, event.keys) }, undefined, context);
-    case 'probed': {
-      const held = withProbe(state.held, event.key, event.probe);
-      return { state: { ...state, held }, update: undefined, news: undefined };
-    }
+    case 'probed':
+      return { state: { ...state, held: withProbe(state.held, event.key, event.probe) } };
     case 'reconfigured': {
       const inputs = [...state.inputs].map(
         ([name, input]) =>
@@ -219,7 +220,7 @@ function settle(
 ): ServiceReduction {
   const before = state.listed;
   const listed = merged(state, change);
-  if (listed === undefined) return { state, update: undefined, news: undefined };
+  if (listed === undefined) return { state };
   const refused: Hidden = new Map([...state.inputs.values()].flatMap((input) => [...input.refused]));
   const { held, added } = followHeld(state.held, listed, {
     isUsed: ({ key }) => !refused.has(key),
@@ -246,7 +247,6 @@ function settle(
   return {
     state: { ...state, listed, hidden, held, snapshot, meta, settings: update.settings ?? state.settings },
     update: isNew ? update : undefined,
-    news: undefined,
   };
 }
 

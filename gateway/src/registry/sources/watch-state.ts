@@ -1,30 +1,16 @@
-import type { RegistryFailure, WatchEvent } from '@roundhouse/agent-sdk/internal';
+import type { WatchEvent } from '@roundhouse/agent-sdk/internal';
 
-/** How a watch stands: `syncing` before its first answer, then following or not; `fixed`: a list of the configuration, not watched. */
+type Trouble = Omit<Extract<WatchEvent<unknown>, { kind: 'stale' }>, 'retryInMs'>;
+
+/**
+ * How a watch stands: `syncing` before its first answer, then following or not; `fixed`: a list of the configuration, not watched. Of a saved
+ * list that waits for a first attempt, the failure is `unreachable` and the attempt 0.
+ */
 export type WatchState =
-  | { readonly kind: 'syncing' }
-  | { readonly kind: 'live' }
-  | {
-      readonly kind: 'stale';
-      readonly sinceMs: number;
-      readonly message: string;
-      /** Why, and failed attempts in a row; of a saved list that waits for a first attempt: `unreachable` and 0. */
-      readonly failure: RegistryFailure;
-      readonly attempt: number;
-    }
-  | { readonly kind: 'fixed' };
+  { readonly kind: 'syncing' | 'live' | 'fixed' } | (Trouble & { readonly sinceMs: number });
 
 /** A watch can't be followed, or can again. */
-export type WatchNews = WatchSubject &
-  (
-    | {
-        readonly kind: 'stale';
-        readonly attempt: number;
-        readonly failure: RegistryFailure;
-        readonly message: string;
-      }
-    | { readonly kind: 'live' }
-  );
+export type WatchNews = WatchSubject & ({ readonly kind: 'live' } | Trouble);
 
 /** What is watched: a service, or the `catalog`, of one source. */
 export interface WatchSubject {
@@ -40,17 +26,12 @@ export function nextWatchState(
   nowMs: number,
 ): { readonly state: WatchState; readonly news: WatchNews | undefined } {
   if (event.kind !== 'stale') {
-    return {
-      state: { kind: 'live' },
-      news: before.kind === 'stale' ? { ...subject, kind: 'live' } : undefined,
-    };
+    const state = { kind: 'live' } as const;
+    return { state, news: before.kind === 'stale' ? { ...subject, ...state } : undefined };
   }
-  const { attempt, failure, message } = event;
+  const { retryInMs: _, ...trouble } = event;
   const sinceMs = before.kind === 'stale' ? before.sinceMs : nowMs;
-  return {
-    state: { kind: 'stale', sinceMs, message, failure, attempt },
-    news: { ...subject, kind: 'stale', attempt, failure, message },
-  };
+  return { state: { ...trouble, sinceMs }, news: { ...subject, ...trouble } };
 }
 
 /** Several watches as one: stale since the first of them is, else without an answer while one of them is. None at all: `syncing`. */
