@@ -54,7 +54,17 @@ const restrictedPaths = (allowed) =>
     }));
 
 export default tseslint.config(
-  { ignores: ['**/dist/**', '**/node_modules/**', 'coverage/**', '.tmp/**', 'test/bench/peers/**'] },
+  {
+    ignores: [
+      '**/dist/**',
+      '**/node_modules/**',
+      'coverage/**',
+      '.tmp/**',
+      '**/*.d.ts',
+      'test/bench/peers/**',
+      'test/packages/team/**',
+    ],
+  },
   js.configs.recommended,
   {
     files: ['**/*.ts'],
