@@ -3,7 +3,7 @@ export { registerService, startService } from './registration/lifecycle.ts';
 export { ServiceError, type ServiceErrorCode } from './registration/service-error.ts';
 export type { FastifyLike, RequestHandler, ServiceHandler } from './registration/application.ts';
 export type { GatewayReport, GatewayVerdict } from './registration/gateways.ts';
-export type { ServiceEvent, ServiceEventKind, ServiceLog } from './registration/log.ts';
+export type { ServiceEvent, ServiceEventKind, ServiceLog, ServiceLogger } from './registration/log.ts';
 export type { RegisterOptions, ServiceOptions, ServiceRoute } from './registration/options.ts';
 export type { RegistrationState } from './registration/registration-state.ts';
 export type { ServiceHandle } from './registration/service-handle.ts';

@@ -7,3 +7,4 @@ export * from './balancing/index.ts';
 export * from './discovery/index.ts';
 export { registerService } from './registration/lifecycle.ts';
 export type { ServiceHandle } from './registration/service-handle.ts';
+export { suggest } from './suggest.ts';

@@ -19,6 +19,9 @@ const variables = {
 
 type OptionName = keyof typeof variables;
 
+/** The names of {@link ConsulOptions}. */
+export const consulOptionNames = Object.keys(variables) as readonly OptionName[];
+
 /** Options that override the environment, each its variable. They have the same text forms as the variables. */
 export type ConsulOptions = Readonly<Partial<Record<OptionName, string | undefined>>>;
 

@@ -93,7 +93,7 @@ describe('service options', () => {
     );
     for (const place of places)
       expect(found.filter((problem) => problem.startsWith(place)).length, place).toBeGreaterThan(0);
-    expect(found.every((problem) => problem.endsWith('.') && !problem.includes('\n'))).toBe(true);
+    expect(found.every((problem) => /[.?]$/u.test(problem) && !problem.includes('\n'))).toBe(true);
   });
 
   it('take routes as texts or parts, and turn them into tags', () => {
@@ -162,10 +162,36 @@ describe('service options', () => {
       'tags[0] is null; it must be a text of 1 to 512 characters without line breaks.',
       "meta has 60 pairs; Consul takes 64, of which six are the SDK's, so at most 58.",
       'check.http is missing: the path to ask, such as /healthz.',
-      'consul.token must be a text.',
+      'consul.token is 3; it must be a text.',
       'handler is of type object; it must be a Fastify instance, an http.Server, an Express app or a function (request, response) => ….',
       'port.to is 70000; it must be a whole number from 1 to 65535.',
     ]);
+  });
+
+  it('that are misspelt are refused at every depth, with what was probably meant', () => {
+    const options = {
+      name: 'a',
+      handler,
+      weigth: 2,
+      port: { from: 1, too: 2 },
+      check: { http: '/', intervalMS: 1_000 },
+      routes: [{ prefx: '/x', prefix: '/x' }],
+      consul: { adress: '127.0.0.1:8500', tokn: 'secret' },
+      zzz: 1,
+    };
+    const found = problems(options);
+    for (const [place, meant] of [
+      ['weigth', 'weight'],
+      ['port.too', 'to'],
+      ['check.intervalMS', 'intervalMs'],
+      ['routes[0].prefx', 'prefix'],
+      ['consul.adress', 'address'],
+      ['consul.tokn', 'token'],
+    ])
+      expect(found).toContain(`${place} is no option; did you mean ${meant}?`);
+    expect(found.find((problem) => problem.startsWith('zzz'))).toMatch(
+      /^zzz is no option; there are .*address, /,
+    );
   });
 
   it('of registerService need a port', () => {
@@ -234,7 +260,7 @@ describe('service options', () => {
         }
         if (thrown === undefined) return;
         expect(thrown).toMatchObject({ name: 'ServiceError', code: 'invalid_options' });
-        for (const problem of (thrown as ServiceError).problems) expect(problem).toMatch(/^[^\p{Cc}]+\.$/u);
+        for (const problem of (thrown as ServiceError).problems) expect(problem).toMatch(/^[^\p{Cc}]+[.?]$/u);
       }),
     );
   });

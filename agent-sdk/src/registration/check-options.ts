@@ -1,10 +1,10 @@
-import { type ConsulSettings, consulSettings } from '../discovery/environment.ts';
+import { consulOptionNames, type ConsulSettings, consulSettings } from '../discovery/environment.ts';
 import { routeTag, RouteTagError } from '../discovery/route-tags.ts';
 
 import { isUnspecified } from './advertised-address.ts';
 import { applicationFor, isServer } from './application.ts';
 import type { PortChoice } from './bind.ts';
-import type { ServiceLog } from './log.ts';
+import { logFrom } from './log.ts';
 import * as rule from './option-rules.ts';
 import { defaults } from './options.ts';
 
@@ -52,7 +52,7 @@ const common = {
   consul: readConsul,
   ready: rule.callback<() => Promise<void>>(),
   close: rule.callback<() => Promise<void>>(),
-  log: rule.callback<ServiceLog>(),
+  log: rule.optional('a function, or a logger with info, warn and error such as Pino', logFrom),
 };
 
 const registerRules = {
@@ -165,15 +165,16 @@ function metaProblem(key: string, value: unknown): string | undefined {
     : 'must be a text of at most 512 bytes';
 }
 
+const readConsulOptions = rule.object(
+  Object.fromEntries(consulOptionNames.map((name) => [name, rule.text(/^[^]*$/u, 'a text')])),
+);
+
 /** How to reach Consul: the options, each of which wins over its `CONSUL_*` variable; and what deserves a warning. */
 function readConsul(
   value: unknown,
   place: rule.Place,
 ): { readonly settings: ConsulSettings; readonly warnings: readonly string[] } {
-  const read = rule.texts((_key, text) =>
-    typeof text === 'string' || text === undefined ? undefined : 'must be a text',
-  );
-  const result = consulSettings(place.env, read(value, place));
+  const result = consulSettings(place.env, readConsulOptions(value, place) ?? {});
   if (result.kind === 'ok') return result;
   place.problems.push(...result.problems);
   return readConsul(undefined, { ...place, env: {} });

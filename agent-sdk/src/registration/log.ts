@@ -30,6 +30,31 @@ export interface ServiceEvent {
 /** Where events go. Must not throw; when it does, the event is lost and nothing else. */
 export type ServiceLog = (event: ServiceEvent) => void;
 
+/** A logger that takes fields and a message, such as Pino's, Fastify's `app.log` or `console`. */
+export type ServiceLogger = Readonly<
+  Record<
+    ServiceEvent['level'],
+    (fields: { readonly service: string; readonly kind: string }, message: string) => void
+  >
+>;
+
+/** What was given as `log`, as a function; undefined when it is neither a function nor a logger. */
+export function logFrom(value: unknown): ServiceLog | undefined {
+  if (typeof value === 'function') return value as ServiceLog;
+  if (!isLogger(value)) return undefined;
+  return ({ level, kind, service, message }) => {
+    value[level]({ service, kind }, message);
+  };
+}
+
+function isLogger(value: unknown): value is ServiceLogger {
+  return (
+    typeof value === 'object' &&
+    value !== null &&
+    ['info', 'warn', 'error'].every((level) => typeof Reflect.get(value, level) === 'function')
+  );
+}
+
 /** What `LOG_LEVEL` may say, and the level of an event; anything else counts as info. */
 const ranks: Readonly<Record<string, number>> = { warn: 1, error: 2, fatal: 3, silent: 3 };
 
@@ -50,16 +75,25 @@ export function createReport(service: string, log: ServiceLog = stderrLog()): Re
 let isStderrGuarded = false;
 
 /**
- * Lines on stderr, `api-service: registered …`, at or above `LOG_LEVEL`. The reader of stderr may go away first; the EPIPE that
- * then comes with every line must not become an uncaught exception, whose report would be the next line.
+ * Lines on stderr at or above `LOG_LEVEL`: `api-service: registered …` for a terminal, JSON for everything else. The reader of stderr
+ * may go away first; the EPIPE that then comes with every line must not become an uncaught exception, whose report would be the next
+ * line.
  */
 function stderrLog(): ServiceLog {
   if (!isStderrGuarded) {
     isStderrGuarded = true;
     process.stderr.on('error', () => undefined);
   }
-  const threshold = ranks[process.env['LOG_LEVEL']?.toLowerCase() ?? ''] ?? 0;
-  return ({ level, service, message }) => {
-    if ((ranks[level] ?? 0) >= threshold) process.stderr.write(`${service}: ${message}\n`);
+  const { LOG_LEVEL: level = '', LOG_FORMAT: format } = process.env;
+  const threshold = ranks[level.toLowerCase()] ?? 0;
+  const isReadable = format === 'text' || (format !== 'json' && process.stderr.isTTY);
+  return (event) => {
+    if ((ranks[event.level] ?? 0) >= threshold)
+      process.stderr.write(isReadable ? `${event.service}: ${event.message}\n` : jsonLine(event));
   };
+}
+
+/** The fields of a gateway's lines. */
+function jsonLine({ level, kind, service, message }: ServiceEvent): string {
+  return `${JSON.stringify({ level, time: new Date().toISOString(), service, kind, msg: message })}\n`;
 }

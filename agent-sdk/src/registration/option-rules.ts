@@ -1,5 +1,7 @@
 import type { Setting } from '../discovery/environment.ts';
 
+import { suggest } from '../suggest.ts';
+
 import { ServiceError } from './service-error.ts';
 
 /** Where a rule reads: one option or one environment variable. */
@@ -34,7 +36,8 @@ export function readOptions<R extends Rules>(rules: R, options: unknown, env: Pl
 
 /** Reports a problem of the option at a place, on one line; `what` completes a sentence that begins with the place. */
 export function wrong(place: Place, what: string): void {
-  place.problems.push(`${place.path} ${what}.`.replace(/\p{Cc}/gu, '?'));
+  const end = what.endsWith('?') ? '' : '.';
+  place.problems.push(`${place.path} ${what}${end}`.replace(/\p{Cc}/gu, '?'));
 }
 
 /** Members without a rule are problems as well: a misspelt option must not be ignored. */
@@ -43,9 +46,12 @@ function readMembers<R extends Rules>(
   values: Readonly<Record<string, unknown>>,
   place: Place,
 ): Values<R> {
+  const known = Object.keys(rules).sort();
   for (const key of Object.keys(values)) {
-    if (!Object.hasOwn(rules, key))
-      wrong(member(place, key), `is no option; there are ${Object.keys(rules).sort().join(', ')}`);
+    if (Object.hasOwn(rules, key)) continue;
+    const meant = suggest(key, known);
+    const rest = meant === undefined ? `there are ${known.join(', ')}` : `did you mean ${meant}?`;
+    wrong(member(place, key), `is no option; ${rest}`);
   }
   const read = Object.entries(rules).map(([key, rule]) => [key, rule(values[key], member(place, key))]);
   return Object.fromEntries(read) as Values<R>;

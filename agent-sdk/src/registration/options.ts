@@ -3,7 +3,7 @@ import type { Server } from 'node:http';
 import type { ConsulOptions } from '../discovery/environment.ts';
 
 import type { ServiceHandler } from './application.ts';
-import type { ServiceLog } from './log.ts';
+import type { ServiceLog, ServiceLogger } from './log.ts';
 
 /** A claim on requests: a path prefix, optionally for one host, optionally removed before forwarding. */
 export interface ServiceRoute {
@@ -82,8 +82,11 @@ export interface RegisterOptions {
   readonly signals?: 'handle' | 'ignore' | undefined;
   /** How to reach Consul; each option wins over its `CONSUL_*` variable. */
   readonly consul?: ConsulOptions | undefined;
-  /** Gets one event per change of state. Default: one line each on stderr, from `LOG_LEVEL` (info, warn, error, silent) on. */
-  readonly log?: ServiceLog | undefined;
+  /**
+   * Gets one event per change of state: a function, or a logger such as Pino's as it is. Default: one line each on stderr, from
+   * `LOG_LEVEL` (info, warn, error, silent) on; JSON unless stderr is a terminal, or as `LOG_FORMAT` (`text`, `json`) says.
+   */
+  readonly log?: ServiceLog | ServiceLogger | undefined;
 }
 
 /** What {@link startService} takes. */

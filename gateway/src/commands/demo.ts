@@ -170,7 +170,12 @@ function startService(
   service: DemoService,
   { label, consul }: { readonly label: string; readonly consul: string },
 ): ChildProcess {
-  const env: NodeJS.ProcessEnv = { ...process.env, CONSUL_HTTP_ADDR: consul, LOG_LEVEL: 'warn' };
+  const env: NodeJS.ProcessEnv = {
+    ...process.env,
+    CONSUL_HTTP_ADDR: consul,
+    LOG_LEVEL: 'warn',
+    LOG_FORMAT: 'text',
+  };
   delete env['PORT'];
   const child = spawn(process.execPath, [service.script], { env, stdio: ['ignore', 'pipe', 'pipe', 'ipc'] });
   for (const stream of [child.stdout, child.stderr]) {

@@ -2,7 +2,7 @@ import { z } from 'zod';
 
 import { showValue, type ConfigProblem } from './problems.ts';
 import { configSchema } from './schema.ts';
-import { suggest } from './suggest.ts';
+import { suggest } from '@roundhouse/agent-sdk/internal';
 
 /** How text from the environment or a flag becomes a value. */
 export type OptionKind = 'number' | 'list' | 'numbers' | 'choice' | 'text';

@@ -1,8 +1,8 @@
+import { suggest } from '@roundhouse/agent-sdk/internal';
 import { z } from 'zod';
 
 import { showPath, valueAt, type ConfigPath } from './config-path.ts';
 import { configSchema } from './schema.ts';
-import { suggest } from './suggest.ts';
 
 /** One thing that is wrong with the configuration, with its place. Problems are collected, never thrown one at a time. */
 export interface ConfigProblem {
