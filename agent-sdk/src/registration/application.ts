@@ -4,6 +4,7 @@ import { Server as SecureServer } from 'node:https';
 
 import { unmapped } from './advertised-address.ts';
 import type { Listen } from './bind.ts';
+import { fetchHandler, type FetchLike } from './fetch-handler.ts';
 import { describeError, ServiceError } from './service-error.ts';
 import { timeLimits } from './time-limits.ts';
 
@@ -15,11 +16,28 @@ export interface FastifyLike {
   close(): PromiseLike<unknown>;
 }
 
-/** A function that answers requests; an Express or Connect app is one. */
+/** What of a NestJS application is used, on either of its platforms. */
+export interface NestLike {
+  getHttpServer(): unknown;
+  init(): PromiseLike<unknown>;
+  listen(...where: never[]): PromiseLike<unknown>;
+  close(): PromiseLike<unknown>;
+}
+
+/** What of a Koa application is used. */
+export interface KoaLike {
+  callback(): RequestHandler;
+  use: unknown;
+}
+
+/** A function that answers requests; an Express or Connect app is one. What it throws or rejects with is answered 500 and logged. */
 export type RequestHandler = (request: IncomingMessage, response: ServerResponse) => unknown;
 
-/** What can be served: a Fastify instance, an http.Server (listening or not), an Express app, any request function. */
-export type ServiceHandler = FastifyLike | Server | RequestHandler;
+/**
+ * What can be served: a Fastify instance, a NestJS or Koa application, an http.Server (listening or not), an Express app, any request
+ * function, an object with a fetch-style handler such as a Hono app.
+ */
+export type ServiceHandler = FastifyLike | NestLike | KoaLike | FetchLike | Server | RequestHandler;
 
 /** A handler with what is the same for all kinds. */
 export interface Application {
@@ -36,9 +54,12 @@ export interface Application {
 export function applicationFor(handler: unknown): Application | undefined {
   if (isServer(handler)) return plainApplication(handler);
   if (isFastifyLike(handler)) return fastifyApplication(handler);
+  if (isNestLike(handler)) return nestApplication(handler);
+  if (hasMethods<KoaLike>(handler, 'callback', 'use'))
+    return plainApplication(createServer(handler.callback()));
+  if (hasMethods<FetchLike>(handler, 'fetch')) return plainApplication(createServer(fetchHandler(handler)));
   if (typeof handler !== 'function') return undefined;
-  const answer = handler as RequestHandler;
-  return plainApplication(createServer((request, response) => void answer(request, response)));
+  return plainApplication(createServer(handler as RequestHandler));
 }
 
 function plainApplication(server: Server): Application {
@@ -57,14 +78,7 @@ function plainApplication(server: Server): Application {
 function fastifyApplication(app: FastifyLike): Application {
   return {
     server: app.server,
-    async ready() {
-      try {
-        await app.ready();
-      } catch (error) {
-        const problem = `Fastify did not become ready: ${describeError(error)}`;
-        throw new ServiceError('not_ready', [problem], { cause: error });
-      }
-    },
+    ready: () => startFramework('Fastify', () => app.ready()),
     async listen(port, host) {
       await app.listen({ port, host });
     },
@@ -74,20 +88,59 @@ function fastifyApplication(app: FastifyLike): Application {
   };
 }
 
+/**
+ * `close()` of NestJS runs all its shutdown hooks, after the last request. Its own listeners for signals (`enableShutdownHooks`) would
+ * run them at the signal, while requests still come, so they are removed.
+ */
+function nestApplication(app: NestLike): Application {
+  return {
+    server: app.getHttpServer() as Server,
+    ready: () =>
+      startFramework('NestJS', async () => {
+        if (hasMethods<{ unsubscribeFromProcessSignals(): void }>(app, 'unsubscribeFromProcessSignals'))
+          app.unsubscribeFromProcessSignals();
+        await app.init();
+      }),
+    async listen(port, host) {
+      await (app.listen as (where: object) => PromiseLike<unknown>)({ port, host });
+    },
+    async close() {
+      await app.close();
+    },
+  };
+}
+
+async function startFramework(name: string, start: () => PromiseLike<unknown>): Promise<void> {
+  try {
+    await start();
+  } catch (error) {
+    const problem = `${name} did not become ready: ${describeError(error)}`;
+    throw new ServiceError('not_ready', [problem], { cause: error });
+  }
+}
+
 /** Whether it is a server of node:http or node:https. */
 export function isServer(value: unknown): value is Server {
   return value instanceof Server || value instanceof SecureServer;
 }
 
 function isFastifyLike(handler: unknown): handler is FastifyLike {
+  return hasMethods<FastifyLike>(handler, 'ready', 'listen', 'close') && isServer(handler.server);
+}
+
+function isNestLike(handler: unknown): handler is NestLike {
   return (
-    typeof handler === 'object' &&
-    handler !== null &&
-    'server' in handler &&
-    isServer(handler.server) &&
-    ['ready', 'listen', 'close'].every(
-      (name) => name in handler && typeof Reflect.get(handler, name) === 'function',
-    )
+    hasMethods<NestLike>(handler, 'getHttpServer', 'init', 'listen', 'close') &&
+    isServer(handler.getHttpServer())
+  );
+}
+
+/** Whether it is an object with these methods. */
+function hasMethods<T>(value: unknown, ...names: readonly (keyof T & string)[]): value is T {
+  return (
+    typeof value === 'object' &&
+    value !== null &&
+    names.every((name) => typeof Reflect.get(value, name) === 'function')
   );
 }
 

@@ -163,7 +163,7 @@ describe('service options', () => {
       "meta has 60 pairs; Consul takes 64, of which six are the SDK's, so at most 58.",
       'check.http is missing: the path to ask, such as /healthz.',
       'consul.token is 3; it must be a text.',
-      'handler is of type object; it must be a Fastify instance, an http.Server, an Express app or a function (request, response) => ….',
+      'handler is of type object; it must be a Fastify instance, a NestJS, Koa, Express or Hono app, an http.Server or a function (request, response) => ….',
       'port.to is 70000; it must be a whole number from 1 to 65535.',
     ]);
   });
@@ -192,6 +192,19 @@ describe('service options', () => {
     expect(found.find((problem) => problem.startsWith('zzz'))).toMatch(
       /^zzz is no option; there are .*address, /,
     );
+  });
+
+  it('take `fetch` in place of a handler, and not beside one', () => {
+    const fetch = () => new Response();
+    expect(checkServiceOptions({ name: 'a', fetch }, {}).handler.server.listening).toBe(false);
+    for (const options of [
+      { name: 'a', handler, fetch },
+      { name: 'a', handler, fetch: 'x' },
+    ]) {
+      expect(problems(options)[0]).toMatch(
+        /^fetch is .* must be a function \(request\) => response, without handler/,
+      );
+    }
   });
 
   it('of registerService need a port', () => {

@@ -64,10 +64,11 @@ const registerRules = {
 };
 
 const handlerKinds =
-  'a Fastify instance, an http.Server, an Express app or a function (request, response) => …';
+  'a Fastify instance, a NestJS, Koa, Express or Hono app, an http.Server or a function (request, response) => …';
 const serviceRules = {
   ...common,
   handler: rule.required(rule.optional(handlerKinds, applicationFor), handlerKinds),
+  fetch: rule.optional('a function (request) => response, without handler', () => undefined),
   port: rule.byDefault(
     rule.orVariable('PORT', readPort, (digits) => (/^\d{1,5}$/u.test(digits) ? Number(digits) : digits)),
     { value: { kind: 'range', ...defaults.portRange }, origin: 'default' },
@@ -91,7 +92,14 @@ export function checkServiceOptions(
   options: object,
   env: rule.Place['env'],
 ): rule.Values<typeof serviceRules> {
-  return rule.readOptions(serviceRules, options, env);
+  return rule.readOptions(serviceRules, withHandler(options), env);
+}
+
+/** The option `fetch` as a handler. Where it is wrong, or beside `handler`, it stays, and is refused. */
+function withHandler(options: object): object {
+  if (!('fetch' in options) || typeof options.fetch !== 'function') return options;
+  const { fetch, ...others } = options;
+  return 'handler' in options && options.handler !== undefined ? options : { ...others, handler: { fetch } };
 }
 
 function readAddress(value: unknown, place: rule.Place): string | undefined {

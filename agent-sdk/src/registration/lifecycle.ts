@@ -17,7 +17,8 @@ import type { RegisterOptions, ServiceOptions } from './options.ts';
 import { createRegistrar, type Registrar } from './registrar.ts';
 import { refusesConnections } from './rivals.ts';
 import { createInstanceId, createRoutingKey, serviceDefinition } from './service-definition.ts';
-import { describeError, ServiceError } from './service-error.ts';
+import { answerFailures } from './server-events.ts';
+import { describeError, ServiceError, stackOf } from './service-error.ts';
 import type { ServiceHandle } from './service-handle.ts';
 import { createExitGuard, type ExitReason } from './signals.ts';
 import { registrarTiming, timeLimits } from './time-limits.ts';
@@ -126,11 +127,17 @@ function createService(
 ): Service {
   const { name, log } = options;
   const id = options.id ?? createInstanceId(name);
+  const report = createReport(name, log);
+  if (server !== undefined) {
+    answerFailures(server, (error, { method = '', url = '' }) => {
+      report('error', 'handler_failed', `${method} ${url.replace(/\?.*$/su, '')} failed: ${stackOf(error)}`);
+    });
+  }
   return {
     options,
     id,
     key: createRoutingKey(),
-    report: createReport(name, log),
+    report,
     client: createConsulClient(options.consul.settings),
     identity: options.identity === 'answer' ? answerIdentity(server, id) : undefined,
     served,

@@ -1,4 +1,4 @@
-/** What happened, for programs. One event per change of state, never one per attempt. */
+/** What happened, for programs. One event per change of state, never one per attempt; `handler_failed`: one per request. */
 export type ServiceEventKind =
   | 'listening'
   | 'registered'
@@ -12,6 +12,7 @@ export type ServiceEventKind =
   | 'stopping'
   | 'drain_acknowledged'
   | 'connections_cut'
+  | 'handler_failed'
   | 'stop_step_failed'
   | 'stopped'
   | 'fatal_error'

@@ -3,6 +3,7 @@ import type { Server } from 'node:http';
 import type { ConsulOptions } from '../discovery/environment.ts';
 
 import type { ServiceHandler } from './application.ts';
+import type { FetchHandler } from './fetch-handler.ts';
 import type { ServiceLog, ServiceLogger } from './log.ts';
 
 /** A claim on requests: a path prefix, optionally for one host, optionally removed before forwarding. */
@@ -89,10 +90,24 @@ export interface RegisterOptions {
   readonly log?: ServiceLog | ServiceLogger | undefined;
 }
 
-/** What {@link startService} takes. */
-export interface ServiceOptions extends Omit<RegisterOptions, 'port' | 'server'> {
-  /** A Fastify instance, an http.Server, an Express app, or any `(request, response) => …`. */
-  readonly handler: ServiceHandler;
+/** What {@link startService} takes: where to listen, and what to serve. */
+export type ServiceOptions = ListenOptions & ServedOptions;
+
+/** What is served: one of the two. */
+export type ServedOptions =
+  | {
+      /** A Fastify instance, a NestJS, Koa, Express or Hono app, an http.Server, any `(request, response) => …`. */
+      readonly handler: ServiceHandler;
+      readonly fetch?: undefined;
+    }
+  | {
+      /** A handler in the form of the Fetch API: `(request) => response`. */
+      readonly fetch: FetchHandler;
+      readonly handler?: undefined;
+    };
+
+/** What {@link startService} takes beside the handler. */
+export interface ListenOptions extends Omit<RegisterOptions, 'port' | 'server'> {
   /**
    * A port, 0 for one of the kernel's choice, or a range from which a random free one is taken. Default: `PORT`, else the range
    * 20000–29999. Not used when the server passed in listens already.

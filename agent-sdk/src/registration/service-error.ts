@@ -30,3 +30,8 @@ export function systemCode(error: unknown): string | undefined {
 export function describeError(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
+
+/** The same with the stack, where there is one. */
+export function stackOf(error: unknown): string {
+  return error instanceof Error && error.stack !== undefined ? error.stack : describeError(error);
+}

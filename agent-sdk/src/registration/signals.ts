@@ -1,4 +1,4 @@
-import { describeError } from './service-error.ts';
+import { stackOf } from './service-error.ts';
 
 /** What of `process` is used. */
 export type ProcessLike = Pick<NodeJS.EventEmitter, 'on' | 'once' | 'off' | 'listenerCount'> & {
@@ -106,8 +106,4 @@ export function createExitGuard(target: ProcessLike, nowMs = (): number => perfo
       };
     },
   };
-}
-
-function stackOf(error: unknown): string {
-  return error instanceof Error && error.stack !== undefined ? error.stack : describeError(error);
 }
