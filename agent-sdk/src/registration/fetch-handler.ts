@@ -1,7 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 
-import type { RequestHandler } from './application.ts';
-
 /**
  * A handler in the form of the Fetch API, as Hono, H3, Elysia and others have it. The second argument holds the request and the response
  * of node:http.
@@ -22,7 +20,9 @@ export interface FetchLike {
  * before the response has ended. A request that the Fetch API can't express is answered 400. Rejects with what the handler throws,
  * and when the body of its response fails.
  */
-export function fetchHandler({ fetch }: FetchLike): RequestHandler {
+export function fetchHandler({
+  fetch,
+}: FetchLike): (incoming: IncomingMessage, outgoing: ServerResponse) => unknown {
   return async (incoming, outgoing) => {
     const left = new AbortController();
     outgoing.once('close', () => {
