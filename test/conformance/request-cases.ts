@@ -23,6 +23,20 @@ function refused(id: string, what: string, request: string, ...statuses: readonl
   };
 }
 
+/** The refusal says why: which line, or which limit. */
+function explained(id: string, what: string, request: string, detail: string): Case {
+  return {
+    id,
+    fact: `the refusal of ${what} says: ${detail}`,
+    run: async ({ client, subject }) => {
+      const sender = await client();
+      sender.send(request);
+      await sender.response();
+      expect(subject.exchanges.details).toEqual([detail]);
+    },
+  };
+}
+
 const withFields = (...fields: string[]): string => message('POST /', fields, 'hello');
 const chunked = (body: string): string => message('POST /', ['Transfer-Encoding: chunked'], body);
 
@@ -53,6 +67,8 @@ async function onlyForwarded({ origin }: Trial): Promise<ReturnType<Trial['origi
     return first;
   });
 }
+
+const manyLines = Array.from({ length: 100 }, () => 'A: b');
 
 const cases: readonly Case[] = [
   {
@@ -461,14 +477,39 @@ const cases: readonly Case[] = [
   refused('S1g', 'a target far over the limit', message(`GET /${'a'.repeat(60_000)}`), 414),
   refused('S1h', 'a head over the limit', message('GET /', [`X-A: ${'a'.repeat(17_000)}`]), 431),
   refused('S1i', 'a head far over the limit', message('GET /', [`X-A: ${'a'.repeat(60_000)}`]), 431),
-  refused(
-    'S1j',
-    'a head with too many lines',
-    message(
-      'GET /',
-      Array.from({ length: 100 }, () => 'A: b'),
-    ),
-    431,
+  refused('S1j', 'a head with too many lines', message('GET /', manyLines), 431),
+  ...[
+    ['S4a', message('GET /', ['A: b', ' c']), 'Header line 3 is folded.'],
+    ['S4b', message('GET /', ['A : b']), 'Header line 2 has white space before its colon.'],
+    ['S4c', message('GET /', ['A: b', 'B: \0']), 'Header line 3 holds a control character.'],
+    ['S4d', withFields('Content-Length: 5', 'Content-Length: 5'), 'Header line 3 repeats Content-Length.'],
+    [
+      'S4e',
+      withFields('Content-Length: +5'),
+      'Header line 2 is a Content-Length that is not one decimal number.',
+    ],
+    [
+      'S4f',
+      withFields('Transfer-Encoding: chunked', 'Content-Length: 5'),
+      'Header lines 2 and 3 are Content-Length and Transfer-Encoding.',
+    ],
+    [
+      'S4g',
+      withFields('Transfer-Encoding: gzip, chunked'),
+      'Header line 2 is a Transfer-Encoding other than chunked.',
+    ],
+    ['S4h', message('GET /', [`X-A: ${'a'.repeat(17_000)}`]), 'The request head is longer than 16384 bytes.'],
+    ['S4i', message('GET /', manyLines), 'The request head has more than 100 header lines.'],
+    ['S4j', message(`GET /${'a'.repeat(17_000)}`), 'The request target is longer than 16384 bytes.'],
+    [
+      'S4k',
+      message('GET /a b'),
+      'The request line is not a method, a target and a version with one space between them.',
+    ],
+    ['S4l', 'GET / HTTP/1.x\r\nHost: h\r\n\r\n', 'The request line does not end with HTTP/1.1.'],
+    ['S4m', message('GET /\x1b[2J'), 'The request line holds a control character.'],
+  ].map(([id = '', request = '', detail = '']) =>
+    explained(id, JSON.stringify(request.slice(0, 60)), request, detail),
   ),
   {
     id: 'S1k',

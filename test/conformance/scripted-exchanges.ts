@@ -34,6 +34,8 @@ export interface ScriptedExchanges extends Exchanges {
   /** Removes the exchanges that have ended from the log and returns them, for runs that are too long to keep all. */
   takeEnded(): readonly ExchangeLog[];
   readonly refusals: readonly ErrorCode[];
+  /** What each refusal said beside its code. */
+  readonly details: readonly (string | undefined)[];
 }
 
 /** The next attempt of an exchange, changed as a script wants it. */
@@ -94,9 +96,11 @@ const idempotent = new Set(['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE']);
 export function createScriptedExchanges(options: ScriptOptions): ScriptedExchanges {
   const log: OpenLog[] = [];
   const refusals: ErrorCode[] = [];
+  const details: (string | undefined)[] = [];
   return {
     log,
     refusals,
+    details,
     takeEnded() {
       const ended = log.filter(({ end }) => end !== undefined);
       log.splice(0, log.length, ...log.filter(({ end }) => end === undefined));
@@ -107,8 +111,9 @@ export function createScriptedExchanges(options: ScriptOptions): ScriptedExchang
       log.push(entry);
       return scriptedExchange(options, entry);
     },
-    refuse(code) {
+    refuse(code, _client, detail) {
       refusals.push(code);
+      details.push(detail);
       return { ...answer(code), connection: 'close' };
     },
   };

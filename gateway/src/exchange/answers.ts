@@ -8,7 +8,7 @@ export interface AnswerContext {
   /** The request's `Accept`, empty when unknown. */
   readonly accept: string;
   readonly pseudonym: string;
-  /** Instead of the detail in the table. May hold names out of the registry. */
+  /** Instead of the detail in the table. May hold names out of the registry, nothing of what a client has sent. */
   readonly detail?: string | undefined;
 }
 

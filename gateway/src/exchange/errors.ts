@@ -43,7 +43,7 @@ export const errorTable = {
   ]),
   bad_framing: rule(400, 'http_request_error', 'client', 'never', [
     'Bad Request',
-    'Content-Length or Transfer-Encoding is ambiguous.',
+    'Content-Length or Transfer-Encoding is ambiguous, or a chunk of the body is not valid.',
   ]),
   unsupported_coding: rule(501, 'http_request_error', 'client', 'never', [
     'Not Implemented',

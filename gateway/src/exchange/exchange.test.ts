@@ -148,6 +148,10 @@ describe('refusals', () => {
       connection: 'close',
     });
     expect(records[0]).toMatchObject({ status: 431, error: 'fields_too_large', clientAddress: '192.0.2.7' });
+    const detail = 'Header line 2 is folded.';
+    const { body } = exchanges.refuse('bad_request', head().client, detail);
+    expect(JSON.parse(body)).toMatchObject({ code: 'bad_request', detail });
+    expect(records[1]).toMatchObject({ error: 'bad_request', detail });
   });
 });
 

@@ -23,7 +23,7 @@ export function createExchanges(
   let steps = compose(gateway);
   return {
     open: (head) => new ExchangeState(gateway, steps, head),
-    refuse: (code, client) => refuse(gateway, code, client),
+    refuse: (code, client, detail) => refuse(gateway, client, code, detail),
     reconfigure({ pseudonym, trusts, forwardedFields, identity }) {
       gateway = { ...gateway, pseudonym, trusts, forwardedFields, identity };
       steps = compose(gateway);
@@ -32,10 +32,15 @@ export function createExchanges(
 }
 
 /** A message with no usable head: nothing is known of it but its sender. */
-function refuse(context: GatewayContext, code: ErrorCode, client: ClientFacts): AnswerStep {
+function refuse(
+  context: GatewayContext,
+  client: ClientFacts,
+  code: ErrorCode,
+  detail: string | undefined,
+): AnswerStep {
   const requestId = context.newRequestId();
   const { pseudonym } = context;
-  const answer = errorAnswer(code, { requestId, accept: '', pseudonym });
+  const answer = errorAnswer(code, { requestId, accept: '', pseudonym, detail });
   context.observe({
     requestId,
     clientAddress: client.address,
@@ -47,6 +52,7 @@ function refuse(context: GatewayContext, code: ErrorCode, client: ClientFacts): 
     instance: undefined,
     status: answer.status,
     error: code,
+    detail,
     attempts: [],
     retries: 0,
     end: { kind: 'complete', requestBytes: 0, responseBytes: Buffer.byteLength(answer.body) },

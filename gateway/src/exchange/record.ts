@@ -41,6 +41,8 @@ export interface ExchangeRecord {
   /** As sent to the client; 499 when it had left before. */
   readonly status: number;
   readonly error: ErrorCode | undefined;
+  /** A sentence about a request that was refused: which line or which limit. */
+  readonly detail?: string | undefined;
   /** In the order in which they ended. */
   readonly attempts: readonly AttemptRecord[];
   /** How many of the attempts were retries; hedges are not. */

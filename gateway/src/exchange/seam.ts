@@ -192,6 +192,9 @@ export interface Exchange {
 /** What an engine calls for each message it could or couldn't read. */
 export interface Exchanges {
   open(head: RequestHead): Exchange;
-  /** A message with no usable head: what to answer. It is logged and counted; the connection is closed after it. */
-  refuse(code: ErrorCode, client: ClientFacts): AnswerStep;
+  /**
+   * A message with no usable head: what to answer. It is logged and counted; the connection is closed after it. `detail`: a sentence
+   * for client and log.
+   */
+  refuse(code: ErrorCode, client: ClientFacts, detail?: string): AnswerStep;
 }

@@ -16,6 +16,7 @@ import { PacedReads } from '../sockets/paced-reads.ts';
 import { ReadBuffer, type ReadBuffers } from '../sockets/read-buffer.ts';
 import { Timeout, type TimeoutOwner } from '../sockets/timeout-wheel.ts';
 import { BodyReader } from './body-reader.ts';
+import { requestFault } from './head-fault.ts';
 import { HeldInput } from './held-input.ts';
 import { readRequestHead, type ParsedRequest } from './request-head.ts';
 import { Http1ResponseWriter } from './response-writer.ts';
@@ -73,11 +74,10 @@ export class Http1ClientConnection implements ClientPort, TimeoutOwner {
     this.#held = new HeldInput(context.memory);
     this.#buffer = new ReadBuffer(buffers);
     this.#awaitHead(context.limits.requestHeadMs);
-    const socket = readInto(accepted, {
+    const socket = (this.socket = readInto(accepted, {
       buffer: () => this.#buffer.next(),
       callback: (length, bytes) => this.#read(length, bytes),
-    });
-    this.socket = socket;
+    }));
     this.#reads = new PacedReads(buffers.turns, socket);
     this.response = new Http1ResponseWriter(socket, context);
     socket.on('end', () => {
@@ -269,7 +269,7 @@ export class Http1ClientConnection implements ClientPort, TimeoutOwner {
       }
       const head = readRequestHead(bytes, [at, length], this.#context.limits, this.facts);
       if (typeof head === 'string') {
-        if (head !== 'incomplete') this.#refuse(head);
+        if (head !== 'incomplete') this.#refuse(head, bytes.toString('latin1', at, length));
         else if (this.input === 'ended') this.close();
         else this.#awaitRest(bytes, at, length);
         at = length;
@@ -336,9 +336,11 @@ export class Http1ClientConnection implements ClientPort, TimeoutOwner {
   }
 
   /** Answers what is not a request, and ends the connection: nothing behind it can be understood. */
-  #refuse(code: ErrorCode): void {
+  #refuse(code: ErrorCode, head = ''): void {
+    const { limits, exchanges } = this.#context;
+    const detail = requestFault(code, head, limits);
     this.response.request = undefined;
-    this.response.answer(this.#context.exchanges.refuse(code, this.facts), 'close');
+    this.response.answer(exchanges.refuse(code, this.facts, detail), 'close');
     this.close();
   }
 

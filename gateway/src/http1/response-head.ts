@@ -2,7 +2,8 @@ import { keepAliveSeconds, responsePersistence } from '../http/connection.ts';
 import { responseFraming } from '../http/framing.ts';
 import type { HeaderFacts } from '../http/header-facts.ts';
 import { scanFields } from './field-section.ts';
-import { isFieldText, isToken, valueChar } from './grammar.ts';
+import { valueChar } from './grammar.ts';
+import { headerLineFault, headLinesOf } from './head-fault.ts';
 import type { HeadSource } from './head-source.ts';
 import type { ReceivedResponse } from './instance-port.ts';
 import type { HeadLimits } from './request-head.ts';
@@ -82,22 +83,9 @@ export function tooManyLines({ headLines }: HeadLimits): HeadFault {
   return { fault: `Its head has more than ${headLines} lines.` };
 }
 
-/** What is wrong with the header lines that `text` begins with; R17, R18, R19. */
+/** What is wrong with the header lines that `text` begins with. */
 export function lineFault(text: string): HeadFault {
-  for (const [index, line] of text.split('\r\n').entries()) {
-    const what = faultIn(line);
-    if (what !== undefined) return { fault: `Header line ${index + 1} ${what}.` };
-  }
-  return { fault: 'Its head is not valid.' };
-}
-
-function faultIn(line: string): string | undefined {
-  if (/^[ \t]/.test(line)) return 'is folded';
-  if (!isFieldText(line)) return 'holds a control character';
-  const [name = ''] = line.split(':', 1);
-  if (name === line) return 'has no colon';
-  if (/[ \t]$/.test(name)) return 'has white space before its colon';
-  return isToken(name) ? undefined : 'has a name that is no token';
+  return { fault: headerLineFault(headLinesOf(text)) ?? 'Its head is not valid.' };
 }
 
 function digit(text: string, at: number): number {

@@ -18,7 +18,8 @@ import { ExchangeRun } from '../proxy/run.ts';
 import { Linger, lingerMs } from '../sockets/linger.ts';
 import { movedBytes } from '../sockets/moved-bytes.ts';
 import { Timeout, type TimeoutOwner } from '../sockets/timeout-wheel.ts';
-import { readHead } from './request-head.ts';
+import { refusalOf, whyRefused } from './failure.ts';
+import { readHead, whyNoHead } from './request-head.ts';
 
 /** Requests that may wait behind the one in progress. A client that sends more without reading is cut. */
 const maxPipelined = 64;
@@ -59,7 +60,7 @@ export class NodeClientConnection implements ClientPort, ListenerConnection, Tim
   /** What has come of the message and the run has not taken yet. */
   readonly #held: HeldInput;
   /** What the bytes behind the requests that wait are to be answered with. */
-  #refusal: ErrorCode | undefined;
+  #refusal: readonly [code: ErrorCode, detail: string | undefined] | undefined;
   /** As of a connection of the wire engine: between exchanges; the same, with answers to be taken first; in one; after the last. */
   #phase: 'head' | 'full' | 'exchange' | 'closing' | 'closed' = 'head';
   /** From the last answer on. */
@@ -160,17 +161,16 @@ export class NodeClientConnection implements ClientPort, ListenerConnection, Tim
   }
 
   /** The parser can't go on. */
-  broken(code: ErrorCode | 'gone'): void {
+  broken(error: Error): void {
+    const code = refusalOf(error, this.#context.limits);
     if (code === 'gone') {
       this.destroy('plain');
     } else if (this.#phase === 'exchange' && this.#message?.request.complete === false) {
-      this.#guarded(() => {
-        this.#run?.clientBroken(code);
-      });
+      this.#guarded(() => this.#run?.clientBroken(code));
     } else if (code === 'request_timeout' && this.#socket.bytesRead === 0) {
       this.close();
     } else {
-      this.#refusal = code;
+      this.#refusal = [code, whyRefused(code, error, this.#socket, this.#context.limits)];
       if (this.#phase === 'head') this.#next();
     }
   }
@@ -250,7 +250,7 @@ export class NodeClientConnection implements ClientPort, ListenerConnection, Tim
     const next = this.#waiting[0];
     this.#phase = 'head';
     if (next === undefined && this.#refusal !== undefined) {
-      this.#refuse(this.#refusal, 'GET');
+      this.#refuse(...this.#refusal);
     } else if (next === undefined && this.input === 'ended') {
       this.close();
     } else if (next === undefined) {
@@ -281,7 +281,7 @@ export class NodeClientConnection implements ClientPort, ListenerConnection, Tim
     this.#message = message;
     const head = readHead(request, this.facts, this.#context.limits);
     if (typeof head === 'string') {
-      this.#refuse(head, request.method);
+      this.#refuse(head, whyNoHead(head, request, this.#context.limits), request.method);
       return;
     }
     // An upgrade that the parser has not left the connection for can't be carried out; with a body, the exchange refuses it (R29).
@@ -294,8 +294,7 @@ export class NodeClientConnection implements ClientPort, ListenerConnection, Tim
     this.response.request = accepted;
     this.#phase = 'exchange';
     this.#context.wheel.disarm(this.timeout);
-    const run = new ExchangeRun(this, accepted, this.#context);
-    this.#run = run;
+    const run = (this.#run = new ExchangeRun(this, accepted, this.#context));
     if (this.body !== undefined) this.#readBody(request);
     run.begin();
   }
@@ -345,10 +344,10 @@ export class NodeClientConnection implements ClientPort, ListenerConnection, Tim
   }
 
   /** Answers what is not a request, and ends the connection: nothing behind it can be understood. */
-  #refuse(code: ErrorCode, method = 'GET'): void {
-    const step = this.#context.exchanges.refuse(code, this.facts);
-    const date = this.#context.httpDate();
-    this.#socket.write(answerText(step, method, { date, connection: 'close' }), 'latin1');
+  #refuse(code: ErrorCode, detail: string | undefined, method = 'GET'): void {
+    const { exchanges, httpDate } = this.#context;
+    const step = exchanges.refuse(code, this.facts, detail);
+    this.#socket.write(answerText(step, method, { date: httpDate(), connection: 'close' }), 'latin1');
     this.close();
   }
 

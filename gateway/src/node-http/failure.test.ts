@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 
-import { codeOf, refusalOf } from './failure.ts';
+import { defaults } from '../config/defaults.ts';
+import { codeOf, refusalOf, whyRefused } from './failure.ts';
 
 const coded = (code: string): Error => Object.assign(new Error('HPE_ ECONNREFUSED'), { code });
 
@@ -30,5 +31,22 @@ describe('failure', () => {
     };
     for (const [code, meaning] of Object.entries(expected))
       expect(refusalOf(coded(code), { headBytes: 100 })).toBe(meaning);
+  });
+
+  it('names a line only where it knows the whole head', () => {
+    const why = (packet: string, fault: string, bytesRead = packet.length): string | undefined => {
+      const rawPacket = Buffer.from(packet);
+      const error = Object.assign(coded('HPE_INVALID_HEADER_TOKEN'), {
+        rawPacket,
+        bytesParsed: packet.indexOf(fault),
+      });
+      return whyRefused('bad_request', error, { bytesRead }, defaults.limits);
+    };
+    const head = 'GET / HTTP/1.1\r\nA: b\r\nC : d\r\nE : f\r\n\r\n';
+    const sentence = 'Header line 2 has white space before its colon.';
+    expect(why(head, ' : d')).toBe(sentence);
+    expect(why(head, ' : d', 1_000)).toBe(sentence);
+    expect(why('C : d\r\n\r\n', ' : d', 1_000)).toBeUndefined();
+    expect(why(`GET / HTTP/1.1\r\nHost: h\r\n\r\n${head}`, ' : d')).toBeUndefined();
   });
 });

@@ -1,5 +1,8 @@
+import type { Socket } from 'node:net';
+
 import type { ErrorCode } from '../exchange/errors.ts';
 import type { ListenerLimits } from '../http/limits.ts';
+import { requestFault } from '../http1/head-fault.ts';
 import {
   ambiguousFraming,
   badStatusLine,
@@ -41,6 +44,30 @@ export function refusalOf(
   const line = error.rawPacket.subarray(0, headBytes * 2);
   const startsHead = /^[A-Z-]{1,32} \S/.test(line.toString('latin1', 0, 64));
   return startsHead && !line.includes('\r\n') ? 'target_too_long' : code;
+}
+
+/** The sentence about a request for which {@link refusalOf} gives `code`. */
+export function whyRefused(
+  code: ErrorCode,
+  error: Error,
+  { bytesRead }: Pick<Socket, 'bytesRead'>,
+  limits: ListenerLimits,
+): string | undefined {
+  return requestFault(code, refusedHead(error, bytesRead), limits);
+}
+
+/**
+ * The head that an error of the parser is about, up to the line that it has failed in; empty where it isn't known, because the head
+ * or its connection has had earlier packets.
+ */
+function refusedHead(error: Error, bytesRead: number): string {
+  if (!('rawPacket' in error) || !(error.rawPacket instanceof Buffer)) return '';
+  const { rawPacket } = error;
+  const whole = rawPacket.toString('latin1');
+  const lineEnd = whole.indexOf('\r\n', 'bytesParsed' in error ? Number(error.bytesParsed) : 0);
+  const text = lineEnd === -1 ? whole : whole.slice(0, lineEnd);
+  const begins = bytesRead === rawPacket.length || /^[!-~]+ [!-\xff]+ HTTP\/1\.[01]\r\n/.test(text);
+  return begins && !text.includes('\r\n\r\n') ? text : '';
 }
 
 /** What an error of the parser says about a response head; undefined for any other error. */

@@ -12,7 +12,6 @@ import { ReadBuffers } from '../sockets/read-buffer.ts';
 import { processTicker, TimeoutWheel } from '../sockets/timeout-wheel.ts';
 import { UpstreamPools } from '../upstreams/upstream-pools.ts';
 import { NodeClientConnection } from './client-connection.ts';
-import { refusalOf } from './failure.ts';
 import { createNodeInstances } from './instance-request.ts';
 
 /**
@@ -32,9 +31,8 @@ export function createNodeHttpEngine(options: EngineOptions): Engine {
     onExhausted: options.onExhausted,
   });
   const connections = new WeakMap<Duplex, NodeClientConnection>();
-  let { limits } = options;
   const server = createServer({
-    ...serverOptions(limits),
+    ...serverOptions(options.limits),
     // Behind another request the response would lose its connection with the parser.
     IncomingMessage: switchingMessage((socket) => connections.get(socket)?.free ?? true),
   });
@@ -56,7 +54,7 @@ export function createNodeHttpEngine(options: EngineOptions): Engine {
   server.on('upgrade', onLeft);
   server.on('connect', onLeft);
   server.on('clientError', (error, socket) => {
-    connections.get(socket)?.broken(refusalOf(error, limits));
+    connections.get(socket)?.broken(error);
   });
   return new TrafficListener(
     {
@@ -72,7 +70,6 @@ export function createNodeHttpEngine(options: EngineOptions): Engine {
         return connection;
       },
       applyLimits: (given) => {
-        limits = given;
         server.headersTimeout = given.requestHeadMs;
       },
     },

@@ -8,6 +8,7 @@ import { readHeaders } from '../http/header-facts.ts';
 import { expectationOf } from '../http/interim.ts';
 import type { ClientFacts } from '../http/message.ts';
 import type { ListenerLimits } from '../http/limits.ts';
+import { requestFault } from '../http1/head-fault.ts';
 import type { AcceptedRequest } from '../proxy/ports.ts';
 
 /** The parts of node:http's message that make a head. */
@@ -49,6 +50,23 @@ export function readHead(
     expectation: expectationOf(headers, version) === 'continue' ? 'continue' : 'none',
     headBytes,
   };
+}
+
+/** The sentence about a head that `readHead` refuses. */
+export function whyNoHead(
+  code: ErrorCode,
+  message: ParsedMessage,
+  limits: ListenerLimits,
+): string | undefined {
+  return requestFault(code, headText(message), limits);
+}
+
+/** A head as it came, but for white space. */
+function headText({ httpVersion, method = '', rawHeaders, url = '' }: ParsedMessage): string {
+  const lines = [`${method} ${url} HTTP/${httpVersion}`];
+  for (let i = 0; i + 1 < rawHeaders.length; i += 2)
+    lines.push(`${rawHeaders[i] ?? ''}: ${rawHeaders[i + 1] ?? ''}`);
+  return lines.join('\r\n');
 }
 
 function fieldBytes(fields: FieldLines): number {

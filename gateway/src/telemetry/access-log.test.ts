@@ -101,6 +101,18 @@ describe('accessJson', () => {
     expect(parse({ ...record, attempts: [] })).not.toHaveProperty('attempts');
   });
 
+  it('says why a request was refused', () => {
+    const record: ExchangeRecord = {
+      ...plain,
+      status: 400,
+      error: 'bad_request',
+      detail: 'Header line 2 is folded.',
+    };
+    expect(parse(record)).toMatchObject({ error: 'bad_request', detail: 'Header line 2 is folded.' });
+    const text = accessText(record, new Date(0), picocolors.createColors(false));
+    expect(text).toContain('bad_request (Header line 2 is folded.)');
+  });
+
   it('keeps any text on one line of valid JSON, without controls, and unchanged in value', () => {
     const evil = 'a"\\\n\r\u001b[2J\u007f\u009b2J\u2028\u202e\u0000ÿ€😀\ud800';
     const line = accessJson({ ...plain, path: evil, host: evil, method: evil, service: evil }, 't');

@@ -68,7 +68,7 @@ export function accessJson(record: ExchangeRecord, time: string): string {
     `{"level":"info","time":"${time}","msg":"request","request_id":${quote(record.requestId)}` +
     `,"client":${quote(record.clientAddress)},"method":${quote(record.method)},"host":${quote(record.host)}` +
     `,"path":${quote(record.path)}${member('route', record.route)}${member('service', record.service)}` +
-    `${member('instance', record.instance)},"status":${record.status}${member('error', record.error)}` +
+    `${member('instance', record.instance)},"status":${record.status}${member('error', record.error)}${member('detail', record.detail)}` +
     `${end.kind === 'complete' ? '' : `,"end":"${end.kind}"`},"duration_ms":${round(record.durationMs)}` +
     (record.queuedMs > 0 ? `,"queued_ms":${round(record.queuedMs)}` : '') +
     (upstreamMs === undefined ? '' : `,"upstream_ms":${round(upstreamMs)}`) +
@@ -110,7 +110,11 @@ export function accessText(record: ExchangeRecord, time: Date, colours: Colours)
     record.service === undefined
       ? ''
       : ` → ${printable(record.service)} ${printable(record.instance ?? '-')}`;
-  const why = record.error === undefined ? '' : ` ${colours.red(record.error)}`;
+  const { error, detail } = record;
+  const why =
+    error === undefined
+      ? ''
+      : ` ${colours.red(error)}${detail === undefined ? '' : ` (${printable(detail)})`}`;
   const tries = listsAttempts(record) ? ` attempts=[${record.attempts.map(attemptText).join(' ')}]` : '';
   const queued = record.queuedMs > 0 ? ` queued ${round(record.queuedMs)} ms` : '';
   const cut = record.end.kind === 'complete' ? '' : ` [${record.end.kind}]`;
