@@ -3,13 +3,12 @@ import { type IncomingHttpHeaders, IncomingMessage } from 'node:http';
 import { type Readable, Writable } from 'node:stream';
 
 import { type LeftOut, OversizeFilter } from './oversize-filter.ts';
+import { codeOf } from './system-error.ts';
 import { yieldTurn } from './yield-turn.ts';
 
 /** Options of one request for papi, the HTTP layer inside the `consul` package. */
 interface PapiRequest {
   path: string;
-  params: Record<string, string>;
-  query: Record<string, string>;
   headers: Record<string, string>;
   /** `cancel` on it aborts the request. */
   ctx: EventEmitter;
@@ -34,12 +33,11 @@ export function isPapiClient(client: object): client is PapiClient {
   );
 }
 
-/** One request. `path` has `{name}` where `params.name` goes, percent-encoded. */
+/** One request. */
 export interface ConsulCall {
   readonly method: 'get' | 'put';
-  readonly path: string;
-  readonly params: Readonly<Record<string, string>>;
-  readonly query: Readonly<Record<string, string>>;
+  /** After `/v1`, with the query. */
+  readonly target: string;
   readonly headers: Readonly<Record<string, string>>;
   readonly body: unknown;
   /** For the whole call, from now to the last byte of the body. */
@@ -52,17 +50,20 @@ export interface ConsulCall {
 /** A record that is left out of an answer which is too large as a whole. */
 const largeRecordBytes = 65_536;
 
+/** A response. */
+export interface ConsulResponse {
+  readonly kind: 'answer';
+  readonly status: number;
+  readonly headers: IncomingHttpHeaders;
+  readonly body: Buffer;
+  /** Bytes that came. */
+  readonly bytes: number;
+  readonly leftOut: readonly LeftOut[];
+}
+
 /** How a call ended. `cut`: the body broke off; `broken`: no response head came. */
 export type ConsulCallResult =
-  | {
-      readonly kind: 'answer';
-      readonly status: number;
-      readonly headers: IncomingHttpHeaders;
-      readonly body: Buffer;
-      /** Bytes that came. */
-      readonly bytes: number;
-      readonly leftOut: readonly LeftOut[];
-    }
+  | ConsulResponse
   | { readonly kind: 'aborted' | 'deadline' | 'cut' | 'oversize' }
   | { readonly kind: 'broken'; readonly code: string; readonly error: unknown };
 
@@ -88,9 +89,7 @@ export function callConsul(client: PapiClient, call: ConsulCall): Promise<Consul
       });
     });
     const request: PapiRequest = {
-      path: call.path,
-      params: { ...call.params },
-      query: { ...call.query },
+      path: call.target,
       headers: { ...call.headers },
       ctx,
       pipe: sink,
@@ -177,12 +176,4 @@ export function createBodySink(
     settle({ kind: 'answer', ...before, body, bytes, leftOut: filter?.leftOut ?? [] });
   });
   return sink;
-}
-
-export function codeOf(error: unknown): string {
-  if (error instanceof Error) {
-    if ('code' in error && typeof error.code === 'string') return error.code;
-    if (error.cause !== undefined) return codeOf(error.cause);
-  }
-  return 'unknown error';
 }

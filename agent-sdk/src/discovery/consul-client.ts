@@ -1,10 +1,11 @@
 import type { Agent as HttpAgent } from 'node:http';
+import { stringify } from 'node:querystring';
 import { setTimeout as delay } from 'node:timers/promises';
 
 import Consul from 'consul';
 
 import { type ConnectionBudget, createConnectionBudget, defaultMaxConnections } from './connection-budget.ts';
-import { formatConsulAddress } from './consul-address.ts';
+import { type ConsulAddress, formatConsulAddress } from './consul-address.ts';
 import { ConsulAgents } from './consul-agents.ts';
 import { ConsulHttp2 } from './consul-http2.ts';
 import { readTlsOptions } from './consul-tls.ts';
@@ -12,6 +13,7 @@ import {
   callConsul,
   type ConsulCall,
   type ConsulCallResult,
+  type ConsulResponse,
   isPapiClient,
   type PapiClient,
 } from './consul-call.ts';
@@ -19,21 +21,25 @@ import {
   type CallFacts,
   checkSubject,
   connectionFailure,
-  cutFailure,
-  deadlineFailure,
   leftOutNotice,
   notConsulFailure,
   overLimitFailure,
   overLimitNotice,
-  oversizeFailure,
   statusFailure,
+  unfinishedFailure,
 } from './consul-failure.ts';
 import type { ConsulSettings } from './environment.ts';
 import type { LeftOut } from './oversize-filter.ts';
 import { createNotices, type Notices } from './notices.ts';
 import { contentTypeOf, readAnswer } from './read-answer.ts';
 import { createReadWait, defaultWaitMs, type ReadWait } from './read-wait.ts';
-import { type ReadAnswer, type ReadOptions, type RegistryClient, RegistryError } from './registry-client.ts';
+import {
+  type ReadAnswer,
+  type ReadOptions,
+  type RegistryClient,
+  type RegistryError,
+  type ServiceDefinition,
+} from './registry-client.ts';
 import { createTokenSource } from './token-source.ts';
 
 /** Limits of a client; the defaults are right outside tests. */
@@ -54,8 +60,9 @@ export interface ConsulClientOptions {
 
 /** One call to the agent. */
 interface Call {
-  readonly facts: Pick<CallFacts, 'kind' | 'subject'>;
+  readonly facts: CallFacts;
   readonly method: 'get' | 'put';
+  /** `{}` stands for the subject. */
   readonly path: string;
   readonly query?: Readonly<Record<string, string>>;
   readonly body?: unknown;
@@ -80,64 +87,18 @@ export function createConsulClient(
   settings: ConsulSettings,
   options: ConsulClientOptions = {},
 ): RegistryClient {
-  const calls = new ConsulCalls(settings, options);
-  const { url, origin } = calls.site;
-  return {
-    description: `${url} (${origin === 'default' ? 'default' : `from ${origin}`})`,
-    address: settings.address.value,
-    budget: calls.budget,
-    wait: calls.wait,
-    notices: calls.notices,
-    get tokenChanges() {
-      return calls.tokenChanges;
-    },
-    serviceHealth: (service, options) =>
-      calls.read({ kind: 'serviceHealth', subject: service }, '/health/service/{subject}', options, {
-        stale: '1',
-      }),
-    catalogServices: (options) =>
-      calls.read({ kind: 'catalogServices', subject: '' }, '/catalog/services', options, { stale: '1' }),
-    agentServices: (options) =>
-      calls.read({ kind: 'agentServices', subject: '' }, '/agent/services', options, {}),
-    agentService: (id, options) =>
-      calls.read({ kind: 'agentService', subject: id }, '/agent/service/{subject}', options, {}),
-    registerService: (definition, signal) =>
-      calls.write({
-        facts: { kind: 'register', subject: definition.Name },
-        path: '/agent/service/register',
-        body: definition,
-        signal,
-      }),
-    deregisterService: (id, signal) =>
-      calls.write({
-        facts: { kind: 'deregister', subject: id },
-        path: '/agent/service/deregister/{subject}',
-        signal,
-      }),
-    setMaintenance: (id, state, signal) =>
-      calls.write({
-        facts: { kind: 'maintenance', subject: id },
-        path: '/agent/service/maintenance/{subject}',
-        query: { enable: String(state.enable), reason: state.reason },
-        signal,
-      }),
-    passCheck: (checkId, note, signal) =>
-      calls.write({
-        facts: { kind: 'passCheck', subject: checkId },
-        path: '/agent/check/pass/{subject}',
-        query: { note },
-        signal,
-      }),
-    close: () => {
-      calls.close();
-    },
-  };
+  return new ConsulClient(settings, options);
 }
 
 /** Sends calls to one agent; turns their results into answers, or into `RegistryError`s. */
-class ConsulCalls {
+class ConsulClient implements RegistryClient {
+  readonly description: string;
+  readonly address: ConsulAddress;
+  readonly budget: ConnectionBudget;
+  readonly wait: ReadWait;
+  readonly notices: Notices = createNotices();
   /** The agent's address and the setting that names it. */
-  readonly site: Pick<CallFacts, 'url' | 'origin'>;
+  readonly #site: Pick<CallFacts, 'url' | 'origin'>;
   readonly #callTimeoutMs: number;
   readonly #blockingMarginMs: number;
   readonly #maxBodyBytes: number;
@@ -148,9 +109,6 @@ class ConsulCalls {
   /** Header fields of every call. */
   readonly #fields: Readonly<Record<string, string>>;
   readonly #clients: Readonly<Record<'blocking' | 'calls', PapiClient>>;
-  readonly budget: ConnectionBudget;
-  readonly wait: ReadWait;
-  readonly notices: Notices = createNotices();
   /** Like the token, never shown in failures. */
   readonly #password: string;
   readonly #scope: Readonly<Record<string, string>>;
@@ -165,7 +123,10 @@ class ConsulCalls {
     this.budget = createConnectionBudget({ maxConnections, now });
     this.wait = createReadWait({ waitMs: options.waitMs ?? defaultWaitMs, now, notices: this.notices });
     this.#tokens = createTokenSource(settings, now);
-    const address = settings.address.value;
+    const { value: address, origin } = settings.address;
+    this.address = address;
+    this.#site = { url: formatConsulAddress(address), origin };
+    this.description = `${this.#site.url} (${origin === 'default' ? 'default' : `from ${origin}`})`;
     const tls =
       address.kind === 'tcp' && address.scheme === 'https' ? readTlsOptions(settings.tls) : undefined;
     if (address.kind === 'tcp' && tls !== undefined)
@@ -173,11 +134,10 @@ class ConsulCalls {
     this.#fields = fieldsOf(settings);
     this.#agents = new ConsulAgents(settings, tls, now);
     this.#clients = {
-      blocking: createPapiClient(settings, this.#agents.blocking, this.#fields),
-      calls: createPapiClient(settings, this.#agents.calls, this.#fields),
+      blocking: createPapiClient(address, this.#agents.blocking),
+      calls: createPapiClient(address, this.#agents.calls),
     };
     this.#password = settings.basicAuth?.value.password ?? '';
-    this.site = { url: formatConsulAddress(settings.address.value), origin: settings.address.origin };
     this.#scope = {
       ...(settings.namespace === undefined ? {} : { ns: settings.namespace.value }),
       ...(settings.partition === undefined ? {} : { partition: settings.partition.value }),
@@ -188,69 +148,104 @@ class ConsulCalls {
     return this.#tokens.changes;
   }
 
-  async #send(call: Call): Promise<Extract<ConsulCallResult, { kind: 'answer' }>> {
+  serviceHealth(service: string, options: ReadOptions): Promise<ReadAnswer> {
+    return this.#read('serviceHealth', service, '/health/service/{}', options, { stale: '1' });
+  }
+
+  catalogServices(options: ReadOptions): Promise<ReadAnswer> {
+    return this.#read('catalogServices', '', '/catalog/services', options, { stale: '1' });
+  }
+
+  agentServices(options: ReadOptions): Promise<ReadAnswer> {
+    return this.#read('agentServices', '', '/agent/services', options, {});
+  }
+
+  agentService(id: string, options: ReadOptions): Promise<ReadAnswer> {
+    return this.#read('agentService', id, '/agent/service/{}', options, {});
+  }
+
+  registerService(body: ServiceDefinition, signal: AbortSignal): Promise<void> {
+    return this.#write('register', body.Name, { path: '/agent/service/register', body, signal });
+  }
+
+  deregisterService(id: string, signal: AbortSignal): Promise<void> {
+    return this.#write('deregister', id, { path: '/agent/service/deregister/{}', signal });
+  }
+
+  setMaintenance(
+    id: string,
+    { enable, reason }: { readonly enable: boolean; readonly reason: string },
+    signal: AbortSignal,
+  ): Promise<void> {
+    const query = { enable: String(enable), reason };
+    return this.#write('maintenance', id, { path: '/agent/service/maintenance/{}', query, signal });
+  }
+
+  passCheck(checkId: string, note: string, signal: AbortSignal): Promise<void> {
+    return this.#write('passCheck', checkId, { path: '/agent/check/pass/{}', query: { note }, signal });
+  }
+
+  close(): void {
+    this.#agents.close();
+    this.#http2?.close();
+  }
+
+  async #send({ facts, ...call }: Call): Promise<ConsulResponse> {
     call.signal.throwIfAborted();
-    const facts: CallFacts = { ...this.site, ...call.facts };
     checkSubject(facts);
-    const reading = await this.#tokens.current();
-    if (reading.kind === 'unreadable') throw new RegistryError('forbidden', reading.reason);
+    const token = await this.#tokens.current();
+    const query = stringify({ ...call.query, ...this.#scope });
+    const sent: ConsulCall = {
+      method: call.method,
+      target: `${call.path.replace('{}', encodeURIComponent(facts.subject))}${query === '' ? '' : `?${query}`}`,
+      headers: { ...this.#fields, ...(token === undefined ? {} : { 'x-consul-token': token }) },
+      body: call.body,
+      deadlineMs: call.deadlineMs,
+      // Anybody who may register can make the catalog large, and it is read as a whole whenever it changes.
+      maxBodyBytes: facts.kind === 'catalogServices' ? this.#maxBodyBytes / 4 : this.#maxBodyBytes,
+      signal: call.signal,
+    };
     const isBlocking = call.query?.['index'] !== undefined;
-    const attempt = (): Promise<ConsulCallResult> =>
-      this.#attempt(isBlocking, {
-        method: call.method,
-        path: call.path,
-        params: { subject: call.facts.subject },
-        query: { ...call.query, ...this.#scope },
-        headers: reading.token === undefined ? {} : { 'x-consul-token': reading.token },
-        body: call.body,
-        deadlineMs: call.deadlineMs,
-        maxBodyBytes: this.#maxBodyBytesOf(call.facts.kind),
-        signal: call.signal,
-      });
-    let result = await attempt();
+    let result = await this.#attempt(isBlocking, sent);
     // The agent may have closed a kept connection in the same moment, or takes no more connections until one of ours is free. Every
     // call here is idempotent. A blocking read is not repeated here: its watch goes on with a read that does not block.
     for (let tries = 1; tries <= maxRepeats && !isBlocking && isReset(result); tries += 1) {
       if (this.#agents.hasJustRefused)
         await delay(repeatPauseMs * tries, undefined, { signal: call.signal }).catch(() => undefined);
       else if (tries > 1) break;
-      result = await attempt();
+      result = await this.#attempt(isBlocking, sent);
     }
-    return this.#answerOf(result, facts, call, [reading.token ?? '', this.#password]);
+    if (result.kind === 'answer' && result.status >= 200 && result.status < 300) return result;
+    throw this.#failureOf(result, facts, sent, [token ?? '', this.#password]);
   }
 
   async #attempt(isBlocking: boolean, call: ConsulCall): Promise<ConsulCallResult> {
-    const result = await this.#http2?.call(call, this.#fields);
+    const result = await this.#http2?.call(call);
     if (result !== undefined) return result;
     // Connections over the budget close when they become free.
     if (isBlocking) this.#agents.blocking.maxSockets = this.budget.seats + 1;
     return callConsul(isBlocking ? this.#clients.blocking : this.#clients.calls, call);
   }
 
-  #answerOf(
+  #failureOf(
     result: ConsulCallResult,
     facts: CallFacts,
-    call: Call,
+    call: ConsulCall,
     secrets: readonly string[],
-  ): Extract<ConsulCallResult, { kind: 'answer' }> {
+  ): unknown {
     switch (result.kind) {
       case 'aborted':
-        throw call.signal.reason;
-      case 'deadline':
-        throw deadlineFailure(facts, call.deadlineMs);
-      case 'cut':
-        throw cutFailure(facts);
-      case 'oversize':
-        throw oversizeFailure(facts, this.#maxBodyBytesOf(facts.kind));
+        return call.signal.reason;
       case 'broken':
         if (!isReset(result) || !this.#agents.hasJustRefused)
-          throw connectionFailure(facts, result.code, result.error);
-        if (!this.#agents.isAnswering) throw connectionFailure(facts, result.code, result.error, 'refused');
-        throw this.#overLimit(facts, { cause: result.error });
+          return connectionFailure(facts, result.code, result.error);
+        if (!this.#agents.isAnswering) return connectionFailure(facts, result.code, result.error, 'refused');
+        return this.#overLimit(facts, { cause: result.error });
       case 'answer':
-        if (result.status >= 200 && result.status < 300) return result;
-        if (result.status === 429) throw this.#overLimit(facts, { status: 429 });
-        throw statusFailure(facts, result.status, result.body.toString('utf8', 0, 4000), secrets);
+        if (result.status === 429) return this.#overLimit(facts, { status: 429 });
+        return statusFailure(facts, result.status, result.body.toString('utf8', 0, 4000), secrets);
+      default:
+        return unfinishedFailure(facts, result.kind, call);
     }
   }
 
@@ -260,11 +255,6 @@ class ConsulCalls {
     if (this.budget.isReduced)
       this.notices.raise({ kind: 'over_limit', message: overLimitNotice(facts, this.budget.seats) });
     return overLimitFailure(facts, how);
-  }
-
-  /** Anybody who may register can make the catalog large, and it is read as a whole whenever it changes. */
-  #maxBodyBytesOf(kind: CallFacts['kind']): number {
-    return kind === 'catalogServices' ? this.#maxBodyBytes / 4 : this.#maxBodyBytes;
   }
 
   #updateNotices(facts: CallFacts, leftOut: readonly LeftOut[]): void {
@@ -277,37 +267,39 @@ class ConsulCalls {
     }
   }
 
-  async read(
-    facts: Pick<CallFacts, 'kind' | 'subject'>,
+  async #read(
+    kind: CallFacts['kind'],
+    subject: string,
     path: string,
     read: ReadOptions,
     mode: Readonly<Record<string, string>>,
   ): Promise<ReadAnswer> {
-    const blocking = read.index !== undefined && read.index !== '0';
+    const facts = { ...this.#site, kind, subject };
+    const { index = '0', signal, memory } = read;
+    const isBlocking = index !== '0';
     const waitMs = Math.min(maxWaitMs, Math.max(1, Math.round(read.waitMs ?? 60_000)));
     const answer = await this.#send({
       facts,
       method: 'get',
       path,
-      query: { ...mode, ...(blocking ? { index: read.index, wait: `${waitMs}ms` } : {}) },
-      deadlineMs: blocking ? (waitMs * 17) / 16 + this.#blockingMarginMs : this.#callTimeoutMs,
-      signal: read.signal,
+      query: { ...mode, ...(isBlocking ? { index, wait: `${waitMs}ms` } : {}) },
+      deadlineMs: isBlocking ? (waitMs * 17) / 16 + this.#blockingMarginMs : this.#callTimeoutMs,
+      signal,
     });
-    this.#updateNotices({ ...this.site, ...facts }, answer.leftOut);
-    return readAnswer(answer, { ...this.site, ...facts }, read.memory);
+    this.#updateNotices(facts, answer.leftOut);
+    return readAnswer(answer, facts, memory);
   }
 
-  async write(call: Omit<Call, 'method' | 'deadlineMs'>): Promise<void> {
-    const answer = await this.#send({ ...call, method: 'put', deadlineMs: this.#callTimeoutMs });
+  async #write(
+    kind: CallFacts['kind'],
+    subject: string,
+    call: Pick<Call, 'path' | 'query' | 'body' | 'signal'>,
+  ): Promise<void> {
+    const facts = { ...this.#site, kind, subject };
+    const answer = await this.#send({ ...call, facts, method: 'put', deadlineMs: this.#callTimeoutMs });
     const contentType = contentTypeOf(answer);
     // A login page answers 200 to everything. Consul answers writes with an empty body or JSON.
-    if (/html/iu.test(contentType))
-      throw notConsulFailure({ ...this.site, ...call.facts }, answer.status, contentType);
-  }
-
-  close(): void {
-    this.#agents.close();
-    this.#http2?.close();
+    if (/html/iu.test(contentType)) throw notConsulFailure(facts, answer.status, contentType);
   }
 }
 
@@ -322,20 +314,11 @@ function fieldsOf({ basicAuth }: ConsulSettings): Readonly<Record<string, string
 }
 
 /** The package's client on our own agent. */
-function createPapiClient(
-  settings: ConsulSettings,
-  agent: HttpAgent,
-  fields: Readonly<Record<string, string>>,
-): PapiClient {
-  const address = settings.address.value;
+function createPapiClient(address: ConsulAddress, agent: HttpAgent): PapiClient {
   const base = address.kind === 'unix' ? 'http://localhost' : formatConsulAddress(address);
-  const consulOptions = {
-    baseUrl: `${base}/v1`,
-    agent,
-    headers: { ...fields },
-    ...(address.kind === 'unix' ? { socketPath: address.path } : {}),
-  };
-  const client = new Consul(consulOptions);
+  const socket = address.kind === 'unix' ? { socketPath: address.path } : {};
+  const options = { baseUrl: `${base}/v1`, agent, ...socket };
+  const client = new Consul(options);
   if (!isPapiClient(client))
     throw new TypeError('This version of the consul package has no low-level calls.');
   return client;

@@ -1,18 +1,11 @@
-import { ownShortage } from './own-shortage.ts';
+import type { ConsulCall } from './consul-call.ts';
 import type { LeftOut } from './oversize-filter.ts';
 import { RegistryError } from './registry-client.ts';
+import { ownShortage } from './system-error.ts';
 
 /** Describes a call in messages. `subject`: the service name, service id or check id. */
 export interface CallFacts {
-  readonly kind:
-    | 'serviceHealth'
-    | 'catalogServices'
-    | 'agentServices'
-    | 'agentService'
-    | 'register'
-    | 'deregister'
-    | 'maintenance'
-    | 'passCheck';
+  readonly kind: keyof typeof doing;
   readonly subject: string;
   /** The agent's address as a URL. */
   readonly url: string;
@@ -21,15 +14,15 @@ export interface CallFacts {
 }
 
 /** What each call does, to follow "while". */
-const doing: Readonly<Record<CallFacts['kind'], (subject: string) => string>> = {
-  serviceHealth: (name) => `reading the health of ${name}`,
+const doing = {
+  serviceHealth: (name: string) => `reading the health of ${name}`,
   catalogServices: () => 'reading the catalog',
   agentServices: () => "reading the agent's services",
-  agentService: (id) => `reading the record of ${id}`,
-  register: (name) => `registering ${name}`,
-  deregister: (id) => `deregistering ${id}`,
-  maintenance: (id) => `switching maintenance of ${id}`,
-  passCheck: (id) => `passing check ${id}`,
+  agentService: (id: string) => `reading the record of ${id}`,
+  register: (name: string) => `registering ${name}`,
+  deregister: (id: string) => `deregistering ${id}`,
+  maintenance: (id: string) => `switching maintenance of ${id}`,
+  passCheck: (id: string) => `passing check ${id}`,
 };
 
 /** The ACL rule that each call needs (Consul ACL rules; the agent checks writes against the service's name). */
@@ -112,27 +105,20 @@ export function overLimitNotice(facts: CallFacts, seats: number): string {
   );
 }
 
-/** The error of a call whose deadline passed. */
-export function deadlineFailure(facts: CallFacts, deadlineMs: number): RegistryError {
+/** The error of an answer that was not read to its end: its deadline passed, it ended early, or it is too large. */
+export function unfinishedFailure(
+  facts: CallFacts,
+  kind: 'deadline' | 'cut' | 'oversize',
+  { deadlineMs, maxBodyBytes }: Pick<ConsulCall, 'deadlineMs' | 'maxBodyBytes'>,
+): RegistryError {
+  const answer = `The answer of Consul at ${facts.url}`;
+  const meanwhile = whileDoing(facts);
+  if (kind === 'cut') return new RegistryError('unreachable', `${answer} broke off ${meanwhile}`);
+  if (kind === 'oversize')
+    return new RegistryError('malformed', `${answer} is larger than ${maxBodyBytes} bytes ${meanwhile}`);
   return new RegistryError(
     'timeout',
-    `Consul at ${facts.url} gave no complete answer within ${deadlineMs / 1000} s ${whileDoing(facts)} (${from(facts)})`,
-  );
-}
-
-/** The error of a body that ended early. */
-export function cutFailure(facts: CallFacts): RegistryError {
-  return new RegistryError(
-    'unreachable',
-    `The answer of Consul at ${facts.url} broke off ${whileDoing(facts)}`,
-  );
-}
-
-/** The error of a body larger than `maxBytes`. */
-export function oversizeFailure(facts: CallFacts, maxBytes: number): RegistryError {
-  return new RegistryError(
-    'malformed',
-    `The answer of Consul at ${facts.url} is larger than ${maxBytes} bytes ${whileDoing(facts)}`,
+    `Consul at ${facts.url} gave no complete answer within ${deadlineMs / 1000} s ${meanwhile} (${from(facts)})`,
   );
 }
 

@@ -2,9 +2,8 @@ import { type ClientHttp2Session, connect, constants } from 'node:http2';
 import { isIP } from 'node:net';
 import { connect as connectTls, type TLSSocket } from 'node:tls';
 
-import type { ConsulAddress } from './consul-address.ts';
+import { type ConsulAddress, formatConsulAddress } from './consul-address.ts';
 import {
-  codeOf,
   type ConsulCall,
   type ConsulCallResult,
   createBodySink,
@@ -12,16 +11,20 @@ import {
   withinLimits,
 } from './consul-call.ts';
 import type { TlsOptions } from './consul-tls.ts';
+import { codeOf } from './system-error.ts';
 
 /** Calls under way on one connection; Consul allows 250. */
 const callsPerConnection = 200;
+
+/** The result of a call to a server that speaks no HTTP/2. */
+const noHttp2: ConsulCallResult = { kind: 'broken', code: 'no HTTP/2', error: undefined };
 
 type TcpAddress = Extract<ConsulAddress, { kind: 'tcp' }>;
 
 /** Calls to an agent over HTTP/2, where many share a connection. A server that does not offer it is called in HTTP/1.1 by the owner. */
 export class ConsulHttp2 {
-  /** What the server has chosen; undefined before the first connection. */
-  #protocol: 'h2' | 'http/1.1' | undefined;
+  /** Whether the server has chosen HTTP/1.1. */
+  #isHttp1 = false;
   readonly #onHttp2: () => void;
   readonly #address: TcpAddress;
   readonly #tls: TlsOptions;
@@ -37,25 +40,21 @@ export class ConsulHttp2 {
     this.#tls = tls;
   }
 
-  /** Makes one call; undefined when the server speaks no HTTP/2. `fields`: of every call. */
-  async call(
-    call: ConsulCall,
-    fields: Readonly<Record<string, string>>,
-  ): Promise<ConsulCallResult | undefined> {
-    if (this.#isHttp1()) return undefined;
-    const result = await this.#exchange(call, fields);
-    return this.#isHttp1() ? undefined : result;
+  /** Makes one call; undefined when the server speaks no HTTP/2. */
+  async call(call: ConsulCall): Promise<ConsulCallResult | undefined> {
+    const result = this.#isHttp1 ? noHttp2 : await this.#exchange(call);
+    return result === noHttp2 ? undefined : result;
   }
 
-  #exchange(call: ConsulCall, fields: Readonly<Record<string, string>>): Promise<ConsulCallResult> {
+  #exchange(call: ConsulCall): Promise<ConsulCallResult> {
     return withinLimits(call, (settle) => {
       let cancel: (() => void) | undefined;
       let isOver = false;
       this.#session()
         .then((session) => {
-          if (session === undefined) settle({ kind: 'broken', code: 'no HTTP/2', error: undefined });
+          if (session === undefined) settle(noHttp2);
           else if (isOver) this.#count(session, -1);
-          else cancel = this.#send(session, { call, fields }, settle);
+          else cancel = this.#send(session, call, settle);
         })
         .catch((error: unknown) => {
           settle({ kind: 'broken', code: codeOf(error), error });
@@ -73,15 +72,10 @@ export class ConsulHttp2 {
     for (const session of this.#sessions.keys()) session.close();
   }
 
-  #send(
-    session: ClientHttp2Session,
-    { call, fields }: { readonly call: ConsulCall; readonly fields: Readonly<Record<string, string>> },
-    settle: Settle,
-  ): () => void {
+  #send(session: ClientHttp2Session, call: ConsulCall, settle: Settle): () => void {
     const stream = session.request({
       ':method': call.method.toUpperCase(),
-      ':path': this.#pathOf(call),
-      ...fields,
+      ':path': `${this.#address.pathPrefix}/v1${call.target}`,
       ...call.headers,
       ...(call.body === undefined ? {} : { 'content-type': 'application/json' }),
     });
@@ -103,16 +97,6 @@ export class ConsulHttp2 {
     return () => {
       stream.close(constants.NGHTTP2_CANCEL);
     };
-  }
-
-  #isHttp1(): boolean {
-    return this.#protocol === 'http/1.1';
-  }
-
-  #pathOf({ path, params, query }: ConsulCall): string {
-    const filled = path.replace(/\{(\w+)\}/gu, (_, name: string) => encodeURIComponent(params[name] ?? ''));
-    const asked = new URLSearchParams(query).toString();
-    return `${this.#address.pathPrefix}/v1${filled}${asked === '' ? '' : `?${asked}`}`;
   }
 
   /** An idle connection does not keep the process running. */
@@ -145,15 +129,13 @@ export class ConsulHttp2 {
       ...(isIP(host) === 0 ? { servername: host } : {}),
       ...this.#tls,
     });
-    this.#protocol = socket.alpnProtocol === 'h2' ? 'h2' : 'http/1.1';
-    if (this.#protocol === 'http/1.1' || this.#isClosed) {
+    this.#isHttp1 = socket.alpnProtocol !== 'h2';
+    if (this.#isHttp1 || this.#isClosed) {
       socket.destroy();
       return undefined;
     }
     this.#onHttp2();
-    const session = connect(`https://${isIP(host) === 6 ? `[${host}]` : host}:${port}`, {
-      createConnection: () => socket,
-    });
+    const session = connect(formatConsulAddress(this.#address), { createConnection: () => socket });
     this.#sessions.set(session, 0);
     // Each call hears of it by its own stream.
     session.on('error', () => undefined);

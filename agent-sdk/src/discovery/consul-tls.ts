@@ -3,6 +3,7 @@ import { join } from 'node:path';
 
 import type { ConsulSettings, Setting } from './environment.ts';
 import { RegistryError } from './registry-client.ts';
+import { codeOf } from './system-error.ts';
 
 /** What `https.Agent` is told about certificates; absent keys leave Node's defaults. */
 export interface TlsOptions {
@@ -57,8 +58,6 @@ function readDirectory(setting: Setting<string> | undefined): string[] | undefin
 }
 
 function cannotRead(setting: Setting<string>, error: unknown): RegistryError {
-  const code = error instanceof Error && 'code' in error ? String(error.code) : 'unknown error';
-  return new RegistryError('rejected', `Cannot read ${setting.value} (${code}, from ${setting.origin}).`, {
-    cause: error,
-  });
+  const message = `Cannot read ${setting.value} (${codeOf(error)}, from ${setting.origin}).`;
+  return new RegistryError('rejected', message, { cause: error });
 }

@@ -1,14 +1,12 @@
-import type { ConsulCallResult } from './consul-call.ts';
+import type { ConsulResponse } from './consul-call.ts';
 import { type CallFacts, notConsulFailure } from './consul-failure.ts';
 import { readList } from './known-list.ts';
 import type { AnswerMemory, ReadAnswer } from './registry-client.ts';
 import { yieldTurn } from './yield-turn.ts';
 
-type HttpAnswer = Extract<ConsulCallResult, { kind: 'answer' }>;
-
 /** What a 2xx answer to a read says. Throws `RegistryError('malformed')` for a body that is not JSON. */
 export async function readAnswer(
-  answer: HttpAnswer,
+  answer: ConsulResponse,
   facts: CallFacts,
   memory?: AnswerMemory,
 ): Promise<ReadAnswer> {
@@ -23,13 +21,13 @@ export async function readAnswer(
   };
 }
 
-export function contentTypeOf(answer: HttpAnswer): string {
+export function contentTypeOf(answer: ConsulResponse): string {
   return header(answer, 'content-type') ?? '';
 }
 
 /** Reads a list record by record and yields between. A list of thousands would block the process for tens of milliseconds. */
 async function readBody(
-  answer: HttpAnswer,
+  answer: ConsulResponse,
   facts: CallFacts,
   memory: AnswerMemory = { list: undefined },
 ): Promise<unknown> {
@@ -46,7 +44,7 @@ async function readBody(
   }
 }
 
-function header(answer: HttpAnswer, name: string): string | undefined {
+function header(answer: ConsulResponse, name: string): string | undefined {
   const value = answer.headers[name];
   return typeof value === 'string' ? value : undefined;
 }

@@ -1,15 +1,13 @@
 import { readFile, stat } from 'node:fs/promises';
 
-import type { Setting } from './environment.ts';
-
-/** Which token the next call sends, or why there is none to send. */
-export type TokenReading =
-  | { readonly kind: 'token'; readonly token: string | undefined }
-  | { readonly kind: 'unreadable'; readonly reason: string };
+import type { ConsulSettings } from './environment.ts';
+import { RegistryError } from './registry-client.ts';
+import { codeOf } from './system-error.ts';
 
 /** Where tokens come from. Owns no timer: the file is looked at when a call asks. */
 export interface TokenSource {
-  current(): Promise<TokenReading>;
+  /** What the next call sends. Rejects with `RegistryError('forbidden')` when the file could never be read. */
+  current(): Promise<string | undefined>;
   /** How often the file has held another token than before. */
   readonly changes: number;
 }
@@ -20,66 +18,50 @@ const lookEveryMs = 1000;
 /**
  * A token that follows its file, so that rotation needs no restart. The file wins over the plain token while it holds one
  * (as in HashiCorp's client); surrounding whitespace is not part of it. A file that can't be read any more keeps the last
- * token; one that never could be read is `unreadable`. `now` is monotonic, in ms.
+ * token. `now` is monotonic, in ms.
  */
 export function createTokenSource(
-  settings: { readonly token: Setting<string> | undefined; readonly tokenFile: Setting<string> | undefined },
+  { token: plain, tokenFile: file }: Pick<ConsulSettings, 'token' | 'tokenFile'>,
   now: () => number,
 ): TokenSource {
-  const plain: TokenReading = { kind: 'token', token: settings.token?.value };
-  const file = settings.tokenFile;
-  if (file === undefined) return { current: () => Promise.resolve(plain), changes: 0 };
-
-  let reading: TokenReading | undefined;
+  let known: { readonly token: string | undefined; readonly fingerprint: string } | undefined;
+  let latest = Promise.resolve(plain?.value);
   let changes = 0;
-  let fingerprint = '';
-  let lookedAtMs = -Infinity;
-  let looking: Promise<TokenReading> | undefined;
+  /** Infinity while the file is looked at. */
+  let lookedAtMs = file === undefined ? Infinity : -Infinity;
 
-  async function look(path: string, origin: string): Promise<TokenReading> {
+  async function look(path: string, origin: string): Promise<string | undefined> {
+    let problem = 'not a single line of plain text';
     try {
       const { mtimeMs, size, ino } = await stat(path);
-      const seen = `${mtimeMs}/${size}/${ino}`;
-      if (reading?.kind === 'token' && seen === fingerprint) return reading;
+      const fingerprint = `${mtimeMs}/${size}/${ino}`;
+      if (known?.fingerprint === fingerprint) return known.token;
       const token = (await readFile(path, 'utf8')).trim();
-      if (!/^[\x21-\x7e]*$/u.test(token)) {
-        return reading?.kind === 'token'
-          ? reading
-          : unreadable(path, origin, 'not a single line of plain text');
+      if (/^[\x21-\x7e]*$/u.test(token)) {
+        if (known !== undefined) changes += 1;
+        known = { token: token === '' ? plain?.value : token, fingerprint };
       }
-      if (fingerprint !== '') changes += 1;
-      fingerprint = seen;
-      return token === '' ? plain : { kind: 'token', token };
     } catch (error) {
-      return reading?.kind === 'token' ? reading : unreadable(path, origin, codeOf(error));
+      problem = codeOf(error);
     }
+    if (known !== undefined) return known.token;
+    throw new RegistryError(
+      'forbidden',
+      `Cannot read the Consul token in ${path} (${problem}, from ${origin})`,
+    );
   }
 
   return {
     get changes() {
       return changes;
     },
-    async current() {
-      if (looking !== undefined) return looking;
-      if (reading !== undefined && now() - lookedAtMs < lookEveryMs) return reading;
-      lookedAtMs = now();
-      looking = look(file.value, file.origin);
-      try {
-        reading = await looking;
-        return reading;
-      } finally {
-        looking = undefined;
+    current() {
+      const startedMs = now();
+      if (file !== undefined && startedMs - lookedAtMs >= lookEveryMs) {
+        lookedAtMs = Infinity;
+        latest = look(file.value, file.origin).finally(() => (lookedAtMs = startedMs));
       }
+      return latest;
     },
   };
-}
-
-function unreadable(path: string, origin: string, why: string): TokenReading {
-  return { kind: 'unreadable', reason: `Cannot read the Consul token in ${path} (${why}, from ${origin})` };
-}
-
-function codeOf(error: unknown): string {
-  return error instanceof Error && 'code' in error && typeof error.code === 'string'
-    ? error.code
-    : 'unknown error';
 }

@@ -13,3 +13,12 @@ const shortages: ReadonlyMap<string, string> = new Map([
 export function ownShortage(code: string): string | undefined {
   return shortages.get(code);
 }
+
+/** The code of a system error, or of its cause. */
+export function codeOf(error: unknown): string {
+  if (error instanceof Error) {
+    if ('code' in error && typeof error.code === 'string') return error.code;
+    if (error.cause !== undefined) return codeOf(error.cause);
+  }
+  return 'unknown error';
+}

@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
 
 import { connectionFailure } from './consul-failure.ts';
-import { ownShortage } from './own-shortage.ts';
+import { ownShortage } from './system-error.ts';
 
 it('tells what this process has run out of from what a peer does', () => {
   const shortages = ['EMFILE', 'ENFILE', 'ENOBUFS', 'ENOMEM', 'EADDRNOTAVAIL'];
