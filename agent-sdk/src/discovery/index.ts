@@ -28,8 +28,7 @@ export { ownShortage } from './system-error.ts';
 export { Demand } from './demand.ts';
 export type { Notice, NoticeKind, Notices } from './notices.ts';
 export { createReadingBudget } from './rate-limit.ts';
-export { createReadingPlan } from './reading-plan.ts';
-export { createRecoverySignal } from './recovery-signal.ts';
+export { ReadingPlan } from './reading-plan.ts';
 export type {
   ReadAnswer,
   ReadOptions,
@@ -56,4 +55,5 @@ export {
 } from './routing-status.ts';
 export { watchCatalog, watchService } from './watch.ts';
 export type { WatchEvent } from './watch-event.ts';
+export { WakeList } from './wake-list.ts';
 export { yieldTurn } from './yield-turn.ts';

@@ -1,7 +1,7 @@
 import { beforeEach, describe, expect, it, vi } from 'vitest';
 
 import { Demand } from './demand.ts';
-import { createReadingPlan, type PlannedReader, type Turn } from './reading-plan.ts';
+import { ReadingPlan, type PlannedReader, type Turn } from './reading-plan.ts';
 
 beforeEach(() => {
   vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance'] });
@@ -15,7 +15,7 @@ const now = (): number => performance.now();
 /** A plan with so many seats, and readers that want to block. */
 function setUp(seats: number) {
   const budget = { seats };
-  const plan = createReadingPlan({ budget, wait: { waitMs: 60_000 }, now, random: () => 0 });
+  const plan = new ReadingPlan({ budget, wait: { waitMs: 60_000 }, now, random: () => 0 });
   const end = new AbortController();
   const add = (service: string | undefined) => {
     const demand = new Demand();

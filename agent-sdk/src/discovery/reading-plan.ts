@@ -2,22 +2,6 @@ import { type ConnectionBudget, maxPlainReads } from './connection-budget.ts';
 import type { Demand } from './demand.ts';
 import type { ReadWait } from './read-wait.ts';
 
-/**
- * Which reads of one agent may block, so that its connections stay within the budget:
- *
- * - While there are seats for all services, each holds a blocking read.
- * - Otherwise services with requests in the last minute hold them, then those that changed last. The others are read in turn, without
- *   blocking, 50 a second at most. A request, or news of the catalog, brings a service's turn at once.
- * - A seat is handed over when its read ends, never by breaking the read off: the agent would count the connection until its wait is over.
- *   Reads therefore wait for seconds only where seats are scarce.
- */
-export interface ReadingPlan {
-  /** Takes part until the signal aborts. */
-  join(reader: ReaderOptions): PlannedReader;
-  /** Services that have no seat are read at once: this one, or all of them in their turn. */
-  wake(service?: string): void;
-}
-
 /** Who reads. */
 export interface ReaderOptions {
   /** Undefined: the catalog's watch, which always has a seat. */
@@ -29,14 +13,6 @@ export interface ReaderOptions {
 /** How a read is made. `in_turn`: it was to block and does not, because no seat is free. */
 export type Turn =
   { readonly kind: 'block'; readonly waitMs: number } | { readonly kind: 'plain' | 'in_turn' };
-
-/** One reader: asks for its turn, reads, says how it was, and so on. */
-export interface PlannedReader {
-  /** Waits for the turn. Resolves early when the signal aborts. `plain`: this read must not block. */
-  turn(wanted: 'block' | 'plain'): Promise<Turn>;
-  /** The read has ended. */
-  done(result: 'changed' | 'same' | 'failed'): void;
-}
 
 export interface ReadingPlanOptions {
   readonly budget: Pick<ConnectionBudget, 'seats'>;
@@ -56,13 +32,18 @@ const turnEveryMs = { idle: 5_000, asked: 1_000 };
 /** Where seats may become scarce, a blocking read waits so long at most. */
 const scarceWaitMs = 10_000;
 
-export function createReadingPlan(options: ReadingPlanOptions): ReadingPlan {
-  return new Plan(options);
-}
-
-class Plan implements ReadingPlan {
+/**
+ * Which reads of one agent may block, so that its connections stay within the budget:
+ *
+ * - While there are seats for all services, each holds a blocking read.
+ * - Otherwise services with requests in the last minute hold them, then those that changed last. The others are read in turn, without
+ *   blocking, 50 a second at most. A request, or news of the catalog, brings a service's turn at once.
+ * - A seat is handed over when its read ends, never by breaking the read off: the agent would count the connection until its wait is over.
+ *   Reads therefore wait for seconds only where seats are scarce.
+ */
+export class ReadingPlan {
   readonly options: ReadingPlanOptions;
-  readonly readers = new Set<ServiceReader>();
+  readonly readers = new Set<PlannedReader>();
   seated = 0;
   /** Reads that do not block and are under way. */
   plain = 0;
@@ -73,8 +54,9 @@ class Plan implements ReadingPlan {
     this.options = options;
   }
 
+  /** Takes part until the signal aborts. */
   join(options: ReaderOptions): PlannedReader {
-    const reader = new ServiceReader(this, options);
+    const reader = new PlannedReader(this, options);
     if (options.signal.aborted) return reader;
     this.readers.add(reader);
     options.signal.addEventListener(
@@ -89,6 +71,7 @@ class Plan implements ReadingPlan {
     return reader;
   }
 
+  /** Services that have no seat are read at once: this one, or all of them in their turn. */
   wake(service?: string): void {
     const nowMs = this.options.now();
     for (const reader of this.readers)
@@ -101,8 +84,8 @@ class Plan implements ReadingPlan {
   }
 
   /** The waiting reader that is next to get a seat. */
-  best(nowMs: number): ServiceReader | undefined {
-    let best: ServiceReader | undefined;
+  best(nowMs: number): PlannedReader | undefined {
+    let best: PlannedReader | undefined;
     for (const reader of this.readers) {
       if (reader.waitsFor === 'seat' && (best === undefined || reader.rank(nowMs) > best.rank(nowMs)))
         best = reader;
@@ -136,20 +119,21 @@ class Plan implements ReadingPlan {
           }, dueMs - nowMs);
   }
 
-  #startOf(reader: ServiceReader): number {
+  #startOf(reader: PlannedReader): number {
     return reader.isUrgent ? reader.dueMs : Math.max(reader.dueMs, this.#nextTurnMs);
   }
 
   /** The waiting reader that may read next without blocking: the one that is due for longest, urgent ones first. */
-  #next(): ServiceReader | undefined {
-    let next: ServiceReader | undefined;
+  #next(): PlannedReader | undefined {
+    let next: PlannedReader | undefined;
     for (const reader of this.readers)
-      if (reader.isWaiting && (next === undefined || reader.isBefore(next))) next = reader;
+      if (reader.waitsFor !== undefined && (next === undefined || reader.isBefore(next))) next = reader;
     return next;
   }
 }
 
-class ServiceReader implements PlannedReader {
+/** One reader: asks for its turn, reads, says how it was, and so on. */
+export class PlannedReader {
   readonly service: string | undefined;
   /** What it waits for; undefined while it reads, or deals with what it has read. */
   waitsFor: 'seat' | 'permit' | undefined;
@@ -157,7 +141,7 @@ class ServiceReader implements PlannedReader {
   dueMs = 0;
   /** Whether its turn comes before those of others. */
   isUrgent = false;
-  readonly #plan: Plan;
+  readonly #plan: ReadingPlan;
   readonly #demand: Demand | undefined;
   #isSeated = false;
   #isPlain = false;
@@ -168,19 +152,15 @@ class ServiceReader implements PlannedReader {
   #settle: ((turn: Turn) => void) | undefined;
   #forget: (() => void) | undefined;
 
-  constructor(plan: Plan, { service, demand }: ReaderOptions) {
+  constructor(plan: ReadingPlan, { service, demand }: ReaderOptions) {
     this.#plan = plan;
     this.service = service;
     this.#demand = demand;
     this.#changedMs = plan.options.now();
   }
 
-  get isWaiting(): boolean {
-    return this.waitsFor !== undefined;
-  }
-
   /** Whether its turn comes before that of another. */
-  isBefore(other: ServiceReader): boolean {
+  isBefore(other: PlannedReader): boolean {
     return this.isUrgent === other.isUrgent ? this.dueMs < other.dueMs : this.isUrgent;
   }
 
@@ -190,6 +170,7 @@ class ServiceReader implements PlannedReader {
     return this.#changedMs + (nowMs - this.#requestedMs < demandMs ? 1e12 : 0);
   }
 
+  /** Waits for the turn. Resolves early when the signal aborts. `plain`: this read must not block. */
   async turn(wanted: 'block' | 'plain'): Promise<Turn> {
     const plan = this.#plan;
     const nowMs = plan.options.now();
@@ -207,16 +188,17 @@ class ServiceReader implements PlannedReader {
     const everyMs = nowMs - this.#requestedMs < demandMs ? turnEveryMs.asked : turnEveryMs.idle;
     this.isUrgent = wanted === 'plain';
     this.dueMs = wanted === 'plain' ? nowMs : this.#readMs + everyMs;
-    plan.grant();
-    if (this.isWaiting && everyMs === turnEveryMs.idle) {
-      this.#forget = this.#demand?.onNext(() => {
+    if (everyMs === turnEveryMs.idle) {
+      this.#forget = this.#demand?.onWake(() => {
         this.wake(plan.options.now(), true);
         plan.grant();
       });
     }
+    plan.grant();
     return turn;
   }
 
+  /** The read has ended. */
   done(result: 'changed' | 'same' | 'failed'): void {
     const plan = this.#plan;
     const nowMs = plan.options.now();
@@ -232,7 +214,7 @@ class ServiceReader implements PlannedReader {
 
   /** Its turn comes now. `urgently`: before those of others. */
   wake(nowMs: number, urgently: boolean): void {
-    if (!this.isWaiting) return;
+    if (this.waitsFor === undefined) return;
     this.dueMs = Math.min(this.dueMs, nowMs);
     if (urgently) this.isUrgent = true;
   }

@@ -1,12 +1,13 @@
 import { setTimeout as delay } from 'node:timers/promises';
 
-import type { RecoverySignal } from './recovery-signal.ts';
+import type { WakeList } from './wake-list.ts';
 
 /** What a watch waits with. */
 export interface PauseOptions {
   /** Waits; may reject or resolve early when the signal aborts. Default: a timer. */
   readonly sleep?: (ms: number, signal: AbortSignal) => Promise<unknown>;
-  readonly recovery?: RecoverySignal;
+  /** Woken when the registry answers after a failure. */
+  readonly recovery?: WakeList;
 }
 
 /** The pauses of one watch; all end with its signal. */
@@ -42,7 +43,7 @@ export function createPauses(options: PauseOptions, signal: AbortSignal): Pauses
       const finish = (): void => {
         end.abort();
       };
-      const forget = recovery.onNotify(() => {
+      const forget = recovery.onWake(() => {
         end.abort(notified);
       });
       signal.addEventListener('abort', finish, { once: true });

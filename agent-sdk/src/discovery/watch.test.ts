@@ -16,7 +16,7 @@ import {
   RegistryError,
   type RegistryFailure,
 } from './registry-client.ts';
-import { createRecoverySignal } from './recovery-signal.ts';
+import { WakeList } from './wake-list.ts';
 import { snapshotFromAnswer } from './snapshot.ts';
 import type { SnapshotChange } from './snapshot-change.ts';
 import { watchCatalog, watchService, type WatchOptions } from './watch.ts';
@@ -227,13 +227,13 @@ describe('watchService rate', () => {
   });
 
   it('wakes the others when it gets through after a failure', async () => {
-    const recovery = createRecoverySignal();
+    const recovery = new WakeList();
     let rings = 0;
     const count = (): void => {
       rings += 1;
-      recovery.onNotify(count);
+      recovery.onWake(count);
     };
-    recovery.onNotify(count);
+    recovery.onWake(count);
     const world = simulation(10_000, (read) =>
       read.number === 1 || read.number > 3 ? blocked(['a'], '5', read) : { failure: 'unreachable' },
     );

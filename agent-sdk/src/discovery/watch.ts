@@ -16,8 +16,7 @@ import type { Catalog, Snapshot } from './instance.ts';
 import { isOutdated, outdatedMessage } from './outdated.ts';
 import { createWatchPace, type ReadingBudget } from './rate-limit.ts';
 import type { ReadWait } from './read-wait.ts';
-import { createReadingPlan, type ReadingPlan } from './reading-plan.ts';
-import type { RecoverySignal } from './recovery-signal.ts';
+import { ReadingPlan } from './reading-plan.ts';
 import {
   type AnswerMemory,
   type ReadAnswer,
@@ -30,6 +29,7 @@ import type { SnapshotChange } from './snapshot-change.ts';
 import type { WatchEvent } from './watch-event.ts';
 import { answerPace, suspect } from './watch-answer.ts';
 import { createPauses } from './watch-pauses.ts';
+import type { WakeList } from './wake-list.ts';
 import { yieldTurn } from './yield-turn.ts';
 
 export interface WatchOptions {
@@ -46,8 +46,11 @@ export interface WatchOptions {
   readonly seed?: Snapshot;
   /** Longest pause between two attempts that fail. Default 15 s. */
   readonly retryMaxMs?: number;
-  /** Shared by the watches of one registry, so that all go on as soon as one can. Default: none. */
-  readonly recovery?: RecoverySignal;
+  /**
+   * Shared by the watches of one registry: woken by the first that gets through after a failure. One of them looks often; the others may then
+   * back off far without sleeping through the end of an outage. Default: none.
+   */
+  readonly recovery?: WakeList;
   /** Shared by the watches of one registry, so that a storm over many services is read at a bounded cost. Default: one of its own. */
   readonly budget?: ReadingBudget;
   /** The operator's name for the registry: first part of every `Instance.key`. Default `default`. */
@@ -177,7 +180,7 @@ async function* follow<Value, Update, Item>(
   const { holdPolicy = () => defaultHoldPolicy, now = () => performance.now() } = options;
   const { random = Math.random, retryMaxMs = defaultBackoff.maxMs } = options;
   const { budget, wait } = kind.client;
-  const { plan = createReadingPlan({ budget, wait, now, random }) } = options;
+  const { plan = new ReadingPlan({ budget, wait, now, random }) } = options;
   const reader = plan.join({ ...kind.reads, signal });
   const pauses = createPauses(options, signal);
   const pace = createWatchPace(options.budget);
@@ -228,7 +231,7 @@ async function* follow<Value, Update, Item>(
     }
     const next = comparison.accept(held.hold);
     const recovered = !isConfirmed;
-    if (failures > 0) options.recovery?.notify();
+    if (failures > 0) options.recovery?.wake();
     acceptedIndex = answer.index ?? '0';
     failures = 0;
     isConfirmed = true;

@@ -1,10 +1,10 @@
 import {
   type Catalog,
   createReadingBudget,
-  createReadingPlan,
-  createRecoverySignal,
+  ReadingPlan,
   type RegistryClient,
   sameTexts,
+  WakeList,
   watchCatalog,
   watchService,
 } from '@roundhouse/agent-sdk/internal';
@@ -21,8 +21,8 @@ const catalogRetryMaxMs = 1_000;
 export function createConsulSource(client: RegistryClient, name = 'default'): RegistrySource {
   const { budget, wait, notices } = client;
   const clock = { now: () => performance.now(), random: Math.random };
-  const plan = createReadingPlan({ budget, wait, ...clock });
-  const shared = { plan, recovery: createRecoverySignal(), cluster: name };
+  const plan = new ReadingPlan({ budget, wait, ...clock });
+  const shared = { plan, recovery: new WakeList(), cluster: name };
   const reading = createReadingBudget();
   return {
     name,
