@@ -623,7 +623,7 @@ describe('C11–C13: much at once', () => {
           expect(idsOf(world, `storm-${service}`)).toHaveLength(perService);
       }, 20_000);
     });
-    expect(world.gateway.registry.table.routes).toHaveLength(services + 2);
+    expect(world.gateway.registry.table.routes).toHaveLength(services + 1);
   });
 
   it('C12: most instances turning critical at once is not believed, a deregistration is', async () => {

@@ -37,7 +37,7 @@ export type {
   ServiceDefinition,
 } from './registry-client.ts';
 export type { InvalidRouteTag, RouteClaim } from './route-tags.ts';
-export { isInvalidRouteTag, parseRouteTag } from './route-tags.ts';
+export { isInvalidRouteTag, parseRouteTag, routeTag } from './route-tags.ts';
 export { catalogFromAnswer, fixedSnapshot, snapshotFromAnswer } from './snapshot.ts';
 export {
   compareSnapshots,

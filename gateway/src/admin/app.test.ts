@@ -116,6 +116,18 @@ function app(
           state: 'conflict',
           reason: 'claimed by web',
         },
+        {
+          host: undefined,
+          prefix: '/old',
+          service: 'old',
+          strip: undefined,
+          source: 'registry',
+          rivals: [],
+          state: 'remembered',
+          reason: undefined,
+          idleForMs: 11_520_000,
+          forgottenInMs: 62_300,
+        },
       ];
     },
     services: () => [service],
@@ -179,7 +191,7 @@ describe('the API', () => {
   it('gives routes, services, one service and a summary as JSON', async () => {
     const { get } = app();
     expect((await get('/api/routes')).json()).toMatchObject({
-      routes: [{ prefix: '/api' }, { state: 'conflict' }],
+      routes: [{ prefix: '/api' }, { state: 'conflict' }, { state: 'remembered', idleForMs: 11_520_000 }],
     });
     expect((await get('/api/services')).json()).toMatchObject({ services: [{ service: 'api-service' }] });
     expect((await get('/api/services/api-service')).json()).toMatchObject({
@@ -204,7 +216,8 @@ describe('the API', () => {
     expect(routes.body).toBe(
       'ROUTE       SERVICE      LIVE  STRIP  SOURCE    STATE\n' +
         '/api        api-service  1/2   -      default   active; also claimed by green\n' +
-        'a.example/  gone         -     -      registry  conflict: claimed by web\n',
+        'a.example/  gone         -     -      registry  conflict: claimed by web\n' +
+        '/old        old          -     -      registry  remembered: no instance for 3 h 12 min, forgotten in 1 min 2 s\n',
     );
     const services = await get('/api/services', { accept: 'text/plain' });
     expect(services.body).toMatch(

@@ -18,7 +18,7 @@ export interface GatewayActions {
    * that is not routed. An instance comes back when the registry lists it again.
    */
   release(service: string): readonly string[] | undefined;
-  /** Takes a claimed route (`/pay`, `example.org/pay`) from its owner. Returns who that was, or undefined for a route without a claim. */
+  /** Takes a claimed or built-in route (`/pay`, `example.org/pay`) from its owner. Returns who that was, or undefined for any other. */
   releaseRoute(name: string): string | undefined;
 }
 
@@ -191,7 +191,7 @@ function addApi(app: FastifyInstance, { status, actions, log }: AdminOptions, an
     const { route } = request.query;
     const owner = typeof route === 'string' ? actions.releaseRoute(route) : undefined;
     if (owner === undefined)
-      return problem(reply, 404, 'route names no route that a service has by a claim.');
+      return problem(reply, 404, 'route names no route that a service has by a claim or by default.');
     log.warn(`${printable(String(route))} was taken from ${printable(owner)} by the operator.`);
     return reply.send({ route, released: owner });
   });

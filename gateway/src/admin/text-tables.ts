@@ -44,9 +44,21 @@ export function routesText(
   );
 }
 
-function stateText({ state, reason, rivals }: RouteStatus): string {
+function stateText({ state, reason, rivals, idleForMs = 0, forgottenInMs = 0 }: RouteStatus): string {
   if (reason !== undefined) return `${state}: ${reason}`;
-  return rivals.length === 0 ? state : `${state}; also claimed by ${rivals.join(', ')}`;
+  const what =
+    state === 'remembered'
+      ? `remembered: no instance for ${duration(idleForMs)}, forgotten in ${duration(forgottenInMs)}`
+      : state;
+  return rivals.length === 0 ? what : `${what}; also claimed by ${rivals.join(', ')}`;
+}
+
+/** In the two largest units: `3 h 12 min`, `5 min 2 s`. */
+function duration(ms: number): string {
+  const s = Math.round(ms / 1_000);
+  const minutes = Math.floor(s / 60);
+  if (minutes >= 60) return `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
+  return minutes > 0 ? `${minutes} min ${s % 60} s` : `${s} s`;
 }
 
 const seconds = (ms: number | undefined): string => (ms === undefined ? '-' : `${(ms / 1000).toFixed(1)}s`);

@@ -80,7 +80,7 @@ export const configSchema = z.strictObject(
     routesReleaseAfterMs: field(
       milliseconds(0),
       86_400_000,
-      'A service that has served a claimed route keeps it until it has had no live instance for this long.',
+      'A service that has served a claimed route keeps it until it has had no live instance for this long; a path without a claim is 503 until then, 404 after it.',
     ),
     services: z.record(serviceName, serviceSchema, 'services by name').optional(),
     trustedProxies: field(

@@ -120,6 +120,29 @@ describe('the owner of a claimed route', () => {
   });
 });
 
+describe('a built-in route', () => {
+  it('is remembered over a restart by the saved table, while its service is away', async () => {
+    const first = setUp();
+    await first.catalog({});
+    await change(first, 'webapp-service');
+    await change(first, 'api-service', instance('api-service', 'a', []));
+    await change(first, 'api-service');
+    const saved = first.registry.savable();
+    expect(saved?.routes).toMatchObject([{ route: { prefix: '/api', source: 'default' } }]);
+    const second = setUp();
+    second.registry.adopt(saved!, 1);
+    await second.catalog({});
+    await change(second, 'api-service');
+    await change(second, 'webapp-service');
+    expect(second.registry.resolve('h', '/api')?.route).toMatchObject({ service: 'api-service' });
+    expect([...second.registry.remembered.keys()]).toEqual(['/api']);
+    const third = setUp([]);
+    third.registry.adopt(saved!, 1);
+    await third.catalog({});
+    expect(third.registry.resolve('h', '/api')).toBeUndefined();
+  });
+});
+
 describe('a configured route with several owners', () => {
   const owners = ['blue', 'green'];
 

@@ -16,6 +16,8 @@ describe('createRegistry', () => {
     await snapshot('pay', instance('pay', 'p', ['urlprefix-/pay']));
     expect(registry.areClaimsKnown).toBe(true);
     expect(registry.resolve('h', '/pay')?.route.service).toBe('pay');
+    expect(registry.resolve('h', '/cart')).toBeUndefined();
+    await snapshot('webapp-service', instance('webapp-service', 'w', []));
     expect(registry.resolve('h', '/cart')?.route.service).toBe('webapp-service');
   });
 
@@ -40,12 +42,29 @@ describe('createRegistry', () => {
     expect(registry.areClaimsKnown).toBe(true);
   });
 
-  it('routes the two built-in prefixes before it knows any instance', async () => {
-    const { registry, catalog } = setUp();
+  it('routes a built-in prefix from the first instance of its service on, and remembers it after the last', async () => {
+    const { registry, catalog, snapshot, tables } = setUp();
     await catalog({});
-    expect(registry.resolve('h', '/api/x')?.route.service).toBe('api-service');
-    expect(registry.resolve('h', '/')?.route.service).toBe('webapp-service');
     expect(registry.waitingFor()).toEqual(['api-service', 'webapp-service']);
+    await snapshot('api-service');
+    await snapshot('webapp-service');
+    expect(registry.areClaimsKnown).toBe(true);
+    expect(registry.table.routes).toEqual([]);
+    await snapshot('api-service', instance('api-service', 'a', [], { status: 'critical' }));
+    await turn();
+    expect(registry.resolve('h', '/api/x')?.route.service).toBe('api-service');
+    expect(registry.resolve('h', '/')).toBeUndefined();
+    expect(registry.remembered.size).toBe(0);
+    await snapshot('api-service');
+    await turn();
+    expect(registry.resolve('h', '/api/x')?.route.service).toBe('api-service');
+    expect([...registry.remembered.keys()]).toEqual(['/api']);
+    expect(registry.releaseRoute('/api')).toBe('api-service');
+    expect(registry.resolve('h', '/api/x')).toBeUndefined();
+    expect(tables.at(-1)?.after).toEqual([]);
+    await snapshot('api-service', instance('api-service', 'a', []));
+    await turn();
+    expect(registry.resolve('h', '/api/x')?.route.service).toBe('api-service');
   });
 
   it('feeds snapshots to the upstream that requests resolve to', async () => {
@@ -289,7 +308,10 @@ describe('createRegistry', () => {
       await snapshot('api-service', instance('api-service', 'a', []));
       expect(registry.savable()).toMatchObject({
         catalog: { services: { shop: ['urlprefix-/shop'] } },
-        routes: [{ route: { prefix: '/shop', service: 'shop' }, served: false, idleForMs: 0 }],
+        routes: [
+          { route: { prefix: '/shop', service: 'shop' }, served: false, idleForMs: 0 },
+          { route: { prefix: '/api', service: 'api-service', source: 'default' }, served: true },
+        ],
       });
       expect(
         registry

@@ -100,7 +100,7 @@ export class Registry {
       facts: () => ({
         configured: this.#routes,
         claims: [...this.#services.values()].flatMap(({ claims }) => claims.claims),
-        wasSeen: (service) => this.#updates.seen.has(service),
+        isListed: (service) => (this.#services.get(service)?.state.snapshot?.instances.length ?? 0) > 0,
         isLive: (service, tag) => this.#services.get(service)?.isLive(tag) === true,
         releaseAfterMs: this.#config.routesReleaseAfterMs,
       }),
@@ -137,6 +137,11 @@ export class Registry {
 
   get rejected(): readonly RejectedClaim[] {
     return this.#tables.ownership.rejected;
+  }
+
+  /** Routes that no instance claims any more, by name, until they are forgotten. */
+  get remembered(): RouteTables['remembered'] {
+    return this.#tables.remembered;
   }
 
   /** How the catalogs of all sources stand together. */
@@ -182,9 +187,7 @@ export class Registry {
   }
 
   /** Followed services whose instances are not known yet, without a service that alone can't be read. */
-  waitingFor(): readonly string[] {
-    return this.#firstAnswers.waitingFor();
-  }
+  readonly waitingFor = (): readonly string[] => this.#firstAnswers.waitingFor();
 
   /**
    * Removes all held instances of a service at once, as the registry says. Returns their ids, or undefined for a service that is not
@@ -195,7 +198,8 @@ export class Registry {
   }
 
   /**
-   * Takes a claimed route from its owner and gives it to another service that claims it. Without another claim the route is removed. `name`: see `routeName`. Returns who had it, or undefined when nobody has such a route.
+   * Takes a claimed or built-in route from its owner and gives it to another service that claims it. Without another claim the route is
+   * forgotten, unless its owner has instances. `name`: see `routeName`. Returns who had it, or undefined when nobody has such a route.
    */
   releaseRoute(name: string): string | undefined {
     return this.#tables.release(name);
@@ -310,14 +314,13 @@ export class Registry {
     for (const service of this.#services.values()) this.#updates.apply(service, { kind: 'reconfigured' });
   }
 
-  /** The configuration's lists take the place of what was known of their services before. */
+  /** The configuration's lists take the place of what was known of their services before; what else it routes is waited for. */
   #followLists(): void {
     for (const { service: name, instances } of this.#config.services) {
       if (instances === undefined) continue;
       const service = this.#service(name);
       const snapshot = fixedSnapshot(name, instances);
       this.#updates.apply(service, { kind: 'list', source: configured, watch: { kind: 'fixed' }, snapshot });
-      this.#updates.seen.add(name);
       this.#watches.leave(name);
     }
     const lists = listedServices(this.#config);
@@ -327,6 +330,7 @@ export class Registry {
           this.#updates.apply(service, { kind: 'dropped', source });
       }
     }
+    for (const name of watchedServices(this.#config)) this.#service(name);
   }
 
   /** Follows what the configuration or a catalog routes, and leaves what is neither known nor there. */

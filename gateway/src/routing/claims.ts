@@ -21,9 +21,11 @@ export interface RejectedClaim {
   readonly reason: string;
 }
 
-/** Who has a route that the registry gave. */
+/** Who has a route that the registry gave, or a built-in one. */
 export interface Incumbent {
   readonly route: Route;
+  /** Whether a registered instance asks for it. Otherwise it is only remembered: no request can be served on it. */
+  readonly isClaimed: boolean;
   /** Whether an instance has answered a request for it since. An owner that never answered gives way at once. */
   readonly served: boolean;
   /** Since when it has had no live instance; undefined while it has. */
@@ -35,8 +37,8 @@ export interface OwnershipFacts {
   /** Routes from the config, and the built-in ones. */
   readonly configured: readonly Route[];
   readonly claims: readonly ServiceClaim[];
-  /** Whether a service has ever had an instance in the registry. */
-  readonly wasSeen: (service: string) => boolean;
+  /** Whether the registry lists an instance of a service, whatever its state. */
+  readonly isListed: (service: string) => boolean;
   /** Whether an instance of the service (that carries the tag, if there is one) serves, and has not failed. */
   readonly isLive: (service: string, tag: string | undefined) => boolean;
   /** Whether the service, the present owner of the route, has answered a request for it since the last decision. */

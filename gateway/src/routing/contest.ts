@@ -26,7 +26,7 @@ export function contest({ name, claims, incumbent }: Contestants, facts: Ownersh
   const owner = incumbent?.route.service;
   const own = claims.filter(({ service }) => service === owner);
   if (own.length === claims.length) return { winner: mostServed(own), reason: '' };
-  if (incumbent !== undefined && owner !== undefined && keeps({ name, incumbent, own }, facts)) {
+  if (incumbent !== undefined && owner !== undefined && keepsRoute({ name, claims, incumbent }, facts)) {
     const reason = `it belongs to ${owner}, which claimed it first`;
     return {
       winner: mostServed(own),
@@ -46,11 +46,17 @@ function waits(owner: string): string {
   return `it belongs to ${owner}, which has served it, has no live instance now, and may come back`;
 }
 
-function keeps(
-  { name, incumbent, own }: { name: string; incumbent: Incumbent; own: readonly ServiceClaim[] },
+/** Whether the incumbent of a route keeps it against others. */
+export function keepsRoute(
+  {
+    name,
+    claims,
+    incumbent,
+  }: { readonly name: string; readonly claims: readonly ServiceClaim[]; readonly incumbent: Incumbent },
   { isLive, hasAnswered, nowMs, releaseAfterMs }: OwnershipFacts,
 ): boolean {
   const { service } = incumbent.route;
+  const own = claims.filter((claim) => claim.service === service);
   if (own.some(({ claim }) => isLive(service, claim.tag))) return true;
   const hasServed = incumbent.served || hasAnswered(name, service);
   const hasGivenUp = own.length === 0 && isLive(service, undefined);

@@ -1,7 +1,13 @@
 import { describe, expect, it } from 'vitest';
 
 import type { OwnershipFacts, ServiceClaim } from './claims.ts';
-import { nextReleaseMs, noOwnership, resolveRoutes, type RouteOwnership } from './ownership.ts';
+import {
+  nextReleaseMs,
+  noOwnership,
+  rememberedRoutes,
+  resolveRoutes,
+  type RouteOwnership,
+} from './ownership.ts';
 import type { Route } from './route.ts';
 
 function claim(
@@ -40,7 +46,7 @@ function configured(
 const facts = (claims: ServiceClaim[], more: Partial<OwnershipFacts> = {}): OwnershipFacts => ({
   configured: [],
   claims,
-  wasSeen: () => true,
+  isListed: (service) => claims.some((one) => one.service === service),
   isLive: (service, tag) =>
     claims.some(
       (one) => one.service === service && one.serving > 0 && (tag === undefined || one.claim.tag === tag),
@@ -110,42 +116,6 @@ describe('resolveRoutes', () => {
     expect(result.rejected.map((row) => row.service)).toEqual(['rogue']);
   });
 
-  it('lets a built-in route give way only while its own service was never seen', () => {
-    const builtIn = [configured('/', 'webapp-service', 'default')];
-    const claims = [claim('shop', '/')];
-    const unseen = resolveRoutes(
-      noOwnership,
-      facts(claims, { configured: builtIn, wasSeen: (s) => s === 'shop' }),
-    );
-    expect(owners(unseen.routes)).toEqual({ '/': 'shop' });
-    const seen = resolveRoutes(noOwnership, facts(claims, { configured: builtIn }));
-    expect(owners(seen.routes)).toEqual({ '/': 'webapp-service' });
-    expect(seen.rejected).toHaveLength(1);
-  });
-
-  it('lets a claim that took a built-in route keep it when that route’s own service appears later', () => {
-    const builtIn = [configured('/', 'webapp-service', 'default')];
-    const first = resolveRoutes(
-      noOwnership,
-      facts([claim('shop', '/')], { configured: builtIn, wasSeen: (s) => s === 'shop' }),
-    );
-    const both = [claim('shop', '/'), claim('webapp-service', '/', { since: 9 })];
-    expect(owners(resolveRoutes(first, facts(both, { configured: builtIn })).routes)).toEqual({
-      '/': 'shop',
-    });
-  });
-
-  it('takes strip from the tag of the built-in route’s own service and keeps all its instances', () => {
-    const result = resolveRoutes(
-      noOwnership,
-      facts([claim('api-service', '/api', { strip: '/api' })], {
-        configured: [configured('/api', 'api-service', 'default')],
-      }),
-    );
-    expect(result.routes).toMatchObject([{ service: 'api-service', strip: '/api', tag: undefined }]);
-    expect(result.rejected).toEqual([]);
-  });
-
   it('follows the variant that more instances serve when a service changes its options', () => {
     const variants = (before: number, after: number) =>
       resolveRoutes(
@@ -158,6 +128,91 @@ describe('resolveRoutes', () => {
     expect(variants(2, 1)).toMatchObject([{ strip: undefined }]);
     expect(variants(1, 2)).toMatchObject([{ strip: '/x' }]);
     expect(variants(1, 1)).toMatchObject([{ strip: undefined }]);
+  });
+});
+
+describe('a built-in route', () => {
+  const builtIn = [configured('/', 'webapp-service', 'default')];
+  const shop = (serving = 1) => claim('shop', '/', { serving });
+  const having = (claims: ServiceClaim[], listed: string[], more: Partial<OwnershipFacts> = {}) =>
+    facts(claims, { configured: builtIn, isListed: (service) => listed.includes(service), ...more });
+  const there = having([], ['webapp-service']);
+  const away = (nowMs: number, claims: ServiceClaim[] = []) => having(claims, [], { nowMs });
+  const ownerOf = ({ routes }: RouteOwnership) => routes.find(({ prefix }) => prefix === '/')?.service;
+
+  it('exists from the first instance of its service on, and before that for whoever claims it', () => {
+    expect(resolveRoutes(noOwnership, having([], [])).routes).toEqual([]);
+    expect(resolveRoutes(noOwnership, there).routes).toEqual(builtIn);
+    expect(ownerOf(resolveRoutes(noOwnership, having([shop()], ['shop'])))).toBe('shop');
+    const both = resolveRoutes(noOwnership, having([shop()], ['shop', 'webapp-service']));
+    expect(ownerOf(both)).toBe('webapp-service');
+    expect(both.rejected).toMatchObject([{ service: 'shop' }]);
+  });
+
+  it('stays with a claim that was there first, while that one lives or may come back', () => {
+    const first = resolveRoutes(noOwnership, having([shop()], ['shop']));
+    const both = having([shop()], ['shop', 'webapp-service']);
+    const kept = resolveRoutes(first, both);
+    expect(kept.routes).toMatchObject([{ service: 'shop', rivals: ['webapp-service'] }]);
+    expect(kept.rejected).toMatchObject([
+      { service: 'webapp-service', prefix: '/', reason: 'it belongs to shop, which claimed it first' },
+    ]);
+    expect([...kept.contested]).toEqual(['shop', 'webapp-service']);
+    const dead = having([shop(0)], ['shop', 'webapp-service']);
+    expect(ownerOf(resolveRoutes(kept, dead))).toBe('webapp-service');
+    const hasAnswered = (_name: string, service: string) => service === 'shop';
+    const served = resolveRoutes(kept, { ...both, hasAnswered });
+    expect(ownerOf(resolveRoutes(served, dead))).toBe('shop');
+    expect(ownerOf(resolveRoutes(served, { ...there, nowMs: 999 }))).toBe('shop');
+    expect(ownerOf(resolveRoutes(resolveRoutes(served, dead), { ...there, nowMs: 1_000 }))).toBe(
+      'webapp-service',
+    );
+  });
+
+  it('is remembered after the last instance, and keeps claims away, until it is forgotten', () => {
+    const gone = resolveRoutes(resolveRoutes(noOwnership, there), away(500));
+    expect(gone.routes).toEqual(builtIn);
+    expect(rememberedRoutes(gone, { nowMs: 700, releaseAfterMs: 1_000 })).toEqual(
+      new Map([['/', { idleForMs: 200, forgottenInMs: 800 }]]),
+    );
+    expect(nextReleaseMs(gone, away(700))).toBe(1_500);
+    const kept = resolveRoutes(gone, away(1_499, [shop()]));
+    expect(ownerOf(kept)).toBe('webapp-service');
+    expect(kept.rejected[0]?.reason).toContain('may come back');
+    expect(resolveRoutes(gone, away(1_500)).routes).toEqual([]);
+    expect(ownerOf(resolveRoutes(gone, away(1_500, [shop()])))).toBe('shop');
+    const back = resolveRoutes(gone, { ...there, nowMs: 1_499 });
+    expect(rememberedRoutes(back, { nowMs: 1_499, releaseAfterMs: 1_000 }).size).toBe(0);
+    expect(resolveRoutes(back, away(1_600)).routes).toEqual(builtIn);
+  });
+
+  it('is forgotten by command when its service has no instance, and passes to a claim', () => {
+    const released = { name: '/', service: 'webapp-service' };
+    expect(resolveRoutes(noOwnership, { ...away(0), released }).routes).toEqual([]);
+    const claimed = having([shop()], ['shop', 'webapp-service'], { released });
+    expect(ownerOf(resolveRoutes(noOwnership, claimed))).toBe('shop');
+    expect(ownerOf(resolveRoutes(noOwnership, { ...there, released }))).toBe('webapp-service');
+  });
+
+  it('goes with the configuration that has it', () => {
+    const gone = resolveRoutes(resolveRoutes(noOwnership, there), away(1));
+    expect(resolveRoutes(gone, { ...away(2), configured: [] }).routes).toEqual([]);
+  });
+
+  it('takes strip from the tag of the built-in route’s own service and keeps all its instances', () => {
+    const result = resolveRoutes(
+      noOwnership,
+      facts([claim('api-service', '/api', { strip: '/api' })], {
+        configured: [configured('/api', 'api-service', 'default')],
+      }),
+    );
+    expect(result.routes).toMatchObject([{ service: 'api-service', strip: '/api', tag: undefined }]);
+    expect(result.rejected).toEqual([]);
+    const gone = resolveRoutes(
+      result,
+      facts([], { configured: [configured('/api', 'api-service', 'default')] }),
+    );
+    expect(gone.routes).toMatchObject([{ service: 'api-service', strip: '/api' }]);
   });
 });
 

@@ -1,18 +1,21 @@
+import { builtInIncumbent } from './built-in.ts';
 import type { Incumbent, OwnershipFacts, RejectedClaim, ServiceClaim } from './claims.ts';
 import { configuredPrefixes } from './configured-prefixes.ts';
-import { contest, type Contestants, isRouteOf, mostServed, routeOf } from './contest.ts';
+import { contest, type Contestants, isRouteOf, routeOf } from './contest.ts';
 import { ownersOf, routeName, type Route } from './route.ts';
 
 /** What is routed where: the outcome of {@link resolveRoutes}, and what it needs to know the next time. */
 export interface RouteOwnership {
   readonly routes: readonly Route[];
   readonly rejected: readonly RejectedClaim[];
-  /** Routes that the registry gave, by name; they outlive their claims, so that a claimed path is 503 and not 404. */
+  /** Routes that the registry gave, and built-in ones, by name; they outlive their claims, so that a claimed path is 503 and not 404. */
   readonly remembered: ReadonlyMap<string, Incumbent>;
   /** The present owner of each configured route with several, by name. */
   readonly chosen: ReadonlyMap<string, string>;
   /** Services on whose liveness it depends who owns something. */
   readonly contested: ReadonlySet<string>;
+  /** Services of built-in routes that were not seen yet, or are forgotten. */
+  readonly unseen: ReadonlySet<string>;
 }
 
 export const noOwnership: RouteOwnership = {
@@ -21,15 +24,15 @@ export const noOwnership: RouteOwnership = {
   remembered: new Map(),
   chosen: new Map(),
   contested: new Set(),
+  unseen: new Set(),
 };
 
 /** Registry routes remembered without a claim; the oldest are forgotten beyond this. */
 const maxRemembered = 10_000;
 
 /**
- * Who owns which route. The config always does, with all that lies below; among several owners the one that serves does. A built-in route
- * does, unless its own service was never seen and another claims it. For claims see {@link contest}. A route without a claim is kept for
- * as long as its owner may come back.
+ * Who owns which route. The config always does, with all that lies below; among several owners the one that serves does. For built-in
+ * routes see {@link builtInIncumbent}, for claims {@link contest}. A route without a claim is kept for as long as its owner may come back.
  */
 export function resolveRoutes(before: RouteOwnership, facts: OwnershipFacts): RouteOwnership {
   const refusalOf = configuredPrefixes(facts.configured);
@@ -38,6 +41,10 @@ export function resolveRoutes(before: RouteOwnership, facts: OwnershipFacts): Ro
   const remembered = new Map(before.remembered);
   const chosen = new Map<string, string>();
   const contested = new Set<string>();
+  const builtIn = new Map<string, Incumbent>();
+  /** Services that are there and have lost their built-in route to a claim. */
+  const waiting = new Map<string, string>();
+  const unseen = new Set<string>();
 
   for (const route of facts.configured) {
     const name = routeName(route);
@@ -53,15 +60,20 @@ export function resolveRoutes(before: RouteOwnership, facts: OwnershipFacts): Ro
       continue;
     }
     const claims = byName.get(name) ?? [];
-    if (yields(route, claims, { wasSeen: facts.wasSeen, incumbent: remembered.get(name)?.route.service }))
+    const incumbent = builtInIncumbent(route, { claims, incumbent: remembered.get(name) }, facts);
+    if (incumbent === undefined) {
+      if (facts.isListed(route.service)) waiting.set(name, route.service);
+      else unseen.add(route.service);
       continue;
-    const own = mostServed(claims.filter((claim) => claim.service === route.service));
+    }
     const others = claims.filter((claim) => claim.service !== route.service);
     byName.delete(name);
     remembered.delete(name);
-    const mine = own === undefined ? route : { ...route, strip: own.claim.strip };
-    routes.push(withRivals(mine, servicesOf(others)));
-    rejected.push(...others.map((claim) => reject(claim, `it belongs to ${route.service}`)));
+    const mine = withRivals(incumbent.route, servicesOf(others));
+    builtIn.set(name, { ...incumbent, route: mine });
+    routes.push(mine);
+    const away = incumbent.isClaimed ? '' : ', which has no instance now, and may come back';
+    rejected.push(...others.map((claim) => reject(claim, `it belongs to ${route.service}${away}`)));
   }
 
   for (const [name, claims] of byName) {
@@ -70,9 +82,16 @@ export function resolveRoutes(before: RouteOwnership, facts: OwnershipFacts): Ro
     const others = claims.filter(({ service }) => service !== (winner?.service ?? incumbent?.route.service));
     const route = winner === undefined ? incumbent?.route : routeOf(winner);
     if (route === undefined) continue;
-    if (others.length > 0)
-      for (const service of [route.service, ...servicesOf(others)]) contested.add(service);
-    const next = nextIncumbent({ name, claims, incumbent }, withRivals(route, servicesOf(others)), facts);
+    const waits = waiting.get(name);
+    const rivals = servicesOf(others);
+    if (waits !== undefined && waits !== route.service && !rivals.includes(waits)) {
+      rivals.push(waits);
+      const { host, prefix, service } = route;
+      const reason = `it belongs to ${service}, which claimed it first`;
+      rejected.push({ service: waits, host, prefix, strip: undefined, reason });
+    }
+    if (rivals.length > 0) for (const service of [route.service, ...rivals]) contested.add(service);
+    const next = nextIncumbent({ name, claims, incumbent }, withRivals(route, rivals), facts);
     if (next !== incumbent) {
       if (next.route.service !== incumbent?.route.service) remembered.delete(name);
       remembered.set(name, next);
@@ -82,7 +101,8 @@ export function resolveRoutes(before: RouteOwnership, facts: OwnershipFacts): Ro
 
   forgetUnclaimed(remembered, byName, { ...facts, refusalOf });
   routes.push(...[...remembered.values()].map(({ route }) => route));
-  return { routes, rejected, remembered, chosen, contested };
+  for (const [name, incumbent] of builtIn) remembered.set(name, incumbent);
+  return { routes, rejected, remembered, chosen, contested, unseen };
 }
 
 /** When an owner that has no live instance loses its route next; Infinity: never, as things are. */
@@ -96,6 +116,20 @@ export function nextReleaseMs(
     if (atMs > nowMs) next = Math.min(next, atMs);
   }
   return next;
+}
+
+/** How long the routes without a claim have had no live instance, and when they are forgotten; both from now, by name. */
+export function rememberedRoutes(
+  { remembered }: RouteOwnership,
+  { nowMs, releaseAfterMs }: Pick<OwnershipFacts, 'nowMs' | 'releaseAfterMs'>,
+): ReadonlyMap<string, { readonly idleForMs: number; readonly forgottenInMs: number }> {
+  const rows = [...remembered].filter(([, { isClaimed }]) => !isClaimed);
+  return new Map(
+    rows.map(([name, { idleSinceMs = nowMs }]) => {
+      const idleForMs = Math.round(nowMs - idleSinceMs);
+      return [name, { idleForMs, forgottenInMs: Math.max(0, releaseAfterMs - idleForMs) }];
+    }),
+  );
 }
 
 type RefusalOf = ReturnType<typeof configuredPrefixes>;
@@ -154,8 +188,9 @@ function nextIncumbent(
   const idleSinceMs = lives ? undefined : ((isSame ? incumbent.idleSinceMs : undefined) ?? nowMs);
   const served = (isSame && incumbent.served) || hasAnswered(name, route.service);
   const isKept = isSame && isRouteOf(incumbent.route, route);
-  if (isKept && incumbent.idleSinceMs === idleSinceMs && incumbent.served === served) return incumbent;
-  return { route: isKept ? incumbent.route : route, served, idleSinceMs };
+  if (isKept && incumbent.isClaimed && incumbent.idleSinceMs === idleSinceMs && incumbent.served === served)
+    return incumbent;
+  return { route: isKept ? incumbent.route : route, isClaimed: true, served, idleSinceMs };
 }
 
 /** Forgets routes without a claim when the configuration has them now, when their owner has been away for long, or when there are too many. */
@@ -170,19 +205,11 @@ function forgetUnclaimed(
     const { idleSinceMs = nowMs } = before;
     const isOver = nowMs - idleSinceMs >= releaseAfterMs;
     const served = before.served || hasAnswered(name, route.service);
-    if (index < tooMany || isOver || refusalOf(route) !== undefined) remembered.delete(name);
-    else remembered.set(name, { route: withRivals(route, []), idleSinceMs, served });
+    // What is left here of a built-in route is one that this configuration does not have.
+    const isBuiltIn = route.source === 'default';
+    if (index < tooMany || isOver || isBuiltIn || refusalOf(route) !== undefined) remembered.delete(name);
+    else remembered.set(name, { route: withRivals(route, []), isClaimed: false, idleSinceMs, served });
   });
-}
-
-/** A built-in route gives way to a claim made before its own service was ever seen, for as long as that claim stands. */
-function yields(
-  route: Route,
-  claims: readonly ServiceClaim[],
-  { wasSeen, incumbent }: Pick<OwnershipFacts, 'wasSeen'> & { readonly incumbent: string | undefined },
-): boolean {
-  const others = claims.filter((claim) => claim.service !== route.service);
-  return others.some((claim) => !wasSeen(route.service) || claim.service === incumbent);
 }
 
 function withRivals(route: Route, rivals: readonly string[]): Route {
@@ -191,7 +218,7 @@ function withRivals(route: Route, rivals: readonly string[]): Route {
   return before === undefined ? route : plain;
 }
 
-function servicesOf(claims: readonly ServiceClaim[]): readonly string[] {
+function servicesOf(claims: readonly ServiceClaim[]): string[] {
   return [...new Set(claims.map(({ service }) => service))];
 }
 

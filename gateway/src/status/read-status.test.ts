@@ -46,7 +46,6 @@ it('shows routes and services with their settings, instances and checks', () => 
   const { status } = world();
   expect(status.routes()).toMatchObject([
     { prefix: '/api', service: 'api-service', source: 'default', state: 'active' },
-    { prefix: '/', service: 'webapp-service', source: 'default', state: 'active' },
   ]);
   const services = status.services().map((row) => ({ ...row, instances: [...row.instances] }));
   expect(services).toMatchObject([
@@ -77,7 +76,7 @@ it('sums up the gateway', () => {
     version: '1.2.3',
     phase: 'serving',
     uptimeSeconds: 2,
-    routes: 2,
+    routes: 1,
     services: 2,
     instances: 2,
     clientConnections: 3,

@@ -7,6 +7,7 @@ import type { Health } from '../health/health.ts';
 import type { Engine } from '../listeners/engine.ts';
 import type { Registry } from '../registry/registry.ts';
 import type { ServiceView } from '../registry/services/service-runtime.ts';
+import { routeName } from '../routing/route.ts';
 import type {
   EffectiveSettings,
   GatewayStatus,
@@ -73,9 +74,13 @@ function summary(sources: StatusSources): GatewaySummary {
 }
 
 function routeRows(registry: Registry): readonly RouteStatus[] {
+  const { remembered } = registry;
   return [
-    ...registry.table.routes.map(({ host, prefix, service, strip, source, rivals = [] }) => {
-      return { host, prefix, service, strip, source, rivals, state: 'active', reason: undefined } as const;
+    ...registry.table.routes.map((route) => {
+      const { host, prefix, service, strip, source, rivals = [] } = route;
+      const idle = remembered.get(routeName(route));
+      const state = idle === undefined ? 'active' : 'remembered';
+      return { host, prefix, service, strip, source, rivals, state, reason: undefined, ...idle } as const;
     }),
     ...registry.rejected.map((claim) => {
       return { ...claim, source: 'registry', rivals: [], state: 'conflict' } as const;

@@ -12,9 +12,13 @@ export interface RouteStatus {
   readonly source: 'config' | 'default' | 'registry';
   /** Services that claim the same and don't have it. */
   readonly rivals: readonly string[];
-  /** `active`; or why it is not used ("claimed by api-service since …"). */
-  readonly state: 'active' | 'conflict' | 'invalid';
+  /** `active`; `remembered`: nobody claims it any more, it answers 503 until it is forgotten; else it is not used, and `reason` says why. */
+  readonly state: 'active' | 'remembered' | 'conflict' | 'invalid';
   readonly reason: string | undefined;
+  /** Of a remembered route: for how long it has had no live instance. */
+  readonly idleForMs?: number;
+  /** Of a remembered route: when it is forgotten and answers 404, from now. */
+  readonly forgottenInMs?: number;
 }
 
 /** One instance of a service. */

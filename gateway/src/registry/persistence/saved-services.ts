@@ -45,6 +45,7 @@ export function savedTableOf(
 export function ownersAt({ routes }: SavedTable, savedAtMs: number): readonly Incumbent[] {
   return routes.map(({ route, served, idleForMs }) => ({
     route,
+    isClaimed: false,
     served,
     idleSinceMs: savedAtMs - idleForMs,
   }));

@@ -5,6 +5,7 @@ import {
   isInvalidRouteTag,
   parseRouteTag,
   type ReadAnswer,
+  routeTag,
   type Snapshot,
   snapshotFromAnswer,
 } from '@roundhouse/agent-sdk/internal';
@@ -15,7 +16,7 @@ import type { Route } from '../../routing/route.ts';
 export interface SavedTable {
   readonly catalog: Catalog;
   readonly snapshots: readonly Snapshot[];
-  /** Routes that came from the registry, with their owners. */
+  /** Routes that came from the registry, and built-in ones, with their owners. */
   readonly routes: readonly SavedRoute[];
 }
 
@@ -50,8 +51,9 @@ export function* formatSavedTable(table: SavedTable, savedAtMs: number): Generat
     version,
     savedAtMs,
     catalog: { index: catalog.index, services: catalog.services },
-    routes: table.routes.map(({ route: { service, tag }, served, idleForMs }) => {
-      return { service, tag, served, idleForMs };
+    routes: table.routes.map(({ route, served, idleForMs }) => {
+      const { service, tag = routeTag(route), source } = route;
+      return { service, tag, source: source === 'default' ? source : undefined, served, idleForMs };
     }),
   };
   yield `${JSON.stringify(head).slice(0, -1)},\n"services":[`;
@@ -144,14 +146,15 @@ function readService(value: unknown): Snapshot | undefined {
 
 /** A file without `served` and `idleForMs` is one of an older gateway, whose owners kept what they had. */
 function readRoute(value: unknown): SavedRoute | undefined {
-  const { service, tag, served = true, idleForMs = 0 } = asObject(value) ?? {};
+  const { service, tag, source, served = true, idleForMs = 0 } = asObject(value) ?? {};
   if (typeof service !== 'string' || typeof tag !== 'string') return undefined;
   if (typeof served !== 'boolean' || typeof idleForMs !== 'number' || !(idleForMs >= 0)) return undefined;
   const claim = parseRouteTag(tag);
   if (claim === undefined || isInvalidRouteTag(claim)) return undefined;
   const { host, prefix, strip } = claim;
-  const route: Route = { host, prefix, service, strip, tag, timeouts: {}, source: 'registry' };
-  return { route, served, idleForMs };
+  const origin =
+    source === 'default' ? ({ tag: undefined, source } as const) : ({ tag, source: 'registry' } as const);
+  return { route: { host, prefix, service, strip, timeouts: {}, ...origin }, served, idleForMs };
 }
 
 function answerOf(body: unknown, index: unknown): ReadAnswer {

@@ -66,6 +66,19 @@ const table: SavedTable = {
       served: false,
       idleForMs: 250,
     },
+    {
+      route: {
+        host: undefined,
+        prefix: '/api',
+        service: 'api-service',
+        strip: '/api',
+        tag: undefined,
+        timeouts: {},
+        source: 'default',
+      },
+      served: true,
+      idleForMs: 7,
+    },
   ],
 };
 
@@ -82,7 +95,7 @@ describe('a saved table', () => {
     const [saved] = table.routes;
     expect(readSavedTable(text)).toMatchObject({
       leftOut: 0,
-      table: { routes: [{ route: saved!.route, served: true, idleForMs: 0 }] },
+      table: { routes: [{ route: saved!.route, served: true, idleForMs: 0 }, {}] },
     });
   });
 
@@ -97,7 +110,7 @@ describe('a saved table', () => {
       .replace('"Address":"fd00::4","Port"', '"Address":"http://x","Port"')
       .replace('"tag":"urlprefix-/shop"', '"tag":"urlprefix-nonsense"');
     const reading = readSavedTable(text);
-    expect(reading).toMatchObject({ kind: 'table', leftOut: 3, table: { routes: [] } });
+    expect(reading).toMatchObject({ kind: 'table', leftOut: 3, table: { routes: [{ served: true }] } });
     if (reading.kind === 'table')
       expect(reading.table.snapshots[0]?.instances.map(({ id }) => id)).toEqual(['b', 'c', 'e']);
   });

@@ -1,3 +1,5 @@
+import type { Snapshot } from '@roundhouse/agent-sdk/internal';
+
 import type { Listeners } from '../registry-listener.ts';
 import type { RouteTables } from '../table/route-tables.ts';
 import { sameClaims } from './claims.ts';
@@ -13,8 +15,6 @@ export class ServiceUpdates {
   /** Updates of which listeners have not been told yet. */
   readonly #pending = new Map<ServiceRuntime, ServiceUpdate[]>();
   readonly listed = new ListedEndpoints();
-  /** Services that had an instance at some time. */
-  readonly seen = new Set<string>();
 
   /** `afterwards`: called when the listeners have been told. */
   constructor(tables: RouteTables, listeners: Listeners, afterwards: (service: ServiceRuntime) => void) {
@@ -27,7 +27,6 @@ export class ServiceUpdates {
   take(service: ServiceRuntime, event: ServiceStateEvent): ServiceUpdate | undefined {
     const update = service.apply(event);
     if (update === undefined) return undefined;
-    if (update.instances.after.instances.length > 0) this.seen.add(service.state.service);
     this.listed.follow(update.instances);
     this.#pending.set(service, [...(this.#pending.get(service) ?? []), update]);
     return update;
@@ -49,11 +48,13 @@ export class ServiceUpdates {
     const claimsBefore = service.readClaims();
     const { claims } = service;
     const isSameClaims = sameClaims(claims, claimsBefore);
-    const matters = ({ instances: { before }, settings }: ServiceUpdate): boolean =>
-      // The first instance of a built-in route's own service settles whom that route belongs to.
-      settings !== undefined || before === undefined || before.instances.length === 0;
+    const matters = ({ instances: { before, after }, settings }: ServiceUpdate): boolean =>
+      // A built-in route comes with the first instance of its service, and is only remembered after the last.
+      settings !== undefined || before === undefined || isEmpty(before) || isEmpty(after);
     const isContested = tables.ownership.contested.has(name);
     if (isContested || !isSameClaims || updates.some(matters)) tables.request();
+    // Not by turns: the upstream has the instance already, and this happens once.
+    if (tables.ownership.unseen.has(name)) tables.flush();
     const known = new Set(claimsBefore.invalid.map(({ invalid }) => invalid));
     const newTags = isSameClaims ? [] : claims.invalid.filter(({ invalid }) => !known.has(invalid));
     const routes = tables.routesOf(name);
@@ -64,4 +65,8 @@ export class ServiceUpdates {
     });
     this.#afterwards(service);
   }
+}
+
+function isEmpty({ instances }: Snapshot): boolean {
+  return instances.length === 0;
 }

@@ -1,6 +1,12 @@
 import type { Destination } from '../../exchange/destination.ts';
 import type { Incumbent, OwnershipFacts, RejectedClaim } from '../../routing/claims.ts';
-import { nextReleaseMs, noOwnership, resolveRoutes, type RouteOwnership } from '../../routing/ownership.ts';
+import {
+  nextReleaseMs,
+  noOwnership,
+  rememberedRoutes,
+  resolveRoutes,
+  type RouteOwnership,
+} from '../../routing/ownership.ts';
 import { routeName, type Route } from '../../routing/route.ts';
 import type { TableChange } from '../registry-listener.ts';
 import { createRouteTable, type RouteTable } from '../../routing/route-table.ts';
@@ -44,6 +50,12 @@ export class RouteTables {
   resolve(host: string, path: string): Destination | undefined {
     const route = this.table.match(host, path);
     return route === undefined ? undefined : this.#destinations.get(route);
+  }
+
+  /** Routes that no instance claims any more, by name, until they are forgotten. */
+  get remembered(): ReturnType<typeof rememberedRoutes> {
+    const { facts, now } = this.#options;
+    return rememberedRoutes(this.ownership, { ...facts(), nowMs: now() });
   }
 
   routesOf(service: string): readonly Route[] {
