@@ -57,7 +57,7 @@ const common = {
 
 const registerRules = {
   ...common,
-  port: rule.required(rule.integer(1, 65_535), 'the port the process listens on'),
+  port: rule.required(rule.integer(1, 65_535), 'the port the process listens on, or a server that listens'),
   server: rule.optional('a server of node:http or node:https', (value) =>
     isServer(value) ? value : undefined,
   ),
@@ -84,7 +84,7 @@ export function checkRegisterOptions(
   options: object,
   env: rule.Place['env'],
 ): rule.Values<typeof registerRules> {
-  return rule.readOptions(registerRules, options, env);
+  return rule.readOptions(registerRules, withPort(options), env);
 }
 
 /** Checks the options of startService. Throws ServiceError `invalid_options` with every problem at once. */
@@ -93,6 +93,13 @@ export function checkServiceOptions(
   env: rule.Place['env'],
 ): rule.Values<typeof serviceRules> {
   return rule.readOptions(serviceRules, withHandler(options), env);
+}
+
+/** Without a port, that of the server. */
+function withPort(options: object): object {
+  const { port, server } = options as { readonly port?: unknown; readonly server?: unknown };
+  const bound = port === undefined && isServer(server) ? server.address() : null;
+  return bound === null || typeof bound === 'string' ? options : { ...options, port: bound.port };
 }
 
 /** The option `fetch` as a handler. Where it is wrong, or beside `handler`, it stays, and is refused. */

@@ -23,6 +23,7 @@ export class ConnectionDrain {
   #keepAlive = true;
   /** When a response ended that had promised to keep its connection, because it had begun before keep-alive was disabled. */
   #keptAtMs = -Infinity;
+  #releaseClose: () => void = () => undefined;
 
   constructor(server: Server, clock: Clock) {
     this.#server = server;
@@ -55,6 +56,23 @@ export class ConnectionDrain {
   }
 
   /**
+   * Until {@link finish}, other code that closes the server (the shutdown hooks of a framework) only tells `closed`. The listener
+   * stays, and the callback is called when it has closed.
+   */
+  holdClose(closed: () => void): void {
+    const server = this.#server;
+    this.#releaseClose = override(server, 'close', (callback) => {
+      if (callback !== undefined) {
+        server.once('close', () => {
+          callback();
+        });
+      }
+      closed();
+      return server;
+    });
+  }
+
+  /**
    * Stops accepting and waits for all connections to end. Upgraded ones that are left towards the end of `timeoutMs` are cut a
    * few at a time, the rest at the end. Resolves with the number that were cut. Never rejects. Call once.
    *
@@ -64,6 +82,7 @@ export class ConnectionDrain {
   async finish(timeoutMs: number, closeFramework: () => Promise<void>): Promise<number> {
     const clock = this.#clock;
     this.disableKeepAlive();
+    this.#releaseClose();
     const closed = new AbortController();
     const isClosed = (): boolean => closed.signal.aborted;
     closeListener(this.#server, () => {
@@ -152,12 +171,24 @@ function follow(sockets: Set<Socket>, socket: Socket): void {
  * request may be on its way.
  */
 function closeListener(server: Server, closed: () => void): void {
-  const own = Object.getOwnPropertyDescriptor(server, 'closeIdleConnections');
-  server.closeIdleConnections = () => undefined;
+  const restore = override(server, 'closeIdleConnections', () => undefined);
   try {
     server.close(closed);
   } finally {
-    Reflect.deleteProperty(server, 'closeIdleConnections');
-    if (own !== undefined) Object.defineProperty(server, 'closeIdleConnections', own);
+    restore();
   }
+}
+
+/** Replaces a method of one server. Returns what puts back the one before. */
+function override<K extends 'close' | 'closeIdleConnections'>(
+  server: Server,
+  name: K,
+  method: Server[K],
+): () => void {
+  const own = Object.getOwnPropertyDescriptor(server, name);
+  server[name] = method;
+  return () => {
+    Reflect.deleteProperty(server, name);
+    if (own !== undefined) Object.defineProperty(server, name, own);
+  };
 }

@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import { createServer, type IncomingMessage, request, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 
@@ -319,6 +320,88 @@ describe('registerService', () => {
     })();
     expect(callsAtClose.at(-1)).toBe('service/maintenance/web-1');
     expect(agent.calls.at(-1)).toBe('service/deregister/web-1');
+  });
+});
+
+describe('registerService with a server', () => {
+  /** A server that answers when a test says so, registered. */
+  async function startOwn(
+    agent: Awaited<ReturnType<typeof startAgent>>,
+    close?: () => Promise<void>,
+    answered = () => undefined as unknown,
+  ) {
+    let answer: () => void = () => undefined;
+    const server = createServer((_request, response) => {
+      answer = () => response.end('whole', answered);
+    });
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    onTestFinished(() => {
+      server.close();
+      server.closeAllConnections();
+    });
+    const handle = await registerService({ name: 'web', server, close, ...quiet(agent.address).options });
+    const asked = once(server, 'request');
+    const response = get(handle.port);
+    await asked;
+    return {
+      server,
+      handle,
+      answered: response,
+      answer: () => {
+        answer();
+      },
+    };
+  }
+
+  it('takes its port, finishes what is in flight at a stop, then closes what the caller has', async () => {
+    const agent = await startAgent();
+    const order: string[] = [];
+    const own = await startOwn(
+      agent,
+      () => Promise.resolve(void order.push('close hook')),
+      () => order.push('answered'),
+    );
+    expect(own.handle.port).toBe(portOf(own.server));
+    const stopped = own.handle.stop();
+    await eventually(() => {
+      expect(own.server.listening).toBe(false);
+    });
+    own.answer();
+    expect(await own.answered).toBe('whole');
+    await stopped;
+    expect(order).toEqual(['answered', 'close hook']);
+    expect(agent.services.size).toBe(0);
+  });
+
+  it('takes a close by other code for a stop: Consul is told first, and requests are answered until then', async () => {
+    const agent = await startAgent();
+    const own = await startOwn(agent);
+    const closed = new Promise<readonly string[]>((resolve) => {
+      own.server.close(() => {
+        resolve([...agent.calls]);
+      });
+    });
+    expect(own.server.listening).toBe(true);
+    own.answer();
+    expect(await own.answered).toBe('whole');
+    expect((await closed).at(-1)).toBe(`service/maintenance/${own.handle.id}`);
+    await own.handle.stop();
+    expect(agent.services.size).toBe(0);
+  });
+
+  it('answers 500 for a handler that rejects, and goes on', async () => {
+    const agent = await startAgent();
+    const { events, options } = quiet(agent.address);
+    const server = createServer((incoming, response) => {
+      if (incoming.url === '/') response.end('fine');
+      else throw new Error('broken');
+    });
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    await using handle = await registerService({ name: 'web', server, ...options });
+    expect(await get(handle.port, '/x?secret')).toBe('Internal Server Error');
+    expect(await get(handle.port)).toBe('fine');
+    const lines = events.filter(({ kind }) => kind === 'handler_failed').map(({ message }) => message);
+    expect(lines).toEqual([expect.stringMatching(/^GET \/x failed: Error: broken\n/u)]);
   });
 });
 

@@ -4,8 +4,8 @@ import { isIPv6 } from 'node:net';
 import { createConsulClient } from '../discovery/consul-client.ts';
 import type { RegistryClient } from '../discovery/registry-client.ts';
 
-import { advertisedAddress, probeRoute } from './advertised-address.ts';
-import { type Application, boundAddress, raiseTimeouts } from './application.ts';
+import { advertisedAddress, probeRoute, unmapped } from './advertised-address.ts';
+import { boundAddress, raiseTimeouts } from './application.ts';
 import { bind } from './bind.ts';
 import { type CheckedOptions, checkRegisterOptions, checkServiceOptions } from './check-options.ts';
 import { bounded, sleep, systemClock as clock } from './clock.ts';
@@ -46,8 +46,10 @@ interface Service {
   readonly client: RegistryClient;
   /** Undefined: the identity question is not answered. */
   readonly identity: IdentityAnswer | undefined;
-  /** What startService serves. Undefined: the process listens by itself. */
-  readonly served: { readonly application: Application; readonly drain: ConnectionDrain } | undefined;
+  /** The server, where it is known, and what closes it without failing a request. */
+  readonly served: { readonly server: Server; readonly drain: ConnectionDrain } | undefined;
+  /** Closes the framework, once. */
+  readonly closeFramework: () => Promise<void>;
 }
 
 /** Where a service listens; the address is undefined where the process listens by itself. */
@@ -72,8 +74,7 @@ export async function startService(options: ServiceOptions): Promise<ServiceHand
   const checked = checkServiceOptions(options, process.env);
   const { handler: application, host, port } = checked;
   const { server } = application;
-  raiseTimeouts(server);
-  const service = createService(checked, server, { application, drain: new ConnectionDrain(server, clock) });
+  const service = createService(checked, server, () => application.close());
   const isListening = (): boolean => server.listening;
   const isOurs = !isListening();
   try {
@@ -90,11 +91,7 @@ export async function startService(options: ServiceOptions): Promise<ServiceHand
     const listener = boundAddress(server);
     const shown = isIPv6(listener.address) ? `[${listener.address}]` : listener.address;
     service.report('info', 'listening', `listening on ${shown}:${listener.port}`);
-    const handle = await register(service, listener);
-    // Other code may close the server; then nothing answers here any more, and Consul should know.
-    server.once('close', () => void handle.stop());
-    if (!isListening()) void handle.stop();
-    return handle;
+    return await register(service, listener);
   } catch (error) {
     service.client.close();
     if (isOurs && isListening()) await finishServing(service);
@@ -104,15 +101,18 @@ export async function startService(options: ServiceOptions): Promise<ServiceHand
 }
 
 /**
- * Registers a process that listens by itself: call it when the port is bound and can answer. Otherwise like `startService`, with
- * one difference: stopping the listener is the caller's, in the option `close`, called once gateways send nothing new.
- * With `signals: 'handle'` the process exits after that, so without `close` what is in flight at a signal is lost.
+ * Registers a process that listens by itself: call it when the port is bound and can answer. With the option `server` a stop is
+ * that of `startService`. Without, stopping the listener is the caller's, in the option `close`, called once gateways send nothing new;
+ * with `signals: 'handle'` the process exits after that, so without `close` what is in flight at a signal is lost.
  */
 export async function registerService(options: RegisterOptions): Promise<ServiceHandle> {
   const checked = checkRegisterOptions(options, process.env);
-  const service = createService(checked, checked.server, undefined);
+  const { server, port } = checked;
+  const service = createService(checked, server, () => Promise.resolve());
+  const bound = server?.address();
+  const isKnown = typeof bound === 'object' && bound?.port === port;
   try {
-    return await register(service, { port: checked.port, address: undefined });
+    return await register(service, { port, address: isKnown ? unmapped(bound.address) : undefined });
   } catch (error) {
     service.client.close();
     service.identity?.release();
@@ -123,12 +123,14 @@ export async function registerService(options: RegisterOptions): Promise<Service
 function createService(
   options: CheckedOptions,
   server: Server | undefined,
-  served: Service['served'],
+  close: () => Promise<void>,
 ): Service {
   const { name, log } = options;
   const id = options.id ?? createInstanceId(name);
   const report = createReport(name, log);
+  let closing: Promise<void> | undefined;
   if (server !== undefined) {
+    raiseTimeouts(server);
     answerFailures(server, (error, { method = '', url = '' }) => {
       report('error', 'handler_failed', `${method} ${url.replace(/\?.*$/su, '')} failed: ${stackOf(error)}`);
     });
@@ -140,7 +142,8 @@ function createService(
     report,
     client: createConsulClient(options.consul.settings),
     identity: options.identity === 'answer' ? answerIdentity(server, id) : undefined,
-    served,
+    served: server && { server, drain: new ConnectionDrain(server, clock) },
+    closeFramework: () => (closing ??= close()),
   };
 }
 
@@ -187,7 +190,16 @@ async function register(service: Service, listener: Listener): Promise<ServiceHa
   const waited = new AbortController();
   await Promise.race([registrar.start(), sleep(clock, timeLimits.firstAttemptMs, waited.signal)]);
   waited.abort();
+  if (service.served !== undefined) stopWhenClosed(service.served, handle);
   return handle;
+}
+
+/** Other code may close the server; then nothing answers here any more, and gateways have to know before. */
+function stopWhenClosed({ server, drain }: NonNullable<Service['served']>, handle: ServiceHandle): void {
+  const stop = (): void => void handle.stop();
+  if (server.listening) drain.holdClose(stop);
+  else stop();
+  server.once('close', stop);
 }
 
 /** A wrong setting fails the start; an address that can't be determined yet does not. */
@@ -304,7 +316,7 @@ async function untilNothingNew(
 }
 
 /** Draining: the listener and what is in flight, the framework, the caller's `close` hook, the identity answer; each ends once. */
-async function finishServing({ options, report, served, identity }: Service): Promise<void> {
+async function finishServing({ options, report, served, closeFramework, identity }: Service): Promise<void> {
   const { drainTimeoutMs, close } = options;
   const step = async (what: string, act: () => Promise<void>, timeoutMs: number): Promise<void> => {
     try {
@@ -314,10 +326,7 @@ async function finishServing({ options, report, served, identity }: Service): Pr
     }
   };
   if (served !== undefined) {
-    const { application, drain } = served;
-    let closing: Promise<void> | undefined;
-    const closeFramework = (): Promise<void> => (closing ??= application.close());
-    const cut = await drain.finish(drainTimeoutMs, closeFramework);
+    const cut = await served.drain.finish(drainTimeoutMs, closeFramework);
     if (cut > 0) {
       const rest = `still busy after ${drainTimeoutMs / 1000} s`;
       report('warn', 'connections_cut', `cut ${cut} connection(s) that were ${rest}`);

@@ -20,11 +20,12 @@ export interface ServiceRoute {
 export interface RegisterOptions {
   /** The service's name, one DNS label: letters, digits and hyphens, at most 63. Instances of one name share its traffic. */
   readonly name: string;
-  /** The port the process listens on. */
-  readonly port: number;
+  /** The port the process listens on. Default: that of `server`. */
+  readonly port?: number | undefined;
   /**
-   * The server that listens there. It then answers a gateway's identity question on a new connection, so that no request reaches
-   * another process that got the port after this one. Default: none; gateways trust the registration then.
+   * The server that listens there. A stop drains it as that of startService does, and it answers a gateway's identity question on a
+   * new connection, so that no request reaches another process that got the port after this one. Default: none; the caller closes
+   * what listens, and gateways trust the registration.
    */
   readonly server?: Server | undefined;
   /** Path prefixes to claim at the gateway; a text is `/prefix` or `host/prefix`. Default: none. */
@@ -60,7 +61,7 @@ export interface RegisterOptions {
    * one can't be asked, Consul can't be told, or `gateways` is `off` because another balancer is used too. Default 500 ms, at most 60 s.
    */
   readonly propagationMs?: number | undefined;
-  /** At stop, how long requests in flight may take after that. For registerService: how long `close` may take. Default 10 s. */
+  /** At stop, how long requests in flight may take after that; without a server, how long `close` may take. Default 10 s. */
   readonly drainTimeoutMs?: number | undefined;
   /**
    * `answer` (default): requests for `/.well-known/roundhouse/instance` are answered with this instance's id in front of the
@@ -71,8 +72,8 @@ export interface RegisterOptions {
   /** Awaited after binding and before registering; rejecting fails the start. Default: nothing. */
   readonly ready?: (() => Promise<void>) | undefined;
   /**
-   * The caller's own cleanup, called once during stop: for startService after the last request, before the deregistration, to close
-   * databases and the like (5 s at most); for registerService, to stop accepting and finish what is in flight.
+   * The caller's own cleanup, called once during stop: after the last request, before the deregistration, to close databases and the
+   * like (5 s at most); for registerService without `server`, to stop accepting and finish what is in flight.
    */
   readonly close?: (() => Promise<void>) | undefined;
   /**

@@ -2,6 +2,7 @@ import { EventEmitter } from 'node:events';
 
 import { describe, expect, it } from 'vitest';
 
+import { systemClock } from './clock.ts';
 import { createExitGuard, type ExitReason, type ProcessLike, type ShutdownHook } from './signals.ts';
 
 function fakeProcess() {
@@ -56,7 +57,7 @@ describe('exit guard', () => {
     const { target, exits, emit } = fakeProcess();
     let nowMs = 5_000;
     const one = service();
-    createExitGuard(target, () => nowMs).add(one.hook);
+    createExitGuard(target, { ...systemClock, nowMs: () => nowMs }).add(one.hook);
     emit('SIGINT', 'SIGINT');
     emit('SIGINT', 'SIGINT');
     nowMs += 1_000;
@@ -68,10 +69,59 @@ describe('exit guard', () => {
     expect(one.reasons.map((reason) => reason.kind)).toEqual(['signal', 'cut']);
   });
 
+  it('takes the signal that a framework sends once more at the end of its own shutdown for the same intention', async () => {
+    const { target, exits, emit } = fakeProcess();
+    let nowMs = 0;
+    const one = service();
+    const own = () => undefined;
+    target.on('SIGTERM', own);
+    target.once('SIGTERM', () => undefined);
+    createExitGuard(target, { ...systemClock, nowMs: () => nowMs }).add(one.hook);
+    emit('SIGTERM', 'SIGTERM');
+    await settle();
+    nowMs += 5_000;
+    target.off('SIGTERM', own);
+    emit('SIGTERM', 'SIGTERM');
+    expect(exits).toEqual([]);
+    one.end();
+    await settle();
+    expect(exits).toEqual([0]);
+    expect(one.reasons).toHaveLength(1);
+  });
+
+  it('waits a little for a shutdown of the program’s own, and no longer than it takes', async () => {
+    for (const ends of ['by passing the signal on', 'never']) {
+      const { target, exits, emit } = fakeProcess();
+      let fire = () => undefined as unknown;
+      const clock = {
+        ...systemClock,
+        setTimer: (_delayMs: number, callback: () => void) => {
+          fire = callback;
+          return () => undefined;
+        },
+      };
+      const one = service();
+      const own = () => undefined;
+      target.on('SIGTERM', own);
+      createExitGuard(target, clock).add(one.hook);
+      emit('SIGTERM', 'SIGTERM');
+      one.end();
+      await settle();
+      expect(exits, ends).toEqual([]);
+      if (ends === 'never') {
+        fire();
+      } else {
+        target.off('SIGTERM', own);
+        emit('SIGTERM', 'SIGTERM');
+      }
+      expect(exits, ends).toEqual([0]);
+    }
+  });
+
   it('exits at once when a signal comes long after a fatal error began the stop', () => {
     const { target, exits, emit, fail } = fakeProcess();
     let nowMs = 0;
-    createExitGuard(target, () => nowMs).add(service().hook);
+    createExitGuard(target, { ...systemClock, nowMs: () => nowMs }).add(service().hook);
     fail(new Error('first'));
     nowMs += 5_000;
     emit('SIGINT', 'SIGINT');

@@ -1,3 +1,4 @@
+import { type Clock, systemClock } from './clock.ts';
 import { stackOf } from './service-error.ts';
 
 /** What of `process` is used. */
@@ -37,14 +38,18 @@ const signalNumbers = { SIGTERM: 15, SIGINT: 2 } as const;
  */
 const oneIntentionMs = 1_000;
 
+/** How long the exit waits, after a signal, for a shutdown of the program's own (listeners of the same signal that are still there). */
+const ownShutdownMs = 2_000;
+
 /**
  * SIGTERM, SIGINT, and the end of the IPC channel by which a parent holds this process (a cluster primary or supervisor that
  * died can send no signal): runs all hooks, then exits with 0. An uncaught exception (an unhandled rejection becomes one, unless
  * the program listens to those itself): the same with 1, unless the program listens to those itself; then what happens is its
  * decision, and Node and error reporters see no listener but its own. A signal more than a second after the stop began exits at once with 128 + its
- * number. `nowMs`: monotonic.
+ * number, unless a listener of the program has gone since: frameworks (NestJS) shut down at a signal, remove their listener and send the
+ * signal once more.
  */
-export function createExitGuard(target: ProcessLike, nowMs = (): number => performance.now()): ExitGuard {
+export function createExitGuard(target: ProcessLike, clock: Clock = systemClock): ExitGuard {
   const hooks = new Set<ShutdownHook>();
   const running = new Set<Promise<void>>();
   /** Undefined while nothing is to end. */
@@ -52,24 +57,47 @@ export function createExitGuard(target: ProcessLike, nowMs = (): number => perfo
   /** When the stop began. */
   let stoppingMs = 0;
   let exitCode = 0;
+  /** Listeners of each signal after the last one. */
+  const listening = { SIGTERM: 0, SIGINT: 0 };
 
   const run = (hook: ShutdownHook, reason: ExitReason): void => {
     const ended = Promise.allSettled([hook(reason)]).then(() => {
       running.delete(ended);
-      if (running.size === 0) target.exit(exitCode);
+      if (running.size === 0) exit();
     });
     running.add(ended);
   };
+  /** Every hook has returned. */
+  const exit = (): void => {
+    const leave = (): void => {
+      target.exit(exitCode);
+    };
+    if (stopping?.kind === 'signal' && listening[stopping.signal] > 1) clock.setTimer(ownShutdownMs, leave);
+    else leave();
+  };
+  /** Whether a listener has gone since the last signal. */
+  const isPassedOn = (signal: 'SIGTERM' | 'SIGINT'): boolean => {
+    const before = listening[signal];
+    count();
+    return listening[signal] < before;
+  };
+  const count = (): void => {
+    for (const signal of ['SIGTERM', 'SIGINT'] as const) listening[signal] = target.listenerCount(signal);
+  };
   const stopAll = (reason: ExitReason): void => {
     stopping = reason;
-    stoppingMs = nowMs();
+    stoppingMs = clock.nowMs();
     // The listeners stay to the end, for the second signal.
     for (const hook of hooks) run(hook, reason);
   };
   const onSignal = (signal: 'SIGTERM' | 'SIGINT'): void => {
     if (stopping === undefined) {
       stopAll({ kind: 'signal', signal });
-    } else if (nowMs() - stoppingMs > oneIntentionMs) {
+      // One that listens once is gone by then.
+      queueMicrotask(count);
+    } else if (isPassedOn(signal)) {
+      if (running.size === 0) target.exit(exitCode);
+    } else if (clock.nowMs() - stoppingMs > oneIntentionMs) {
       for (const hook of hooks) void hook({ kind: 'cut', signal });
       target.exit(128 + signalNumbers[signal]);
     }
