@@ -28,8 +28,8 @@ export interface ScenarioResult {
 }
 
 /**
- * Runs one scenario: fresh proxies, all warmed up at once, then measured in turns (A B C A B C …), so that whatever else the machine
- * does hits all of them. A proxy that fails loses its row, not the run. Every proxy has ended when it resolves.
+ * Runs one scenario: fresh proxies, all warmed up at once, then measured in turns (A B C C B A …), so that whatever else the machine
+ * does hits all of them, and none always comes after the same other one. A proxy that fails loses its row, not the run. Every proxy has ended when it resolves.
  */
 export async function runScenario(
   scenario: Scenario,
@@ -70,7 +70,7 @@ export async function runScenario(
     progress(`${scenario.name}: warming up`);
     await Promise.all(runs.map((run) => guarded(run.contender.name, () => scenario.warmUp(run))));
     for (let round = 1; round <= scenario.rounds; round += 1) {
-      for (const run of runs) {
+      for (const run of round % 2 === 0 ? runs.toReversed() : runs) {
         const { name } = run.contender;
         if (failures.has(name)) continue;
         progress(`${scenario.name}: round ${round} of ${scenario.rounds}, ${name}`);
