@@ -40,6 +40,7 @@ export default defineConfig({
       project('integration', ['test/{integration,conformance}/**/*.test.ts'], 60_000, true),
       project('e2e', ['test/e2e/**/*.test.ts'], 180_000, false),
       project('chaos', ['test/chaos/**/*.test.ts'], 900_000, false),
+      project('packages', ['test/packages/**/*.test.ts'], 300_000, false),
       project('compose', ['test/compose/**/*.test.ts'], 900_000, false),
     ],
   },
