@@ -121,6 +121,7 @@ export function buildGateway(
     actions: registry,
     guard: () => live.current.admin,
     connections: descriptorBudget(descriptors).admin,
+    onCrowding: shortages.adminCrowded,
     metrics,
     log,
   });

@@ -8,12 +8,13 @@ import { createAdmin } from './admin.ts';
 
 const quiet = (): void => undefined;
 
-function admin() {
+function admin(onCrowding: Parameters<typeof createAdmin>[0]['onCrowding'] = quiet) {
   return createAdmin({
     status: fakeStatus(),
     actions: { release: () => undefined, releaseRoute: () => undefined },
     guard: () => ({ token: 'off', hosts: [] }),
     connections: 8,
+    onCrowding,
     metrics: { text: () => Promise.resolve(''), contentType: 'text/plain' },
     log: { trace: quiet, debug: quiet, info: quiet, warn: quiet, error: quiet },
   });
@@ -33,8 +34,11 @@ describe('the admin listener', () => {
     await one.stop();
   });
 
-  it('gives half-open requests up for new ones when there are too many', async () => {
-    const one = admin();
+  it('gives half-open requests up for new ones when there are too many, and tells so', async () => {
+    const crowding = new Set<string>();
+    const one = admin(({ limit, outcome, connections }) => {
+      crowding.add(`${limit} ${outcome} ${connections}`);
+    });
     const { port } = await one.listen({ host: '127.0.0.1', port: 0 });
     const half = Array.from({ length: 20 }, () => connect(port, '127.0.0.1'));
     for (const socket of half) {
@@ -46,6 +50,7 @@ describe('the admin listener', () => {
       expect(await answer.catch(() => '')).toMatch(/^HTTP\/1\.1 200 /);
     });
     expect(half.filter((socket) => !socket.closed).length).toBeLessThanOrEqual(8);
+    expect([...crowding]).toContain('address made_room 6');
     await one.stop();
   });
 

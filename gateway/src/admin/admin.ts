@@ -1,3 +1,4 @@
+import type { Crowding } from '../listeners/admission.ts';
 import type { BoundAddress } from '../listeners/engine.ts';
 import { buildAdminApp, type AdminOptions } from './app.ts';
 import { boundConnections } from './bound-connections.ts';
@@ -11,15 +12,20 @@ export interface Admin {
   stop(): Promise<void>;
 }
 
-/** See {@link Admin}. `connections`: how many there may be. The last thing that a gateway stops, so that its health can be seen while it drains. */
-export function createAdmin(options: AdminOptions & { readonly connections: number }): Admin {
+/** See {@link Admin}. `connections`: how many there may be; `onCrowding` is told of each beyond them. The last thing that a gateway stops, so that its health can be seen while it drains. */
+export function createAdmin(
+  options: AdminOptions & {
+    readonly connections: number;
+    readonly onCrowding: (crowding: Crowding) => void;
+  },
+): Admin {
   let app: ReturnType<typeof buildAdminApp> | undefined;
   return {
     listen: async ({ host, port }) => {
       if (app !== undefined) throw new TypeError('The admin listener was started before.');
       const starting = buildAdminApp(options, exposureOf(host));
       app = starting;
-      boundConnections(starting.server, options.connections);
+      boundConnections(starting.server, options.connections, options.onCrowding);
       try {
         await starting.listen({ host, port });
       } catch (error) {

@@ -2,7 +2,7 @@ import type { Server } from 'node:http';
 import type { Socket } from 'node:net';
 
 import { monotonicNow } from '../lifecycle/clock.ts';
-import { Admission, type ConnectionGroup, type GivingWay } from '../listeners/admission.ts';
+import { Admission, type ConnectionGroup, type Crowding, type GivingWay } from '../listeners/admission.ts';
 import { clientFacts } from '../sockets/client-facts.ts';
 import type { Linked } from '../sockets/linked-list.ts';
 
@@ -28,12 +28,16 @@ class AdminConnection implements GivingWay, Linked<AdminConnection> {
 }
 
 /** Keeps the connections of a server that is not listening yet to `limit`: the longest without a new request go for new ones. */
-export function boundConnections(server: Server, limit: number): void {
+export function boundConnections(
+  server: Server,
+  limit: number,
+  onCrowding: (crowding: Crowding) => void,
+): void {
   const bySocket = new WeakMap<Socket, AdminConnection>();
   const admission = new Admission<AdminConnection>({
     limits: () => ({ connections: limit, connectionsPerAddress: 0 }),
     isExempt: () => false,
-    onCrowding: () => undefined,
+    onCrowding,
     now: monotonicNow,
   });
   server.on('connection', (socket: Socket) => {

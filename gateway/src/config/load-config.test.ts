@@ -205,6 +205,31 @@ describe('problems', () => {
   });
 });
 
+describe('GATEWAY_ variables that no setting has', () => {
+  it.each([
+    ['GATEWAY_ADMIN_PROT', 'GATEWAY_ADMIN_PORT'],
+    ['GATEWAY_HOSTS', 'GATEWAY_HOST'],
+    ['GATEWAY_LIMIT_BODY_BYTES', 'GATEWAY_LIMITS_BODY_BYTES'],
+    ['GATEWAY_CONFG', 'GATEWAY_CONFIG'],
+    // What the rule for names would make of settings with shorter ones.
+    ['GATEWAY_LISTEN_PORT', 'GATEWAY_PORT'],
+    ['GATEWAY_LOG_LEVEL', 'LOG_LEVEL'],
+  ])('are a problem near to one: %s', (name, meant) => {
+    expect(problems({ env: { [name]: '1' } })).toEqual([
+      `${name}: unknown variable (with value "1"); did you mean ${meant}?`,
+    ]);
+  });
+
+  it.each(['HOSTNAME', 'INTERFACE', 'NAME', 'URL', 'TOKEN', 'DOMAIN', 'API_KEY', 'VERSION', 'MONGODB_URI'])(
+    'are a warning otherwise: GATEWAY_%s',
+    (name) => {
+      expect(config({ env: { [`GATEWAY_${name}`]: 'secret' } }).warnings).toEqual([
+        `GATEWAY_${name} is not read: no setting has this name (docs/configuration.md lists them).`,
+      ]);
+    },
+  );
+});
+
 describe('variables that a container link injects', () => {
   it('are not read, and a warning says so', () => {
     const loaded = config({

@@ -91,7 +91,9 @@ export function loadConfig(sources: ConfigSources): LoadedConfig {
       take(option, option.env, text);
     }
   }
-  problems.push(...unknownVariables(env));
+  const unknown = unknownVariables(env);
+  problems.push(...unknown.misspelt);
+  warnings.push(...unknown.foreign);
   for (const option of configOptions) {
     const text = flags[option.flagKey];
     if (text !== undefined) take(option, option.flag, text);

@@ -38,9 +38,24 @@ function kindOf(schema: z.ZodDefault): OptionKind {
   return inner instanceof z.ZodEnum ? 'choice' : 'text';
 }
 
+const marker = 'GATEWAY_';
+
+function kebabOf(path: string): string {
+  return path.replaceAll('.', '-').replace(/[A-Z]/g, (c) => `-${c.toLowerCase()}`);
+}
+
+/** The variable's name by the rule. */
+function variableOf(path: string): string {
+  return marker + kebabOf(path).replaceAll('-', '_').toUpperCase();
+}
+
+function bareName(variable: string): string {
+  return variable.startsWith(marker) ? variable.slice(marker.length) : variable;
+}
+
 function option(path: string, schema: z.ZodDefault): ConfigOption {
-  const kebab = path.replaceAll('.', '-').replace(/[A-Z]/g, (c) => `-${c.toLowerCase()}`);
-  const [env, flag] = shortNames[path] ?? [`GATEWAY_${kebab.replaceAll('-', '_').toUpperCase()}`, kebab];
+  const kebab = kebabOf(path);
+  const [env, flag] = shortNames[path] ?? [variableOf(path), kebab];
   return {
     path,
     env,
@@ -113,15 +128,39 @@ export function isServiceLink(name: string, value: string): boolean {
 /** A variable that nothing reads may be a misspelt secret: its value is not shown. */
 const soundsSecret = /SEC|TOKEN|PASS|KEY|CRED/i;
 
-/** `GATEWAY_*` variables that nothing reads: a misspelt setting is a problem, never silence. Empty ones count as not set. */
-export function unknownVariables(env: Environment): readonly ConfigProblem[] {
-  return Object.entries(env).flatMap(([name, value]) => {
-    if (!name.startsWith('GATEWAY_') || knownVariables.includes(name)) return [];
-    if (value === undefined || value.trim() === '' || isServiceLink(name, value)) return [];
-    const meant = suggest(name, knownVariables);
-    const hint =
-      meant === undefined ? 'docs/configuration.md lists the known ones' : `did you mean ${meant}?`;
+/** Names without `GATEWAY_`, those that the rule for names would make included, and the variable that is meant. */
+const meantBy: ReadonlyMap<string, string> = new Map(
+  [
+    ...configOptions.map(({ path, env }) => [variableOf(path), env] as const),
+    ...knownVariables.map((env) => [env, env] as const),
+  ].map(([name, env]) => [bareName(name), env]),
+);
+
+/**
+ * `GATEWAY_*` variables that nothing reads. One whose name is near to a known one is a problem, because a setting may be misspelt; any other
+ * belongs to another program. Empty ones count as not set.
+ */
+export function unknownVariables(env: Environment): {
+  readonly misspelt: readonly ConfigProblem[];
+  readonly foreign: readonly string[];
+} {
+  const misspelt: ConfigProblem[] = [];
+  const foreign: string[] = [];
+  for (const [name, value = ''] of Object.entries(env)) {
+    if (!name.startsWith(marker) || knownVariables.includes(name)) continue;
+    if (value.trim() === '' || isServiceLink(name, value)) continue;
+    // The part that all names have in common says nothing.
+    const near = suggest(bareName(name), [...meantBy.keys()]);
+    const meant = near === undefined ? undefined : meantBy.get(near);
     const shown = soundsSecret.test(name) ? 'a value that is not shown' : `value ${showValue(value)}`;
-    return [{ place: name, message: `unknown variable (with ${shown}); ${hint}` }];
-  });
+    if (meant !== undefined) {
+      misspelt.push({
+        place: name,
+        message: `unknown variable (with ${shown}); did you mean ${meant}?`,
+      });
+    } else {
+      foreign.push(`${name} is not read: no setting has this name (docs/configuration.md lists them).`);
+    }
+  }
+  return { misspelt, foreign };
 }

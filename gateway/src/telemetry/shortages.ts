@@ -8,6 +8,8 @@ const kinds = [
   'all_refused',
   'address_made_room',
   'address_refused',
+  'admin_made_room',
+  'admin_refused',
   'exhausted',
   'memory_replay',
   'memory_upload',
@@ -21,6 +23,8 @@ type ShortageKind = (typeof kinds)[number];
 export interface Shortages {
   /** There are too many client connections. */
   readonly crowded: (crowding: Crowding) => void;
+  /** There are too many connections to the admin listener. */
+  readonly adminCrowded: (crowding: Crowding) => void;
   /** No connection to an instance could be opened, or none accepted, for want of something of the gateway's own. */
   readonly exhausted: (why: string) => void;
   /** Memory for what peers make the gateway hold is short, and something is given up. */
@@ -39,6 +43,11 @@ const sacrifices: Readonly<Record<Sacrifice, string>> = {
   connection: 'new connections are closed, and those whose peers do not read are cut',
 };
 
+const means: Readonly<Record<Crowding['outcome'], string>> = {
+  made_room: 'those that have waited longest for a request are closed for new ones',
+  refused: 'none waits for a request, so that new ones are closed',
+};
+
 /** See {@link Shortages}. `now`: monotonic milliseconds. Holds no timer. */
 export function createShortages(log: Pick<Log, 'warn'>, now: () => number): Shortages {
   const counts = new Map<ShortageKind, number>(kinds.map((kind) => [kind, 0]));
@@ -53,6 +62,13 @@ export function createShortages(log: Pick<Log, 'warn'>, now: () => number): Shor
   return {
     crowded: (crowding) => {
       note(`${crowding.limit}_${crowding.outcome}`, () => crowdedText(crowding));
+    },
+    adminCrowded: ({ limit, outcome, connections, address }) => {
+      const whose =
+        limit === 'all'
+          ? `All ${connections} connections of the admin listener are taken`
+          : `${address} has its ${connections} connections to the admin listener`;
+      note(`admin_${outcome}`, () => `${whose}: ${means[outcome]}.`);
     },
     exhausted: (why) => {
       note('exhausted', () => `The gateway itself has run short, no instance is to blame: ${why}.`);
@@ -72,9 +88,5 @@ function crowdedText({ limit, outcome, connections, address }: Crowding): string
     limit === 'all'
       ? `All ${connections} client connections are taken (limits.connections)`
       : `${address} has its ${connections} connections (limits.connectionsPerAddress; a load balancer belongs in trustedProxies)`;
-  const what =
-    outcome === 'made_room'
-      ? 'those that have waited longest for a request are closed for new ones'
-      : 'none waits for a request, so that new ones are closed';
-  return `${whose}: ${what}.`;
+  return `${whose}: ${means[outcome]}.`;
 }
