@@ -17,6 +17,7 @@ export type {
   ServedOptions,
   ServiceOptions,
   ServiceRoute,
+  TaggedAddresses,
 } from './registration/options.ts';
 export type { RegistrationState } from './registration/registration-state.ts';
 export type { ServiceHandle } from './registration/service-handle.ts';

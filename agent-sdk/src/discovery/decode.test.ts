@@ -41,6 +41,10 @@ describe('decodeHealth', () => {
     });
   });
 
+  it('takes no instance that says of itself that it speaks TLS, since requests go out as plain HTTP', () => {
+    expect(reason({ meta: { 'roundhouse-scheme': 'https' } })).toMatch(/^it speaks .*https/);
+  });
+
   it("falls back to the node's address and takes brackets off", () => {
     expect(only({ address: '' }).address).toBe('10.0.0.1');
     expect(only({ address: null }).address).toBe('10.0.0.1');

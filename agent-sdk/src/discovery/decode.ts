@@ -1,5 +1,6 @@
 import { readHostAddress } from './address.ts';
 import type { Catalog, Instance, InstanceStatus, QuarantinedRecord } from './instance.ts';
+import { schemeMetaKey } from './identity.ts';
 import { routingKeyMetaKey } from './routing-status.ts';
 import { oncePerEndpoint } from './one-endpoint.ts';
 import { RegistryError } from './registry-client.ts';
@@ -153,6 +154,9 @@ function readRecord(record: unknown, context: DecodeContext): Instance | RecordP
   if (tags instanceof RecordProblem) return tags;
   const meta = readMeta(service['Meta']);
   if (meta instanceof RecordProblem) return meta;
+  const scheme = meta[schemeMetaKey];
+  if (scheme !== undefined && scheme !== 'http')
+    return new RecordProblem(`it speaks ${show(scheme)}, and requests to instances go out as plain HTTP`);
   const status = readStatus(asObject(record)?.['Checks'], id);
   if (status instanceof RecordProblem) return status;
   return {

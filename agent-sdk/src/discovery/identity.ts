@@ -6,6 +6,8 @@ import type { Instance } from './instance.ts';
  * the wrong process (docs/decisions/0007-who-answers.md).
  */
 export const identityMetaKey = 'roundhouse-identity';
+/** The scheme that an instance speaks, where it is not plain HTTP: `https`. */
+export const schemeMetaKey = 'roundhouse-scheme';
 /** The version of the question; other values are not understood and not asked. */
 export const identityMetaValue = '1';
 /** Never forwarded by the gateway, answered by the SDK in front of the application. */

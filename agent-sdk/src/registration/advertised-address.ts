@@ -1,9 +1,11 @@
 import { createSocket } from 'node:dgram';
 import { lookup } from 'node:dns/promises';
 import { isIP, isIPv4, isIPv6 } from 'node:net';
+import { networkInterfaces } from 'node:os';
 
 import type { Setting } from '../discovery/environment.ts';
 
+import { addressIn, type Network } from './network-address.ts';
 import { describeError, ServiceError } from './service-error.ts';
 
 /** Where Consul is. The route to it decides which local address is registered. */
@@ -14,6 +16,8 @@ export type ConsulPlace =
 export interface AddressSources {
   /** The address that was set, and the setting (`option address`, `ADDRESS`). */
   readonly configured: Setting<string> | undefined;
+  /** The network to take the address of, and the setting (`option network`, `ADVERTISED_NETWORK`). */
+  readonly network?: Setting<Network> | undefined;
   /** The IP address that the listener is bound to; undefined where the process listens by itself. */
   readonly bound: string | undefined;
   readonly consul: ConsulPlace;
@@ -23,7 +27,7 @@ export interface AddressSources {
 export type RouteProbe = (host: string, port: number) => Promise<string>;
 
 /**
- * The address under which others reach this instance: the configured one, else the one the listener is bound to, else the local
+ * The address under which others reach this instance: the configured one, else that in a configured network, else the one the listener is bound to, else the local
  * address that the route to Consul uses, which in a container is the container's own. With Consul on loopback that is loopback,
  * good for this machine only. Rejects with `address_refused` when the result could not be reached from where Consul is, and with
  * `address_unresolved` when Consul's name or the route cannot be determined at the moment.
@@ -31,6 +35,7 @@ export type RouteProbe = (host: string, port: number) => Promise<string>;
 export async function advertisedAddress(facts: AddressSources, probe: RouteProbe): Promise<string> {
   const { configured, bound, consul } = facts;
   if (configured !== undefined) return acceptable(configured, consul, probe);
+  if (facts.network !== undefined) return acceptable(ownAddress(facts.network, bound), consul, probe);
   if (bound !== undefined && !isUnspecified(bound))
     return acceptable({ value: bound, origin: 'the host it is bound to' }, consul, probe);
   const local = await localAddress(consul, probe);
@@ -41,6 +46,26 @@ export async function advertisedAddress(facts: AddressSources, probe: RouteProbe
     );
   }
   return local;
+}
+
+/** This machine's address in a network. Throws `address_refused` when it has none there, or nothing listens at it. */
+function ownAddress(
+  { value: network, origin }: Setting<Network>,
+  bound: string | undefined,
+): Setting<string> {
+  const interfaces = networkInterfaces();
+  const address = addressIn(network, interfaces);
+  if (address === undefined) {
+    const there = Object.entries(interfaces).flatMap(([name, all = []]) =>
+      all.map((own) => `${own.address} (${name})`),
+    );
+    throw refused(
+      `No address of this machine is in ${network.text} (${origin}); it has ${there.join(', ')}.`,
+    );
+  }
+  if (bound !== undefined && !isUnspecified(bound) && bound !== address)
+    throw refused(`${address} is in ${network.text} (${origin}), but the service listens on ${bound} only.`);
+  return { value: address, origin };
 }
 
 /** Loopback and unspecified addresses lead nowhere from another machine: the gateway would talk to itself. */

@@ -12,7 +12,7 @@ import { timeLimits } from './time-limits.ts';
 export interface FastifyLike {
   readonly server: Server;
   ready(): PromiseLike<unknown>;
-  listen(options: { port: number; host: string }): Promise<string>;
+  listen(options: { port: number; host: string; exclusive: boolean }): Promise<string>;
   close(): PromiseLike<unknown>;
 }
 
@@ -66,8 +66,8 @@ function plainApplication(server: Server): Application {
   return {
     server,
     ready: () => Promise.resolve(),
-    async listen(port, host) {
-      server.listen(port, host);
+    async listen(where) {
+      server.listen(where);
       await once(server, 'listening');
     },
     close: () => Promise.resolve(),
@@ -79,8 +79,8 @@ function fastifyApplication(app: FastifyLike): Application {
   return {
     server: app.server,
     ready: () => startFramework('Fastify', () => app.ready()),
-    async listen(port, host) {
-      await app.listen({ port, host });
+    async listen(where) {
+      await app.listen(where);
     },
     async close() {
       await app.close();
@@ -101,8 +101,8 @@ function nestApplication(app: NestLike): Application {
           app.unsubscribeFromProcessSignals();
         await app.init();
       }),
-    async listen(port, host) {
-      await (app.listen as (where: object) => PromiseLike<unknown>)({ port, host });
+    async listen(where) {
+      await (app.listen as (where: object) => PromiseLike<unknown>)(where);
     },
     async close() {
       await app.close();

@@ -66,7 +66,7 @@ describe('bind', () => {
   it('looks below the random base when everything above it is taken', async () => {
     const bound: number[] = [];
     await bind({
-      listen: (port) => Promise.resolve(void bound.push(port)),
+      listen: ({ port, exclusive }) => Promise.resolve(void bound.push(exclusive ? port : -1)),
       choice: { kind: 'range', from: 30_000, to: 30_001 },
       host: '127.0.0.1',
       random: () => 0.99,
@@ -94,7 +94,7 @@ describe('bind', () => {
   it('falls back to IPv4 where there is no IPv6', async () => {
     const hosts: string[] = [];
     await bind({
-      listen: (_port, host) => {
+      listen: ({ host }) => {
         hosts.push(host);
         return host === '::'
           ? Promise.reject(Object.assign(new Error('no'), { code: 'EAFNOSUPPORT' }))

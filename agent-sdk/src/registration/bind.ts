@@ -8,7 +8,19 @@ export type PortChoice =
   | { readonly kind: 'range'; readonly from: number; readonly to: number };
 
 /** Binds a port on a host; rejects with the system error when that fails, and can be called again then. */
-export type Listen = (port: number, host: string) => Promise<void>;
+export type Listen = (where: BindPlace) => Promise<void>;
+
+/** What to bind. `exclusive`: workers of `node:cluster` do not share the port. */
+export interface BindPlace {
+  readonly port: number;
+  readonly host: string;
+  readonly exclusive: boolean;
+}
+
+/** Whether every process that binds gets a port of its own. */
+export function isOwnPort(choice: PortChoice): boolean {
+  return choice.kind === 'range' || choice.port === 0;
+}
 
 /** How {@link bind} works. */
 export interface BindParts {
@@ -51,7 +63,7 @@ async function bindOn(parts: BindParts, host: string): Promise<void> {
   for (let tries = 1; ; tries += 1) {
     const port = choice.kind === 'fixed' ? choice.port : await freePort(parts, choice, host);
     try {
-      await listen(port, host);
+      await listen({ port, host, exclusive: isOwnPort(choice) });
       return;
     } catch (cause) {
       const code = systemCode(cause);

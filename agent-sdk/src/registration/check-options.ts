@@ -6,7 +6,8 @@ import { applicationFor, isServer } from './application.ts';
 import type { PortChoice } from './bind.ts';
 import { logFrom } from './log.ts';
 import * as rule from './option-rules.ts';
-import { defaults } from './options.ts';
+import { type Network, parseNetwork } from './network-address.ts';
+import { defaults, type TaggedAddresses } from './options.ts';
 
 const dayMs = 86_400_000;
 /** Consul takes 64 pairs; up to five are the SDK's. */
@@ -23,6 +24,9 @@ const common = {
   ),
   id: rule.text(/^[a-z0-9][a-z0-9._:-]{0,127}$/iu, 'letters, digits and . _ : -, at most 128'),
   address: rule.orVariable('ADDRESS', readAddress),
+  network: rule.orVariable('ADVERTISED_NETWORK', readNetwork),
+  advertisedPort: rule.orVariable('ADVERTISED_PORT', rule.integer(1, 65_535), Number),
+  taggedAddresses: rule.named(/^[a-z0-9_-]{1,64}$/iu, (value, place) => readTaggedAddress(value, place)),
   routes: rule.list(readRoute),
   tags: rule.list(rule.text(/^[^\p{Cc}]{1,512}$/u, 'a text of 1 to 512 characters without line breaks')),
   meta: readMeta,
@@ -115,6 +119,21 @@ function readAddress(value: unknown, place: rule.Place): string | undefined {
   if (address !== undefined && isUnspecified(address))
     rule.wrong(place, `is ${address}, to which no client can connect; it must be ${mustBe}`);
   return address;
+}
+
+function readNetwork(value: unknown, place: rule.Place): Network | undefined {
+  return rule.optional('a CIDR block such as 10.0.0.0/8, or the name of an interface', parseNetwork)(
+    value,
+    place,
+  );
+}
+
+function readTaggedAddress(value: unknown, place: rule.Place): TaggedAddresses[string] | undefined {
+  const read = rule.object({
+    address: rule.required(readAddress, 'an IP address or a host name'),
+    port: rule.integer(1, 65_535),
+  })(value, place);
+  return read?.address === undefined ? undefined : { address: read.address, port: read.port };
 }
 
 /** One address, so that the port that is registered is the port that is bound: `localhost` can mean two. */

@@ -1,4 +1,3 @@
-import cluster from 'node:cluster';
 import { IncomingMessage, type Server, ServerResponse } from 'node:http';
 
 import { identityField, identityPath } from '../discovery/identity.ts';
@@ -19,12 +18,11 @@ const answers = new WeakMap<Server, { id: string | undefined }>();
  * id, on a connection that stays open, also while the application drains. Neither the application nor the drain sees these
  * requests; all others, upgrades and expectations pass untouched. Works on a server that listens already.
  *
- * Undefined where the answer would not be true or not be useful, so that the registration must not promise it: where another
- * process may accept the next connection to the same port (a worker of `node:cluster`), where another registration of this
- * process has the server, where each connection takes only one request, and without a server.
+ * Undefined where the answer would not be true or not be useful, so that the registration must not promise it: where another registration
+ * of this process has the server, where each connection takes only one request, and without a server.
  */
 export function answerIdentity(server: Server | undefined, id: string): IdentityAnswer | undefined {
-  if (server === undefined || cluster.isWorker || server.maxRequestsPerSocket === 1) return undefined;
+  if (server === undefined || server.maxRequestsPerSocket === 1) return undefined;
   const known = answers.get(server);
   if (known?.id !== undefined) return undefined;
   const answer = known ?? { id };

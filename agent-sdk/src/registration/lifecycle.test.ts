@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, request, type Server } from 'node:http';
+import { createServer as createSecureServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 
 import Fastify from 'fastify';
@@ -297,6 +298,59 @@ describe('startService', () => {
     await expect(startService({ name: 'api', handler: JSON.parse('{}') as Server })).rejects.toMatchObject({
       code: 'invalid_options',
     });
+  });
+});
+
+describe('what is registered', () => {
+  const handler = (_request: unknown, response: { end(text: string): unknown }) => response.end('here');
+
+  it('may be another port, the address of a network, and further addresses', async () => {
+    const agent = await startAgent();
+    await using handle = await startService({
+      name: 'api',
+      port: 0,
+      handler,
+      network: '127.0.0.0/8',
+      advertisedPort: 32_768,
+      taggedAddresses: { wan: { address: '203.0.113.7', port: 443 }, lan: { address: '10.0.0.4' } },
+      ...quiet(agent.address).options,
+    });
+    expect(handle.port).not.toBe(32_768);
+    expect(agent.services.get(handle.id)).toMatchObject({
+      Address: '127.0.0.1',
+      Port: 32_768,
+      TaggedAddresses: {
+        wan: { Address: '203.0.113.7', Port: 443 },
+        lan: { Address: '10.0.0.4', Port: 32_768 },
+      },
+    });
+  });
+
+  it('is refused where this machine has no address in the network, or listens at another one only', async () => {
+    const agent = await startAgent();
+    const start = (network: string, host: string) =>
+      startService({ name: 'api', port: 0, host, handler, network, ...quiet(agent.address).options });
+    await expect(start('203.0.113.0/24', '0.0.0.0')).rejects.toThrow(
+      /^No address of this machine is in 203\.0\.113\.0\/24 \(option network\); it has .*127\.0\.0\.1 \(lo/,
+    );
+    await expect(start('127.0.0.1/32', '127.0.0.2')).rejects.toThrow(
+      /but the service listens on 127\.0\.0\.2 only/,
+    );
+    expect(agent.services.size).toBe(0);
+  });
+
+  it('says of a server of node:https that it speaks TLS, and claims no route for it', async () => {
+    const agent = await startAgent();
+    const server = createSecureServer();
+    const options = { name: 'api', port: 0, handler: server, ...quiet(agent.address).options } as const;
+    await expect(startService({ ...options, routes: ['/api'] })).rejects.toMatchObject({
+      code: 'invalid_options',
+      message: expect.stringMatching(/^routes and check need plain HTTP/) as string,
+    });
+    await using handle = await startService(options);
+    const meta = agent.services.get(handle.id)?.['Meta'];
+    expect(meta).toMatchObject({ 'roundhouse-scheme': 'https' });
+    expect(meta).not.toHaveProperty('roundhouse-identity');
   });
 });
 

@@ -1,4 +1,6 @@
+import cluster from 'node:cluster';
 import type { Server } from 'node:http';
+import { Server as SecureServer } from 'node:https';
 import { isIPv6 } from 'node:net';
 
 import { createConsulClient } from '../discovery/consul-client.ts';
@@ -6,7 +8,7 @@ import type { RegistryClient } from '../discovery/registry-client.ts';
 
 import { advertisedAddress, probeRoute, unmapped } from './advertised-address.ts';
 import { boundAddress, raiseTimeouts } from './application.ts';
-import { bind } from './bind.ts';
+import { bind, isOwnPort } from './bind.ts';
 import { type CheckedOptions, checkRegisterOptions, checkServiceOptions } from './check-options.ts';
 import { bounded, sleep, systemClock as clock } from './clock.ts';
 import { ConnectionDrain } from './drain.ts';
@@ -74,7 +76,10 @@ export async function startService(options: ServiceOptions): Promise<ServiceHand
   const checked = checkServiceOptions(options, process.env);
   const { handler: application, host, port } = checked;
   const { server } = application;
-  const service = createService(checked, server, () => application.close());
+  const service = createService(checked, server, {
+    close: () => application.close(),
+    hasOwnPort: !server.listening && isOwnPort(port.value),
+  });
   const isListening = (): boolean => server.listening;
   const isOurs = !isListening();
   try {
@@ -108,7 +113,7 @@ export async function startService(options: ServiceOptions): Promise<ServiceHand
 export async function registerService(options: RegisterOptions): Promise<ServiceHandle> {
   const checked = checkRegisterOptions(options, process.env);
   const { server, port } = checked;
-  const service = createService(checked, server, () => Promise.resolve());
+  const service = createService(checked, server, { close: () => Promise.resolve(), hasOwnPort: false });
   const bound = server?.address();
   const isKnown = typeof bound === 'object' && bound?.port === port;
   try {
@@ -123,9 +128,17 @@ export async function registerService(options: RegisterOptions): Promise<Service
 function createService(
   options: CheckedOptions,
   server: Server | undefined,
-  close: () => Promise<void>,
+  { close, hasOwnPort }: { readonly close: () => Promise<void>; readonly hasOwnPort: boolean },
 ): Service {
   const { name, log } = options;
+  const isSecure = server instanceof SecureServer;
+  // The next connection to the same port may reach another process.
+  const isShared = cluster.isWorker && !hasOwnPort;
+  if (isSecure && (options.routes.length > 0 || options.check !== undefined)) {
+    throw new ServiceError('invalid_options', [
+      'routes and check need plain HTTP: gateways and the check do not speak TLS to instances, and this is a server of node:https.',
+    ]);
+  }
   const id = options.id ?? createInstanceId(name);
   const report = createReport(name, log);
   let closing: Promise<void> | undefined;
@@ -141,7 +154,8 @@ function createService(
     key: createRoutingKey(),
     report,
     client: createConsulClient(options.consul.settings),
-    identity: options.identity === 'answer' ? answerIdentity(server, id) : undefined,
+    identity:
+      options.identity === 'answer' && !isSecure && !isShared ? answerIdentity(server, id) : undefined,
     served: server && { server, drain: new ConnectionDrain(server, clock) },
     closeFramework: () => (closing ??= close()),
   };
@@ -161,7 +175,12 @@ async function register(service: Service, listener: Listener): Promise<ServiceHa
   }
   const resolveAddress = (): Promise<string> =>
     advertisedAddress(
-      { configured: options.address, bound: listener.address, consul: client.address },
+      {
+        configured: options.address,
+        network: options.network,
+        bound: listener.address,
+        consul: client.address,
+      },
       probeRoute,
     );
   await refuseBadAddress(resolveAddress);
@@ -170,7 +189,8 @@ async function register(service: Service, listener: Listener): Promise<ServiceHa
     ...options,
     id,
     key,
-    port: listener.port,
+    port: options.advertisedPort?.value ?? listener.port,
+    scheme: service.served?.server instanceof SecureServer ? ('https' as const) : undefined,
     answersIdentity: service.identity !== undefined,
     pid: process.pid,
     started: new Date().toISOString(),

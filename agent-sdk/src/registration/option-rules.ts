@@ -147,6 +147,19 @@ export function list<T>(item: Rule<T | undefined>): Rule<readonly T[]> {
     );
 }
 
+/** An object whose members have names of a pattern and are read by one rule. Not set is an empty one. */
+export function named<T>(name: RegExp, item: Rule<T | undefined>): Rule<Readonly<Record<string, T>>> {
+  return (value, place) =>
+    Object.fromEntries(
+      Object.entries(record(value, place) ?? {}).flatMap(([key, entry]) => {
+        const at = member(place, key);
+        if (!name.test(key)) wrong(at, 'has a name that Consul does not take');
+        const read = item(entry ?? null, at);
+        return read === undefined ? [] : [[key, read]];
+      }),
+    );
+}
+
 /** An object of texts; `problemOf` says what is wrong with a member. Not set is an empty one. */
 export function texts(
   problemOf: (key: string, value: unknown) => string | undefined,

@@ -16,6 +16,11 @@ export interface ServiceRoute {
   readonly strip?: string | undefined;
 }
 
+/** Further addresses of an instance, by name; Consul itself knows `lan` and `wan`. Without a port, that of the registration. */
+export type TaggedAddresses = Readonly<
+  Record<string, { readonly address: string; readonly port?: number | undefined }>
+>;
+
 /** What {@link registerService} takes: a process that listens by itself. */
 export interface RegisterOptions {
   /** The service's name, one DNS label: letters, digits and hyphens, at most 63. Instances of one name share its traffic. */
@@ -32,6 +37,15 @@ export interface RegisterOptions {
   readonly routes?: readonly (string | ServiceRoute)[] | undefined;
   /** The address to register. Default: `ADDRESS`, else where it is bound to, else the local address on the route to Consul. */
   readonly address?: string | undefined;
+  /**
+   * The network whose address to register, where `address` is not set: a CIDR block (`10.0.0.0/8`) or the name of an interface (`eth1`).
+   * Default: `ADVERTISED_NETWORK`.
+   */
+  readonly network?: string | undefined;
+  /** The port to register where it is not the one that is bound, such as a published port of a container. Default: `ADVERTISED_PORT`. */
+  readonly advertisedPort?: number | undefined;
+  /** Further addresses in Consul's `TaggedAddresses`, such as `{ wan: { address: '203.0.113.7' } }`. Gateways use `address`. Default: none. */
+  readonly taggedAddresses?: TaggedAddresses | undefined;
   /** The instance's id. Default: the name and ten random letters and digits, new at every start. */
   readonly id?: string | undefined;
   /** Further Consul tags. The service's name and one `urlprefix-` tag per route are added. */

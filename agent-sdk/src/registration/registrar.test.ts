@@ -140,6 +140,8 @@ const facts = {
   id: 'api-1',
   name: 'api',
   port: 4000,
+  taggedAddresses: {},
+  scheme: undefined,
   routes: [],
   tags: [],
   meta: {},

@@ -7,6 +7,8 @@ const facts = {
   id: 'api-1',
   name: 'api',
   port: 4000,
+  taggedAddresses: {},
+  scheme: undefined,
   routes: ['urlprefix-/api'],
   tags: ['blue', 'api'],
   meta: { zone: 'a' },

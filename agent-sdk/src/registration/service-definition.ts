@@ -2,10 +2,11 @@ import { isIPv6 } from 'node:net';
 
 import { customAlphabet } from 'nanoid';
 
-import { identityMetaKey, identityMetaValue } from '../discovery/identity.ts';
+import { identityMetaKey, identityMetaValue, schemeMetaKey } from '../discovery/identity.ts';
 import { routingKeyMetaKey } from '../discovery/routing-status.ts';
 import type { CheckDefinition, ServiceDefinition } from '../discovery/registry-client.ts';
 
+import type { TaggedAddresses } from './options.ts';
 import { timeLimits } from './time-limits.ts';
 
 /** Lower case letters and digits only: safe to copy from a log into a URL, a shell or a DNS name. */
@@ -23,7 +24,12 @@ export const createRoutingKey: () => string = customAlphabet('0123456789abcdefgh
 export interface InstanceFacts {
   readonly id: string;
   readonly name: string;
+  /** As it is advertised. */
   readonly port: number;
+  /** Further addresses, by their names. */
+  readonly taggedAddresses: TaggedAddresses;
+  /** Undefined: plain HTTP. */
+  readonly scheme: 'https' | undefined;
   /** Tags that claim routes. */
   readonly routes: readonly string[];
   /** The caller's own tags. */
@@ -61,11 +67,19 @@ export function ttlCheckId(instanceId: string): string {
  * an instance counts with weight 1 whatever its weight is when it passes.
  */
 export function serviceDefinition(facts: InstanceFacts, address: string): ServiceDefinition {
+  const tagged = Object.entries(facts.taggedAddresses);
   return {
     ID: facts.id,
     Name: facts.name,
     Address: address,
     Port: facts.port,
+    ...(tagged.length === 0
+      ? {}
+      : {
+          TaggedAddresses: Object.fromEntries(
+            tagged.map(([name, at]) => [name, { Address: at.address, Port: at.port ?? facts.port }]),
+          ),
+        }),
     Tags: [...new Set([facts.name, ...facts.routes, ...facts.tags])],
     Meta: {
       ...(facts.version === undefined ? {} : { version: facts.version }),
@@ -73,6 +87,7 @@ export function serviceDefinition(facts: InstanceFacts, address: string): Servic
       pid: String(facts.pid),
       started: facts.started,
       [routingKeyMetaKey]: facts.key,
+      ...(facts.scheme === undefined ? {} : { [schemeMetaKey]: facts.scheme }),
       ...(facts.answersIdentity ? { [identityMetaKey]: identityMetaValue } : {}),
       ...facts.meta,
     },

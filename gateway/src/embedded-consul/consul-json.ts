@@ -3,12 +3,21 @@ import type { CheckRecord, NodeFacts, ServiceRecord, ServiceSpec } from './recor
 /** Records in the shapes of Consul's JSON, key by key as 1.8.7 writes them (newer versions only add keys). */
 type ConsulJson = Readonly<Record<string, unknown>>;
 
-const serviceFields = ({ id, name, tags, address, port, weights }: ServiceSpec): ConsulJson => ({
+const serviceFields = ({
+  id,
+  name,
+  tags,
+  address,
+  port,
+  taggedAddresses,
+  weights,
+}: ServiceSpec): ConsulJson => ({
   ID: id,
   Service: name,
   Tags: tags,
   Address: address,
   Port: port,
+  ...(taggedAddresses === undefined ? {} : { TaggedAddresses: taggedAddresses }),
   Weights: { Passing: weights.passing, Warning: weights.warning },
   EnableTagOverride: false,
 });

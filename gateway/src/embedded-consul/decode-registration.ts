@@ -10,7 +10,9 @@ export interface Registration {
 
 type JsonFields = Readonly<Record<string, unknown>>;
 
-const serviceFields = ['ID', 'Name', 'Tags', 'Address', 'Meta', 'Port', 'Check', 'Checks', 'Weights'];
+const serviceFields = ['ID', 'Name', 'Tags', 'Address', 'Meta', 'Port', 'Check', 'Checks', 'Weights'].concat(
+  'TaggedAddresses',
+);
 const checkFields = ['CheckID', 'Name', 'Notes', 'Status', 'TTL', 'HTTP', 'Interval', 'Timeout'].concat(
   'DeregisterCriticalServiceAfter',
 );
@@ -41,6 +43,7 @@ export function decodeRegistration(body: Buffer): Registration {
       name,
       address,
       port: integerOf(fields, 'Port', 0),
+      taggedAddresses: taggedAddressesOf(fields),
       tags: tagsOf(fields),
       meta: metaOf(fields),
       weights: weightsOf(fields),
@@ -92,6 +95,17 @@ function tagsOf(fields: JsonFields): readonly string[] {
   if (!Array.isArray(tags) || !tags.every((tag) => typeof tag === 'string'))
     throw invalid('Tags must be a list of strings');
   return tags;
+}
+
+function taggedAddressesOf(fields: JsonFields): JsonFields | undefined {
+  if (fields['TaggedAddresses'] === undefined) return undefined;
+  const tagged = objectOf(fields['TaggedAddresses'], 'TaggedAddresses', undefined);
+  for (const value of Object.values(tagged)) {
+    const at = objectOf(value, 'A tagged address', ['Address', 'Port']);
+    textOf(at, 'Address');
+    integerOf(at, 'Port', 0);
+  }
+  return tagged;
 }
 
 function weightsOf(fields: JsonFields): ServiceSpec['weights'] {

@@ -27,6 +27,8 @@ export interface ServiceSpec {
   readonly address: string;
   /** Not validated, as in Consul: -1 and 70000 are accepted. */
   readonly port: number;
+  /** As they were given, each with `Address` and `Port`. */
+  readonly taggedAddresses: Readonly<Record<string, unknown>> | undefined;
   readonly tags: readonly string[];
   /** Undefined when the registration had none; Consul answers null for it. */
   readonly meta: Readonly<Record<string, string>> | undefined;
