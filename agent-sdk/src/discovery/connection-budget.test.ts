@@ -1,10 +1,10 @@
 import { expect, it } from 'vitest';
 
-import { createConnectionBudget } from './connection-budget.ts';
+import { ConnectionBudget } from './connection-budget.ts';
 
 it('gives up a quarter when the agent refuses again, once for refusals that come together, and gets it back slowly', () => {
   let nowMs = 0;
-  const budget = createConnectionBudget({ maxConnections: 100, now: () => nowMs });
+  const budget = new ConnectionBudget(100, () => nowMs);
   expect(budget.seats).toBe(90);
   budget.refused();
   budget.refused();
@@ -24,7 +24,7 @@ it('gives up a quarter when the agent refuses again, once for refusals that come
 
 it('keeps a few seats however often the agent refuses, and has no bound over HTTP/2', () => {
   let nowMs = 0;
-  const budget = createConnectionBudget({ maxConnections: 20, now: () => nowMs });
+  const budget = new ConnectionBudget(20, () => nowMs);
   for (; nowMs < 100_000; nowMs += 2_000) budget.refused();
   expect(budget.seats).toBeGreaterThanOrEqual(4);
   budget.lift();

@@ -1,4 +1,4 @@
-/** Default of {@link ConnectionBudgetOptions.maxConnections}: half of what a Consul agent allows one address by default. */
+/** Default of `maxConnections`: half of what a Consul agent allows one address by default. */
 export const defaultMaxConnections = 100;
 
 /** Connections that are left to the catalog's watch, to reads that do not block, and to registrations. */
@@ -16,57 +16,50 @@ const againMs = 10_000;
 /** After a refusal, a twentieth of the budget comes back this often. */
 const recoverEveryMs = 30_000;
 
-export interface ConnectionBudgetOptions {
-  /** Connections to the agent at most. */
-  readonly maxConnections: number;
-  /** Monotonic milliseconds. */
-  readonly now: () => number;
-}
-
 /**
  * How many blocking reads may be open to one agent. Each holds a connection, and an agent takes 200 from one address by default
  * (`limits.http_max_conns_per_client`): what a gateway takes is missing to the services beside it. Owns no timer.
  */
-export interface ConnectionBudget {
-  /** Blocking reads that may be open now; `Infinity` where they share a connection (HTTP/2). */
-  readonly seats: number;
-  /** Whether some are given up for now. */
-  readonly isReduced: boolean;
-  /** The agent refused a connection. When it does so again, a quarter of the seats is given up, and comes back slowly. */
-  refused(): void;
-  /** Reads share connections from now on. */
-  readonly lift: () => void;
-}
+export class ConnectionBudget {
+  readonly #now: () => number;
+  readonly #most: number;
+  #isLifted = false;
+  #reduced: number;
+  #refusedMs = -Infinity;
+  #reducedMs = -Infinity;
 
-export function createConnectionBudget({ maxConnections, now }: ConnectionBudgetOptions): ConnectionBudget {
-  const most = Math.max(minSeats, maxConnections - reservedConnections);
-  let isLifted = false;
-  let reduced = most;
-  let refusedMs = -Infinity;
-  let reducedMs = -Infinity;
-  const seats = (): number => {
-    if (isLifted) return Infinity;
-    if (reduced === most) return most;
-    const steps = Math.floor((now() - reducedMs) / recoverEveryMs);
-    return Math.min(most, reduced + steps * Math.ceil(most / 20));
-  };
-  return {
-    get seats() {
-      return seats();
-    },
-    get isReduced() {
-      return seats() < most;
-    },
-    refused() {
-      const sinceMs = now() - refusedMs;
-      if (sinceMs < togetherMs) return;
-      refusedMs = now();
-      if (sinceMs > againMs) return;
-      reduced = Math.max(minSeats, Math.floor(seats() * 0.75));
-      reducedMs = now();
-    },
-    lift() {
-      isLifted = true;
-    },
+  /** `maxConnections`: to the agent, at most. `now`: monotonic milliseconds. */
+  constructor(maxConnections: number, now: () => number) {
+    this.#now = now;
+    this.#most = Math.max(minSeats, maxConnections - reservedConnections);
+    this.#reduced = this.#most;
+  }
+
+  /** Blocking reads that may be open now; `Infinity` where they share a connection (HTTP/2). */
+  get seats(): number {
+    if (this.#isLifted) return Infinity;
+    const steps = Math.floor((this.#now() - this.#reducedMs) / recoverEveryMs);
+    return Math.min(this.#most, this.#reduced + steps * Math.ceil(this.#most / 20));
+  }
+
+  /** Whether some are given up for now. */
+  get isReduced(): boolean {
+    return this.seats < this.#most;
+  }
+
+  /** The agent refused a connection. When it does so again, a quarter of the seats is given up, and comes back slowly. */
+  refused(): void {
+    const nowMs = this.#now();
+    const sinceMs = nowMs - this.#refusedMs;
+    if (sinceMs < togetherMs) return;
+    this.#refusedMs = nowMs;
+    if (sinceMs > againMs) return;
+    this.#reduced = Math.max(minSeats, Math.floor(this.seats * 0.75));
+    this.#reducedMs = nowMs;
+  }
+
+  /** Reads share connections from now on. */
+  readonly lift = (): void => {
+    this.#isLifted = true;
   };
 }

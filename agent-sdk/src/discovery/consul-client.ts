@@ -4,7 +4,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 
 import Consul from 'consul';
 
-import { type ConnectionBudget, createConnectionBudget, defaultMaxConnections } from './connection-budget.ts';
+import { ConnectionBudget, defaultMaxConnections } from './connection-budget.ts';
 import { type ConsulAddress, formatConsulAddress } from './consul-address.ts';
 import { ConsulAgents } from './consul-agents.ts';
 import { ConsulHttp2 } from './consul-http2.ts';
@@ -30,9 +30,9 @@ import {
 } from './consul-failure.ts';
 import type { ConsulSettings } from './environment.ts';
 import type { LeftOut } from './oversize-filter.ts';
-import { createNotices, type Notices } from './notices.ts';
+import { Notices } from './notices.ts';
 import { contentTypeOf, readAnswer } from './read-answer.ts';
-import { createReadWait, defaultWaitMs, type ReadWait } from './read-wait.ts';
+import { defaultWaitMs, ReadWait } from './read-wait.ts';
 import {
   type ReadAnswer,
   type ReadOptions,
@@ -96,7 +96,7 @@ class ConsulClient implements RegistryClient {
   readonly address: ConsulAddress;
   readonly budget: ConnectionBudget;
   readonly wait: ReadWait;
-  readonly notices: Notices = createNotices();
+  readonly notices = new Notices();
   /** The agent's address and the setting that names it. */
   readonly #site: Pick<CallFacts, 'url' | 'origin'>;
   readonly #callTimeoutMs: number;
@@ -120,8 +120,8 @@ class ConsulClient implements RegistryClient {
     this.#blockingMarginMs = options.blockingMarginMs ?? 5_000;
     this.#maxBodyBytes = options.maxBodyBytes ?? 32 * 1024 * 1024;
     const { now = () => performance.now(), maxConnections = defaultMaxConnections } = options;
-    this.budget = createConnectionBudget({ maxConnections, now });
-    this.wait = createReadWait({ waitMs: options.waitMs ?? defaultWaitMs, now, notices: this.notices });
+    this.budget = new ConnectionBudget(maxConnections, now);
+    this.wait = new ReadWait(options.waitMs ?? defaultWaitMs, now, this.notices);
     this.#tokens = createTokenSource(settings, now);
     const { value: address, origin } = settings.address;
     this.address = address;

@@ -29,6 +29,7 @@ export { Demand } from './demand.ts';
 export type { Notice, NoticeKind, Notices } from './notices.ts';
 export { createReadingBudget } from './rate-limit.ts';
 export { ReadingPlan } from './reading-plan.ts';
+export { refusedKind } from './refused-address.ts';
 export type {
   ReadAnswer,
   ReadOptions,

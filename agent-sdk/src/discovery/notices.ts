@@ -12,35 +12,30 @@ export interface Notice {
 }
 
 /** What is in force now about one agent. Owns no timer. */
-export interface Notices {
-  readonly current: readonly Notice[];
-  /** Another message for a kind that is in force replaces the old one and is not announced. */
-  raise(notice: Notice): void;
-  clear(kind: NoticeKind): void;
-  /** Calls back when a kind comes into force. The returned function ends that. */
-  onRaise(hear: (notice: Notice) => void): () => void;
-}
+export class Notices {
+  readonly #inForce = new Map<NoticeKind, Notice>();
+  readonly #listeners = new Set<(notice: Notice) => void>();
 
-export function createNotices(): Notices {
-  const inForce = new Map<NoticeKind, Notice>();
-  const listeners = new Set<(notice: Notice) => void>();
-  return {
-    get current() {
-      return [...inForce.values()];
-    },
-    raise(notice) {
-      const isNew = !inForce.has(notice.kind);
-      inForce.set(notice.kind, notice);
-      if (isNew) for (const hear of listeners) hear(notice);
-    },
-    clear(kind) {
-      inForce.delete(kind);
-    },
-    onRaise(hear) {
-      listeners.add(hear);
-      return () => {
-        listeners.delete(hear);
-      };
-    },
-  };
+  get current(): readonly Notice[] {
+    return [...this.#inForce.values()];
+  }
+
+  /** Another message for a kind that is in force replaces the old one and is not announced. */
+  raise(notice: Notice): void {
+    const isNew = !this.#inForce.has(notice.kind);
+    this.#inForce.set(notice.kind, notice);
+    if (isNew) for (const hear of this.#listeners) hear(notice);
+  }
+
+  clear(kind: NoticeKind): void {
+    this.#inForce.delete(kind);
+  }
+
+  /** Calls back when a kind comes into force. The returned function ends that. */
+  onRaise(hear: (notice: Notice) => void): () => void {
+    this.#listeners.add(hear);
+    return () => {
+      this.#listeners.delete(hear);
+    };
+  }
 }

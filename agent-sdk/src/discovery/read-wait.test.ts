@@ -1,13 +1,13 @@
 import { expect, it } from 'vitest';
 
-import { createNotices } from './notices.ts';
-import { createReadWait } from './read-wait.ts';
+import { Notices } from './notices.ts';
+import { ReadWait } from './read-wait.ts';
 import { RegistryError } from './registry-client.ts';
 
 function world() {
   const clock = { nowMs: 0 };
-  const notices = createNotices();
-  const wait = createReadWait({ waitMs: 60_000, now: () => clock.nowMs, notices });
+  const notices = new Notices();
+  const wait = new ReadWait(60_000, () => clock.nowMs, notices);
   const fails = (elapsedMs: number, error: RegistryError): boolean => {
     clock.nowMs += elapsedMs;
     return wait.failed(error, elapsedMs);

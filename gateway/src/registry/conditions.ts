@@ -1,37 +1,32 @@
 import { setTimeout as delay } from 'node:timers/promises';
 
 /** Conditions that something waits for. */
-export interface Conditions {
-  /** Calls `proceed` once, as soon as a check finds that the condition holds. */
-  add(condition: () => boolean, proceed: () => void): void;
-  /** Resolves as soon as the condition holds, or after `timeoutMs`. */
-  within(condition: () => boolean, timeoutMs: number): Promise<void>;
-  /** Checks all conditions; called after every event. */
-  check(): void;
-}
+export class Conditions {
+  readonly #waiting = new Map<() => boolean, () => void>();
 
-/** No condition yet. */
-export function createConditions(): Conditions {
-  const waiting = new Map<() => boolean, () => void>();
-  const check = (): void => {
-    for (const [condition, proceed] of waiting) {
+  /** Calls `proceed` once, as soon as a check finds that the condition holds. */
+  add(condition: () => boolean, proceed: () => void): void {
+    this.#waiting.set(condition, proceed);
+  }
+
+  /** Resolves as soon as the condition holds, or after `timeoutMs`. */
+  async within(condition: () => boolean, timeoutMs: number): Promise<void> {
+    const end = new AbortController();
+    const held = new Promise<void>((resolve) => {
+      this.add(condition, resolve);
+    });
+    this.check();
+    await Promise.race([held, delay(timeoutMs, undefined, { signal: end.signal }).catch(() => undefined)]);
+    end.abort();
+    this.#waiting.delete(condition);
+  }
+
+  /** Checks all conditions; called after every event. */
+  check(): void {
+    for (const [condition, proceed] of this.#waiting) {
       if (!condition()) continue;
-      waiting.delete(condition);
+      this.#waiting.delete(condition);
       proceed();
     }
-  };
-  return {
-    add(condition, proceed) {
-      waiting.set(condition, proceed);
-    },
-    async within(condition, timeoutMs) {
-      const end = new AbortController();
-      const held = new Promise<void>((resolve) => waiting.set(condition, resolve));
-      check();
-      await Promise.race([held, delay(timeoutMs, undefined, { signal: end.signal }).catch(() => undefined)]);
-      end.abort();
-      waiting.delete(condition);
-    },
-    check,
-  };
+  }
 }

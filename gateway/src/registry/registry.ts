@@ -18,7 +18,7 @@ import type { AddressFacts, AddressPolicy } from './addresses/address-policy.ts'
 import { JudgedAddresses } from './addresses/judged-addresses.ts';
 import type { SavedTable } from './persistence/saved-table-format.ts';
 import { ownersAt, savedTableOf, seedsOf } from './persistence/saved-services.ts';
-import { createConditions } from './conditions.ts';
+import { Conditions } from './conditions.ts';
 import { FirstAnswers } from './first-answers.ts';
 import {
   configured,
@@ -67,7 +67,7 @@ export class Registry {
   readonly #held: HeldReleases;
   readonly #listeners = new Listeners();
   readonly subscribe = this.#listeners.subscribe;
-  readonly #awaited = createConditions();
+  readonly #awaited = new Conditions();
   readonly #firstAnswers: FirstAnswers;
   /** Resolves when the catalog and the services known at the start have answered once. */
   readonly synced: Promise<void>;

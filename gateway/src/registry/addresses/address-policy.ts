@@ -1,3 +1,4 @@
+import { refusedKind } from '@roundhouse/agent-sdk/internal';
 import ipaddr from 'ipaddr.js';
 
 import type { AddressRules } from '../../config/gateway-config.ts';
@@ -32,30 +33,6 @@ type Range = readonly [Ip, number];
 
 const range = (text: string): Range => ipaddr.parseCIDR(text);
 
-/** Where no instance can be, whatever is configured: addresses that reach a cloud's metadata, the machine itself, or everybody. */
-const refusedRanges: readonly (readonly [string, readonly Range[]])[] = [
-  [
-    'a cloud metadata address',
-    [
-      '169.254.169.254/32',
-      '169.254.170.2/32',
-      '168.63.129.16/32',
-      '100.100.100.200/32',
-      '192.0.0.192/32',
-      'fd00:ec2::254/128',
-      'fd20:ce::254/128',
-      'fd00:42::42/128',
-    ].map(range),
-  ],
-  ['a link-local address', ['169.254.0.0/16', 'fe80::/10'].map(range)],
-  ['an unspecified address', ['0.0.0.0/8', '::/128'].map(range)],
-  ['a multicast address', ['224.0.0.0/4', 'ff00::/8'].map(range)],
-  ['the broadcast address', [range('255.255.255.255/32')]],
-  // They lead to an IPv4 address that stands in them at a place which depends on the network, or through another network's tunnel.
-  ['a tunnel address (6to4, Teredo)', ['2002::/16', '2001::/32'].map(range)],
-  ['an address of a local NAT64 prefix (RFC 8215)', [range('64:ff9b:1::/48')]],
-];
-
 const loopback: readonly Range[] = ['127.0.0.0/8', '::1/128'].map(range);
 
 /**
@@ -72,19 +49,14 @@ const consulPorts: readonly number[] = [8300, 8301, 8302, 8400, 8500, 8501, 8502
  * shells, mail, names, files; data stores and queues; Docker, etcd, Kubernetes, Nomad, Vault, Consul. None is in the range from which the SDK
  * draws.
  */
-const portsOfOthers: ReadonlySet<number> = new Set([
-  ...[
+const portsOfOthers: ReadonlySet<number> = new Set(
+  [
     21, 22, 23, 25, 53, 69, 110, 111, 123, 135, 139, 143, 161, 179, 389, 445, 465, 514, 515, 587, 631, 636,
-    873,
-  ],
-  ...[
-    990, 993, 995, 1433, 1521, 2049, 2181, 2375, 2376, 2377, 2379, 2380, 3306, 3389, 4222, 4646, 4647, 4648,
-  ],
-  ...[
-    5432, 5672, 5900, 6379, 6380, 6443, 8200, 8201, 9042, 9092, 9200, 9300, 10250, 10255, 11211, 15672, 16379,
-  ],
-  ...consulPorts,
-]);
+    873, 990, 993, 995, 1433, 1521, 2049, 2181, 2375, 2376, 2377, 2379, 2380, 3306, 3389, 4222, 4646, 4647,
+    4648, 5432, 5672, 5900, 6379, 6380, 6443, 8200, 8201, 9042, 9092, 9200, 9300, 10250, 10255, 11211, 15672,
+    16379,
+  ].concat(consulPorts),
+);
 
 /** Names that mean this machine without being resolved (RFC 6761 §6.3, /etc/hosts of the usual distributions). */
 const loopbackName = /^(?:(?:.*\.)?localhost|localhost\.localdomain|ip6-localhost|ip6-loopback)$/;
@@ -124,9 +96,7 @@ export function createAddressPolicy(facts: AddressFacts): AddressPolicy {
       if (port !== undefined)
         return port === consul.port ? "it is Consul's own API" : "it is Consul's own port";
     }
-    const refused = isIsatap(ip)
-      ? 'a tunnel address (ISATAP)'
-      : refusedRanges.find(([, ranges]) => isIn(ip, ranges))?.[0];
+    const refused = isIsatap(ip) ? 'a tunnel address (ISATAP)' : refusedKind(ip.toString());
     if (refused !== undefined) return `${ip.toString()} is ${refused}`;
     if (ports.some((port) => portsOfOthers.has(port)) && reaches('::', ip))
       return 'something else than an instance usually listens there on this machine';
