@@ -18,19 +18,12 @@ export interface AnswerFacts {
 }
 
 /** How an answer came, for the watch's rate limit. The plan limits the reads that it lets wait for their turn. */
-export function answerPace({
-  changed,
-  isIdle,
-  recovered,
-  turn,
-  step,
-  records,
-  elapsedMs,
-}: AnswerFacts): AnswerPace {
-  if (changed) return { kind: 'changed', records };
-  const isPaced = turn.kind === 'in_turn' && (step.kind === 'same' || step.kind === 'moved');
+export function answerPace({ changed, isIdle, step, ...facts }: AnswerFacts): AnswerPace {
+  if (changed) return { kind: 'changed', records: facts.records };
+  const isPaced = facts.turn.kind === 'in_turn' && (step.kind === 'same' || step.kind === 'moved');
   if (isIdle || isPaced) return { kind: 'idle' };
-  return recovered && step.kind !== 'none' ? { kind: 'recovered' } : { kind: 'early', elapsedMs };
+  const isRecovery = facts.recovered && step.kind !== 'none';
+  return isRecovery ? { kind: 'recovered' } : { kind: 'early', elapsedMs: facts.elapsedMs };
 }
 
 /** How far an answer can be believed when it lists less than before. */

@@ -96,33 +96,22 @@ export function readSavedTable(text: string): SavedTableReading {
 }
 
 /** An instance as `/v1/health/service` would list it. */
-function recordOf({
-  node,
-  id,
-  service,
-  address,
-  port,
-  tags,
-  meta,
-  weight,
-  createIndex,
-  status,
-}: Instance): unknown {
+function recordOf(instance: Instance): unknown {
   const check =
-    status === 'draining'
-      ? { CheckID: `_service_maintenance:${id}`, Status: 'critical' }
-      : { CheckID: 'saved', Status: status };
+    instance.status === 'draining'
+      ? { CheckID: `_service_maintenance:${instance.id}`, Status: 'critical' }
+      : { CheckID: 'saved', Status: instance.status };
   return {
-    Node: { Node: node, Address: address },
+    Node: { Node: instance.node, Address: instance.address },
     Service: {
-      ID: id,
-      Service: service,
-      Address: address,
-      Port: port,
-      Tags: tags,
-      Meta: meta,
-      Weights: { Passing: weight, Warning: weight },
-      CreateIndex: createIndex,
+      ID: instance.id,
+      Service: instance.service,
+      Address: instance.address,
+      Port: instance.port,
+      Tags: instance.tags,
+      Meta: instance.meta,
+      Weights: { Passing: instance.weight, Warning: instance.weight },
+      CreateIndex: instance.createIndex,
     },
     Checks: [check],
   };

@@ -61,7 +61,8 @@ export class HeldReleases {
   }
 
   #letGo(service: ServiceRuntime, keys: readonly string[], reason: string): readonly Instance[] {
-    const instances = service.heldInstances(keys);
+    const { held } = service.state;
+    const instances = keys.flatMap((key) => held.rows.get(key)?.instance ?? []);
     if (instances.length === 0) return [];
     this.#listeners.tell('instancesLetGo', { service: service.state.service, instances, reason });
     this.#updates.apply(service, { kind: 'let_go', keys });

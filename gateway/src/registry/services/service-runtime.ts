@@ -2,11 +2,9 @@ import {
   createUpstream,
   Demand,
   type HeldInstance,
-  type Instance,
   type InvalidRouteTag,
   type Snapshot,
   type Upstream,
-  type UpstreamPolicy,
 } from '@roundhouse/agent-sdk/internal';
 
 import { type ServiceSettings, serviceSettings } from '../../config/gateway-config.ts';
@@ -68,7 +66,7 @@ export class ServiceRuntime {
     const { service, tables, listeners, now, random } = options;
     this.#options = options;
     this.#state = newServiceState(service, this.#settingsFor({}));
-    const policy = policyOf(this.#state.settings);
+    const policy = this.#state.settings;
     this.upstream = createUpstream(service, {
       policy,
       now,
@@ -114,7 +112,7 @@ export class ServiceRuntime {
       this.#budgetRules = this.#rulesOfBudget();
       this.#budget = this.#newBudget();
     }
-    if (update?.settings !== undefined) this.upstream.setPolicy(policyOf(update.settings));
+    if (update?.settings !== undefined) this.upstream.setPolicy(update.settings);
     if (update !== undefined) this.upstream.update(update.instances);
     if (news !== undefined) listeners.tell('watchChanged', news);
     return update;
@@ -166,11 +164,6 @@ export class ServiceRuntime {
     };
   }
 
-  /** Those of the held instances that have these keys. */
-  heldInstances(keys: readonly string[]): readonly Instance[] {
-    return keys.flatMap((key) => this.#state.held.rows.get(key)?.instance ?? []);
-  }
-
   /** The service as others see it: values of now. */
   view(): ServiceView {
     const { service, snapshot, settings, meta, held } = this.#state;
@@ -207,30 +200,4 @@ export class ServiceRuntime {
       maxConcurrent: this.#state.settings.maxRetries,
     });
   }
-}
-
-/** The part of a service's settings that its upstream follows. */
-function policyOf(settings: ServiceSettings): UpstreamPolicy {
-  const {
-    balance,
-    slowStartMs,
-    maxConnections,
-    queue,
-    maxRequests,
-    panicRatio,
-    ejection,
-    outliers,
-    silence,
-  } = settings;
-  return {
-    balance,
-    slowStartMs,
-    maxConnections,
-    queue,
-    maxRequests,
-    panicRatio,
-    ejection,
-    outliers,
-    silence,
-  };
 }
