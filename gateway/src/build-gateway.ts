@@ -1,11 +1,13 @@
 import type { ConsulOptions, RegistryClient } from '@roundhouse/agent-sdk/internal';
 
 import { createAdmin, type Admin } from './admin/admin.ts';
+import { attemptText } from './config/attempt-text.ts';
+import { type ConfigAttempt, ConfigControl, type ConfigSource } from './config/config-control.ts';
 import type { GatewayConfig } from './config/gateway-config.ts';
 import type { LiveConfig } from './config/live-config.ts';
 import { createHealth, type Health } from './health/health.ts';
 import { createAnnouncement, type Announcement } from './lifecycle/announcement.ts';
-import { monotonicNow } from './lifecycle/clock.ts';
+import { monotonicNow, sleep } from './lifecycle/clock.ts';
 import { descriptorBudget } from './lifecycle/descriptors.ts';
 import type { Parts } from './lifecycle/parts.ts';
 import { createGuardedLookup } from './registry/addresses/guarded-lookup.ts';
@@ -20,12 +22,15 @@ import type { LogSink } from './telemetry/log-sink.ts';
 import { createMetrics } from './telemetry/metrics.ts';
 import { createRequestSeries } from './telemetry/request-series.ts';
 import { createRegistryLog } from './telemetry/registry-log.ts';
+import { createTableJournal } from './telemetry/table-journal.ts';
 import { createShortages } from './telemetry/shortages.ts';
 import { createTraffic, type Traffic } from './traffic.ts';
 
 /** What a gateway is built from. The caller owns client, log and sink, and ends them after the gateway. */
 export interface GatewayOptions {
   readonly config: GatewayConfig;
+  /** What a reload reads; undefined: the program gives other configurations itself, by `reconfigure`. */
+  readonly source?: ConfigSource;
   readonly client: RegistryClient;
   /** How the gateway's own registration reaches Consul; the environment's `CONSUL_*` fill in what is missing. */
   readonly consul: ConsulOptions;
@@ -44,6 +49,7 @@ export interface GatewayParts {
   readonly traffic: Traffic;
   readonly admin: Admin;
   readonly announcement: Announcement;
+  readonly control: ConfigControl;
 }
 
 /**
@@ -57,6 +63,7 @@ export function buildGateway(
 ): GatewayParts {
   const { config, client, log, version, descriptors = Infinity } = options;
   const clock = { now: monotonicNow, random: Math.random };
+  const control = createControl(options, live);
   const registry = new Registry({
     config,
     sources: [createConsulSource(client)],
@@ -82,17 +89,11 @@ export function buildGateway(
   const accessLog = createAccessLog({ ...options.accessLog, now: Date.now });
   const shortages = createShortages(log, monotonicNow);
   const traffic = createTraffic({
-    config,
-    registry,
-    health,
-    lookup,
-    shortages,
-    descriptors,
+    ...{ config, registry, health, lookup, shortages, descriptors, log },
     observe: (record) => {
       requests.record(record);
       if (writesAccessLog(live.current.log)) accessLog(record);
     },
-    log,
   });
 
   const status = readStatus({
@@ -106,6 +107,7 @@ export function buildGateway(
     consul: client.description,
   });
   const registryLog = createRegistryLog(log);
+  const tableJournal = createTableJournal(() => (live.isSwapping ? 'configuration' : 'registry'), Date.now);
   const metrics = createMetrics({
     scope: 'process',
     requests,
@@ -115,10 +117,12 @@ export function buildGateway(
     droppedLogLines: () => options.accessLog.sink.dropped(),
     shortages: shortages.counts,
     tableChanges: () => registryLog.changes(),
+    reloads: () => control.counts(),
   });
   const admin = createAdmin({
     status,
     actions: registry,
+    config: { control, table: tableJournal },
     guard: () => live.current.admin,
     connections: descriptorBudget(descriptors).admin,
     onCrowding: shortages.adminCrowded,
@@ -130,6 +134,25 @@ export function buildGateway(
     saved.changed();
   };
   const saves = { serviceChanged: save, tableChanged: save, watchChanged: save };
-  for (const follower of [registryLog, health, saves, metrics]) registry.subscribe(follower);
-  return { registry, health, saved, traffic, admin, announcement };
+  for (const follower of [registryLog, tableJournal, health, saves, metrics]) registry.subscribe(follower);
+  return { registry, health, saved, traffic, admin, announcement, control };
+}
+
+function createControl({ source, log }: GatewayOptions, live: LiveConfig): ConfigControl {
+  return new ConfigControl({
+    ...{ live, source, now: monotonicNow, wallClock: Date.now, sleep },
+    onAttempt: (attempt, warnings) => {
+      logAttempt(log, attempt);
+      for (const warning of warnings) log.warn(warning);
+    },
+  });
+}
+
+/** A file that is the same again, or was only touched, is not worth a line. */
+function logAttempt(log: Log, attempt: ConfigAttempt): void {
+  const { outcome, trigger } = attempt;
+  if (outcome === 'unchanged' && trigger === 'file') return;
+  const level =
+    outcome === 'invalid' || outcome === 'failed' ? 'error' : outcome === 'pinned' ? 'warn' : 'info';
+  log[level](attemptText(attempt), { trigger });
 }

@@ -3,7 +3,7 @@ import { Command, Option } from 'commander';
 
 import { CommandError, programVersion, type Flags } from './commands/program.ts';
 import { run } from './commands/run.ts';
-import { healthcheck, show } from './commands/running-gateway.ts';
+import { changeConfig, healthcheck, show } from './commands/running-gateway.ts';
 import { showConfig, validate } from './commands/validate.ts';
 import { configOptions, fileOption } from './config/options.ts';
 
@@ -12,14 +12,15 @@ import { configOptions, fileOption } from './config/options.ts';
  * they are asked for, because they bring the embedded agent along, which a gateway in production does not need.
  */
 const program = new Command('roundhouse')
+  .enablePositionalOptions()
   .description('A path-prefix gateway that follows Consul.')
   .version(programVersion())
   .showSuggestionAfterError()
   .showHelpAfterError('(roundhouse --help shows every command)');
 
 /** Every setting is a flag too; the same list serves all commands that read the configuration. */
-function configured(name: string, description: string): Command {
-  const command = program.command(name).description(description);
+function configured(name: string, description: string, parent = program): Command {
+  const command = parent.command(name).description(description);
   command.addOption(
     new Option(
       `${fileOption.flag} <file>`,
@@ -54,20 +55,35 @@ program
     const { consul } = await import('./commands/consul.ts');
     await consul(options);
   });
-configured('validate', 'check the configuration and start nothing').action((flags: Flags) => {
-  validate(flags);
-});
-configured('config', 'show the effective configuration and where each value comes from').action(
-  (flags: Flags) => {
+configured('validate', 'check the configuration and start nothing')
+  .argument('[file]', `the same as ${fileOption.flag}`)
+  .action((file: string | undefined, flags: Flags) => {
+    validate(file === undefined ? flags : { ...flags, [fileOption.flagKey]: file });
+  });
+const config = configured('config', 'show the effective configuration and where each value comes from')
+  // Its subcommands have the same flags, after their names.
+  .enablePositionalOptions()
+  .action((flags: Flags) => {
     showConfig(flags);
-  },
+  });
+configured('history', 'show what the running gateway applied and refused', config)
+  .option('--json', 'as JSON')
+  .action((flags: Flags) => show('/api/v1/config/history', flags));
+configured('reload', 'let the running gateway apply what its file has now', config).action((flags: Flags) =>
+  changeConfig('reload', flags),
+);
+configured('rollback', 'let the running gateway go back to a version of its history, and stay there', config)
+  .argument('<version>', 'of roundhouse config history')
+  .action((version: string, flags: Flags) => changeConfig('rollback', flags, version));
+configured('release', 'end a rollback: the running gateway follows its file again', config).action(
+  (flags: Flags) => changeConfig('release', flags),
 );
 configured('routes', 'show the route table of the running gateway')
   .option('--json', 'as JSON')
-  .action((flags: Flags) => show('routes', flags));
+  .action((flags: Flags) => show('/api/routes', flags));
 configured('services', 'show services and instances of the running gateway')
   .option('--json', 'as JSON')
-  .action((flags: Flags) => show('services', flags));
+  .action((flags: Flags) => show('/api/services', flags));
 configured('healthcheck', 'succeed when the gateway on this host is ready').action((flags: Flags) =>
   healthcheck(flags),
 );

@@ -1,12 +1,8 @@
 import { buildGateway, type GatewayOptions, type GatewayParts } from './build-gateway.ts';
 import { formatAuthority } from './config/address.ts';
 import type { GatewayConfig } from './config/gateway-config.ts';
-import {
-  createLiveConfig,
-  reconfigurationText,
-  type LiveConfig,
-  type Reconfiguration,
-} from './config/live-config.ts';
+import type { ConfigAttempt, ConfigSource } from './config/config-control.ts';
+import { createLiveConfig, type LiveConfig } from './config/live-config.ts';
 import { sleep } from './lifecycle/clock.ts';
 import { createParts, partUntilStopped, type Parts } from './lifecycle/parts.ts';
 import type { BoundAddress } from './listeners/engine.ts';
@@ -19,9 +15,11 @@ export interface Gateway {
   readonly registry: Registry;
   /**
    * Takes over another configuration while requests go on: routes, services with their policies and checks, timeouts, retries,
-   * limits, trusted proxies, and what else needs no restart. Checked as a whole first. See {@link Reconfiguration}.
+   * limits, trusted proxies, and what else needs no restart. Checked as a whole first.
    */
-  reconfigure(config: GatewayConfig): Promise<Reconfiguration>;
+  reconfigure(config: GatewayConfig): Promise<ConfigAttempt>;
+  /** The same with what the configuration's source has now. */
+  reload(trigger: 'signal'): Promise<ConfigAttempt>;
   /**
    * Not ready any more → time for an outer balancer to notice → no new connections, `Connection: close` → exchanges finish, or
    * are cut at the deadline → watches, pools, admin listener end. Called again it returns the same promise. Never rejects.
@@ -40,16 +38,16 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     log.error(`A mistake of the gateway itself; its part "${part}" did not stop as it should.`, { err });
   });
   const built = buildGateway(options, live, () => parts.phase);
-  const { registry, health, traffic } = built;
-  live.follow((next) => registry.reconfigure(next));
-  live.follow(() => {
-    health.reconfigure();
-  });
-  live.follow((next) => {
-    traffic.apply(next);
-  });
-
-  const { address, adminAddress } = await startParts(parts, built, live);
+  const { registry, health, traffic, control } = built;
+  live.follow((next) => registry.provision(next));
+  live.follow(() => ({
+    swap: () => {
+      health.reconfigure();
+    },
+    discard: () => undefined,
+  }));
+  live.follow((next) => traffic.provision(next));
+  const { address, adminAddress } = await startParts(parts, built, { live, source: options.source });
   log.info(
     `Listening on ${show(address)}, admin on ${show(adminAddress)}, following Consul at ${client.description}.`,
   );
@@ -66,11 +64,8 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     address,
     adminAddress,
     registry,
-    reconfigure: async (next) => {
-      const result = await live.reconfigure(next);
-      log[result.kind === 'applied' ? 'info' : 'error'](reconfigurationText(result));
-      return result;
-    },
+    reconfigure: (next) => control.reconfigure(next),
+    reload: (trigger) => control.reload(trigger),
     stop: () => (stopping ??= stop()),
   };
 }
@@ -78,8 +73,8 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
 /** Starts the parts in this order; they stop in reverse. What is under a part runs as long as the part does. */
 async function startParts(
   parts: Parts,
-  { registry, health, saved, traffic, admin, announcement }: GatewayParts,
-  live: LiveConfig,
+  { registry, health, saved, traffic, admin, announcement, control }: GatewayParts,
+  { live, source }: { readonly live: LiveConfig; readonly source: ConfigSource | undefined },
 ): Promise<Pick<Gateway, 'address' | 'adminAddress'>> {
   const { listen, admin: adminListener } = live.current;
   await parts.start(
@@ -114,6 +109,13 @@ async function startParts(
       await Promise.all([announcement.stop(), sleep(live.current.drain.noticeMs)]);
     },
   });
+  await parts.start(
+    partUntilStopped('configuration', async (signal) => {
+      await source?.follow(signal, async () => {
+        if (live.current.configWatch === 'on') await control.reload('file');
+      });
+    }),
+  );
   parts.started();
   return { address, adminAddress };
 }

@@ -1,6 +1,7 @@
 import type { LookupFunction } from 'node:net';
 
 import type { GatewayConfig } from './config/gateway-config.ts';
+import type { Provisioned } from './config/live-config.ts';
 import type { ExchangePolicy } from './exchange/context.ts';
 import { createExchanges } from './exchange/exchanges.ts';
 import type { ExchangeObserver } from './exchange/record.ts';
@@ -40,8 +41,8 @@ export interface Traffic {
   readonly engine: Engine;
   /** The account of all that is held for peers. */
   readonly memory: MemoryBudget;
-  /** Takes over limits and what exchanges go by. An exchange under way keeps what it began with. */
-  apply(config: GatewayConfig): void;
+  /** Makes other limits, and other rules for exchanges, ready. An exchange under way keeps what it began with. */
+  provision(config: GatewayConfig): Provisioned;
   /** Stops the engine, see {@link Engine.stop}, and ends every timer. */
   stop(drainMs: number): Promise<void>;
 }
@@ -111,12 +112,17 @@ export function createTraffic(options: TrafficOptions): Traffic {
   return {
     engine,
     memory,
-    apply: (next) => {
+    provision: (next) => {
       const policy = policyOf(next);
-      ({ trusts } = policy);
-      exchanges.reconfigure(policy);
-      engine.setLimits(limitsOf(next));
-      memory.limits = memoryLimits(next.limits.memoryBytes);
+      return {
+        swap: () => {
+          ({ trusts } = policy);
+          exchanges.reconfigure(policy);
+          engine.setLimits(limitsOf(next));
+          memory.limits = memoryLimits(next.limits.memoryBytes);
+        },
+        discard: () => undefined,
+      };
     },
     stop: async (drainMs) => {
       const cut = await engine.stop(drainMs);

@@ -3,7 +3,7 @@ import type { AddressInfo } from 'node:net';
 
 import { eventually } from './eventually.ts';
 import { get } from './load.ts';
-import { startTestGateway, type TestConfig, type TestGateway } from './start-gateway.ts';
+import { startTestGateway, type TestConfig, type TestGateway, type TestStart } from './start-gateway.ts';
 
 /** What an instance does with a request once it has been counted. */
 export type Handler = (request: http.IncomingMessage, response: http.ServerResponse) => void;
@@ -66,8 +66,8 @@ export interface Fleet extends AsyncDisposable {
 const verbs = { passing: 'pass', warning: 'warn', critical: 'fail' } as const;
 
 /** Starts a gateway (see {@link startTestGateway}) without instances. */
-export async function startFleet(config: TestConfig = {}): Promise<Fleet> {
-  const gateway = await startTestGateway(config);
+export async function startFleet(config: TestConfig = {}, how: TestStart = {}): Promise<Fleet> {
+  const gateway = await startTestGateway(config, how);
   const instances = new Map<string, FleetInstance & AsyncDisposable>();
   const put = async (path: string, body: unknown = null): Promise<void> => {
     const response = await fetch(`${gateway.consulUrl}/v1/agent/${path}`, {

@@ -6,6 +6,7 @@ import {
   routingKeyMetaKey,
 } from '@roundhouse/agent-sdk/internal';
 
+import type { ConfigSource } from '../../gateway/src/config/config-control.ts';
 import { defaults } from '../../gateway/src/config/defaults.ts';
 import type { GatewayConfig } from '../../gateway/src/config/gateway-config.ts';
 import { startGateway, type Gateway } from '../../gateway/src/gateway.ts';
@@ -48,6 +49,8 @@ export interface TestStart {
   readonly consul?: ConsulOptions;
   /** A Consul of the test's own, in place of the embedded agent. */
   readonly consulUrl?: string;
+  /** What a reload reads. */
+  readonly source?: ConfigSource;
   /** Another gateway, whose agent this one follows too; it has to outlive this one. */
   readonly beside?: TestGateway;
 }
@@ -87,6 +90,7 @@ export async function startTestGateway(config: TestConfig = {}, start: TestStart
   });
   const gateway = await startGateway({
     config: testConfig(config),
+    ...(start.source === undefined ? {} : { source: start.source }),
     client,
     consul: { address: consulUrl },
     log: createLog({ level: 'info', format: 'json', sink }),

@@ -3,6 +3,7 @@ import { connect } from 'node:net';
 import { describe, expect, it } from 'vitest';
 
 import { eventually } from '../../../test/kit/eventually.ts';
+import { configWorld } from '../config/testing/config-world.ts';
 import { fakeStatus } from '../status/testing/fake-status.ts';
 import { createAdmin } from './admin.ts';
 
@@ -12,6 +13,7 @@ function admin(onCrowding: Parameters<typeof createAdmin>[0]['onCrowding'] = qui
   return createAdmin({
     status: fakeStatus(),
     actions: { release: () => undefined, releaseRoute: () => undefined },
+    config: { control: configWorld().control, table: { changes: [] } },
     guard: () => ({ token: 'off', hosts: [] }),
     connections: 8,
     onCrowding,

@@ -5,6 +5,7 @@ import type { Log } from '../telemetry/log.ts';
 import { buildAdminApp, type GatewayActions } from './app.ts';
 import type { Exposure } from './guards.ts';
 import type { Readiness, ServiceStatus } from '../status/status.ts';
+import { configWorld } from '../config/testing/config-world.ts';
 import { fakeStatus, idleSummary } from '../status/testing/fake-status.ts';
 
 const hostile = '<img src=x onerror=alert(1)>\u001b[2J';
@@ -150,6 +151,7 @@ function app(
     {
       status,
       actions,
+      config: { control: configWorld().control, table: { changes: [] } },
       guard: () => ({ token: options.token ?? 'off', hosts: options.hosts ?? [] }),
       metrics,
       log,

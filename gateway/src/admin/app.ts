@@ -1,12 +1,12 @@
-import { STATUS_CODES } from 'node:http';
-
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 
 import { monotonicNow } from '../lifecycle/clock.ts';
 import type { Log } from '../telemetry/log.ts';
 import { createAnswers, jsonTexts, type Answers } from './answers.ts';
+import { addConfigPages, type ConfigPages } from './config-api.ts';
 import { mayNotChange, mayNotRead, refusedBy, type Exposure, type Guard } from './guards.ts';
 import { indexHtml, indexText } from './index-page.ts';
+import { answer, problem } from './replies.ts';
 import type { GatewayStatus, ServiceStatus } from '../status/status.ts';
 import { printable } from '../telemetry/printable.ts';
 import { routesText, servicesText } from './text-tables.ts';
@@ -26,6 +26,7 @@ export interface GatewayActions {
 export interface AdminOptions {
   readonly status: GatewayStatus;
   readonly actions: GatewayActions;
+  readonly config: ConfigPages;
   /** What it answers to now. */
   readonly guard: () => Omit<Guard, 'exposure'>;
   readonly metrics: { readonly text: () => Promise<string>; readonly contentType: string };
@@ -41,46 +42,6 @@ const safety = {
   'referrer-policy': 'no-referrer',
   'cross-origin-resource-policy': 'same-origin',
 } as const;
-
-/** An RFC 9457 problem document. */
-function problem(reply: FastifyReply, status: number, detail: string): FastifyReply {
-  const title = STATUS_CODES[status] ?? '';
-  return reply
-    .code(status)
-    .type('application/problem+json')
-    .send(JSON.stringify({ type: 'about:blank', title, status, detail }));
-}
-
-/** `text` for `?format=text` or an `Accept` that names text/plain and not JSON; undefined for a format that there is not. */
-function formatOf(request: FastifyRequest): 'json' | 'text' | undefined {
-  const { query } = request;
-  const asked: unknown =
-    typeof query === 'object' && query !== null && 'format' in query ? query.format : undefined;
-  if (asked === 'json' || asked === 'text') return asked;
-  if (asked !== undefined) return undefined;
-  const accept = request.headers.accept ?? '';
-  return accept.includes('text/plain') && !accept.includes('json') ? 'text' : 'json';
-}
-
-/** The same facts in two forms. */
-interface Forms {
-  readonly json: () => Iterable<string>;
-  readonly text: () => Iterable<string>;
-}
-
-async function answer(
-  request: FastifyRequest,
-  reply: FastifyReply,
-  answers: Answers,
-  forms: Forms,
-): Promise<FastifyReply> {
-  const format = formatOf(request);
-  if (format === undefined) return problem(reply, 400, 'format is json or text.');
-  const type = format === 'text' ? 'text/plain' : 'application/json';
-  const path = request.url.split('?')[0] ?? '';
-  const body = await answers.text(`${path} as ${format}`, forms[format]);
-  return reply.type(`${type}; charset=utf-8`).send(body);
-}
 
 /** The admin application, not listening yet. It changes something by POST only. Its owner closes it. */
 export function buildAdminApp(options: AdminOptions, exposure: Exposure): FastifyInstance {
@@ -117,6 +78,7 @@ export function buildAdminApp(options: AdminOptions, exposure: Exposure): Fastif
   const answers = createAnswers(monotonicNow);
   addProbes(app, options, answers);
   addApi(app, options, answers);
+  addConfigPages(app, options.config, answers);
   return app;
 }
 

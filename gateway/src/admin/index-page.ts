@@ -6,15 +6,19 @@ const endpoints = [
   ['/api/summary', 'version, engine, uptime, counts'],
   ['/api/routes', 'what is routed where'],
   ['/api/services', 'services with their instances'],
+  ['/api/v1/config/history', 'configurations that were applied and refused, changes of the route table'],
 ] as const;
 
 /** As text. */
 export function indexText(): string {
-  const lines = endpoints.map(([path, meaning]) => `  ${path.padEnd(15)} ${meaning}`);
+  const lines = endpoints.map(([path, meaning]) => `  ${path.padEnd(22)} ${meaning}`);
   const release =
     '  POST /api/services/NAME/release   drop held instances that the registry no longer lists\n' +
-    '  POST /api/routes/release?route=/PATH   take a claimed route from its owner';
-  return `Roundhouse admin\n\n${lines.join('\n')}\n\nAdd ?format=text to the last two for a table.\n\n${release}\n`;
+    '  POST /api/routes/release?route=/PATH   take a claimed route from its owner\n' +
+    '  POST /api/v1/config/reload   apply what the file has now\n' +
+    '  POST /api/v1/config/rollback?version=VERSION   go back to a version and pin it\n' +
+    '  POST /api/v1/config/release   end a rollback';
+  return `Roundhouse admin\n\n${lines.join('\n')}\n\nAdd ?format=text to the last three for a table.\n\n${release}\n`;
 }
 
 /** As HTML, without scripts and styles. */

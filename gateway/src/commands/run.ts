@@ -2,31 +2,30 @@ import { startGateway, type Gateway } from '../gateway.ts';
 import { descriptorLimit } from '../lifecycle/descriptors.ts';
 import { runtimeWarnings } from '../lifecycle/runtime-check.ts';
 import { untilSignal } from '../lifecycle/until-signal.ts';
-import {
-  CommandError,
-  configOrFail,
-  consulOrFail,
-  programLog,
-  programVersion,
-  type Flags,
-} from './program.ts';
+import { processConfig } from './config-source.ts';
+import { CommandError, consulOrFail, programLog, programVersion, type Flags } from './program.ts';
 
 /** How long the last log lines may take to get out. */
 const flushMs = 1_000;
 
 /** `roundhouse run`: a gateway in the foreground until SIGTERM or SIGINT. Resolves when it has drained. */
 export async function run(flags: Flags): Promise<void> {
-  const { config, warnings } = configOrFail(flags);
+  const { loaded, source } = processConfig(flags);
+  const { config, warnings } = loaded;
   const { client, warnings: consulWarnings } = consulOrFail({}, config.consul);
   const { log, sink, format } = programLog(config.log);
   for (const warning of [...runtimeWarnings(process.versions.node), ...warnings, ...consulWarnings])
     log.warn(warning);
+  let gateway: Gateway | undefined;
   const signals = untilSignal(() => {
-    log.warn('SIGHUP: the configuration is read at start only; restart to apply changes.');
+    if (gateway === undefined)
+      log.warn('SIGHUP: the gateway is starting; the configuration was read just now.');
+    else void gateway.reload('signal');
   });
   try {
-    const gateway = await startOrExplain({
+    gateway = await startOrExplain({
       config,
+      source: source(log),
       client,
       consul: {},
       log,

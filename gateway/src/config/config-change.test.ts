@@ -1,11 +1,10 @@
 import { describe, expect, it } from 'vitest';
 
 import { checkConfig } from './check-config.ts';
-import { configChange, startOnly } from './config-change.ts';
+import { configChange } from './config-change.ts';
 import { defaults } from './defaults.ts';
 import type { GatewayConfig } from './gateway-config.ts';
 import { loadConfig } from './load-config.ts';
-import { configOptions } from './options.ts';
 
 describe('configChange', () => {
   it('finds nothing between equal configurations', () => {
@@ -29,11 +28,6 @@ describe('configChange', () => {
       listen: defaults.listen,
       retry: { ...next.retry, replayBytes: defaults.retry.replayBytes },
     });
-  });
-
-  it('knows no field that needs a restart and is no option', () => {
-    const paths = new Set(configOptions.map((option) => option.path));
-    expect([...startOnly].filter((path) => !paths.has(path))).toEqual([]);
   });
 });
 

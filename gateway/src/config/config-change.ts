@@ -14,27 +14,9 @@ export interface ConfigChange {
   readonly needRestart: readonly string[];
 }
 
-/** Fields that are read at the start only, as they stand in the file. */
-export const startOnly: ReadonlySet<string> = new Set([
-  // Sockets that are open, and the name under which they are known.
-  'announce',
-  'listen.host',
-  'listen.port',
-  'admin.host',
-  'admin.port',
-  // What the client for Consul is made with.
-  'consul.maxConnections',
-  'consul.waitMs',
-  // What an engine and its pools are built with.
-  'engine',
-  'poolIdleMs',
-  'retry.replayBytes',
-  // Signs cookies that clients hold: with another secret they would lose their instances.
-  'stickySecret',
-  // What is open on this machine.
-  'savedTable',
-  'log.level',
-]);
+const startOnly: ReadonlySet<string> = new Set(
+  configOptions.filter(({ reload }) => reload === 'restart').map(({ path }) => path),
+);
 
 /** Compares two configurations field by field; `routes` and `services` are a field each. */
 export function configChange(running: GatewayConfig, next: GatewayConfig): ConfigChange {

@@ -38,6 +38,12 @@ it('documents every option with its variable, flag, default and meaning, and non
   );
 });
 
+it('lists every option that needs a restart, and no other', () => {
+  const text = /only -->\s+([^#]*)\n\n/.exec(docs)?.[1] ?? '';
+  const needRestart = configOptions.filter(({ reload }) => reload === 'restart');
+  expect(text.replace(/\s+/g, ' ')).toBe(`${needRestart.map(({ path }) => `\`${path}\``).join(', ')}.`);
+});
+
 it('gives every option a meaning, and no two the same variable or flag', () => {
   expect(configOptions.filter((option) => option.meaning === '')).toEqual([]);
   expect(new Set(configOptions.map((option) => option.env)).size).toBe(configOptions.length);

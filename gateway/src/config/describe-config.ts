@@ -29,7 +29,9 @@ function show(path: string, value: unknown): string {
 }
 
 /** The effective configuration with where each value came from, in the order of the docs. Secrets are not shown. */
-export function describeConfig(loaded: Extract<LoadedConfig, { kind: 'config' }>): readonly ConfigRow[] {
+export function describeConfig(
+  loaded: Pick<Extract<LoadedConfig, { kind: 'config' }>, 'config' | 'origins'>,
+): readonly ConfigRow[] {
   const { config, origins } = loaded;
   const origin = (path: string): string => origins[path] ?? 'default';
   const rows = (key: 'routes' | 'services', cells: readonly Cell[]): ConfigRow[] =>

@@ -120,18 +120,22 @@ export function loadConfig(sources: ConfigSources): LoadedConfig {
   };
 }
 
+/** Where the file is, and what says so; no place for the default one, which may be absent. */
+export function configFileOf({ env, flags }: Pick<ConfigSources, 'env' | 'flags'>): {
+  readonly name: string;
+  readonly place: string | undefined;
+} {
+  const byFlag = flags[fileOption.flagKey];
+  if (byFlag !== undefined) return { name: byFlag, place: fileOption.flag };
+  const byEnv = env[fileOption.env]?.trim() ?? '';
+  return byEnv === '' ? { name: defaultFile, place: undefined } : { name: byEnv, place: fileOption.env };
+}
+
 function openFile(sources: ConfigSources): {
   readonly file: ConfigFile | undefined;
   readonly problems: readonly ConfigProblem[];
 } {
-  const byFlag = sources.flags[fileOption.flagKey];
-  const byEnv = sources.env[fileOption.env]?.trim();
-  const [name, place] =
-    byFlag !== undefined
-      ? [byFlag, fileOption.flag]
-      : byEnv !== undefined && byEnv !== ''
-        ? [byEnv, fileOption.env]
-        : [defaultFile, undefined];
+  const { name, place } = configFileOf(sources);
   const read = sources.readFile(name);
   if (read.kind === 'text') {
     const parsed = parseConfigFile(name, read.text);

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 
 import { showValue, type ConfigProblem } from './problems.ts';
+import { isStartField } from './rules.ts';
 import { configSchema } from './schema.ts';
 import { suggest } from '@roundhouse/agent-sdk/internal';
 
@@ -21,6 +22,8 @@ export interface ConfigOption {
   /** Judges and normalises one value. */
   readonly schema: z.ZodType;
   readonly meaning: string;
+  /** `restart`: a running gateway keeps the value that it was started with. */
+  readonly reload: 'live' | 'restart';
 }
 
 /** Names that are shorter than the rule would make them, or that other programs use as well. */
@@ -64,6 +67,7 @@ function option(path: string, schema: z.ZodDefault): ConfigOption {
     kind: kindOf(schema),
     schema,
     meaning: schema.description ?? '',
+    reload: isStartField(schema) ? 'restart' : 'live',
   };
 }
 

@@ -32,7 +32,7 @@ export function showValue(value: unknown): string {
 }
 
 /** Settings whose value is never shown, neither in problems nor in the effective configuration. */
-const secretPaths: ReadonlySet<string> = new Set(['admin.token', 'stickySecret']);
+export const secretPaths: ReadonlySet<string> = new Set(['admin.token', 'stickySecret']);
 
 /** Whether the value at this place of the file is a secret. */
 export function isSecret(path: string): boolean {

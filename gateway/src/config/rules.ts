@@ -68,6 +68,20 @@ export function field<S extends z.ZodType>(
   return rule.default(fallback).describe(meaning);
 }
 
+/** A field that a running gateway can't change: it is read at the start only. Any other field changes live. */
+export function startField<S extends z.ZodType>(
+  rule: S,
+  fallback: z.core.util.NoUndefined<z.output<S>>,
+  meaning: string,
+): z.ZodDefault<S> {
+  return field(rule, fallback, meaning).meta({ reload: 'restart' });
+}
+
+/** Whether a field was made by {@link startField}. */
+export function isStartField(schema: z.ZodType): boolean {
+  return schema.meta()?.['reload'] === 'restart';
+}
+
 /** A mapping with these keys and no others; its message names them. */
 export function mapping<S extends z.core.$ZodLooseShape>(
   shape: S,

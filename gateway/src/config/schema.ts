@@ -2,7 +2,18 @@ import { z } from 'zod';
 
 import { parseCidr, parseHost } from './address.ts';
 import { hedgeField, retryFields, routeSchema, timeoutFields } from './route-schema.ts';
-import { choice, field, mapping, milliseconds, read, serviceName, share, text, whole } from './rules.ts';
+import {
+  choice,
+  field,
+  mapping,
+  milliseconds,
+  read,
+  serviceName,
+  share,
+  startField,
+  text,
+  whole,
+} from './rules.ts';
 import { serviceFields, serviceSchema } from './service-schema.ts';
 
 /**
@@ -24,10 +35,13 @@ const ranges = z.array(
  * races it; `keepAliveMs` lies above the 60 s of the usual outer balancer; `connectMs` leaves room for one lost SYN; ejection starts
  * short because a refused connection ejects at once and a restarted instance is back within seconds; the retry budget is Finagle's
  * (20 % and 10/s).
+ *
+ * A `startField` needs a restart: the sockets that are open and the name under which they are known, what the client for Consul, an
+ * engine and its pools are made with, what is open on this machine, and the secret that signs cookies which clients hold.
  */
 export const configSchema = z.strictObject(
   {
-    announce: field(
+    announce: startField(
       text(/^[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$/, 'a service name, or off'),
       'roundhouse',
       'Name by which the gateway announces itself in Consul; `off`: not at all.',
@@ -38,16 +52,16 @@ export const configSchema = z.strictObject(
       'Name in `Via` and `Proxy-Status`, the same for a whole fleet of gateways, so that loops are detected.',
     ),
     listen: mapping({
-      host: field(host, '0.0.0.0', 'Address of the traffic listener.'),
-      port: field(port, 8_080, 'Port of the traffic listener; 0: any free one.'),
+      host: startField(host, '0.0.0.0', 'Address of the traffic listener.'),
+      port: startField(port, 8_080, 'Port of the traffic listener; 0: any free one.'),
     }).prefault({}),
     admin: mapping({
-      host: field(
+      host: startField(
         host,
         '127.0.0.1',
         'Address of the admin listener. Beyond loopback, every host that reaches it can read it, unless `admin.token` is set.',
       ),
-      port: field(port, 8_081, 'Port of the admin listener; 0: any free one.'),
+      port: startField(port, 8_081, 'Port of the admin listener; 0: any free one.'),
       token: field(
         text(/^(off|[\x21-\x7e]{16,1024})$/, 'off, or 16 and more visible ASCII characters without spaces'),
         'off',
@@ -60,18 +74,18 @@ export const configSchema = z.strictObject(
       ),
     }).prefault({}),
     consul: mapping({
-      maxConnections: field(
+      maxConnections: startField(
         whole(20, 100_000),
         100,
         'Connections to the Consul agent at most. An agent takes 200 from one address by default (`limits.http_max_conns_per_client`); leave room for the services on the same host.',
       ),
-      waitMs: field(
+      waitMs: startField(
         whole(1_000, 600_000, ' of milliseconds'),
         60_000,
         'How long Consul may hold a read; keep it below the time limit of a balancer in between.',
       ),
     }).prefault({}),
-    engine: field(
+    engine: startField(
       choice(['wire', 'http-proxy']),
       'wire',
       'HTTP/1.1 on bare sockets, or node:http with the http-proxy package.',
@@ -138,7 +152,7 @@ export const configSchema = z.strictObject(
       ),
     }).prefault({}),
     timeouts: mapping(timeoutFields).prefault({}),
-    poolIdleMs: field(
+    poolIdleMs: startField(
       milliseconds(1),
       4_000,
       "Idle connections to instances are closed after this; below the instances' own keep-alive timeout (5 s in bare Node).",
@@ -147,7 +161,7 @@ export const configSchema = z.strictObject(
       ...retryFields,
       budgetRatio: field(share(0, 1), 0.2, 'Retries allowed as a share of requests, over the floor.'),
       budgetFloorPerSecond: field(share(0, 100_000), 10, 'Retries per second that are always allowed.'),
-      replayBytes: field(
+      replayBytes: startField(
         whole(0, 1_048_576, ' of bytes'),
         65_536,
         'Request bodies up to this size are kept, so that they can be sent again; 0: none.',
@@ -155,7 +169,7 @@ export const configSchema = z.strictObject(
     }).prefault({}),
     hedgeAfterMs: hedgeField,
     ...serviceFields,
-    stickySecret: field(
+    stickySecret: startField(
       text(/^(random|.{16,1024})$/s, 'random, or a text of at least 16 characters'),
       'random',
       'Signs the cookies of sticky sessions, the same for a fleet; `random`: new at every start. Set it by variable rather than by flag.',
@@ -190,7 +204,12 @@ export const configSchema = z.strictObject(
         'How long removed instances that still answer are kept at most.',
       ),
     }).prefault({}),
-    savedTable: field(
+    configWatch: field(
+      choice(['on', 'off']),
+      'on',
+      '`on`: a changed configuration file is applied at once; `off`: at SIGHUP and `POST /api/v1/config/reload` only.',
+    ),
+    savedTable: startField(
       text(/^[^\0]{1,4096}$/, 'the path of a file, or off'),
       'off',
       'File for the last good table; a gateway starts with it when Consul does not answer; `off`: none.',
@@ -208,7 +227,7 @@ export const configSchema = z.strictObject(
       ),
     }).prefault({}),
     log: mapping({
-      level: field(
+      level: startField(
         choice(['trace', 'debug', 'info', 'warn', 'error', 'silent']),
         'info',
         'The least severe log line written.',

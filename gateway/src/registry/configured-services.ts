@@ -41,3 +41,8 @@ export function watchedServices(config: RegistryConfig): readonly string[] {
 export function isRouteTag(tag: string): boolean {
   return parseRouteTag(tag) !== undefined;
 }
+
+/** Whether no claim can replace a route: the configuration owns its prefix, and the prefix is not the root. */
+export function isCertain(route: Route | undefined): boolean {
+  return route !== undefined && route.source === 'config' && route.prefix !== '/' && route.claims !== 'below';
+}

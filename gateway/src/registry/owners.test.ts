@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 
 import { routeConfig } from '../../../test/kit/builders.ts';
 import { eventually } from '../../../test/kit/eventually.ts';
-import { instance, setUp, turn, type RegistryWorld } from './testing/registry-world.ts';
+import { instance, reconfigure, setUp, turn, type RegistryWorld } from './testing/registry-world.ts';
 
 const tag = 'urlprefix-/pay';
 const blue = (more = {}) => instance('blue', 'b', [tag], { port: 1, createIndex: 1, ...more });
@@ -91,7 +91,7 @@ describe('the owner of a claimed route', () => {
     await made.catalog({ blue: [tag], green: [tag] });
     await made.snapshot('blue', blue());
     await made.snapshot('green', green());
-    await made.registry.reconfigure({ ...made.config, routesReleaseAfterMs: 20 });
+    await reconfigure(made.registry, { ...made.config, routesReleaseAfterMs: 20 });
     await serve(made);
     await change(made, 'blue', blue({ status: 'critical' }));
     await eventually(() => {

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 
 import { routeConfig } from '../../../test/kit/builders.ts';
 import { defaults } from '../config/defaults.ts';
-import { instance, leased, setUp, turn } from './testing/registry-world.ts';
+import { instance, leased, reconfigure, setUp, turn } from './testing/registry-world.ts';
 
 /** `/a` and `/b` lead to a service each, with one instance. */
 async function twoRoutes() {
@@ -18,7 +18,7 @@ describe('reconfigure', () => {
   it('adds a route once its service has answered, and removes one; other routes are served throughout', async () => {
     const { registry, config, snapshot } = await twoRoutes();
     const upstream = registry.resolve('h', '/a')?.upstream;
-    const done = registry.reconfigure({
+    const done = reconfigure(registry, {
       ...config,
       routes: [routeConfig('/a', 'a'), routeConfig('/c', 'c')],
     });
@@ -37,7 +37,7 @@ describe('reconfigure', () => {
 
   it('moves a route to another service without a moment at which it leads nowhere', async () => {
     const { registry, config, snapshot, tables } = await twoRoutes();
-    const done = registry.reconfigure({
+    const done = reconfigure(registry, {
       ...config,
       routes: [routeConfig('/a', 'c'), routeConfig('/b', 'b')],
     });
@@ -52,18 +52,22 @@ describe('reconfigure', () => {
 
   it('waits for a service that does not answer for a second only', async () => {
     const { registry, config } = await twoRoutes();
-    await registry.reconfigure({ ...config, routes: [routeConfig('/a', 'a'), routeConfig('/c', 'c')] });
+    await reconfigure(registry, { ...config, routes: [routeConfig('/a', 'a'), routeConfig('/c', 'c')] });
     expect(leased(registry, '/a')?.id).toBe('a1');
     expect(registry.resolve('h', '/c')?.route.service).toBe('c');
   });
 
-  it('lets the last of several calls win', async () => {
-    const { registry, config } = await twoRoutes();
-    await Promise.all([
-      registry.reconfigure({ ...config, routes: [routeConfig('/first', 'a')] }),
-      registry.reconfigure({ ...config, routes: [routeConfig('/second', 'b')] }),
-    ]);
-    expect(registry.table.routes.map(({ prefix }) => prefix)).toEqual(['/second']);
+  it('changes nothing when what was made ready is discarded', async () => {
+    const { registry, config, feeds, snapshot, catalog } = await twoRoutes();
+    const ready = registry.provision({ ...config, routes: [routeConfig('/a', 'c')] });
+    await turn();
+    await snapshot('c', instance('c', 'c1', [], { port: 3 }));
+    (await ready).discard();
+    expect(leased(registry, '/a')?.id).toBe('a1');
+    expect(leased(registry, '/b')?.id).toBe('b1');
+    await snapshot('c');
+    await catalog({ a: [], b: [] });
+    expect(feeds.get('c')?.signal.aborted).toBe(true);
   });
 
   it('changes settings, timeouts, retry rules and budgets; the state of endpoints stays', async () => {
@@ -71,7 +75,7 @@ describe('reconfigure', () => {
     const before = registry.resolve('h', '/a');
     const [endpoint] = before?.upstream.endpoints ?? [];
     const told = services.length;
-    await registry.reconfigure({
+    await reconfigure(registry, {
       ...config,
       timeouts: { ...defaults.timeouts, connectMs: 123 },
       retry: { ...defaults.retry, attempts: 7, budgetRatio: 0.9 },
@@ -92,10 +96,10 @@ describe('reconfigure', () => {
 
   it('judges addresses and holds removals by the new rules', async () => {
     const { registry, config } = await twoRoutes();
-    await registry.reconfigure({ ...config, addresses: { ...defaults.addresses, deny: ['10.0.0.0/8'] } });
+    await reconfigure(registry, { ...config, addresses: { ...defaults.addresses, deny: ['10.0.0.0/8'] } });
     expect(leased(registry, '/a')).toBeUndefined();
     expect(registry.service('a')?.snapshot?.quarantined).toMatchObject([{ id: 'a1' }]);
-    await registry.reconfigure(config);
+    await reconfigure(registry, config);
     expect(leased(registry, '/a')?.id).toBe('a1');
   });
 
@@ -103,20 +107,20 @@ describe('reconfigure', () => {
     const { registry, config, feeds, snapshot } = await twoRoutes();
     const watch = feeds.get('a');
     const list = { service: 'a', instances: [{ address: '10.0.0.7', port: 7 }], settings: {} };
-    await registry.reconfigure({ ...config, services: [list] });
+    await reconfigure(registry, { ...config, services: [list] });
     expect(watch?.signal.aborted).toBe(true);
     expect(registry.service('a')).toMatchObject({
       watch: { kind: 'fixed' },
       snapshot: { instances: [{ port: 7 }] },
     });
 
-    await registry.reconfigure({
+    await reconfigure(registry, {
       ...config,
       services: [{ ...list, instances: [{ address: '::1', port: 8 }] }],
     });
     expect(leased(registry, '/a')?.port).toBe(8);
 
-    const back = registry.reconfigure(config);
+    const back = reconfigure(registry, config);
     await turn();
     expect(leased(registry, '/a')?.port).toBe(8);
     await snapshot('a', instance('a', 'a1', [], { port: 1 }));

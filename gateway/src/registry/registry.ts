@@ -9,6 +9,7 @@ import {
   yieldTurn,
 } from '@roundhouse/agent-sdk/internal';
 
+import type { Provisioned } from '../config/live-config.ts';
 import type { Destination } from '../exchange/destination.ts';
 import type { RejectedClaim } from '../routing/claims.ts';
 import type { RouteTable } from '../routing/route-table.ts';
@@ -22,6 +23,7 @@ import { Conditions } from './conditions.ts';
 import { FirstAnswers } from './first-answers.ts';
 import {
   configured,
+  isCertain,
   isRouteTag,
   listedServices,
   type RegistryConfig,
@@ -35,7 +37,7 @@ import { ServiceUpdates } from './services/service-updates.ts';
 import { Catalogs } from './sources/catalogs.ts';
 import type { RegistrySource } from './sources/registry-source.ts';
 import { SourceWatches } from './sources/source-watches.ts';
-import type { WatchState } from './sources/watch-state.ts';
+import { savedWatchState, type WatchState } from './sources/watch-state.ts';
 import { RouteTables } from './table/route-tables.ts';
 
 /** What the registry needs from outside. */
@@ -50,7 +52,7 @@ export interface RegistryOptions {
   readonly random: () => number;
 }
 
-/** How long {@link Registry.reconfigure} waits for the first answers about services that become routed. */
+/** How long {@link Registry.provision} waits for the first answers about services that become routed. */
 const firstAnswersMs = 1_000;
 
 /**
@@ -76,7 +78,6 @@ export class Registry {
   #config: RegistryConfig;
   #routes: readonly Route[];
   readonly #addresses: JudgedAddresses;
-  #reconfigurations = 0;
   #isSynced = false;
   /** Whether all claims of services are known, from their first answers or from a saved table. */
   areClaimsKnown = false;
@@ -212,23 +213,27 @@ export class Registry {
   }
 
   /**
-   * Follows another configuration: routes, settings and fixed lists of services, timeouts and retry rules, holds, and which addresses are
-   * believed. Exchanges under way keep what they began with. Services that become routed are looked up first, for a second at
-   * most; then everything changes at once. Resolves when it has, or when a later call has taken over.
+   * Makes ready for another configuration: routes, settings and fixed lists of services, timeouts and retry rules, holds, and which
+   * addresses are believed. Services that become routed are looked up, for a second at most. `swap` then changes everything at once;
+   * exchanges under way keep what they began with. One change at a time: the caller swaps or discards before the next.
    */
-  async reconfigure(config: RegistryConfig): Promise<void> {
-    const number = (this.#reconfigurations += 1);
+  async provision(config: RegistryConfig): Promise<Provisioned> {
     const routed = watchedServices(config);
     for (const service of routed) this.#follow(service);
     await this.#awaited.within(() => !routed.some(this.#firstAnswers.isUntold), firstAnswersMs);
-    if (number !== this.#reconfigurations) return;
-    this.#config = config;
-    this.#routes = routesOf(config);
-    this.#addresses.follow({ rules: config.addresses });
-    this.#followLists();
-    this.#judgeAnew();
-    this.#tables.renew();
-    this.#followRouted();
+    const swap = (): void => {
+      this.#config = config;
+      this.#routes = routesOf(config);
+      this.#addresses.follow({ rules: config.addresses });
+      this.#followLists();
+      this.#judgeAnew();
+      this.#tables.renew();
+      this.#followRouted();
+    };
+    const discard = (): void => {
+      this.#followRouted();
+    };
+    return { swap, discard };
   }
 
   /**
@@ -247,9 +252,7 @@ export class Registry {
     });
     if (seeds.size === 0) return;
     this.#listeners.tell('savedTableAdopted', [...seeds.keys()], ageMs);
-    const message = `Consul has not answered yet; this list was saved ${Math.round(ageMs / 60_000)} min ago.`;
-    const sinceMs = now() - ageMs;
-    const watch: WatchState = { kind: 'stale', sinceMs, message, failure: 'unreachable', attempt: 0 };
+    const watch = savedWatchState(ageMs, now());
     for (const [name, snapshots] of seeds) {
       const service = this.#service(name);
       this.#watches.leave(name);
@@ -376,9 +379,4 @@ export class Registry {
     this.#services.set(name, service);
     return service;
   }
-}
-
-/** Whether no claim can replace a route: the configuration owns its prefix, and the prefix is not the root. */
-function isCertain(route: Route | undefined): boolean {
-  return route !== undefined && route.source === 'config' && route.prefix !== '/' && route.claims !== 'below';
 }

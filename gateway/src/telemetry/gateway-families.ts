@@ -1,5 +1,6 @@
 import type { NoticeKind } from '@roundhouse/agent-sdk/internal';
 
+import type { ConfigCounts } from '../config/config-control.ts';
 import type { MemoryBudget } from '../sockets/memory-budget.ts';
 import type { GatewayStatus, GatewaySummary, ServiceCounts } from '../status/status.ts';
 import type { Family } from './exposition.ts';
@@ -12,6 +13,7 @@ export interface GaugeSources {
   readonly shortages: Shortages['counts'];
   /** Instances and routes that came, went or changed so far. */
   readonly tableChanges: () => number;
+  readonly reloads: () => ConfigCounts;
   readonly memory: Pick<MemoryBudget, 'limitBytes' | 'usedBytes' | 'peakBytes'>;
   /** How long the process itself did not run: in all, and at most since the last call. */
   readonly stalls: { readonly lostMs: () => number; readonly takeLongestMs: () => number };
@@ -121,7 +123,29 @@ export function gatewayFamilies(sources: GaugeSources): readonly Family[] {
       [{}, followed ? 1 : 0],
     ]),
     gauge('gateway_ready', '1 while /readyz answers 200, else 0.', [[{}, status.readiness().ready ? 1 : 0]]),
+    ...configFamilies(sources),
     ...processFamilies(sources),
+  ];
+}
+
+const reloadOutcomes = ['applied', 'unchanged', 'invalid', 'failed', 'pinned'] as const;
+
+/** What came of other configurations. */
+function configFamilies({ reloads }: GaugeSources): readonly Family[] {
+  const { byOutcome, last } = reloads();
+  const isRefused = last?.outcome === 'invalid' || last?.outcome === 'failed';
+  return [
+    {
+      name: 'gateway_config_reloads_total',
+      type: 'counter',
+      help: 'Configurations that a running gateway was given, by what came of them.',
+      samples: reloadOutcomes.map((outcome) => [{ outcome }, byOutcome.get(outcome) ?? 0]),
+    },
+    gauge(
+      'gateway_config_last_reload_successful',
+      '0 while the last configuration was refused and an older one runs, else 1.',
+      [[{}, isRefused ? 0 : 1]],
+    ),
   ];
 }
 

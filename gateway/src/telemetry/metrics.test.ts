@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 
 import { defaults } from '../config/defaults.ts';
 import type { RouteStatus, ServiceStatus } from '../status/status.ts';
+import { configWorld } from '../config/testing/config-world.ts';
 import { fakeStatus, idleSummary } from '../status/testing/fake-status.ts';
 import type { AttemptRecord, ExchangeRecord } from '../exchange/record.ts';
 import { MemoryBudget } from '../sockets/memory-budget.ts';
@@ -76,6 +77,7 @@ function world(scope: 'gateway' | 'process' = 'gateway'): World {
     requests,
     status,
     tableChanges: () => state.changes,
+    reloads: () => configWorld().control.counts(),
     droppedLogLines: () => 4,
     shortages: () => [['exhausted', 2]],
     stalls: { lostMs: () => 1_500, takeLongestMs: () => 250 },

@@ -34,6 +34,12 @@ export function nextWatchState(
   return { state: { ...trouble, sinceMs }, news: { ...subject, ...trouble } };
 }
 
+/** Of a list that was saved so long ago, before the registry has answered. */
+export function savedWatchState(ageMs: number, nowMs: number): WatchState {
+  const message = `Consul has not answered yet; this list was saved ${Math.round(ageMs / 60_000)} min ago.`;
+  return { kind: 'stale', sinceMs: nowMs - ageMs, message, failure: 'unreachable', attempt: 0 };
+}
+
 /** Several watches as one: stale since the first of them is, else without an answer while one of them is. None at all: `syncing`. */
 export function combinedWatchState(states: readonly WatchState[]): WatchState {
   const stale = states.filter((state) => state.kind === 'stale').sort((a, b) => a.sinceMs - b.sinceMs)[0];

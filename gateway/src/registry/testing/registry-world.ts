@@ -71,6 +71,11 @@ export function leased(registry: Registry, path: string, tag?: string): Instance
   return typeof lease === 'object' ? lease.endpoint.instance : undefined;
 }
 
+/** Goes over to another configuration. */
+export async function reconfigure(registry: Registry, config: RegistryConfig): Promise<void> {
+  (await registry.provision(config)).swap();
+}
+
 /** What a test sets otherwise. */
 export interface More extends Partial<Omit<RegistryOptions, 'sources'>> {
   readonly probe?: HeldProbe;
