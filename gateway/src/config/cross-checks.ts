@@ -60,22 +60,29 @@ function placeOf(origins: Origins): (...paths: readonly string[]) => string {
   };
 }
 
-/** Rules between settings. `placeInFile` finds what only the file can say: routes and services. */
+/**
+ * Rules between settings. `placeInFile` finds what only the file can say: routes and services. A rule about a setting that `isWrong` by
+ * itself is left out: its value is not known.
+ */
 export function crossProblems(
   config: GatewayConfig,
   origins: Origins,
   placeInFile: (path: ConfigPath) => string,
+  isWrong: (path: string) => boolean = () => false,
 ): readonly ConfigProblem[] {
   const problems: ConfigProblem[] = [];
   const place = placeOf(origins);
+  const clashesOf = (settings: ServiceSettings): ReturnType<typeof settingClashes> =>
+    settingClashes(settings).filter(({ paths }) => !paths.some(isWrong));
   const { admin, listen } = config;
-  if (admin.port !== 0 && admin.port === listen.port && overlap(admin.host, listen.host)) {
+  const isKnown = !['admin.port', 'listen.port', 'admin.host', 'listen.host'].some(isWrong);
+  if (isKnown && admin.port !== 0 && admin.port === listen.port && overlap(admin.host, listen.host)) {
     problems.push({
       place: place('admin.port', 'listen.port', 'admin.host', 'listen.host'),
       message: `admin (${admin.host}:${admin.port}) and traffic (${listen.host}:${listen.port}) need addresses of their own`,
     });
   }
-  for (const { paths, message } of settingClashes(config)) problems.push({ place: place(...paths), message });
+  for (const { paths, message } of clashesOf(config)) problems.push({ place: place(...paths), message });
   for (const { service, instances, settings } of config.services) {
     if (instances === undefined && Object.keys(settings).length === 0) {
       problems.push({
@@ -83,13 +90,14 @@ export function crossProblems(
         message: 'says nothing; needed: instances: [host:port, …], or at least one setting',
       });
     }
-    for (const { paths, message } of settingClashes(serviceSettings(config, settings))) {
+    for (const { paths, message } of clashesOf(serviceSettings(config, settings))) {
       const own = paths.find((path) => valueAt(settings, path.split('.')) !== undefined);
       // A clash of the global settings has been reported above, where it is.
       if (own !== undefined)
         problems.push({ place: placeInFile(['services', service, ...own.split('.')]), message });
     }
   }
+  if (['timeouts.tryMs', 'timeouts.totalMs'].some(isWrong)) return problems;
   const global = timeoutClash(config.timeouts);
   if (global !== undefined)
     problems.push({ place: place('timeouts.tryMs', 'timeouts.totalMs'), message: global });

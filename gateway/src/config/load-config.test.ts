@@ -340,3 +340,53 @@ describe('exposure', () => {
     expect(loaded.warnings).toHaveLength(1);
   });
 });
+
+it('finds what is wrong by itself and what contradicts something else in one round, from the top of the file to its end', () => {
+  const text = [
+    'ejection: { baseMs: 9000, maxMs: 8000 }', // contradict each other
+    'timeouts: { tryMs: soon, totalMs: 5 }', // nothing is known of tryMs
+    'services:',
+    '  a: { checks: { intervalMs: 10, timeoutMs: 20 } }', // contradict each other
+    '  b: { balance: best, checks: { intervalMs: 10, timeoutMs: 20 } }', // left alone beside its own problem
+    'routes:',
+    '  - { prefix: api, service: a }',
+    '  - { prefix: /b, service: b, timeouts: { connectMs: 0 } }',
+    '  - { prefix: /c, service: c }',
+    '  - { prefix: /c, service: c }', // the same again
+    'listen: { port: 8081 }', // clashes with admin.port by a flag
+    'unknown: 1',
+  ].join('\n');
+  const loaded = loadConfig({
+    env: { GATEWAY_GUARD_HOLD_MS: 'long' },
+    flags: { adminPort: '8081' },
+    readFile: () => ({ kind: 'text', text }),
+  });
+  const places = loaded.kind === 'invalid' ? loaded.problems.map(({ place }) => place) : [];
+  expect(places).toEqual([
+    'gateway.yaml:1:27 ejection.maxMs',
+    'gateway.yaml:2:13 timeouts.tryMs',
+    'gateway.yaml:4:34 services.a.checks.timeoutMs',
+    'gateway.yaml:5:8 services.b.balance',
+    'gateway.yaml:7:7 routes[0].prefix',
+    'gateway.yaml:8:43 routes[1].timeouts.connectMs',
+    'gateway.yaml:10:5 routes[3]',
+    'gateway.yaml:12:1 unknown',
+    'GATEWAY_GUARD_HOLD_MS',
+    '--admin-port',
+  ]);
+});
+
+it('points at the right route when routes above it are wrong', () => {
+  const text = [
+    'routes:',
+    '  - { prefix: api, service: a }',
+    '  - { prefix: /b, service: b, timeouts: { tryMs: 7, totalMs: 5 } }',
+  ].join('\n');
+  const loaded = loadConfig({ env: {}, flags: {}, readFile: () => ({ kind: 'text', text }) });
+  expect(loaded).toMatchObject({
+    problems: [
+      { place: 'gateway.yaml:2:7 routes[0].prefix' },
+      { place: 'gateway.yaml:3:43 routes[1].timeouts.tryMs' },
+    ],
+  });
+});

@@ -1,6 +1,6 @@
 import { configOf } from './check-config.ts';
 import { parseConfigFile, type ConfigFile, type FileRead } from './config-file.ts';
-import { showPath, valueAt, withValue } from './config-path.ts';
+import { showPath, valueAt, withValue, type ConfigPath } from './config-path.ts';
 import { crossProblems, duplicateRoutes, warningsAbout, type Origins } from './cross-checks.ts';
 import { deepFreeze } from './defaults.ts';
 import type { GatewayConfig } from './gateway-config.ts';
@@ -13,8 +13,9 @@ import {
   type ConfigOption,
   type Environment,
 } from './options.ts';
-import { fileProblems, refusal, showValue, type ConfigProblem } from './problems.ts';
+import { fileProblems, inFileOrder, refusal, showValue, type ConfigProblem } from './problems.ts';
 import { configSchema } from './schema.ts';
+import { soundPart } from './sound-part.ts';
 
 /** Where configuration comes from. Nothing else is read. */
 export interface ConfigSources {
@@ -60,9 +61,14 @@ export function loadConfig(sources: ConfigSources): LoadedConfig {
   const opened = openFile(sources);
   problems.push(...opened.problems);
   const file = opened.file;
+  const wrongOptions = new Set<string>();
+  let sound = soundPart(file?.data ?? {}, []);
   if (file !== undefined) {
     const parsed = configSchema.safeParse(file.data);
-    if (!parsed.success) problems.push(...fileProblems(parsed.error.issues, file.data, file.place));
+    if (!parsed.success) {
+      problems.push(...fileProblems(parsed.error.issues, file.data, file.place));
+      sound = soundPart(file.data, parsed.error.issues);
+    }
     problems.push(...duplicateRoutes(file.data, file.place, file.line));
   }
 
@@ -73,6 +79,7 @@ export function loadConfig(sources: ConfigSources): LoadedConfig {
     if (judged.success) {
       given.push({ option, place, value });
     } else {
+      wrongOptions.add(option.path);
       problems.push({
         place,
         message: refusal(option.path, value, judged.error.issues[0]?.message ?? 'another value'),
@@ -98,20 +105,25 @@ export function loadConfig(sources: ConfigSources): LoadedConfig {
     const text = flags[option.flagKey];
     if (text !== undefined) take(option, option.flag, text);
   }
-  if (problems.length > 0) return { kind: 'invalid', problems };
 
   const origins = originsOf(file, given);
   const merged = configSchema.safeParse(
     given.reduce<unknown>(
       (data, { option, value }) => withValue(data, option.path.split('.'), value),
-      file?.data ?? {},
+      sound.data,
     ),
   );
-  if (!merged.success)
-    return { kind: 'invalid', problems: fileProblems(merged.error.issues, {}, (path) => path.join('.')) };
+  if (!merged.success) {
+    const reasons = fileProblems(merged.error.issues, {}, (path) => path.join('.'));
+    return { kind: 'invalid', problems: problems.length > 0 ? inFileOrder(problems) : reasons };
+  }
   const config = configOf(merged.data);
-  const clashes = crossProblems(config, origins, (path) => file?.place(path) ?? showPath(path));
-  if (clashes.length > 0) return { kind: 'invalid', problems: clashes };
+  const placeOf = (path: ConfigPath): string => file?.place(sound.pathInFile(path)) ?? showPath(path);
+  // Of a file that can't be parsed nothing is known.
+  const isWrong = (path: string): boolean =>
+    opened.problems.length > 0 || wrongOptions.has(path) || sound.isWrong(path);
+  problems.push(...crossProblems(config, origins, placeOf, isWrong));
+  if (problems.length > 0) return { kind: 'invalid', problems: inFileOrder(problems) };
   return {
     kind: 'config',
     config: deepFreeze(config),

@@ -18,6 +18,18 @@ export function formatProblems(problems: readonly ConfigProblem[]): string {
   return [`The configuration has ${count}:`, ...problems.map((p) => `  ${p.place}: ${p.message}`)].join('\n');
 }
 
+/** The problems of a file from its top to its end, then the others as they came. */
+export function inFileOrder(problems: readonly ConfigProblem[]): readonly ConfigProblem[] {
+  const position = ({ place }: ConfigProblem): readonly [line: number, column: number] => {
+    const [, line = Infinity, column = 0] = /:(\d+):(\d+)(?: |$)/.exec(place) ?? [];
+    return [Number(line), Number(column)];
+  };
+  return problems
+    .map((problem) => ({ problem, position: position(problem) }))
+    .sort(({ position: [a, x] }, { position: [b, y] }) => (a === b ? x - y : a < b ? -1 : 1))
+    .map(({ problem }) => problem);
+}
+
 /** A value as it was received, short and harmless on a terminal. */
 export function showValue(value: unknown): string {
   if (value === undefined) return 'nothing';
