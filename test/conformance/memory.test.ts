@@ -9,6 +9,9 @@ import { message } from './trial.ts';
 
 /** What peers can make an engine hold has a bound as a sum. That all of it is free again at the end is asked of every test. */
 
+const room = { bytes: 4_000_000, heapBytes: 2 ** 30 };
+const part = 'x'.repeat(7_000);
+
 describe.each(engineNames)('the %s engine', (engine) => {
   it('gives up the bodies that it keeps, the oldest first, and stays within its memory', async () => {
     const bytes = 2_000_000;
@@ -65,6 +68,67 @@ describe.each(engineNames)('the %s engine', (engine) => {
       expect(memory.usedBytes - before).toBeGreaterThan(20 * 65_536);
     });
     expect(memory.peakBytes).toBeLessThan(bytes);
+    for (const client of clients) client.reset();
+  });
+
+  it('counts half of a head, and refuses the rest of it when it has no room', async () => {
+    const origin = await startOrigin();
+    const { port, memory } = await startEngine(engine, [origin.port], { memory: room });
+    const clients = await Promise.all(Array.from({ length: 20 }, () => openClient(port)));
+    const before = memory.usedBytes;
+    for (const client of clients) client.send(`GET / HTTP/1.1\r\nHost: h\r\nX: ${part}`);
+    await eventually(() => {
+      expect(memory.usedBytes - before).toBeGreaterThan(20 * part.length);
+    });
+    memory.charge(room.bytes * 0.95);
+    clients[0]?.send('x');
+    expect((await clients[0]?.response())?.status).toBe(503);
+    memory.charge(-room.bytes * 0.95);
+    clients[1]?.send('\r\n\r\n');
+    expect((await clients[1]?.response())?.status).toBe(200);
+    for (const client of clients) client.reset();
+  });
+
+  it('counts a body that comes while its request waits', async () => {
+    const { port, memory, exchanges } = await startEngine(engine, [], {
+      memory: room,
+      script: { begin: () => ({ kind: 'wait', timeoutMs: 60_000, ticket: undefined }) },
+    });
+    const client = await openClient(port);
+    client.send(message('POST /', [`Content-Length: ${2 * part.length}`]));
+    await eventually(() => {
+      expect(exchanges.log).toHaveLength(1);
+    });
+    const before = memory.usedBytes;
+    client.send(part);
+    await eventually(() => {
+      expect(memory.usedBytes - before).toBeGreaterThanOrEqual(part.length);
+    });
+    client.reset();
+  });
+
+  it.each([
+    ['half of a response head', `HTTP/1.1 200 OK\r\nX: ${part}`],
+    ['half of a trailer section', `HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nX: ${part}`],
+  ])('counts %s, and ends what it has no room for', async (_what, half) => {
+    const origin = await startOrigin({ data: () => undefined });
+    const { port, memory } = await startEngine(engine, [origin.port], { memory: room });
+    const clients = await Promise.all(Array.from({ length: 20 }, () => openClient(port)));
+    for (const client of clients) client.send(message('GET /'));
+    await eventually(() => {
+      expect(origin.connections).toHaveLength(20);
+    });
+    const before = memory.usedBytes;
+    for (const connection of origin.connections) connection.write(half);
+    await eventually(() => {
+      expect(memory.usedBytes - before).toBeGreaterThan(20 * part.length);
+    });
+    memory.charge(room.bytes);
+    origin.connections[0]?.write('x');
+    await eventually(() => {
+      expect(origin.open()).toBe(19);
+    });
+    memory.charge(-room.bytes);
     for (const client of clients) client.reset();
   });
 

@@ -81,7 +81,8 @@ export class BodyReader implements BodyPiece, RequestBody {
     if (this.#chunked !== undefined) {
       const end = this.#chunked.read(bytes, from, to);
       this.contentBytes = this.#chunked.contentBytes;
-      this.state = this.#chunked.state;
+      const room = this.source?.keep(this.#chunked.keptBytes) ?? true;
+      this.state = room ? this.#chunked.state : 'faulty';
       return end;
     }
     const end = this.framing === 'until_close' ? to : Math.min(to, from + this.#left);

@@ -77,6 +77,11 @@ export class ChunkedReader {
     return this.#state === 'done' || this.#state === 'faulty' ? this.#state : 'more';
   }
 
+  /** What it keeps of an unfinished trailer section. */
+  get keptBytes(): number {
+    return this.#state === 'trailer' ? this.#trailerText.length : 0;
+  }
+
   /** Reads from `from` up to `to` or the end of the body, and returns the index after what it took. */
   read(bytes: Uint8Array, from: number, to: number): number {
     this.spans.length = 0;

@@ -93,7 +93,11 @@ class Http1Instance extends Http1InstancePort {
     heads.add(bytes, from, to);
     do {
       const head = heads.next(this.step.method, responseHeadLimits);
-      if (head === 'incomplete') return;
+      const room = this.upstream.buffer.keep(heads.partial ? heads.end : 0);
+      if (head === 'incomplete') {
+        if (!room) this.handler.instanceLost('exhausted', 'something');
+        return;
+      }
       if ('fault' in head) {
         this.handler.instanceLost('upstream_protocol', 'something', head.fault);
         return;

@@ -54,6 +54,8 @@ export class Http1ResponseWriter implements ResponseWriter {
 
   interim(head: ResponseHead): void {
     this.#socket.write(responseText(head, nothing, 'keep'), 'latin1');
+    // Counts them for a client that doesn't read; there are few in each exchange.
+    this.writes.flow();
   }
 
   answer(step: AnswerStep, persistence: Persistence): number {

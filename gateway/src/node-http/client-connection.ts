@@ -19,22 +19,9 @@ import { Linger, lingerMs } from '../sockets/linger.ts';
 import { movedBytes } from '../sockets/moved-bytes.ts';
 import { Timeout, type TimeoutOwner } from '../sockets/timeout-wheel.ts';
 import { refusalOf, whyRefused } from './failure.ts';
-import { readHead, whyNoHead } from './request-head.ts';
-
-/** Requests that may wait behind the one in progress. A client that sends more without reading is cut. */
-const maxPipelined = 64;
-/** Reading pauses while requests of more than this wait: the parser makes messages of all that it reads at once. */
-const enoughBytes = 65_536;
-/** The objects of a message that waits, without its text. An estimate, rounded up. */
-const messageBytes = 6_144;
-
-/** A message that node:http has read. `response`: its place in the order of answers; undefined: the parser has left the connection. */
-interface NodeMessage {
-  readonly request: IncomingMessage;
-  readonly response: ServerResponse | undefined;
-  /** What it is charged with while it waits. */
-  readonly heldBytes: number;
-}
+import { ParserInput } from './parser-input.ts';
+import { headBytesOf, readHead, whyNoHead } from './request-head.ts';
+import { type NodeMessage, WaitingMessages } from './waiting-messages.ts';
 
 /**
  * A client's connection whose requests node:http reads, one exchange at a time (R41). What is answered is written by itself; node:http
@@ -52,13 +39,13 @@ export class NodeClientConnection implements ClientPort, ListenerConnection, Tim
   body: ContentPiece | undefined;
   readonly #socket: Socket;
   readonly #context: ProxyContext;
-  readonly #waiting: NodeMessage[] = [];
-  #waitingBytes = 0;
+  readonly #waiting: WaitingMessages;
   /** The one in progress, or the last one. */
   #message: NodeMessage | undefined;
   #run: ExchangeRun | undefined;
   /** What has come of the message and the run has not taken yet. */
   readonly #held: HeldInput;
+  readonly #unparsed: ParserInput;
   /** What the bytes behind the requests that wait are to be answered with. */
   #refusal: readonly [code: ErrorCode, detail: string | undefined] | undefined;
   /** As of a connection of the wire engine: between exchanges; the same, with answers to be taken first; in one; after the last. */
@@ -77,6 +64,10 @@ export class NodeClientConnection implements ClientPort, ListenerConnection, Tim
     this.timeout = new Timeout(this);
     this.response = new Http1ResponseWriter(socket, context);
     this.#held = new HeldInput(context.memory);
+    this.#waiting = new WaitingMessages(context.memory);
+    this.#unparsed = new ParserInput(socket, context.memory, () => {
+      if (this.#phase === 'head') this.#refuse('exhausted');
+    });
     socket.on('drain', () => {
       this.response.writes.settle();
       this.#guarded(() => {
@@ -95,8 +86,9 @@ export class NodeClientConnection implements ClientPort, ListenerConnection, Tim
     socket.on('error', () => undefined);
     socket.on('close', () => {
       this.#phase = 'closed';
-      this.#forgetWaiting();
+      this.#waiting.clear();
       this.#held.take();
+      this.#unparsed.close();
       this.response.writes.settle();
       context.wheel.remove(this.timeout);
       const run = this.#run;
@@ -127,22 +119,20 @@ export class NodeClientConnection implements ClientPort, ListenerConnection, Tim
 
   /** The parser has read a head. */
   request(request: IncomingMessage, response: ServerResponse): void {
+    const headBytes = headBytesOf(request);
+    this.#unparsed.said(headBytes, request);
     if (this.#phase === 'closing' || this.#phase === 'closed') {
       request.resume();
       return;
     }
     if (this.#phase === 'head') {
-      this.#waiting.push({ request, response, heldBytes: 0 });
+      this.#waiting.put(request, response);
       this.#next();
       return;
     }
-    const { memory } = this.#context;
-    const heldBytes = messageBytes + request.rawHeaders.reduce((sum, { length }) => sum + length, 0);
-    this.#waiting.push({ request, response, heldBytes });
-    this.#waitingBytes += heldBytes;
-    memory.chargeHeap(heldBytes);
-    if (this.#waiting.length > maxPipelined || !memory.admits('request')) this.destroy('plain');
-    else if (this.#waitingBytes > enoughBytes || !memory.ample) this.#socket.pause();
+    const room = this.#waiting.queue(request, response, headBytes);
+    if (room === 'too_many') this.destroy('plain');
+    else if (room === 'enough') this.#socket.pause();
   }
 
   /** The parser has read a head and left the connection; `early` are the bytes behind it. */
@@ -152,6 +142,7 @@ export class NodeClientConnection implements ClientPort, ListenerConnection, Tim
       this.destroy('plain');
       return;
     }
+    this.#unparsed.close();
     this.#held.add(early, 0, early.length);
     this.#socket.on('data', (bytes: Buffer) => {
       this.#received(bytes);
@@ -213,8 +204,9 @@ export class NodeClientConnection implements ClientPort, ListenerConnection, Tim
   close(): void {
     if (this.#phase === 'closing' || this.#phase === 'closed') return;
     this.#phase = 'closing';
-    this.#forgetWaiting();
+    this.#waiting.clear();
     this.#held.take();
+    this.#unparsed.close();
     this.#linger = new Linger(this.#socket);
     this.#context.wheel.arm(this.timeout, this.#context.limits.keepAliveMs);
     this.#socket.end(() => {
@@ -226,7 +218,7 @@ export class NodeClientConnection implements ClientPort, ListenerConnection, Tim
 
   destroy(how: CutBy): void {
     this.#phase = 'closed';
-    this.#forgetWaiting();
+    this.#waiting.clear();
     if (how === 'reset' || this.#socket.writableLength > 0) this.#socket.resetAndDestroy();
     else this.#socket.destroy();
   }
@@ -247,7 +239,7 @@ export class NodeClientConnection implements ClientPort, ListenerConnection, Tim
   /** Between two exchanges: the next request, or a wait for it. */
   #next(): void {
     const { state, limits, wheel } = this.#context;
-    const next = this.#waiting[0];
+    const next = this.#waiting.first;
     this.#phase = 'head';
     if (next === undefined && this.#refusal !== undefined) {
       this.#refuse(...this.#refusal);
@@ -259,21 +251,10 @@ export class NodeClientConnection implements ClientPort, ListenerConnection, Tim
       this.#phase = 'full';
       wheel.arm(this.timeout, limits.keepAliveMs);
     } else {
-      this.#waiting.shift();
-      this.#release(next.heldBytes);
-      if (this.#waiting.length === 0 && next.heldBytes > 0) this.#socket.resume();
+      this.#waiting.take();
+      if (this.#waiting.first === undefined && next.heldBytes > 0) this.#socket.resume();
       this.#begin(next);
     }
-  }
-
-  #forgetWaiting(): void {
-    this.#waiting.length = 0;
-    this.#release(this.#waitingBytes);
-  }
-
-  #release(heldBytes: number): void {
-    this.#waitingBytes -= heldBytes;
-    this.#context.memory.chargeHeap(-heldBytes);
   }
 
   #begin(message: NodeMessage): void {
@@ -301,6 +282,7 @@ export class NodeClientConnection implements ClientPort, ListenerConnection, Tim
 
   #readBody(request: IncomingMessage): void {
     request.on('data', (bytes: Buffer) => {
+      this.#unparsed.said(bytes.length, request);
       this.#received(bytes);
     });
     request.on('end', () => {
@@ -344,7 +326,7 @@ export class NodeClientConnection implements ClientPort, ListenerConnection, Tim
   }
 
   /** Answers what is not a request, and ends the connection: nothing behind it can be understood. */
-  #refuse(code: ErrorCode, detail: string | undefined, method = 'GET'): void {
+  #refuse(code: ErrorCode, detail?: string, method = 'GET'): void {
     const { exchanges, httpDate } = this.#context;
     const step = exchanges.refuse(code, this.facts, detail);
     this.#socket.write(answerText(step, method, { date: httpDate(), connection: 'close' }), 'latin1');

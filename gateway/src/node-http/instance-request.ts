@@ -84,6 +84,9 @@ class NodeInstance extends Http1InstancePort {
   #first = noBytes;
   /** Whether the whole response has been passed on: node:http listens to its stream no more. */
   #answered = false;
+  /** What has come and node:http has said nothing about: what its parser keeps of a head or of a trailer section is no more. */
+  #unparsedBytes = 0;
+  #ofLastRead = 0;
   #over = false;
 
   constructor(lent: LentConnection, forward: Forward) {
@@ -136,6 +139,7 @@ class NodeInstance extends Http1InstancePort {
     message.on(
       'data',
       this.#guard((bytes: Buffer) => {
+        this.#said(bytes.length);
         this.handler.instanceBody(body.take(bytes));
         body.forget();
       }),
@@ -176,7 +180,10 @@ class NodeInstance extends Http1InstancePort {
       this.surplus = true;
     } else {
       this.partialHead = this.#message === undefined;
+      this.#ofLastRead = to - from;
+      this.#unparsedBytes += to - from;
       this.#stream.push(Buffer.from(bytes.subarray(from, to)));
+      if (!this.#over && !this.upstream.buffer.keep(this.#unparsedBytes)) this.#lose('exhausted');
     }
   }
 
@@ -272,11 +279,18 @@ class NodeInstance extends Http1InstancePort {
     } else if (isSound(head)) {
       this.#guard(() => {
         this.partialHead = false;
+        this.#said(head.fields.reduce((sum, { length }) => sum + length + 2, 0));
         this.handler.instanceHead(head);
       })();
     } else {
       this.#refuse({ fault: 'Its head holds a control character.' });
     }
+  }
+
+  /** Of what has come, so many bytes are said; all of earlier reads is. */
+  #said(bytes: number): void {
+    this.#ofLastRead = Math.max(0, this.#ofLastRead - bytes);
+    this.#unparsedBytes = this.#ofLastRead;
   }
 
   /** The head is not one that can be passed on; undefined: the connection broke. */

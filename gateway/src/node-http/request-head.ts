@@ -2,7 +2,6 @@ import type { IncomingMessage } from 'node:http';
 
 import type { ErrorCode } from '../exchange/errors.ts';
 import { offeredUpgrade, requestPersistence, wantsTrailers } from '../http/connection.ts';
-import type { FieldLines } from '../http/field-lines.ts';
 import { requestFraming } from '../http/framing.ts';
 import { readHeaders } from '../http/header-facts.ts';
 import { expectationOf } from '../http/interim.ts';
@@ -27,9 +26,8 @@ export function readHead(
   const { httpVersion: version, rawHeaders: fields, method = '', url: target = '' } = message;
   if (version !== '1.1' && version !== '1.0') return 'unsupported_version';
   if (fields.length / 2 > limits.headLines) return 'fields_too_large';
-  const lineBytes = method.length + target.length + 12;
-  if (lineBytes > limits.headBytes) return 'target_too_long';
-  const headBytes = lineBytes + fieldBytes(fields);
+  if (lineBytes(message) > limits.headBytes) return 'target_too_long';
+  const headBytes = headBytesOf(message);
   if (headBytes > limits.headBytes) return 'fields_too_large';
   const headers = readHeaders(fields);
   const body = requestFraming(headers, version);
@@ -69,9 +67,13 @@ function headText({ httpVersion, method = '', rawHeaders, url = '' }: ParsedMess
   return lines.join('\r\n');
 }
 
-function fieldBytes(fields: FieldLines): number {
+/** The bytes of a head, but for white space that has no meaning. */
+export function headBytesOf(message: ParsedMessage): number {
+  const { rawHeaders } = message;
   // Each line adds a colon, a space and CRLF; the last line is empty.
-  let bytes = 2 + fields.length * 2;
-  for (const text of fields) bytes += text.length;
+  let bytes = lineBytes(message) + 2 + rawHeaders.length * 2;
+  for (const text of rawHeaders) bytes += text.length;
   return bytes;
 }
+
+const lineBytes = ({ method = '', url = '' }: ParsedMessage): number => method.length + url.length + 12;

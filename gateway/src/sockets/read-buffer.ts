@@ -83,6 +83,8 @@ export class ReadBuffer {
   #message: 'small' | 'large' = 'small';
   #keepsBlock = false;
   #lastReadBytes = readBytes;
+  /** What is counted for the reader of the present message. */
+  #keptBytes = 0;
 
   constructor(buffers: ReadBuffers) {
     this.#buffers = buffers;
@@ -113,6 +115,18 @@ export class ReadBuffer {
   }
 
   /**
+   * The reader of the present message keeps so many bytes in all, until the message or the connection is over: part of a head, or of a
+   * trailer section. False: there is no room for more.
+   */
+  keep(bytes: number): boolean {
+    const more = bytes - this.#keptBytes;
+    if (more === 0) return true;
+    this.#keptBytes = bytes;
+    this.#buffers.memory.charge(more);
+    return more < 0 || this.#buffers.memory.admits('connection');
+  }
+
+  /**
    * Writes `bytes` from `from` to `to` to a socket without copying them, with `before` in front. Returns false, and writes nothing,
    * when they are not in a block that has room for it. When the kernel doesn't take it all, the block belongs to that write.
    */
@@ -139,6 +153,7 @@ export class ReadBuffer {
    * few.
    */
   settle(): void {
+    this.keep(0);
     if (this.#message === 'large') {
       this.#message = 'small';
       if (!this.#keepsBlock && this.#buffers.reserve()) this.#keepsBlock = true;
@@ -149,6 +164,7 @@ export class ReadBuffer {
 
   /** The socket has closed, and reads no more. */
   close(): void {
+    this.keep(0);
     this.#share();
     if (this.#block !== undefined) this.#buffers.lend();
     this.#block = undefined;
