@@ -83,7 +83,7 @@ export function buildGateway(
     log,
     ...clock,
   });
-  const saved = createTableSaver(registry, { path: config.savedTable, log, wallClock: Date.now });
+  const saved = createTableSaver(registry, { path: config.savedTable, ...config.discovery, log });
 
   const requests = createRequestSeries();
   const accessLog = createAccessLog({ ...options.accessLog, now: Date.now });

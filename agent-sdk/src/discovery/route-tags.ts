@@ -47,11 +47,12 @@ const unsupported: Readonly<Record<string, string>> = {
 
 /**
  * Reads one tag the way Fabio does (`urlprefix-[host]/path [option=value …]`, registry/consul/routecmd.go), but matches on
- * segment boundaries, and understands `strip=` and `proto=http` only. Undefined for a tag that is no route at all.
+ * segment boundaries, and understands `strip=` and `proto=http` only. Undefined for a tag that is no route at all. `tagPrefix`: what a
+ * gateway reads for `urlprefix-`.
  */
-export function parseRouteTag(tag: string): RouteClaim | InvalidRouteTag | undefined {
+export function parseRouteTag(tag: string, tagPrefix = marker): RouteClaim | InvalidRouteTag | undefined {
   const text = tag.trim();
-  if (!text.startsWith(marker)) return undefined;
+  if (!text.startsWith(tagPrefix)) return undefined;
   const invalid = (reason: string): InvalidRouteTag => ({
     invalid: tag.slice(0, maxLength).replace(/\p{Cc}/gu, '?'),
     reason,
@@ -59,7 +60,7 @@ export function parseRouteTag(tag: string): RouteClaim | InvalidRouteTag | undef
   if (text.length > maxLength) return invalid(`it is longer than ${maxLength} characters`);
   if (/\p{Cc}/u.test(text)) return invalid('it holds a control character');
 
-  const [route = '', ...options] = text.slice(marker.length).trim().split(/ +/u);
+  const [route = '', ...options] = text.slice(tagPrefix.length).trim().split(/ +/u);
   if (route.startsWith(':')) return invalid('routes by TCP port are not supported');
   const slash = route.indexOf('/');
   if (slash === -1) return invalid(`"${route}" has no path; write at least a trailing slash`);

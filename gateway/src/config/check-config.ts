@@ -36,11 +36,12 @@ export function checkConfig(config: GatewayConfig): CheckedConfig {
   return problems.length > 0 ? { kind: 'invalid', problems } : { kind: 'config', config: checked };
 }
 
-/** What the schema has read as a configuration; without `routes` it has the built-in ones. */
+/** What the schema has read as a configuration; without `routes` it has the built-in ones, if it reads the usual tags. */
 export function configOf({ routes, services, ...rest }: z.output<typeof configSchema>): GatewayConfig {
+  const builtIn = rest.discovery.tagPrefix === defaults.discovery.tagPrefix ? defaults.routes : [];
   return {
     ...rest,
-    routes: routes ?? defaults.routes,
+    routes: routes ?? builtIn,
     services: Object.entries(services ?? {}).map(([service, { instances, ...settings }]) => ({
       service,
       instances,

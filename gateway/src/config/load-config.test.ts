@@ -205,6 +205,17 @@ describe('problems', () => {
   });
 });
 
+describe('discovery', () => {
+  it('with another prefix of tags has no built-in routes', () => {
+    const { config: c } = config({
+      env: { GATEWAY_DISCOVERY_TAG_PREFIX: 'public-', GATEWAY_DISCOVERY_ONLY_TAGS: 'public, edge' },
+    });
+    expect(c.discovery).toEqual({ tagPrefix: 'public-', onlyTags: ['public', 'edge'] });
+    expect(c.routes).toEqual([]);
+    expect(problems({ env: { GATEWAY_DISCOVERY_TAG_PREFIX: 'a/b' } })).toHaveLength(1);
+  });
+});
+
 describe('GATEWAY_ variables that no setting has', () => {
   it.each([
     ['GATEWAY_ADMIN_PROT', 'GATEWAY_ADMIN_PORT'],

@@ -85,6 +85,18 @@ export const configSchema = z.strictObject(
         'How long Consul may hold a read; keep it below the time limit of a balancer in between.',
       ),
     }).prefault({}),
+    discovery: mapping({
+      tagPrefix: startField(
+        text(/^[!-.0-~]{1,64}$/, '1 to 64 visible ASCII characters without / and spaces'),
+        'urlprefix-',
+        'What a tag that claims a route begins with. With another one there are no built-in routes.',
+      ),
+      onlyTags: startField(
+        z.array(text(/^[^,\p{Cc}]{1,4096}$/u, 'a tag without commas'), 'a list of tags'),
+        [],
+        'Only instances that carry one of these tags are used, for claims and for requests; empty: all.',
+      ),
+    }).prefault({}),
     engine: startField(
       choice(['wire', 'http-proxy']),
       'wire',

@@ -16,6 +16,7 @@ export type RegistryConfig = ServiceSettings &
     | 'hedgeAfterMs'
     | 'guard'
     | 'addresses'
+    | 'discovery'
   >;
 
 /** The source of the lists in the configuration; their instances have this cluster, too. */
@@ -37,9 +38,12 @@ export function watchedServices(config: RegistryConfig): readonly string[] {
   return config.routes.flatMap(ownersOf).filter((service) => !lists.has(service));
 }
 
-/** Whether a tag claims a route. */
-export function isRouteTag(tag: string): boolean {
-  return parseRouteTag(tag) !== undefined;
+/** Whether a service may claim a route by what its instances carry together. */
+export function mayClaim({ discovery }: RegistryConfig): (tags: readonly string[]) => boolean {
+  const { tagPrefix, onlyTags } = discovery;
+  return (tags) =>
+    tags.some((tag) => parseRouteTag(tag, tagPrefix) !== undefined) &&
+    (onlyTags.length === 0 || tags.some((tag) => onlyTags.includes(tag)));
 }
 
 /** Whether no claim can replace a route: the configuration owns its prefix, and the prefix is not the root. */

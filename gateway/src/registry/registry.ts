@@ -24,8 +24,8 @@ import { FirstAnswers } from './first-answers.ts';
 import {
   configured,
   isCertain,
-  isRouteTag,
   listedServices,
+  mayClaim,
   type RegistryConfig,
   routesOf,
   watchedServices,
@@ -183,9 +183,7 @@ export class Registry {
   }
 
   /** Keys of all endpoints that are listed now. Read it at once: it changes with the registry. */
-  listedEndpoints(): ReadonlySet<string> {
-    return this.#updates.listed.keys;
-  }
+  readonly listedEndpoints = (): ReadonlySet<string> => this.#updates.listed.keys;
 
   /** Followed services whose instances are not known yet, without a service that alone can't be read. */
   readonly waitingFor = (): readonly string[] => this.#firstAnswers.waitingFor();
@@ -340,7 +338,8 @@ export class Registry {
   #followRouted(): void {
     for (const service of watchedServices(this.#config)) this.#follow(service);
     const lists = listedServices(this.#config);
-    for (const service of this.#catalogs.services(isRouteTag)) if (!lists.has(service)) this.#follow(service);
+    const claiming = this.#catalogs.services(mayClaim(this.#config));
+    for (const service of claiming) if (!lists.has(service)) this.#follow(service);
     for (const service of this.#services.values()) this.#leaveIfGone(service);
   }
 

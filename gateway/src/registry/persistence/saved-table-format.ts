@@ -66,8 +66,8 @@ export function* formatSavedTable(table: SavedTable, savedAtMs: number): Generat
   yield '\n]}\n';
 }
 
-/** Reads what {@link formatSavedTable} wrote, as strictly as an answer of Consul. Invalid entries are left out and counted. */
-export function readSavedTable(text: string): SavedTableReading {
+/** Reads what {@link formatSavedTable} wrote, as strictly as an answer of Consul. `tagPrefix`: see `parseRouteTag`. Invalid entries are left out and counted. */
+export function readSavedTable(text: string, tagPrefix?: string): SavedTableReading {
   let value: unknown;
   try {
     value = JSON.parse(text);
@@ -84,7 +84,7 @@ export function readSavedTable(text: string): SavedTableReading {
   const catalog = readCatalog(file['catalog']);
   if (catalog === undefined) return { kind: 'invalid', problem: 'its catalog makes no sense' };
   const snapshots = services.map(readService);
-  const known = routes.map(readRoute);
+  const known = routes.map((route) => readRoute(route, tagPrefix));
   const good = snapshots.filter((snapshot) => snapshot !== undefined);
   const leftOut =
     snapshots.length -
@@ -134,11 +134,11 @@ function readService(value: unknown): Snapshot | undefined {
 }
 
 /** A file without `served` and `idleForMs` is one of an older gateway, whose owners kept what they had. */
-function readRoute(value: unknown): SavedRoute | undefined {
+function readRoute(value: unknown, tagPrefix: string | undefined): SavedRoute | undefined {
   const { service, tag, source, served = true, idleForMs = 0 } = asObject(value) ?? {};
   if (typeof service !== 'string' || typeof tag !== 'string') return undefined;
   if (typeof served !== 'boolean' || typeof idleForMs !== 'number' || !(idleForMs >= 0)) return undefined;
-  const claim = parseRouteTag(tag);
+  const claim = parseRouteTag(tag, tagPrefix);
   if (claim === undefined || isInvalidRouteTag(claim)) return undefined;
   const { host, prefix, strip } = claim;
   const origin =

@@ -99,6 +99,15 @@ describe('a saved table', () => {
     });
   });
 
+  it('loses the routes of another prefix of tags', () => {
+    expect(readSavedTable(textOf(table), 'public-')).toMatchObject({ leftOut: 2, table: { routes: [] } });
+    const own = textOf(table).replaceAll('urlprefix-/shop', 'public-/shop');
+    expect(readSavedTable(own, 'public-')).toMatchObject({
+      leftOut: 1,
+      table: { routes: [{ route: { prefix: '/shop', tag: 'public-/shop' } }] },
+    });
+  });
+
   it('can be empty', () => {
     const empty = { catalog: { index: '0', services: {} }, snapshots: [], routes: [] };
     expect(readSavedTable(textOf(empty))).toMatchObject({ kind: 'table', table: empty });

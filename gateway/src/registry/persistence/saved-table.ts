@@ -16,7 +16,10 @@ import {
 const maxFileBytes = 256 * 1024 * 1024;
 
 /** Reads a saved table. `absent` when there is no file, as at the very first start. Never rejects. */
-export async function loadSavedTable(path: string): Promise<SavedTableReading | { readonly kind: 'absent' }> {
+export async function loadSavedTable(
+  path: string,
+  tagPrefix?: string,
+): Promise<SavedTableReading | { readonly kind: 'absent' }> {
   try {
     // Opened without waiting: a FIFO may have no process at its other end.
     const file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK);
@@ -25,7 +28,7 @@ export async function loadSavedTable(path: string): Promise<SavedTableReading | 
       if (!found.isFile()) return { kind: 'invalid', problem: notAFile };
       if (found.size > maxFileBytes)
         return { kind: 'invalid', problem: `it is larger than ${maxFileBytes} bytes` };
-      return readSavedTable(await file.readFile('utf8'));
+      return readSavedTable(await file.readFile('utf8'), tagPrefix);
     } finally {
       await file.close();
     }

@@ -23,14 +23,16 @@ export function createTableSaver(
   registry: Pick<Registry, 'adopt' | 'savable'>,
   options: {
     readonly path: string;
+    /** What the tags of its routes begin with. Default `urlprefix-`. */
+    readonly tagPrefix?: string;
     readonly log: Pick<Log, 'info' | 'warn'>;
-    /** In ms since 1970. */
-    readonly wallClock: () => number;
+    /** In ms since 1970. Default `Date.now`. */
+    readonly wallClock?: () => number;
     /** Minimum time between two writes. Default 5 s. */
     readonly intervalMs?: number;
   },
 ): TableSaver {
-  const { path, log, wallClock, intervalMs = 5_000 } = options;
+  const { path, tagPrefix, log, wallClock = Date.now, intervalMs = 5_000 } = options;
   if (path === 'off')
     return { adopt: () => Promise.resolve(), changed: () => undefined, stop: () => Promise.resolve() };
   let isRead = false;
@@ -70,7 +72,7 @@ export function createTableSaver(
 
   async function read(): Promise<void> {
     await removeLeftovers(path);
-    const reading = await loadSavedTable(path);
+    const reading = await loadSavedTable(path, tagPrefix);
     if (reading.kind === 'absent') return;
     if (reading.kind === 'invalid') {
       log.warn(`The saved table ${path} is not used: ${reading.problem}.`);

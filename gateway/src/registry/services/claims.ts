@@ -22,8 +22,8 @@ export const noClaims: ServiceClaims = { claims: [], invalid: [] };
  */
 const maxClaimsPerService = 1000;
 
-/** Reads the route tags of a snapshot. Each tag gives one claim, with its number of instances and the earliest registration. */
-export function claimsOf(snapshot: Snapshot): ServiceClaims {
+/** Reads the route tags of a snapshot, which begin with `tagPrefix`. Each tag gives one claim, with its number of instances and the earliest registration. */
+export function claimsOf(snapshot: Snapshot, tagPrefix?: string): ServiceClaims {
   const claims = new Map<string, { claim: RouteClaim; serving: number; since: number }>();
   const invalid = new Map<string, InvalidRouteTag>();
   for (const instance of snapshot.instances) {
@@ -35,7 +35,7 @@ export function claimsOf(snapshot: Snapshot): ServiceClaims {
         known.since = Math.min(known.since, instance.createIndex);
         continue;
       }
-      const reading = parseRouteTag(tag);
+      const reading = parseRouteTag(tag, tagPrefix);
       if (reading === undefined) continue;
       if (isInvalidRouteTag(reading)) invalid.set(tag, reading);
       else claims.set(tag, { claim: reading, serving: serves, since: instance.createIndex });

@@ -42,18 +42,13 @@ export function withoutHidden(
   return { before, after: visible(change.after, hidden.after), added, removed, updated };
 }
 
-/** The snapshot without hidden instances. Those at refused addresses are listed as quarantined. */
+/** The snapshot without hidden instances. Refused ones are listed as quarantined. */
 export function visible(snapshot: Snapshot, hidden: Hidden): Snapshot {
   if (hidden.size === 0) return snapshot;
-  const refused = snapshot.instances.flatMap(({ key, node, id, address, port, meta }) => {
+  const refused = snapshot.instances.flatMap(({ key, node, id, meta }) => {
     const reason = hidden.get(key);
     return typeof reason === 'object'
-      ? {
-          node,
-          id,
-          reason: `address ${address} port ${port} is refused: ${reason.refused}`,
-          key: meta[routingKeyMetaKey],
-        }
+      ? { node, id, reason: reason.refused, key: meta[routingKeyMetaKey] }
       : [];
   });
   return {

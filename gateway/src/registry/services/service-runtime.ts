@@ -103,6 +103,7 @@ export class ServiceRuntime {
     const context = {
       nowMs: now(),
       holdMs: config().guard.holdMs,
+      onlyTags: config().discovery.onlyTags,
       addresses: addresses(),
       settingsFor: this.#settingsFor,
     };
@@ -121,7 +122,8 @@ export class ServiceRuntime {
   /** Reads what the instances claim now. Returns what they claimed before. */
   readClaims(): ServiceClaims {
     const before = this.#claims;
-    if (this.#state.snapshot !== undefined) this.#claims = claimsOf(this.#state.snapshot);
+    if (this.#state.snapshot !== undefined)
+      this.#claims = claimsOf(this.#state.snapshot, this.#options.config().discovery.tagPrefix);
     return before;
   }
 

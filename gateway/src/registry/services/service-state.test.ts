@@ -52,6 +52,7 @@ it('says in its updates, one after the other, exactly how what the gateway uses 
         const next = reduceService(state, event, {
           nowMs: 0,
           holdMs: 30_000,
+          onlyTags: [],
           addresses: {
             judge: (_address, port) => (isOddDenied && port % 2 === 1 ? 'odd' : undefined),
             judgeResolved: () => undefined,

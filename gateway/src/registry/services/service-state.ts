@@ -79,6 +79,8 @@ export type ServiceStateEvent =
 export interface ServiceContext {
   readonly nowMs: number;
   readonly holdMs: number;
+  /** Instances of a registry carry one of these to be used; empty: all are. */
+  readonly onlyTags: readonly string[];
   readonly addresses: AddressPolicy;
   /** The settings of the service, by what its instances ask for. */
   readonly settingsFor: (meta: ServiceOverrides) => ServiceSettings;
@@ -202,12 +204,16 @@ function followInput(
 function refusedOf(
   instances: readonly Instance[],
   { trust }: ServiceInput,
-  { addresses }: ServiceContext,
+  { addresses, onlyTags }: ServiceContext,
 ): Hidden {
   const refused = new Map<string, { readonly refused: string }>();
-  for (const { key, address, port } of instances) {
+  const isMeant = (tags: readonly string[]): boolean =>
+    trust === 'config' || onlyTags.length === 0 || tags.some((tag) => onlyTags.includes(tag));
+  for (const { key, address, port, tags } of instances) {
     const reason = addresses.judge(address, port, trust);
-    if (reason !== undefined) refused.set(key, { refused: reason });
+    if (!isMeant(tags)) refused.set(key, { refused: `it has no tag of ${onlyTags.join(', ')}` });
+    else if (reason !== undefined)
+      refused.set(key, { refused: `address ${address} port ${port} is refused: ${reason}` });
   }
   return refused;
 }

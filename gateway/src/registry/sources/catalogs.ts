@@ -50,12 +50,12 @@ export class Catalogs {
     return { index: first.index, services };
   }
 
-  /** The names of services of which a tag fulfils the condition; without one, of all. */
-  services(condition?: (tag: string) => boolean): ReadonlySet<string> {
+  /** The names of services of which the tags fulfil the condition; without one, of all. */
+  services(condition?: (tags: readonly string[]) => boolean): ReadonlySet<string> {
     const names = new Set<string>();
     for (const catalog of this.#answers.values()) {
       for (const name of Object.keys(catalog.services))
-        if (condition === undefined || tagsOf(catalog, name).some(condition)) names.add(name);
+        if (condition === undefined || condition(tagsOf(catalog, name))) names.add(name);
       // Nobody knows what their tags say; their instances will.
       for (const name of catalog.unread ?? []) names.add(name);
     }
