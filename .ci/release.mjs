@@ -24,7 +24,7 @@ function run(command, args, cwd) {
   if (status !== 0) throw new Error(`${[command, ...args].join(' ')} failed.`);
 }
 
-/** Every manifest, the dependencies among them, the lockfile, and the heading of the changelog. */
+/** Every manifest, the dependencies among them, the lockfile, the images' label, and the heading of the changelog. */
 function setVersion(version) {
   if (!versionPattern.test(version ?? '')) fail(`"${version ?? ''}" is no version: 1.2.3 or 1.2.3-beta.1.`);
   for (const folder of folders) {
@@ -34,6 +34,11 @@ function setVersion(version) {
       manifest.dependencies['@roundhouse/agent-sdk'] = version;
     writeFileSync(manifestPath(folder), `${JSON.stringify(manifest, undefined, 2)}\n`);
   }
+  const dockerfile = join(root, 'deploy', 'docker', 'Dockerfile');
+  writeFileSync(
+    dockerfile,
+    readFileSync(dockerfile, 'utf8').replace(/^ARG VERSION=.*$/m, `ARG VERSION=${version}`),
+  );
   const today = new Date().toISOString().slice(0, 10);
   const changelog = readFileSync(changelogPath, 'utf8');
   writeFileSync(

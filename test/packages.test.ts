@@ -19,6 +19,10 @@ it.each(packages)('%s has the version, licence and engines of the whole', (folde
   expect(own.dependencies?.['@roundhouse/agent-sdk'] ?? version).toBe(version);
 });
 
+it('the images have the version of the whole', () => {
+  expect(read('deploy/docker/Dockerfile')).toContain(`\nARG VERSION=${manifest('.').version}\n`);
+});
+
 it.each(['agent-sdk', 'gateway'])('%s holds the licence', (folder) => {
   expect(read(`${folder}/LICENSE`)).toBe(read('LICENSE'));
 });
