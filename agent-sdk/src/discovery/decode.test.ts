@@ -296,6 +296,23 @@ describe('decodeCatalog', () => {
     expect(refused).toEqual(['', 'a?b', 'x']);
   });
 
+  it('takes every name that Consul takes and a path can ask for, once where names differ in case only', () => {
+    const body = {
+      'a.b': [],
+      Shop: ['x'],
+      shop: ['y', 'x'],
+      a_b: [],
+      'a b': [],
+      'a/b': [],
+      ü: [],
+      '.': [],
+      '..': [],
+    };
+    const { services, refused } = decodeCatalog(body, '7');
+    expect({ ...services }).toEqual({ 'a.b': [], Shop: ['x', 'y'], a_b: [], 'a b': [], 'a/b': [], ü: [] });
+    expect(refused).toEqual(['.', '..']);
+  });
+
   it('takes the union of tags of any number of records, and leaves out the one that no record may have', () => {
     const hosts = Array.from({ length: 5000 }, (_, index) => `host-${index}`);
     const { services, refused } = decodeCatalog({ big: ['urlprefix-/big', 'x'.repeat(4097), ...hosts] }, '7');

@@ -101,19 +101,30 @@ function sortedOnce(listed: readonly Instance[]): {
 /**
  * Reads the answer of `/v1/catalog/services`, which gives for each service the union of its instances' tags. Limits on tags are per record, so
  * that none holds for the union; a tag that no record may have is left out alone. The map has no prototype, so that no service name can mean
- * anything else. Throws only `RegistryError('malformed')`, when the answer is not a map.
+ * anything else. Names that differ in case only are one service for Consul: it stands under the first of them. Throws only `RegistryError('malformed')`, when the answer is not a map.
  */
 export function decodeCatalog(body: unknown, index: string): Catalog {
   const services = emptyRecord<readonly string[]>();
   const refused: string[] = [];
+  const names = new Map<string, string>();
   const object = asObject(body);
   if (object === undefined) throw malformed('the catalog is not a map of services');
   for (const name of Object.keys(object).sort()) {
     const tags = object[name];
-    if (!isText(name, limits.id) || !(Array.isArray(tags) || tags === null)) refused.push(label(name));
-    else services[name] = [...new Set((tags ?? []).filter(isTag))].sort();
+    if (!isText(name, limits.id) || isDots(name) || !(Array.isArray(tags) || tags === null)) {
+      refused.push(label(name));
+      continue;
+    }
+    const first = names.get(name.toLowerCase()) ?? name;
+    names.set(name.toLowerCase(), first);
+    services[first] = [...new Set([...(services[first] ?? []), ...(tags ?? []).filter(isTag)])].sort();
   }
   return { index, services, ...(refused.length === 0 ? {} : { refused }) };
+}
+
+/** No path can ask for such a name: it would be a dot segment. */
+function isDots(name: string): boolean {
+  return name === '.' || name === '..';
 }
 
 function isTag(value: unknown): value is string {

@@ -42,6 +42,13 @@ describe('service options', () => {
     });
   });
 
+  it.each(['billing.v2', 'Billing', 'billing_v2', '_billing', 'b'.repeat(128)])(
+    'take the name %s',
+    (name) => {
+      expect(check({ name }).name).toBe(name);
+    },
+  );
+
   it('are all checked at once, and every problem is one sentence that names its place', () => {
     const found = problems(
       {

@@ -16,10 +16,7 @@ const maxMetaPairs = 58;
 /** The options of both calls: what each must be, and what it is when not set. */
 const common = {
   name: rule.required(
-    rule.text(
-      /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/iu,
-      'letters, digits and hyphens, at most 63 (one DNS label)',
-    ),
+    rule.text(/^[a-z0-9_][a-z0-9._-]{0,127}$/iu, 'letters, digits and . _ -, at most 128'),
     'the name of the service, for instance api-service',
   ),
   id: rule.text(/^[a-z0-9][a-z0-9._:-]{0,127}$/iu, 'letters, digits and . _ : -, at most 128'),

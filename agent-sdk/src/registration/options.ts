@@ -23,7 +23,10 @@ export type TaggedAddresses = Readonly<
 
 /** What {@link registerService} takes: a process that listens by itself. */
 export interface RegisterOptions {
-  /** The service's name, one DNS label: letters, digits and hyphens, at most 63. Instances of one name share its traffic. */
+  /**
+   * The service's name: letters, digits and `. _ -`, at most 128. Instances of one name share its traffic; case does not count. Only a DNS
+   * label (letters, digits and hyphens, at most 63) can be found by Consul's DNS, too.
+   */
   readonly name: string;
   /** The port the process listens on. Default: that of `server`. */
   readonly port?: number | undefined;

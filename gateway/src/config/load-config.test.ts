@@ -113,7 +113,7 @@ describe('problems', () => {
       'routes:',
       '  - prefix: api',
       '    service: api-service',
-      '  - service: "a b"',
+      '  - service: "a\\tb"',
       'engine: nginx',
       '',
     ].join('\n');
@@ -129,7 +129,7 @@ describe('problems', () => {
         'gateway.yaml:4:3 admin.port: got 70000; allowed: a whole number from 0 to 65535',
         'gateway.yaml:6:5 routes[0].prefix: got "api"; allowed: a path prefix such as /api; this one does not start with /',
         'gateway.yaml:8:5 routes[1].prefix: is missing; needed: a path prefix, such as /api',
-        'gateway.yaml:8:5 routes[1].service: got "a b"; allowed: a service name: letters, digits, . _ -, at most 128',
+        'gateway.yaml:8:5 routes[1].service: got "a\\tb"; allowed: a service name: 1 to 512 characters without control characters',
         'gateway.yaml:9:1 engine: got "nginx"; allowed: one of wire, http-proxy',
         'GATEWAY_PROT: unknown variable (with value "1"); did you mean GATEWAY_PORT?',
         'LOG_LEVEL: got "loud"; allowed: one of trace, debug, info, warn, error, silent',
@@ -327,12 +327,13 @@ describe('routes and services', () => {
     );
   });
 
-  it('refuse an instance twice, none, and a name with a slash', () => {
+  it('refuse an instance twice, none, and a name that no path can ask for', () => {
     expect(problems({ file: "services: { x: { instances: ['a:1', 'A:1'] } }" })[0]).toContain(
       'instances[0] is the same',
     );
     expect(problems({ file: 'services: { x: { instances: [] } }' })).toHaveLength(1);
-    expect(problems({ file: "services: { 'x/y': { instances: ['a:1'] } }" })[0]).toContain('got "x/y"');
+    expect(problems({ file: "services: { '..': { instances: ['a:1'] } }" })[0]).toContain('got ".."');
+    expect(config({ file: "services: { 'x/y': { instances: ['a:1'] } }" }).config.services).toHaveLength(1);
   });
 });
 

@@ -39,8 +39,8 @@ export const numbers = (allowed: readonly number[]): z.ZodArray<z.ZodNumber> => 
 };
 /** A name that Consul takes for a service. */
 export const serviceName: z.ZodString = text(
-  /^[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$/,
-  'a service name: letters, digits, . _ -, at most 128',
+  /^(?!\.{1,2}$)[^\p{Cc}]{1,512}$/u,
+  'a service name: 1 to 512 characters without control characters',
 );
 /** The target of a check: a path, with a query if need be, that goes onto the wire as it is. */
 export const checkPath: z.ZodString = text(

@@ -2,6 +2,7 @@ import { parseRouteTag } from '@roundhouse/agent-sdk/internal';
 
 import type { GatewayConfig, ServiceSettings } from '../config/gateway-config.ts';
 import { ownersOf, type Route } from '../routing/route.ts';
+import type { Catalogs } from './sources/catalogs.ts';
 import type { RegistrySource } from './sources/registry-source.ts';
 
 /** The part of the configuration that the registry follows. */
@@ -38,12 +39,21 @@ export function watchedServices(config: RegistryConfig): readonly string[] {
   return config.routes.flatMap(ownersOf).filter((service) => !lists.has(service));
 }
 
-/** Whether a service may claim a route by what its instances carry together. */
-export function mayClaim({ discovery }: RegistryConfig): (tags: readonly string[]) => boolean {
-  const { tagPrefix, onlyTags } = discovery;
-  return (tags) =>
-    tags.some((tag) => parseRouteTag(tag, tagPrefix) !== undefined) &&
-    (onlyTags.length === 0 || tags.some((tag) => onlyTags.includes(tag)));
+/**
+ * Services of the catalogs that may claim a route by what their instances carry together, without those that the configuration knows: names
+ * that differ in case only are one service for Consul.
+ */
+export function claimingServices(config: RegistryConfig, catalogs: Catalogs): readonly string[] {
+  const { tagPrefix, onlyTags } = config.discovery;
+  const known = new Set(
+    [...listedServices(config), ...watchedServices(config)].map((name) => name.toLowerCase()),
+  );
+  const names = catalogs.services(
+    (tags) =>
+      tags.some((tag) => parseRouteTag(tag, tagPrefix) !== undefined) &&
+      (onlyTags.length === 0 || tags.some((tag) => onlyTags.includes(tag))),
+  );
+  return [...names].filter((name) => !known.has(name.toLowerCase()));
 }
 
 /** Whether no claim can replace a route: the configuration owns its prefix, and the prefix is not the root. */

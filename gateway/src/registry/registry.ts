@@ -22,10 +22,10 @@ import { ownersAt, savedTableOf, seedsOf } from './persistence/saved-services.ts
 import { Conditions } from './conditions.ts';
 import { FirstAnswers } from './first-answers.ts';
 import {
+  claimingServices,
   configured,
   isCertain,
   listedServices,
-  mayClaim,
   type RegistryConfig,
   routesOf,
   watchedServices,
@@ -337,9 +337,7 @@ export class Registry {
   /** Follows what the configuration or a catalog routes, and leaves what is neither known nor there. */
   #followRouted(): void {
     for (const service of watchedServices(this.#config)) this.#follow(service);
-    const lists = listedServices(this.#config);
-    const claiming = this.#catalogs.services(mayClaim(this.#config));
-    for (const service of claiming) if (!lists.has(service)) this.#follow(service);
+    for (const service of claimingServices(this.#config, this.#catalogs)) this.#follow(service);
     for (const service of this.#services.values()) this.#leaveIfGone(service);
   }
 

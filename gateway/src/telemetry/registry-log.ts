@@ -86,7 +86,7 @@ export function createRegistryLog(log: Log): RegistryLog {
       const shown = refused.slice(0, maxNames).map((name) => JSON.stringify(name));
       const more = refused.length - shown.length;
       log.warn(
-        `The catalog names services that are not followed, because the name is empty, over 512 characters or not plain text: ` +
+        `The catalog names services that are not followed, because the name is empty, over 512 characters, a dot or not plain text: ` +
           `${shown.join(', ')}${more > 0 ? ` and ${more} more` : ''}.`,
       );
     },
