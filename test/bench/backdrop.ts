@@ -10,10 +10,10 @@ import { benchService, type Start } from './proxies/contender.ts';
 import { findNginx, nginxOrigins } from './proxies/nginx.ts';
 
 /**
- * `web`: GETs of fixed size, by nginx where it is installed. `apart`: the same, but `/small` is a service with an origin of its own, so
- * that small responses don't wait behind large ones there. `node`: uploads and WebSockets, by a small Node server.
+ * `web`: GETs of fixed size, by nginx where it is installed. `node`: uploads and WebSockets, by a small Node server. `…-apart`: the
+ * same, but `/small` is a service with an origin of its own, so that its responses don't wait behind others there.
  */
-export type OriginKind = 'web' | 'apart' | 'node';
+export type OriginKind = 'web' | 'web-apart' | 'node' | 'node-apart';
 
 /** What stands around the proxies for a whole run: origins, a registry, a folder. Ends by `stop`, and with this process. */
 export interface Backdrop {
@@ -44,7 +44,11 @@ export async function startBackdrop(): Promise<Backdrop> {
   };
 
   const [web1 = 0, web2 = 0, node1 = 0, node2 = 0, small = 0, consulPort = 0] = await freePorts(6);
-  const ports = { web: [web1, web2], apart: [web1, web2], node: [node1, node2] } as const;
+  const [web, node] = [
+    [web1, web2],
+    [node1, node2],
+  ] as const;
+  const ports = { web, 'web-apart': web, node, 'node-apart': node };
   const nodeOrigins = (list: readonly number[]): Start => ({
     command: process.execPath,
     args: ['test/bench/peers/origin.mjs', ...list.map(String)],
@@ -76,11 +80,11 @@ export async function startBackdrop(): Promise<Backdrop> {
     consulPort,
     description: `origins: ${nginx.kind === 'found' ? `nginx ${nginx.version} with one worker on two ports, and one more for \`/small\` in \`fair\`` : 'node:http, as nginx is not installed'} (uploads and WebSockets: node:http); registry: the embedded agent`,
     originPorts: (kind) => ports[kind],
-    smallPort: (kind) => (kind === 'apart' ? small : undefined),
+    smallPort: (kind) => (kind.endsWith('-apart') ? small : undefined),
     async register(kind) {
       const records = ports[kind].map((port, k) => ({ ID: `origin-${k}`, Name: benchService, Port: port }));
       const apart = { ID: 'small', Name: 'small-service', Port: small, Tags: ['urlprefix-/small'] };
-      for (const record of kind === 'apart' ? [...records, apart] : records) {
+      for (const record of kind.endsWith('-apart') ? [...records, apart] : records) {
         const response = await fetch(`http://127.0.0.1:${consulPort}/v1/agent/service/register`, {
           method: 'PUT',
           body: JSON.stringify({ ...record, Address: '127.0.0.1' }),

@@ -144,7 +144,7 @@ function fairnessScenario({ pace, folder }: ScenarioOptions): Scenario {
     name: 'fair',
     title: 'Small GETs beside 2,000 readers of 1 MB',
     method: `${rounds} × ${seconds} s; requests and CPU are megabytes of the large responses (wrk), latencies those of 100 small GETs a second (built-in open loop, 8 connections) to an origin of their own`,
-    origins: 'apart',
+    origins: 'web-apart',
     rows: ['wire', 'http-proxy', 'haproxy', 'nginx', 'caddy'],
     rounds,
     warmUp: async (proxy) => {

@@ -17,7 +17,7 @@ import { ReadBuffer, type ReadBuffers } from '../sockets/read-buffer.ts';
 import { Timeout, type TimeoutOwner } from '../sockets/timeout-wheel.ts';
 import { BodyReader } from './body-reader.ts';
 import { requestFault } from './head-fault.ts';
-import { HeldInput } from './held-input.ts';
+import { enoughBytes, HeldInput, type InputSource } from './held-input.ts';
 import { readRequestHead, type ParsedRequest } from './request-head.ts';
 import { Http1ResponseWriter } from './response-writer.ts';
 
@@ -196,12 +196,10 @@ export class Http1ClientConnection implements ClientPort, TimeoutOwner {
   /** Between two exchanges: the next head, from what is there already or from what comes. */
   #goOn(): void {
     const held = this.#held.take();
-    if (held.length === 0) {
-      this.#awaitNext();
-      return;
-    }
-    this.#reads.resume();
-    this.#readHeads(held, held.length);
+    if (held.length < enoughBytes) this.#reads.resume();
+    if (held.length > 0) this.#readHeads(held, held.length, 'held');
+    else this.#awaitNext();
+    if (this.phase === 'head') this.#reads.resume();
   }
 
   #outOfTime(): void {
@@ -230,7 +228,7 @@ export class Http1ClientConnection implements ClientPort, TimeoutOwner {
         this.#readHeads(bytes, length);
       } else if (this.#held.addToHead(bytes, length) || this.#held.length >= this.#context.limits.headBytes) {
         const held = this.#held.take();
-        this.#readHeads(held, held.length);
+        this.#readHeads(held, held.length, 'held');
       } else if (!this.#context.memory.admits('request')) {
         this.#refuse('exhausted');
       }
@@ -258,7 +256,7 @@ export class Http1ClientConnection implements ClientPort, TimeoutOwner {
   }
 
   /** Runs requests for as long as whole heads are there, exchanges end at once and the client takes the answers. */
-  #readHeads(bytes: Buffer, length: number): void {
+  #readHeads(bytes: Buffer, length: number, source: InputSource = 'read'): void {
     this.#looping = true;
     let at = 0;
     while (at < length && this.phase === 'head') {
@@ -282,7 +280,8 @@ export class Http1ClientConnection implements ClientPort, TimeoutOwner {
       }
     }
     this.#looping = false;
-    if (at < length && (this.phase === 'exchange' || this.phase === 'full')) this.#hold(bytes, at, length);
+    if (at < length && (this.phase === 'exchange' || this.phase === 'full'))
+      this.#hold(bytes, at, length, source);
     else if (this.phase === 'head' && !this.ahead) this.#awaitNext();
   }
 
@@ -330,8 +329,8 @@ export class Http1ClientConnection implements ClientPort, TimeoutOwner {
     else if (this.phase === 'head') this.#readHeads(bytes.subarray(from, to), to - from);
   }
 
-  #hold(bytes: Buffer, from: number, to: number): void {
-    this.#held.add(bytes, from, to);
+  #hold(bytes: Buffer, from: number, to: number, source: InputSource = 'read'): void {
+    this.#held.add(bytes, from, to, source);
     if (this.#held.enough || this.phase === 'full') this.pause();
   }
 

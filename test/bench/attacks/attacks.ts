@@ -1,4 +1,5 @@
 import type { Attack } from './attack.ts';
+import { endlessAttacks } from './endless.ts';
 import { inWords, openMany } from './open-many.ts';
 import { readAgainAndAgain } from './read-again.ts';
 
@@ -8,6 +9,7 @@ export const attacks: readonly Attack[] = [
   descriptorsGone(),
   everyConnection(),
   adminReaders(),
+  ...endlessAttacks,
 ];
 
 /** Bodies that never end: short enough to be kept for another attempt, and long enough to hurt. */

@@ -1,5 +1,6 @@
 // The origin for uploads and WebSockets, and for everything where nginx is missing.  args: PORT...
-//   GET /small (80 bytes), /100k, /1m; POST /upload reads the whole body, then answers; /hang never does; WebSocket echo on any path.
+//   GET /small (80 bytes), /100k, /1m; POST /upload reads the whole body, then answers; /hang never does;
+//   /hints answers with 103s for ever, /trailers with trailer lines; WebSocket echo on any path.
 import { createHash } from 'node:crypto';
 import http from 'node:http';
 
@@ -10,6 +11,14 @@ const bodies = new Map([
 ]);
 const headers = new Map([...bodies].map(([path, body]) => [path, { 'content-length': body.length }]));
 
+const endless = {
+  '/hints': { start: '', again: `HTTP/1.1 103 Early Hints\r\nLink: <${'x'.repeat(8_000)}>\r\n\r\n` },
+  '/trailers': {
+    start: 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n',
+    again: `X: ${'x'.repeat(1_019)}\r\n`,
+  },
+};
+
 function answer(request, response) {
   const body = bodies.get(request.url);
   if (body !== undefined) {
@@ -17,6 +26,13 @@ function answer(request, response) {
     return;
   }
   if (request.url === '/hang') return;
+  if (request.url in endless) {
+    const { start, again } = endless[request.url];
+    request.socket.write(start);
+    const timer = setInterval(() => request.socket.writableLength === 0 && request.socket.write(again), 10);
+    request.socket.once('close', () => clearInterval(timer));
+    return;
+  }
   request.resume().once('end', () => {
     const status = request.url === '/upload' ? 200 : 404;
     response.writeHead(status, { 'content-length': 2 }).end('ok');
@@ -48,8 +64,10 @@ function echo(request, socket, head) {
       at += 6 + length;
     }
     rest = data.subarray(at);
+    if (socket.writableNeedDrain) socket.pause();
   };
   socket.on('data', read);
+  socket.on('drain', () => socket.resume());
   socket.on('error', () => socket.destroy());
 }
 
