@@ -137,7 +137,7 @@ consulOrSkip('the main job with real processes', (path) => {
         service: 'orders',
       });
     });
-    expect((await get(`${gateway.url}/legacyx`)).status).toBe(503);
+    expect((await get(`${gateway.url}/legacyx`)).status).toBe(404);
     await put('/v1/agent/service/deregister/legacy-1', null);
     await eventually(async () => {
       expect((await get(`${gateway.url}/legacy/x`)).status).toBe(503);

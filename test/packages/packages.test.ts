@@ -58,7 +58,7 @@ async function emptyFolder(name: string): Promise<string> {
 async function stopped(service: TestProcess): Promise<'stopped' | { readonly output: string }> {
   process.kill(-service.pid, 'SIGTERM');
   await service.ended;
-  return /: stopped\n/.test(service.output()) ? 'stopped' : { output: service.output() };
+  return /"msg":"stopped"/.test(service.output()) ? 'stopped' : { output: service.output() };
 }
 
 describe('what npm pack makes in a clean clone', () => {
