@@ -15,6 +15,7 @@ import { localAddressPolicy } from './registry/addresses/local-address-policy.ts
 import { createTableSaver, type TableSaver } from './registry/persistence/table-saver.ts';
 import { Registry } from './registry/registry.ts';
 import { createConsulSource } from './registry/sources/consul.ts';
+import { explain } from './status/explain.ts';
 import { readStatus } from './status/read-status.ts';
 import { createAccessLog, writesAccessLog } from './telemetry/access-log.ts';
 import type { Log, LogFormat } from './telemetry/log.ts';
@@ -123,6 +124,7 @@ export function buildGateway(
     status,
     actions: registry,
     config: { control, table: tableJournal },
+    explain: (method, url) => explain({ registry, steps: traffic.steps }, method, url),
     guard: () => live.current.admin,
     connections: descriptorBudget(descriptors).admin,
     onCrowding: shortages.adminCrowded,

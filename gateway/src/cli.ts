@@ -84,6 +84,13 @@ configured('routes', 'show the route table of the running gateway')
 configured('services', 'show services and instances of the running gateway')
   .option('--json', 'as JSON')
   .action((flags: Flags) => show('/api/services', flags));
+configured('explain', 'what the running gateway would do with a request, and why')
+  .argument('<method>')
+  .argument('<url>', 'http://example.org/path, or a path for a request without a host')
+  .option('--json', 'as JSON')
+  .action((method: string, url: string, flags: Flags) =>
+    show(`/api/v1/explain?${new URLSearchParams({ method: method.toUpperCase(), url }).toString()}`, flags),
+  );
 configured('healthcheck', 'succeed when the gateway on this host is ready').action((flags: Flags) =>
   healthcheck(flags),
 );

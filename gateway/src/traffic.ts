@@ -4,6 +4,7 @@ import type { GatewayConfig } from './config/gateway-config.ts';
 import type { Provisioned } from './config/live-config.ts';
 import type { ExchangePolicy } from './exchange/context.ts';
 import { createExchanges } from './exchange/exchanges.ts';
+import { composeSteps } from './exchange/steps.ts';
 import type { ExchangeObserver } from './exchange/record.ts';
 import { createTrust } from './exchange/trusted-proxies.ts';
 import type { Health } from './health/health.ts';
@@ -39,6 +40,8 @@ export interface TrafficOptions {
 /** The way of requests through the gateway: an engine, the exchanges that it drives, and its connections to instances. */
 export interface Traffic {
   readonly engine: Engine;
+  /** The names of what happens to a request, in order. */
+  readonly steps: () => readonly string[];
   /** The account of all that is held for peers. */
   readonly memory: MemoryBudget;
   /** Makes other limits, and other rules for exchanges, ready. An exchange under way keeps what it began with. */
@@ -111,6 +114,7 @@ export function createTraffic(options: TrafficOptions): Traffic {
 
   return {
     engine,
+    steps: () => composeSteps({ trusts }).map(({ name }) => name),
     memory,
     provision: (next) => {
       const policy = policyOf(next);

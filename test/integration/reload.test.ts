@@ -177,3 +177,16 @@ it('shows what it applied and refused, goes back to a version, and holds it unti
   expect(text).toMatch(/^Running: version [\da-f]{12}\n\nApplied\n/);
   expect(text).toContain('+ routes /three: /three → webapp-service');
 });
+
+it('explains a request in two forms', async () => {
+  const { fleet } = await start(routed('/a'));
+  const page = `${fleet.gateway.adminUrl}/api/v1/explain?method=PUT&url=http://x/a`;
+  expect(JSON.parse((await get(page)).body)).toMatchObject({
+    verdict: 'routed',
+    route: { route: '/a', service: 'webapp-service' },
+    endpoints: [{ availability: 'available' }],
+    steps: ['check-request', 'check-hops', 'well-known', 'admit', 'match-route', 'bind-client', 'dispatch'],
+  });
+  expect((await get(`${page}&format=text`)).body).toContain('route      /a → webapp-service (config)');
+  expect((await get(`${fleet.gateway.adminUrl}/api/v1/explain`)).status).toBe(400);
+});

@@ -29,6 +29,7 @@ export function endpointAt(port: number): Endpoint {
     inFlight: 0,
     total: 0,
     health: { state: 'healthy', failures: 0, ejections: 0, sinceMs: 0 },
+    availability: 'available',
     check: 'unchecked',
     phase: 'serving',
     silence: 'none',

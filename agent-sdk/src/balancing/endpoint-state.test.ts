@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest';
 
 import { instance } from '../../../test/kit/builders.ts';
-import { EndpointState, type Availability, type SlotLevel } from './endpoint-state.ts';
+import { EndpointState, type SlotLevel } from './endpoint-state.ts';
+import type { Availability } from './endpoint.ts';
 
 const ejected = { state: 'ejected', untilMs: 9, ejections: 1 } as const;
 const probation = { state: 'probation', ejections: 1 } as const;

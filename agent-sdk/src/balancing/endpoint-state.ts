@@ -1,7 +1,7 @@
 import type { Instance } from '../discovery/instance.ts';
 import { freshHealth } from './ejection.ts';
 import { EndpointSilence, type Silence } from './endpoint-silence.ts';
-import type { CheckVerdict, Endpoint, EndpointHealth } from './endpoint.ts';
+import type { Availability, CheckVerdict, Endpoint, EndpointHealth } from './endpoint.ts';
 import type { HeapItem } from './heap.ts';
 import { Latency } from './latency.ts';
 import { AnswerCounts } from './outliers.ts';
@@ -11,13 +11,6 @@ import type { Member } from './strategy.ts';
 export function endpointKey(instance: Instance): string {
   return `${instance.key}@${instance.address}:${String(instance.port)}`;
 }
-
-/**
- * What an endpoint can take now. `available`: requests. `saturated`: none until one of its leases ends. `ejected`, `ejected_saturated`:
- * the same for an endpoint that failed its checks or its requests, or is silent; it is the last resort. `excluded`: nothing, by the registry
- * (draining, critical or no longer listed).
- */
-export type Availability = 'available' | 'saturated' | 'ejected' | 'ejected_saturated' | 'excluded';
 
 /** The index of an endpoint in one priority level that it belongs to. */
 export interface Slot {

@@ -12,6 +12,13 @@ export type EndpointHealth =
   | { readonly state: 'ejected'; readonly untilMs: number; readonly ejections: number }
   | { readonly state: 'probation'; readonly ejections: number };
 
+/**
+ * What an endpoint can take now. `available`: requests. `saturated`: none until one of its leases ends. `ejected`, `ejected_saturated`:
+ * the same for an endpoint that failed its checks or its requests, or is silent; it is the last resort. `excluded`: nothing, by the registry
+ * (draining, critical or no longer listed).
+ */
+export type Availability = 'available' | 'saturated' | 'ejected' | 'ejected_saturated' | 'excluded';
+
 /** An instance plus runtime state. The same object as long as id, address and port stay the same. */
 export interface Endpoint {
   /** The newest record of the instance; replaced whole when tags, weight or status change. */
@@ -21,6 +28,7 @@ export interface Endpoint {
   /** Leases ever taken. */
   readonly total: number;
   readonly health: EndpointHealth;
+  readonly availability: Availability;
   /** What the gateway's own checks say. */
   readonly check: CheckVerdict;
   /** `draining`: it gets no new leases, by its status or because it is no longer listed. */

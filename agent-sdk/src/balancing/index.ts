@@ -16,6 +16,7 @@
 export { lookMs } from './answer-times.ts';
 export type { EjectionPolicy } from './ejection.ts';
 export type {
+  Availability,
   CheckVerdict,
   Endpoint,
   EndpointHealth,

@@ -1,4 +1,5 @@
-import type { Availability, EndpointState, Slot, SlotLevel } from './endpoint-state.ts';
+import type { EndpointState, Slot, SlotLevel } from './endpoint-state.ts';
+import type { Availability } from './endpoint.ts';
 import { SparseSet } from './sparse-set.ts';
 import type { Strategy } from './strategy.ts';
 

@@ -14,6 +14,7 @@ function admin(onCrowding: Parameters<typeof createAdmin>[0]['onCrowding'] = qui
     status: fakeStatus(),
     actions: { release: () => undefined, releaseRoute: () => undefined },
     config: { control: configWorld().control, table: { changes: [] } },
+    explain: () => ({}) as never,
     guard: () => ({ token: 'off', hosts: [] }),
     connections: 8,
     onCrowding,

@@ -152,6 +152,7 @@ function app(
       status,
       actions,
       config: { control: configWorld().control, table: { changes: [] } },
+      explain: () => ({}) as never,
       guard: () => ({ token: options.token ?? 'off', hosts: options.hosts ?? [] }),
       metrics,
       log,

@@ -4,9 +4,11 @@ import { monotonicNow } from '../lifecycle/clock.ts';
 import type { Log } from '../telemetry/log.ts';
 import { createAnswers, jsonTexts, type Answers } from './answers.ts';
 import { addConfigPages, type ConfigPages } from './config-api.ts';
+import { addExplainPage } from './explain-api.ts';
 import { mayNotChange, mayNotRead, refusedBy, type Exposure, type Guard } from './guards.ts';
 import { indexHtml, indexText } from './index-page.ts';
 import { answer, problem } from './replies.ts';
+import type { Explanation } from '../status/explain.ts';
 import type { GatewayStatus, ServiceStatus } from '../status/status.ts';
 import { printable } from '../telemetry/printable.ts';
 import { routesText, servicesText } from './text-tables.ts';
@@ -27,6 +29,7 @@ export interface AdminOptions {
   readonly status: GatewayStatus;
   readonly actions: GatewayActions;
   readonly config: ConfigPages;
+  readonly explain: (method: string, url: string) => Explanation;
   /** What it answers to now. */
   readonly guard: () => Omit<Guard, 'exposure'>;
   readonly metrics: { readonly text: () => Promise<string>; readonly contentType: string };
@@ -79,6 +82,7 @@ export function buildAdminApp(options: AdminOptions, exposure: Exposure): Fastif
   addProbes(app, options, answers);
   addApi(app, options, answers);
   addConfigPages(app, options.config, answers);
+  addExplainPage(app, options.explain);
   return app;
 }
 

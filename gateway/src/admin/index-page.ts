@@ -6,6 +6,7 @@ const endpoints = [
   ['/api/summary', 'version, engine, uptime, counts'],
   ['/api/routes', 'what is routed where'],
   ['/api/services', 'services with their instances'],
+  ['/api/v1/explain?url=/', 'what would happen to a request, and why (&method=POST)'],
   ['/api/v1/config/history', 'configurations that were applied and refused, changes of the route table'],
 ] as const;
 
@@ -18,7 +19,7 @@ export function indexText(): string {
     '  POST /api/v1/config/reload   apply what the file has now\n' +
     '  POST /api/v1/config/rollback?version=VERSION   go back to a version and pin it\n' +
     '  POST /api/v1/config/release   end a rollback';
-  return `Roundhouse admin\n\n${lines.join('\n')}\n\nAdd ?format=text to the last three for a table.\n\n${release}\n`;
+  return `Roundhouse admin\n\n${lines.join('\n')}\n\nAdd ?format=text to the last four for a table.\n\n${release}\n`;
 }
 
 /** As HTML, without scripts and styles. */

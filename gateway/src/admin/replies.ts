@@ -19,7 +19,7 @@ export function problem(
 }
 
 /** `text` for `?format=text` or an `Accept` that names text/plain and not JSON; undefined for a format that there is not. */
-function formatOf(request: FastifyRequest): 'json' | 'text' | undefined {
+export function formatOf(request: FastifyRequest): 'json' | 'text' | undefined {
   const { query } = request;
   const asked: unknown =
     typeof query === 'object' && query !== null && 'format' in query ? query.format : undefined;

@@ -6,7 +6,7 @@ import type { InstanceStatusRow, RouteStatus, ServiceCounts, ServiceStatus } fro
 /** The same facts as the JSON, for `curl` and eyes. Names come from the registry: what a terminal would obey is escaped. */
 
 /** The lines of a table. While the rows are read, for the widths of the columns, it gives empty texts. */
-function* table(head: readonly string[], rows: Iterable<readonly string[]>): Generator<string> {
+export function* table(head: readonly string[], rows: Iterable<readonly string[]>): Generator<string> {
   const all = [head];
   const widths = head.map(({ length }) => length);
   for (const row of rows) {

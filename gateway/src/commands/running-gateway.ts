@@ -8,11 +8,8 @@ import { CommandError, configOrFail, type Flags } from './program.ts';
 /** Flags of commands that show something. */
 type ShowFlags = Flags & { readonly json?: string };
 
-/** `roundhouse routes`, `services` and `config history`: what a running gateway knows, as a table, or as JSON with `--json`. */
-export async function show(
-  path: '/api/routes' | '/api/services' | '/api/v1/config/history',
-  { json, ...flags }: ShowFlags,
-): Promise<void> {
+/** `roundhouse routes`, `services`, `explain` and `config history`: what a running gateway knows, as a table, or as JSON with `--json`. */
+export async function show(path: `/api/${string}`, { json, ...flags }: ShowFlags): Promise<void> {
   const accept = json === undefined ? 'text/plain' : 'application/json';
   const { status, body } = await askAdmin(adminOf(flags), { path, accept });
   if (status !== 200) throw new CommandError(`The gateway answered ${status}: ${body.trim()}`);

@@ -12,8 +12,10 @@ export function isSafe(method: string): boolean {
   return method === 'GET' || method === 'HEAD' || method === 'OPTIONS';
 }
 
-const repeatable = (method: string, rules: RetryRules): boolean =>
-  rules.nonIdempotent === 'allow' || idempotent.has(method);
+/** Whether a request with this method may be sent twice. */
+export function isRepeatable(method: string, rules: Pick<RetryRules, 'nonIdempotent'>): boolean {
+  return rules.nonIdempotent === 'allow' || idempotent.has(method);
+}
 
 /**
  * Whether a failed attempt may be repeated: any method when nothing was sent, an idempotent one (or any, where the operator allows
@@ -27,7 +29,7 @@ export function mayRetry(method: string, failure: AttemptFailure, rules: RetryRu
     case 'unsent':
       return failure.sent === 'nothing';
     case 'idempotent':
-      return failure.sent === 'nothing' || (failure.sent === 'head' && repeatable(method, rules));
+      return failure.sent === 'nothing' || (failure.sent === 'head' && isRepeatable(method, rules));
   }
 }
 
@@ -56,7 +58,7 @@ export function answerVerdict(
   const { status } = head;
   if (status === 421) return 'once_more';
   if (status === 425) return !request.hasEarlyData && idempotent.has(request.method) ? 'once_more' : 'final';
-  if (!rules.statuses.includes(status) || !repeatable(request.method, rules)) return 'final';
+  if (!rules.statuses.includes(status) || !isRepeatable(request.method, rules)) return 'final';
   const after = fieldValue(head.fields, 'retry-after')?.trim();
   // A date is not worked out: it means a longer pause.
   const patient = after === undefined || (/^\d{1,9}$/.test(after) && Number(after) <= maxRetryAfterSeconds);

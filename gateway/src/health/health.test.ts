@@ -31,6 +31,7 @@ const endpointOf = (instance: Instance): Endpoint => ({
   inFlight: 3,
   total: 0,
   health: { state: 'healthy', failures: 0, ejections: 0, sinceMs: 0 },
+  availability: 'available',
   check: 'unchecked',
   phase: instance.status === 'draining' ? 'draining' : 'serving',
   silence: 'none',

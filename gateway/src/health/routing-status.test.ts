@@ -14,6 +14,7 @@ function endpoint(changes: Partial<Endpoint> = {}, instance: Partial<Instance> =
     inFlight: 0,
     total: 0,
     health: healthy,
+    availability: 'available',
     check: 'unchecked',
     phase: 'serving',
     silence: 'none',

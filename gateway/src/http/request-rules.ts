@@ -43,7 +43,9 @@ export type RequestVerdict =
  * - R21: the authority of an absolute form replaces Host (§3.2.2).
  * - R22: CONNECT and the authority form are refused. R23: the asterisk form is for OPTIONS. R24: no fragment, no other form.
  */
-export function judgeRequest(head: RequestHead): RequestVerdict {
+export function judgeRequest(
+  head: Pick<RequestHead, 'method' | 'target' | 'version' | 'fields' | 'headers'>,
+): RequestVerdict {
   const { method, version } = head;
   if (method === 'CONNECT' || method === 'TRACE') return refused('method_not_allowed');
   const headers = head.headers ?? readHeaders(head.fields);

@@ -68,7 +68,7 @@ function mostSpecific(routes: readonly Route[] | undefined, host: string | undef
 }
 
 /** Whether every request for `host` (a pattern, too) is one for `pattern`. */
-function coversHost(pattern: string | undefined, host: string | undefined): boolean {
+export function coversHost(pattern: string | undefined, host: string | undefined): boolean {
   if (pattern === undefined || pattern === host) return true;
   return pattern.startsWith('*') && host?.endsWith(pattern.slice(1)) === true;
 }

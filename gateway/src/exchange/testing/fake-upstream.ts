@@ -61,6 +61,7 @@ export class FakeUpstream implements Upstream {
       inFlight: 0,
       total: 0,
       health: { state: 'healthy', failures: 0, ejections: 0, sinceMs: 0 },
+      availability: 'available',
       check: 'unchecked',
       phase: 'serving',
       silence: 'none',
