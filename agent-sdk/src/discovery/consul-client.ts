@@ -58,6 +58,8 @@ export interface ConsulClientOptions {
   readonly now?: () => number;
 }
 
+const defaultLimits = { callTimeoutMs: 10_000, blockingMarginMs: 5_000, maxBodyBytes: 32 * 1024 * 1024 };
+
 /** One call to the agent. */
 interface Call {
   readonly facts: CallFacts;
@@ -99,9 +101,7 @@ class ConsulClient implements RegistryClient {
   readonly notices = new Notices();
   /** The agent's address and the setting that names it. */
   readonly #site: Pick<CallFacts, 'url' | 'origin'>;
-  readonly #callTimeoutMs: number;
-  readonly #blockingMarginMs: number;
-  readonly #maxBodyBytes: number;
+  readonly #limits: typeof defaultLimits;
   readonly #tokens: ReturnType<typeof createTokenSource>;
   readonly #agents: ConsulAgents;
   /** Over TLS only. */
@@ -116,9 +116,7 @@ class ConsulClient implements RegistryClient {
   readonly #oversize = new Set<string>();
 
   constructor(settings: ConsulSettings, options: ConsulClientOptions) {
-    this.#callTimeoutMs = options.callTimeoutMs ?? 10_000;
-    this.#blockingMarginMs = options.blockingMarginMs ?? 5_000;
-    this.#maxBodyBytes = options.maxBodyBytes ?? 32 * 1024 * 1024;
+    this.#limits = { ...defaultLimits, ...options };
     const { now = () => performance.now(), maxConnections = defaultMaxConnections } = options;
     this.budget = new ConnectionBudget(maxConnections, now);
     this.wait = new ReadWait(options.waitMs ?? defaultWaitMs, now, this.notices);
@@ -202,7 +200,8 @@ class ConsulClient implements RegistryClient {
       body: call.body,
       deadlineMs: call.deadlineMs,
       // Anybody who may register can make the catalog large, and it is read as a whole whenever it changes.
-      maxBodyBytes: facts.kind === 'catalogServices' ? this.#maxBodyBytes / 4 : this.#maxBodyBytes,
+      maxBodyBytes:
+        facts.kind === 'catalogServices' ? this.#limits.maxBodyBytes / 4 : this.#limits.maxBodyBytes,
       signal: call.signal,
     };
     const isBlocking = call.query?.['index'] !== undefined;
@@ -283,7 +282,9 @@ class ConsulClient implements RegistryClient {
       method: 'get',
       path,
       query: { ...mode, ...(isBlocking ? { index, wait: `${waitMs}ms` } : {}) },
-      deadlineMs: isBlocking ? (waitMs * 17) / 16 + this.#blockingMarginMs : this.#callTimeoutMs,
+      deadlineMs: isBlocking
+        ? (waitMs * 17) / 16 + this.#limits.blockingMarginMs
+        : this.#limits.callTimeoutMs,
       signal,
     });
     this.#updateNotices(facts, answer.leftOut);
@@ -296,7 +297,12 @@ class ConsulClient implements RegistryClient {
     call: Pick<Call, 'path' | 'query' | 'body' | 'signal'>,
   ): Promise<void> {
     const facts = { ...this.#site, kind, subject };
-    const answer = await this.#send({ ...call, facts, method: 'put', deadlineMs: this.#callTimeoutMs });
+    const answer = await this.#send({
+      ...call,
+      facts,
+      method: 'put',
+      deadlineMs: this.#limits.callTimeoutMs,
+    });
     const contentType = contentTypeOf(answer);
     // A login page answers 200 to everything. Consul answers writes with an empty body or JSON.
     if (/html/iu.test(contentType)) throw notConsulFailure(facts, answer.status, contentType);

@@ -1,6 +1,7 @@
+import { once } from 'node:events';
 import { type ClientHttp2Session, connect, constants } from 'node:http2';
 import { isIP } from 'node:net';
-import { connect as connectTls, type TLSSocket } from 'node:tls';
+import { connect as connectTls } from 'node:tls';
 
 import { type ConsulAddress, formatConsulAddress } from './consul-address.ts';
 import {
@@ -123,12 +124,14 @@ export class ConsulHttp2 {
 
   async #open(): Promise<ClientHttp2Session | undefined> {
     const { host, port } = this.#address;
-    const socket = await secureSocket({
+    const socket = connectTls({
       host,
       port,
       ...(isIP(host) === 0 ? { servername: host } : {}),
       ...this.#tls,
+      ALPNProtocols: ['h2', 'http/1.1'],
     });
+    await once(socket, 'secureConnect');
     this.#isHttp1 = socket.alpnProtocol !== 'h2';
     if (this.#isHttp1 || this.#isClosed) {
       socket.destroy();
@@ -149,15 +152,4 @@ export class ConsulHttp2 {
 function brokenCode(error: unknown): string {
   const code = error === undefined ? 'ERR_HTTP2' : codeOf(error);
   return code.startsWith('ERR_HTTP2') ? 'ECONNRESET' : code;
-}
-
-function secureSocket(options: TlsOptions & { host: string; port: number }): Promise<TLSSocket> {
-  return new Promise((resolve, reject) => {
-    const socket = connectTls({ ...options, ALPNProtocols: ['h2', 'http/1.1'] });
-    socket.once('error', reject);
-    socket.once('secureConnect', () => {
-      socket.off('error', reject);
-      resolve(socket);
-    });
-  });
 }

@@ -40,7 +40,7 @@ class RecordProblem {
   }
 }
 
-type JsonObject = Readonly<Record<string, unknown>>;
+export type JsonObject = Readonly<Record<string, unknown>>;
 
 /** Records read before in the same context, with their results. */
 export type DecodedRecords = WeakMap<object, Instance | RecordProblem>;
@@ -295,7 +295,8 @@ function show(value: unknown): string {
   return value === null || value === undefined ? 'nothing' : Array.isArray(value) ? 'a list' : 'a map';
 }
 
-function asObject(value: unknown): JsonObject | undefined {
+/** A map of JSON; undefined for anything else. */
+export function asObject(value: unknown): JsonObject | undefined {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
     ? (value as JsonObject)
     : undefined;

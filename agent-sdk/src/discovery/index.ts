@@ -3,6 +3,7 @@ export type { ConsulClientOptions } from './consul-client.ts';
 export { createConsulClient } from './consul-client.ts';
 export type { ConsulOptions, Setting } from './environment.ts';
 export { consulSettings } from './environment.ts';
+export { asObject } from './decode.ts';
 export {
   expectedIdentity,
   identityAnswer,

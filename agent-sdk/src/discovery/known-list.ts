@@ -23,9 +23,7 @@ const costPerTurn = 500;
 const lookAhead = 4;
 
 const [blank, tab, newline, carriageReturn] = [0x20, 0x09, 0x0a, 0x0d];
-const quote = 0x22;
-const comma = 0x2c;
-const backslash = 0x5c;
+const [quote, comma, backslash] = [0x22, 0x2c, 0x5c];
 const [openList, closeList, openMap, closeMap] = [0x5b, 0x5d, 0x7b, 0x7d];
 
 /**
@@ -50,14 +48,10 @@ export function* readList(
     if (element === undefined) {
       const { end, fingerprint } = endOfObject(bytes, at);
       if (end === -1) return undefined;
-      element = before.withFingerprint(bytes, at, { end, fingerprint });
+      element = before.withFingerprint(bytes, at, end, fingerprint);
       if (element === undefined) {
-        element = {
-          start: at,
-          end,
-          fingerprint,
-          value: JSON.parse(bytes.toString('utf8', at, end)) as unknown,
-        };
+        const value: unknown = JSON.parse(bytes.toString('utf8', at, end));
+        element = { start: at, end, fingerprint, value };
         done += cost.parsed - cost.known;
       }
     }
@@ -95,11 +89,7 @@ class KnownElements {
   }
 
   /** The element with these bytes among all known elements. */
-  withFingerprint(
-    bytes: Buffer,
-    at: number,
-    { end, fingerprint }: { readonly end: number; readonly fingerprint: number },
-  ): KnownElement | undefined {
+  withFingerprint(bytes: Buffer, at: number, end: number, fingerprint: number): KnownElement | undefined {
     this.#byFingerprint ??= new Map(
       this.#known?.elements.map((element, index) => [element.fingerprint, index]),
     );

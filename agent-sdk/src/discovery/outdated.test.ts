@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
 
-import { isOutdated } from './outdated.ts';
+import { outdated } from './outdated.ts';
 
-describe('isOutdated', () => {
+describe('outdated', () => {
   const atPeace = { knownLeader: true, lastContactMs: 40 };
   const cutOff = { knownLeader: true, lastContactMs: 60_000 };
 
@@ -27,7 +27,7 @@ describe('isOutdated', () => {
       '50',
       false,
     ],
-  ])('judges %s', (_title, answer, believedIndex, outdated) => {
-    expect(isOutdated(answer, believedIndex)).toBe(outdated);
+  ])('judges %s', (_title, answer, believedIndex, isOutdated) => {
+    expect(outdated(answer, believedIndex) !== undefined).toBe(isOutdated);
   });
 });

@@ -13,7 +13,7 @@ import {
 } from './holds/evaluate-update.ts';
 import { holdableCatalog, type HoldableKind, holdableService } from './holds/holdable.ts';
 import type { Catalog, Snapshot } from './instance.ts';
-import { isOutdated, outdatedMessage } from './outdated.ts';
+import { outdated } from './outdated.ts';
 import { createWatchPace, type ReadingBudget } from './rate-limit.ts';
 import type { ReadWait } from './read-wait.ts';
 import { ReadingPlan } from './reading-plan.ts';
@@ -277,8 +277,8 @@ async function readOnce<Value, Update, Item>(
 ): Promise<DecodedAnswer<Value>> {
   try {
     const answer = await kind.read(read);
-    if (isOutdated(answer, acceptedIndex))
-      return { error: new RegistryError('unavailable', outdatedMessage(answer)) };
+    const problem = outdated(answer, acceptedIndex);
+    if (problem !== undefined) return { error: new RegistryError('unavailable', problem) };
     const records = Array.isArray(answer.body) ? answer.body.length : 0;
     await yieldTurn(records);
     const value = kind.decode(answer);

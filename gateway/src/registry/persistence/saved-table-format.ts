@@ -1,4 +1,5 @@
 import {
+  asObject,
   type Catalog,
   catalogFromAnswer,
   type Instance,
@@ -158,10 +159,4 @@ function believed<T>(decode: () => T): T | undefined {
   } catch {
     return undefined;
   }
-}
-
-function asObject(value: unknown): Readonly<Record<string, unknown>> | undefined {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
-    ? (value as Readonly<Record<string, unknown>>)
-    : undefined;
 }

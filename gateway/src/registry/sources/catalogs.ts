@@ -39,9 +39,8 @@ export class Catalogs {
 
   /** All catalogs as one; undefined before all have answered. */
   get catalog(): Catalog | undefined {
-    const [first, ...others] = this.#answers.values();
-    if (first === undefined || !this.areComplete || others.length === 0)
-      return this.areComplete ? first : undefined;
+    const [first, ...others] = this.areComplete ? this.#answers.values() : [];
+    if (first === undefined || others.length === 0) return first;
     const services = Object.create(null) as Record<string, readonly string[]>;
     for (const name of [...this.services()].sort()) {
       const tags = [first, ...others].flatMap((catalog) => tagsOf(catalog, name));
