@@ -6,7 +6,10 @@ import type { WakeList } from './wake-list.ts';
 export interface PauseOptions {
   /** Waits; may reject or resolve early when the signal aborts. Default: a timer. */
   readonly sleep?: (ms: number, signal: AbortSignal) => Promise<unknown>;
-  /** Woken when the registry answers after a failure. */
+  /**
+   * Shared by the watches of one registry: woken by the first that gets through after a failure. One of them looks often; the others may then
+   * back off far without sleeping through the end of an outage. Default: none.
+   */
   readonly recovery?: WakeList;
 }
 

@@ -28,11 +28,10 @@ import { catalogFromAnswer, snapshotFromAnswer } from './snapshot.ts';
 import type { SnapshotChange } from './snapshot-change.ts';
 import type { WatchEvent } from './watch-event.ts';
 import { answerPace, suspect } from './watch-answer.ts';
-import { createPauses } from './watch-pauses.ts';
-import type { WakeList } from './wake-list.ts';
+import { createPauses, type PauseOptions } from './watch-pauses.ts';
 import { yieldTurn } from './yield-turn.ts';
 
-export interface WatchOptions {
+export interface WatchOptions extends PauseOptions {
   /** Ends the iteration, also in mid-request and in mid-pause. */
   readonly signal: AbortSignal;
   /** Shared by the watches of one agent, so that its connections stay within the budget. Default: one of its own. */
@@ -46,11 +45,6 @@ export interface WatchOptions {
   readonly seed?: Snapshot;
   /** Longest pause between two attempts that fail. Default 15 s. */
   readonly retryMaxMs?: number;
-  /**
-   * Shared by the watches of one registry: woken by the first that gets through after a failure. One of them looks often; the others may then
-   * back off far without sleeping through the end of an outage. Default: none.
-   */
-  readonly recovery?: WakeList;
   /** Shared by the watches of one registry, so that a storm over many services is read at a bounded cost. Default: one of its own. */
   readonly budget?: ReadingBudget;
   /** The operator's name for the registry: first part of every `Instance.key`. Default `default`. */
@@ -59,8 +53,6 @@ export interface WatchOptions {
   readonly now?: () => number;
   /** In [0, 1). Default `Math.random`. */
   readonly random?: () => number;
-  /** Waits; may reject or resolve early when the signal aborts. Default: a timer. */
-  readonly sleep?: (ms: number, signal: AbortSignal) => Promise<unknown>;
 }
 
 /**
@@ -147,18 +139,12 @@ function watch<Value, Update, Item>(
       options.signal.addEventListener('abort', stop, { once: true });
       if (options.signal.aborted) stop();
       const events = follow(kind, options, { signal: end.signal, seed });
-      const finish = (): void => {
-        options.signal.removeEventListener('abort', stop);
-        end.abort();
-      };
       return {
-        async next() {
-          const result = await events.next();
-          if (result.done === true) finish();
-          return result;
-        },
+        // It is done when the signal has aborted, which has taken the listener away.
+        next: () => events.next(),
         async return() {
-          finish();
+          options.signal.removeEventListener('abort', stop);
+          end.abort();
           return events.return(undefined);
         },
       };

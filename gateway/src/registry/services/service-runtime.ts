@@ -51,6 +51,11 @@ export interface ServiceRuntimeOptions {
   readonly random: () => number;
 }
 
+interface Retries {
+  readonly rules: string;
+  readonly budget: RetryBudget;
+}
+
 /** One service: its state, and the upstream and the retry budget that follow it. Owned by the registry. */
 export class ServiceRuntime {
   readonly upstream: Upstream;
@@ -59,8 +64,7 @@ export class ServiceRuntime {
   readonly #options: ServiceRuntimeOptions;
   #state: ServiceState;
   #claims = noClaims;
-  #budget: RetryBudget;
-  #budgetRules: string;
+  #retries: Retries;
 
   constructor(options: ServiceRuntimeOptions) {
     const { service, tables, listeners, now, random } = options;
@@ -81,8 +85,7 @@ export class ServiceRuntime {
         tables.livenessChanged(service);
       },
     });
-    this.#budgetRules = this.#rulesOfBudget();
-    this.#budget = this.#newBudget();
+    this.#retries = this.#retriesAfter(undefined);
   }
 
   get state(): ServiceState {
@@ -109,10 +112,7 @@ export class ServiceRuntime {
     };
     const { state, update, news } = reduceService(this.#state, event, context);
     this.#state = state;
-    if (this.#budgetRules !== this.#rulesOfBudget()) {
-      this.#budgetRules = this.#rulesOfBudget();
-      this.#budget = this.#newBudget();
-    }
+    this.#retries = this.#retriesAfter(this.#retries);
     if (update?.settings !== undefined) this.upstream.setPolicy(update.settings);
     if (update !== undefined) this.upstream.update(update.instances);
     if (news !== undefined) listeners.tell('watchChanged', news);
@@ -143,7 +143,7 @@ export class ServiceRuntime {
   destination(route: Route, known: Destination | undefined): Destination {
     const { upstream, demand } = this;
     const { hash, sticky } = this.#state.settings;
-    const budget = this.#budget;
+    const { budget } = this.#retries;
     if (
       known?.upstream === upstream &&
       known.budget === budget &&
@@ -189,17 +189,11 @@ export class ServiceRuntime {
     return serviceSettings(defaults, meta, configured);
   };
 
-  #rulesOfBudget(): string {
-    const { budgetRatio, budgetFloorPerSecond } = this.#options.config().retry;
-    return [budgetRatio, budgetFloorPerSecond, this.#state.settings.maxRetries].join(' ');
-  }
-
-  #newBudget(): RetryBudget {
-    const { budgetRatio, budgetFloorPerSecond } = this.#options.config().retry;
-    return createRetryBudget({
-      ratio: budgetRatio,
-      floorPerSecond: budgetFloorPerSecond,
-      maxConcurrent: this.#state.settings.maxRetries,
-    });
+  /** The budget of its retries by the rules of now; the one before while they stay the same. */
+  #retriesAfter(before: Retries | undefined): Retries {
+    const { budgetRatio: ratio, budgetFloorPerSecond: floorPerSecond } = this.#options.config().retry;
+    const options = { ratio, floorPerSecond, maxConcurrent: this.#state.settings.maxRetries };
+    const rules = JSON.stringify(options);
+    return before?.rules === rules ? before : { rules, budget: createRetryBudget(options) };
   }
 }
