@@ -1,5 +1,5 @@
 import { readHostAddress } from './address.ts';
-import type { Catalog, Instance, InstanceStatus, QuarantinedRecord } from './instance.ts';
+import type { Catalog, Instance, InstanceStatus, QuarantinedRecord, Snapshot } from './instance.ts';
 import { schemeMetaKey } from './identity.ts';
 import { routingKeyMetaKey } from './routing-status.ts';
 import { oncePerEndpoint } from './one-endpoint.ts';
@@ -10,12 +10,6 @@ export interface DecodeContext {
   readonly service: string;
   /** The operator's name for the registry; first part of every key. */
   readonly cluster: string;
-}
-
-/** The valid instances of an answer, sorted by key, and the quarantined records with their reasons. */
-export interface DecodedHealth {
-  readonly instances: readonly Instance[];
-  readonly quarantined: readonly QuarantinedRecord[];
 }
 
 /** Limits on one record: Consul's own on meta (services configuration reference), and generous ones where it has none. */
@@ -46,7 +40,7 @@ export type JsonObject = Readonly<Record<string, unknown>>;
 export type DecodedRecords = WeakMap<object, Instance | RecordProblem>;
 
 /**
- * Reads the answer of `/v1/health/service/:name`. Each record is judged by itself: an invalid record is quarantined with its
+ * Reads the answer of `/v1/health/service/:name`: the valid instances, sorted by key, and the quarantined records. Each record is judged by itself: an invalid record is quarantined with its
  * reason, and the others are used. Throws only `RegistryError('malformed')`, when the answer is not a list.
  * `known`: records that are the same objects as before are not read again. It belongs to one context.
  */
@@ -54,7 +48,7 @@ export function decodeHealth(
   body: unknown,
   context: DecodeContext,
   known: DecodedRecords = new WeakMap(),
-): DecodedHealth {
+): Pick<Snapshot, 'instances' | 'quarantined'> {
   if (!Array.isArray(body)) throw malformed(`the health of ${show(context.service)} is not a list`);
   const listed: Instance[] = [];
   const quarantined: QuarantinedRecord[] = [];

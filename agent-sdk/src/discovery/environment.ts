@@ -71,7 +71,9 @@ export function consulSettings(
   const ssl = flag(look('ssl'), problems);
   const verify = flag(look('sslVerify'), problems);
   const address = addressSetting(look('address'), ssl?.value === true ? 'on' : 'off', problems);
-  const credentials = tokenSettings(env, options, look);
+  const token = look('token');
+  // A token given in code wins over a token file named by the environment; on one level the file wins, as in Go.
+  const isTokenInCode = token?.origin === 'option token' && (options.tokenFile ?? '') === '';
   const clientCert = look('clientCert');
   const clientKey = look('clientKey');
   if (clientCert !== undefined && clientKey === undefined) {
@@ -86,7 +88,8 @@ export function consulSettings(
   }
   const settings: ConsulSettings = {
     address: address.setting,
-    ...credentials,
+    token,
+    tokenFile: isTokenInCode ? undefined : look('tokenFile'),
     basicAuth: basicAuth(look('auth')),
     tls: {
       verify: { value: verify?.value === false ? 'skip' : 'verify', origin: verify?.origin ?? 'default' },
@@ -121,20 +124,6 @@ function lookUp(
     return undefined;
   }
   return { value, origin };
-}
-
-/** A token given in code wins over a token file named by the environment; on one level the file wins, as in Go. */
-function tokenSettings(
-  env: Readonly<Record<string, string | undefined>>,
-  options: ConsulOptions,
-  look: (name: OptionName) => Setting<string> | undefined,
-): Pick<ConsulSettings, 'token' | 'tokenFile'> {
-  const given = (text: string | undefined): boolean => text !== undefined && text !== '';
-  const tokenInCode = given(options.token) && !given(options.tokenFile);
-  return {
-    token: look('token'),
-    tokenFile: tokenInCode && given(env[variables.tokenFile]) ? undefined : look('tokenFile'),
-  };
 }
 
 function addressSetting(

@@ -24,7 +24,7 @@ export {
   type HeldInstance,
   type ProbeState,
 } from './holds/held-instances.ts';
-export { createHeldProber, type HeldProber, type HeldProbe } from './holds/held-prober.ts';
+export { HeldProber, type HeldProbe } from './holds/held-prober.ts';
 export { ownShortage } from './system-error.ts';
 export { Demand } from './demand.ts';
 export type { Notice, NoticeKind, Notices } from './notices.ts';

@@ -4,7 +4,7 @@ import { eventually } from '../../../../test/kit/eventually.ts';
 import type { Instance } from '../instance.ts';
 import { fixedSnapshot } from '../snapshot.ts';
 import type { HeldInstance } from './held-instances.ts';
-import { createHeldProber, type HeldProbe } from './held-prober.ts';
+import { HeldProber, type HeldProbe } from './held-prober.ts';
 
 const instances = (count: number): readonly Instance[] =>
   fixedSnapshot(
@@ -23,7 +23,7 @@ const rows = (list: readonly Instance[]): ReadonlyMap<string, HeldInstance> =>
 function setUp(probe: HeldProbe) {
   const dead: string[] = [];
   const states: string[] = [];
-  const prober = createHeldProber({
+  const prober = new HeldProber({
     probe,
     onProbe: (_service, key, state) => states.push(`${key} ${state.kind}`),
     onDead: (service, key, reason) => dead.push(`${service} ${key} ${reason}`),
@@ -31,7 +31,7 @@ function setUp(probe: HeldProbe) {
   return { prober, dead, states };
 }
 
-describe('createHeldProber', () => {
+describe('HeldProber', () => {
   it('reports the dead after two bad answers and leaves the living alone', async () => {
     const [a, b] = instances(2);
     const { prober, dead, states } = setUp((instance) =>

@@ -17,61 +17,62 @@ export interface HeldProberOptions {
 }
 
 /** Probes held instances for as long as they are held. */
-export interface HeldProber {
+export class HeldProber {
+  readonly #options: HeldProberOptions;
+  readonly #asking = new Map<string, Map<string, AbortController>>();
+  readonly #loops = new Set<Promise<void>>();
+
+  constructor(options: HeldProberOptions) {
+    this.#options = options;
+  }
+
   /** Replaces the held instances of the service: starts probes of new ones and ends those of instances that are not held any more. */
-  follow(service: string, held: ReadonlyMap<string, HeldInstance>): void;
+  follow(service: string, held: ReadonlyMap<string, HeldInstance>): void {
+    const known = this.#asking.get(service) ?? new Map<string, AbortController>();
+    for (const [key, end] of known) {
+      if (held.has(key)) continue;
+      end.abort();
+      known.delete(key);
+    }
+    for (const [key, { instance }] of held)
+      if (!known.has(key)) known.set(key, this.#start(service, instance));
+    if (known.size > 0) this.#asking.set(service, known);
+    else this.#asking.delete(service);
+  }
+
   /** Ends all probes; resolves when none is running. */
-  stop(): Promise<void>;
-}
+  async stop(): Promise<void> {
+    for (const ends of this.#asking.values()) for (const end of ends.values()) end.abort();
+    this.#asking.clear();
+    await Promise.all(this.#loops);
+  }
 
-export function createHeldProber(options: HeldProberOptions): HeldProber {
-  const asking = new Map<string, Map<string, AbortController>>();
-  const loops = new Set<Promise<void>>();
+  #start(service: string, instance: Instance): AbortController {
+    const end = new AbortController();
+    const loop = this.#ask(service, instance, end.signal).catch((error: unknown) => {
+      if (!end.signal.aborted) throw error;
+    });
+    this.#loops.add(loop);
+    void loop.finally(() => this.#loops.delete(loop));
+    return end;
+  }
 
-  async function ask(service: string, { instance }: HeldInstance, signal: AbortSignal): Promise<void> {
+  async #ask(service: string, instance: Instance, signal: AbortSignal): Promise<void> {
+    const { probe, onProbe, onDead } = this.#options;
     let state: ProbeState = { kind: 'unknown' };
     while (!signal.aborted) {
-      const dead = await options.probe(instance, signal);
+      const dead = await probe(instance, signal);
       if (isOver(signal)) return;
       const after = afterProbe(state, dead);
       state = after.state;
-      options.onProbe(service, instance.key, state);
+      onProbe(service, instance.key, state);
       if (after.next === 'let_go') {
-        options.onDead(service, instance.key, state.kind === 'failing' ? state.reason : '');
+        onDead(service, instance.key, dead ?? '');
         return;
       }
       await delay(after.next.againInMs, undefined, { signal, ref: false }).catch(() => undefined);
     }
   }
-
-  function start(service: string, row: HeldInstance): AbortController {
-    const end = new AbortController();
-    const loop = ask(service, row, end.signal).catch((error: unknown) => {
-      if (!end.signal.aborted) throw error;
-    });
-    loops.add(loop);
-    void loop.finally(() => loops.delete(loop));
-    return end;
-  }
-
-  return {
-    follow(service, held) {
-      const known = asking.get(service) ?? new Map<string, AbortController>();
-      for (const [key, end] of known) {
-        if (held.has(key)) continue;
-        end.abort();
-        known.delete(key);
-      }
-      for (const [key, row] of held) if (!known.has(key)) known.set(key, start(service, row));
-      if (known.size > 0) asking.set(service, known);
-      else asking.delete(service);
-    },
-    async stop() {
-      for (const ends of asking.values()) for (const end of ends.values()) end.abort();
-      asking.clear();
-      await Promise.all(loops);
-    },
-  };
 }
 
 /** A function, because the type checker assumes that `aborted` stays the same across an await. */

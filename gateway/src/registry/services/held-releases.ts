@@ -1,9 +1,4 @@
-import {
-  createHeldProber,
-  type HeldProbe,
-  type HeldProber,
-  type Instance,
-} from '@roundhouse/agent-sdk/internal';
+import { type HeldProbe, HeldProber, type Instance } from '@roundhouse/agent-sdk/internal';
 
 import type { Listeners } from '../registry-listener.ts';
 import type { ServiceRuntime } from './service-runtime.ts';
@@ -33,7 +28,7 @@ export class HeldReleases {
   /** Probes what is held from here on, until {@link HeldReleases.stop}. */
   start(probe: HeldProbe): void {
     const services = this.#services;
-    this.#prober = createHeldProber({
+    this.#prober = new HeldProber({
       probe,
       onProbe: (name, key, state) => services.get(name)?.apply({ kind: 'probed', key, probe: state }),
       onDead: (name, key, reason) => {
