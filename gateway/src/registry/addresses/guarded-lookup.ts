@@ -30,23 +30,12 @@ export function createGuardedLookup({
         done(error, '');
         return;
       }
-      const judged = addresses.map(({ address, family }) => ({
-        address,
-        family,
-        refusal: judge(address, hostname),
-      }));
-      const good = judged.filter(({ refusal }) => refusal === undefined);
+      const refusals = addresses.map(({ address }) => judge(address, hostname));
+      const good = addresses.filter((_, index) => refusals[index] === undefined);
       const [first] = good;
-      if (first === undefined) {
-        done(refused(hostname, judged[0]?.refusal), '');
-      } else if (options.all === true) {
-        done(
-          null,
-          good.map(({ address, family }) => ({ address, family })),
-        );
-      } else {
-        done(null, first.address, first.family);
-      }
+      if (first === undefined) done(refused(hostname, refusals[0]), '');
+      else if (options.all === true) done(null, good);
+      else done(null, first.address, first.family);
     });
   };
 }

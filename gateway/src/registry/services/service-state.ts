@@ -228,23 +228,23 @@ function settle(
   const listed = merged(state, change);
   if (listed === undefined) return { state };
   const refused: Hidden = new Map([...state.inputs.values()].flatMap((input) => [...input.refused]));
-  const { held, added } = followHeld(state.held, listed, {
+  const { held, added: newlyHeld } = followHeld(state.held, listed, {
     isUsed: ({ key }) => !refused.has(key),
     ...context,
   });
   const letGo = [...held.letGo].map((key) => [key, 'let_go'] as const);
   const hidden: Hidden = letGo.length === 0 ? refused : new Map([...refused, ...letGo]);
-  const instances = withoutHidden(
-    { before, after: listed, added: [], removed: [], updated: [], ...listsOf(change) },
-    state.snapshot,
-    { before: state.hidden, after: hidden },
-  );
+  const { added = [], removed = [], updated = [] } = change ?? {};
+  const instances = withoutHidden({ before, after: listed, added, removed, updated }, state.snapshot, {
+    before: state.hidden,
+    after: hidden,
+  });
   const meta = readMetaSettings(instances.after) ?? state.meta;
   const settings = context.settingsFor(meta.overrides);
   const known = new Set(state.meta.invalid.map((row) => row.setting));
   const update: ServiceUpdate = {
     instances,
-    held: added,
+    held: newlyHeld,
     settings: sameSettings(settings, state.settings) ? undefined : settings,
     invalidSettings: meta.invalid.filter((row) => !known.has(row.setting)),
   };
@@ -254,12 +254,6 @@ function settle(
     state: { ...state, listed, hidden, held, snapshot, meta, settings: update.settings ?? state.settings },
     update: isNew ? update : undefined,
   };
-}
-
-function listsOf(change: SnapshotChange | undefined): Partial<SnapshotChange> {
-  if (change === undefined) return {};
-  const { added, removed, updated } = change;
-  return { added, removed, updated };
 }
 
 /** The lists of all inputs as one. Their keys differ, so the change of one input is also the change of the whole list. */
