@@ -229,22 +229,19 @@ function readMeta(value: unknown): Readonly<Record<string, string>> | RecordProb
 function readStatus(checks: unknown, id: string): InstanceStatus | RecordProblem {
   if (checks === null || checks === undefined) return 'passing';
   if (!Array.isArray(checks)) return new RecordProblem('the checks are not a list');
-  const ranks: readonly string[] = ['passing', 'warning', 'critical', 'draining'];
+  const ranks: readonly InstanceStatus[] = ['passing', 'warning', 'critical', 'draining'];
   let worst: InstanceStatus = 'passing';
   for (const entry of checks as readonly unknown[]) {
     const check = asObject(entry);
     const checkId = check?.['CheckID'];
-    const maintenance = checkId === '_node_maintenance' || checkId === `_service_maintenance:${id}`;
-    const status = maintenance ? 'draining' : check?.['Status'];
-    if (!isStatus(status))
-      return new RecordProblem(`check ${show(checkId)} has the unknown status ${show(status)}`);
+    const isMaintenance = checkId === '_node_maintenance' || checkId === `_service_maintenance:${id}`;
+    const said = isMaintenance ? 'draining' : check?.['Status'];
+    const status = ranks.find((known) => known === said);
+    if (status === undefined)
+      return new RecordProblem(`check ${show(checkId)} has the unknown status ${show(said)}`);
     if (ranks.indexOf(status) > ranks.indexOf(worst)) worst = status;
   }
   return worst;
-}
-
-function isStatus(value: unknown): value is InstanceStatus {
-  return value === 'passing' || value === 'warning' || value === 'critical' || value === 'draining';
 }
 
 /**

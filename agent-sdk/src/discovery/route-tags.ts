@@ -107,11 +107,9 @@ export function routeTag(route: RouteInput): string {
 
 type Reading<T> = { readonly value: T } | { readonly problem: string };
 
-function splitRoute(route: string): { prefix: string; host: string | undefined; strip: undefined } {
+function splitRoute(route: string): Exclude<RouteInput, string> {
   const slash = route.indexOf('/');
-  return slash <= 0
-    ? { prefix: route, host: undefined, strip: undefined }
-    : { prefix: route.slice(slash), host: route.slice(0, slash), strip: undefined };
+  return slash <= 0 ? { prefix: route } : { prefix: route.slice(slash), host: route.slice(0, slash) };
 }
 
 function readHost(text: string): Reading<string | undefined> {
