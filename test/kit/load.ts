@@ -23,12 +23,16 @@ export interface Load {
   stop(): Promise<LoadReport>;
 }
 
-/** GETs `url` at `perSecond` over keep-alive connections until stopped. */
-export function startLoad(url: string, perSecond: number): Load {
+/**
+ * GETs `url` at `perSecond` over keep-alive connections until stopped. What becomes due while `maxPending` requests wait for their answers
+ * is left out; default: nothing is.
+ */
+export function startLoad(url: string, perSecond: number, maxPending = Infinity): Load {
   const agent = new http.Agent({ keepAlive: true });
   const failures: string[] = [];
   const byInstance = new Map<string, number>();
   let sent = 0;
+  let dueSoFar = 0;
   let answered = 0;
   const pending = new Set<Promise<void>>();
   const startedMs = performance.now();
@@ -49,7 +53,9 @@ export function startLoad(url: string, perSecond: number): Load {
   };
   const timer = setInterval(() => {
     const due = Math.floor(((performance.now() - startedMs) / 1000) * perSecond);
-    for (; sent < due; sent += 1) {
+    for (; dueSoFar < due; dueSoFar += 1) {
+      if (pending.size >= maxPending) continue;
+      sent += 1;
       const request = one();
       pending.add(request);
       void request.finally(() => pending.delete(request));
