@@ -41,6 +41,21 @@ describe.each(engineNames)('the %s engine', (engine) => {
     };
   }
 
+  it('notices that a client which it does not read on has reset its connection', async () => {
+    const { options } = queue(60_000);
+    const { port, engine: running, memory } = await start([], options);
+    const sender = await openClient(port);
+    sender.send(message('POST /', ['Content-Length: 1000000'], 'x'.repeat(200_000)));
+    // It holds what it takes, and reads no more.
+    await eventually(() => {
+      expect(memory.usedBytes).toBeGreaterThan(65_536);
+    });
+    sender.reset();
+    await eventually(() => {
+      expect(running.stats().exchanges).toBe(0);
+    }, 10_000);
+  });
+
   it('holds a request, body and all, until there is a place for it', async () => {
     const origin = await startOrigin();
     const { options, tickets } = queue(5_000);

@@ -78,7 +78,7 @@ export class Http1ClientConnection implements ClientPort, TimeoutOwner {
       buffer: () => this.#buffer.next(),
       callback: (length, bytes) => this.#read(length, bytes),
     }));
-    this.#reads = new PacedReads(buffers.turns, socket);
+    this.#reads = new PacedReads(buffers.turns, socket, context.wheel);
     this.response = new Http1ResponseWriter(socket, context);
     socket.on('end', () => {
       this.#guarded('end');

@@ -17,6 +17,7 @@ import type { ProxyContext } from '../proxy/proxy-context.ts';
 import { ExchangeRun } from '../proxy/run.ts';
 import { Linger, lingerMs } from '../sockets/linger.ts';
 import { movedBytes } from '../sockets/moved-bytes.ts';
+import { ResetWatch } from '../sockets/reset-watch.ts';
 import { Timeout, type TimeoutOwner } from '../sockets/timeout-wheel.ts';
 import { refusalOf, whyRefused } from './failure.ts';
 import { ParserInput } from './parser-input.ts';
@@ -46,6 +47,7 @@ export class NodeClientConnection implements ClientPort, ListenerConnection, Tim
   /** What has come of the message and the run has not taken yet. */
   readonly #held: HeldInput;
   readonly #unparsed: ParserInput;
+  #watch: ResetWatch | undefined;
   /** What the bytes behind the requests that wait are to be answered with. */
   #refusal: readonly [code: ErrorCode, detail: string | undefined] | undefined;
   /** As of a connection of the wire engine: between exchanges; the same, with answers to be taken first; in one; after the last. */
@@ -178,9 +180,12 @@ export class NodeClientConnection implements ClientPort, ListenerConnection, Tim
 
   pause(): void {
     this.#source.pause();
+    this.#watch ??= new ResetWatch(this.#context.wheel, this.#socket);
+    this.#watch.start();
   }
 
   resume(): void {
+    this.#watch?.stop();
     this.#deliver();
     if (this.#held.length === 0 && this.#run?.takes !== 'nothing') this.#source.resume();
   }
@@ -188,6 +193,7 @@ export class NodeClientConnection implements ClientPort, ListenerConnection, Tim
   done(persistence: Persistence): void {
     this.#run = undefined;
     this.#held.take();
+    this.#watch?.stop();
     if (this.#phase !== 'exchange') return;
     if (persistence === 'close') {
       this.close();
@@ -290,7 +296,7 @@ export class NodeClientConnection implements ClientPort, ListenerConnection, Tim
         this.#deliver();
       });
     });
-    request.pause();
+    this.pause();
   }
 
   #received(bytes: Buffer): void {

@@ -1,5 +1,8 @@
 import type { Socket } from 'node:net';
 
+import { ResetWatch } from './reset-watch.ts';
+import type { TimeoutWheel } from './timeout-wheel.ts';
+
 /** Reads below this are no bulk: they are never held back. */
 const bulkBytes = 16_384;
 /** What bulk reads may bring in one turn of the event loop; every connection that is ready then has its turn at once. */
@@ -74,26 +77,34 @@ export class PacedReads {
   next: PacedReads | undefined = undefined;
   readonly #turns: ReadTurns;
   readonly #socket: Socket;
+  readonly #wheel: TimeoutWheel | undefined;
+  #watch: ResetWatch | undefined;
   #user: 'reads' | 'paused' = 'reads';
   #turn: 'reads' | 'waits' = 'reads';
   #reads: 'bulk' | 'little' = 'little';
   /** What is left of what it may read by its turn. */
   #quantumBytes = 0;
 
-  constructor(turns: ReadTurns, socket: Socket) {
+  /** `wheel`: to notice a reset while the user has paused; undefined: not to. */
+  constructor(turns: ReadTurns, socket: Socket, wheel?: TimeoutWheel) {
     this.#turns = turns;
     this.#socket = socket;
+    this.#wheel = wheel;
   }
 
   pause(): void {
     if (this.#user === 'paused') return;
     this.#user = 'paused';
     this.#socket.pause();
+    if (this.#wheel === undefined) return;
+    this.#watch ??= new ResetWatch(this.#wheel, this.#socket);
+    this.#watch.start();
   }
 
   resume(): void {
     if (this.#user === 'reads') return;
     this.#user = 'reads';
+    this.#watch?.stop();
     if (this.#turn === 'waits') return;
     if (this.#reads === 'bulk' && this.#turns.crowded) this.#wait();
     else this.#socket.resume();
