@@ -5,13 +5,15 @@ import { Controller, Get, Module } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { startService, type ServiceHandle } from '@roundhouse/agent-sdk';
 
-let service: ServiceHandle | undefined;
+/** The first request may come before the call below has returned. */
+let resolve: (service: ServiceHandle) => void;
+const service = new Promise<ServiceHandle>((done) => (resolve = done));
 
 @Controller('orders')
 class Orders {
   @Get()
-  list() {
-    return { instance: service?.id, framework: 'nest' };
+  async list() {
+    return { instance: (await service).id, framework: 'nest' };
   }
 }
 
@@ -22,6 +24,6 @@ async function main(): Promise<void> {
   const app = await NestFactory.create(App, { logger: ['error', 'warn'] });
   app.enableShutdownHooks();
   await app.init();
-  service = await startService({ name: 'orders', routes: ['/orders'], handler: app.getHttpServer() });
+  startService({ name: 'orders', routes: ['/orders'], handler: app.getHttpServer() }).then(resolve);
 }
 void main();

@@ -2,13 +2,14 @@
 import { ServiceError, startService, type ServiceHandle } from '@roundhouse/agent-sdk';
 
 async function main(): Promise<void> {
-  const service: ServiceHandle = await startService({
+  const service: Promise<ServiceHandle> = startService({
     name: 'typed',
     routes: ['/typed'],
-    handler: (_request, response) => {
-      response.end(JSON.stringify({ instance: service.id, framework: 'none' }));
+    handler: async (_request, response) => {
+      response.end(JSON.stringify({ instance: (await service).id, framework: 'none' }));
     },
   });
+  await service;
 }
 main().catch((error: unknown) => {
   console.error(error instanceof ServiceError ? error.code : error);
