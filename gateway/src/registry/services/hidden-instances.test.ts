@@ -14,7 +14,10 @@ const snapshot = (ports: readonly number[], weight = 1): Snapshot => {
 
 const hidden = (ports: readonly number[]): Hidden =>
   new Map(
-    ports.map((port) => [`fixed/config/10.0.0.1:${port}`, port % 2 === 0 ? 'let_go' : { refused: 'x' }]),
+    ports.map((port) => [
+      `fixed/config/10.0.0.1:${port}`,
+      port % 2 === 0 ? 'let_go' : { refused: 'x', is: 'wanted' as const },
+    ]),
   );
 
 it('is the change itself while nothing is hidden', () => {

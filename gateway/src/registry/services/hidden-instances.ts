@@ -6,8 +6,14 @@ import {
   type SnapshotChange,
 } from '@roundhouse/agent-sdk/internal';
 
+/** A listed instance that the gateway does not use, and why. One that is `for_others` is unknown to this gateway when it asks. */
+export interface RefusedInstance {
+  readonly refused: string;
+  readonly is: 'wanted' | 'for_others';
+}
+
 /** The reason why the gateway does not use a listed instance, by its key. */
-export type Hidden = ReadonlyMap<string, 'let_go' | { readonly refused: string }>;
+export type Hidden = ReadonlyMap<string, 'let_go' | RefusedInstance>;
 
 /**
  * The change without hidden instances, those hidden before it and those hidden after it. `before`: the last snapshot without hidden
@@ -48,7 +54,10 @@ export function visible(snapshot: Snapshot, hidden: Hidden): Snapshot {
   const refused = snapshot.instances.flatMap(({ key, node, id, meta }) => {
     const reason = hidden.get(key);
     return typeof reason === 'object'
-      ? { node, id, reason: reason.refused, key: meta[routingKeyMetaKey] }
+      ? {
+          ...{ node, id, reason: reason.refused },
+          key: reason.is === 'wanted' ? meta[routingKeyMetaKey] : undefined,
+        }
       : [];
   });
   return {

@@ -23,7 +23,7 @@ import {
 import type { AddressPolicy, AddressSource } from '../addresses/address-policy.ts';
 import type { RegistrySource } from '../sources/registry-source.ts';
 import { nextWatchState, type WatchNews, type WatchState } from '../sources/watch-state.ts';
-import { type Hidden, visible, withoutHidden } from './hidden-instances.ts';
+import { type Hidden, type RefusedInstance, visible, withoutHidden } from './hidden-instances.ts';
 
 /** The state of one service. A value; {@link reduceService} makes the next one. */
 export interface ServiceState {
@@ -206,14 +206,15 @@ function refusedOf(
   { trust }: ServiceInput,
   { addresses, onlyTags }: ServiceContext,
 ): Hidden {
-  const refused = new Map<string, { readonly refused: string }>();
+  const refused = new Map<string, RefusedInstance>();
   const isMeant = (tags: readonly string[]): boolean =>
     trust === 'config' || onlyTags.length === 0 || tags.some((tag) => onlyTags.includes(tag));
   for (const { key, address, port, tags } of instances) {
     const reason = addresses.judge(address, port, trust);
-    if (!isMeant(tags)) refused.set(key, { refused: `it has no tag of ${onlyTags.join(', ')}` });
+    if (!isMeant(tags))
+      refused.set(key, { refused: `it has no tag of ${onlyTags.join(', ')}`, is: 'for_others' });
     else if (reason !== undefined)
-      refused.set(key, { refused: `address ${address} port ${port} is refused: ${reason}` });
+      refused.set(key, { refused: `address ${address} port ${port} is refused: ${reason}`, is: 'wanted' });
   }
   return refused;
 }
