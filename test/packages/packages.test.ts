@@ -151,7 +151,7 @@ it('is what a new team needs, from an empty folder to a rolling restart', async 
 
   // A person types no CONSUL_HTTP_ADDR: the agent has Consul's port. A test can't count on that port.
   const start = async (command: string): Promise<TestProcess> => {
-    const service = await terminal.start(command, env);
+    const service = things.use(await terminal.start(command, env));
     await service.waitFor(/live on 1\/1 gateways/, patience);
     return service;
   };
