@@ -17,7 +17,7 @@ const patience = 60_000;
 const anyPort = { GATEWAY_PORT: '0', GATEWAY_ADMIN_PORT: '0' };
 const frameworks = [
   '@nestjs/core@11 @nestjs/common@11 @nestjs/platform-express@11 reflect-metadata@0.2 rxjs@7',
-  'express@5 hono@4 @hono/node-server@2',
+  'express@5 hono@4',
   'typescript@5.9 @types/node@20 ts-node@10 tsx@4 jest@30 vitest@4',
 ];
 const compiled = 'node --require ts-node/register/transpile-only orders.ts';
