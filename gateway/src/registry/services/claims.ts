@@ -29,6 +29,7 @@ export function claimsOf(snapshot: Snapshot, tagPrefix?: string): ServiceClaims 
   for (const instance of snapshot.instances) {
     const serves = instance.status === 'passing' || instance.status === 'warning' ? 1 : 0;
     for (const tag of instance.tags) {
+      if (invalid.has(tag)) continue;
       const known = claims.get(tag);
       if (known !== undefined) {
         known.serving += serves;
