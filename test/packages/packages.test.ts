@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 import { createDisposal } from '../kit/disposal.ts';
+import { eventually } from '../kit/eventually.ts';
 import { get, startLoad } from '../kit/load.ts';
 import { repositoryRoot, type TestProcess } from '../kit/processes.ts';
 import { brokenMaps, type Packed, packFromCleanClone } from './packed.ts';
@@ -125,6 +126,70 @@ describe('every Node that is promised', () => {
     expect({ status, body: body.slice(0, node.length) }).toEqual({ status: 200, body: node });
     for (const one of [service, gateway, agent]) expect(await one.stop()).toEqual({ code: 0, signal: null });
     expect(service.output() + gateway.output()).not.toContain('ExperimentalWarning');
+  });
+});
+
+describe('the examples that need more than the repository has', () => {
+  const examples = join(repositoryRoot, 'docs/examples');
+  let cwd = '';
+  let site = '';
+  let env: Record<string, string> = {};
+
+  beforeAll(async () => {
+    cwd = await emptyFolder('examples');
+    const terminal = openTerminal(cwd);
+    await terminal.type(
+      'npm install --no-audit @roundhouse/agent-sdk @roundhouse/gateway pm2@7 next@16 react@19 react-dom@19',
+    );
+    for (const file of ['http.mjs', 'ecosystem.config.cjs', 'next.mjs'])
+      await cp(join(examples, file), join(cwd, file));
+    const dev = things.use(await terminal.start('node_modules/.bin/roundhouse dev', anyPort));
+    [, site = ''] = await dev.waitFor(/Site +(http:\S+?)\/\n/, patience);
+    const [, consul = ''] = await dev.waitFor(/Consul +(http:\S+)/);
+    env = { CONSUL_HTTP_ADDR: consul, NODE_ENV: 'production', NEXT_TELEMETRY_DISABLED: '1' };
+  }, 180_000);
+
+  it('run under pm2: two instances, a reload without a failed request, nothing left', async () => {
+    const terminal = openTerminal(cwd);
+    const pm2 = (command: string) =>
+      terminal.type(`npx pm2 ${command}`, { ...env, PM2_HOME: join(cwd, 'pm2') });
+    /** The instances, as soon as there are two and none of `before`. */
+    const instances = (before: readonly string[]): Promise<readonly string[]> =>
+      eventually(async () => {
+        const { body } = await get(`${env['CONSUL_HTTP_ADDR'] ?? ''}/v1/health/service/http-example?passing`);
+        const ids = (JSON.parse(body) as { Service: { ID: string } }[]).map(({ Service }) => Service.ID);
+        expect(ids).toHaveLength(2);
+        expect(ids.filter((id) => before.includes(id))).toEqual([]);
+        return ids;
+      }, patience);
+    try {
+      await pm2('start ecosystem.config.cjs');
+      const first = await instances([]);
+      await eventually(async () => {
+        expect((await get(`${site}/http`)).status).toBe(200);
+      });
+      const load = startLoad(`${site}/http`, 50);
+      await pm2('reload ecosystem.config.cjs');
+      await instances(first);
+      expect((await load.stop()).failures).toEqual([]);
+      await pm2('stop all');
+      await eventually(async () => {
+        expect((await get(`${site}/http`)).status).toBe(503);
+      }, patience);
+    } finally {
+      await pm2('kill');
+    }
+  });
+
+  it('run with Next.js', async () => {
+    const terminal = openTerminal(cwd);
+    await mkdir(join(cwd, 'pages'));
+    await writeFile(join(cwd, 'pages/index.js'), 'export default () => <p>A page of Next.</p>;\n');
+    await terminal.type('npx next build', env);
+    await using next = await terminal.start('node next.mjs', env);
+    await next.waitFor(/live on 1\/1 gateways/, patience);
+    expect((await get(`${site}/`)).body).toContain('A page of Next.');
+    expect(await stopped(next)).toBe('stopped');
   });
 });
 
