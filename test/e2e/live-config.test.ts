@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -54,3 +55,22 @@ it('reloads at SIGHUP, and obeys the commands', async () => {
     expect((await get(`${gateway.url}/three`)).status).not.toBe(404);
   });
 }, 120_000);
+
+it('reads its configuration from a pipe once, and neither a reload nor the stop waits for more', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'roundhouse-live-'));
+  onTestFinished(() => rm(folder, { recursive: true }));
+  const path = join(folder, 'fifo');
+  execFileSync('mkfifo', [path]);
+  await using agent = await startProcess({ args: ['gateway/dist/cli.js', 'consul', '--port', '0'] });
+  const [, consul = ''] = await agent.waitFor(/agent on http:\/\/([\d.:]+)/, 20_000);
+  const [gateway] = await Promise.all([
+    startGatewayProcess(consul, { env: { GATEWAY_CONFIG: path } }),
+    writeFile(path, routed('/piped').replace('configWatch: off\n', '')),
+  ]);
+  await using ending = gateway;
+  await gateway.process.waitFor(/fifo is not a regular file: it was read once/, 20_000);
+  gateway.process.signal('SIGHUP');
+  await gateway.process.waitFor(/is read at the start only/, 20_000);
+  expect((await get(`${ending.url}/piped`)).status).not.toBe(404);
+  expect(await gateway.process.stop()).toEqual({ code: 0, signal: null });
+}, 60_000);

@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { mkdtemp, rm, utimes, writeFile } from 'node:fs/promises';
 import {
   createServer,
@@ -503,6 +504,23 @@ describe('createConsulClient with a token', () => {
     await clientOf({ address: agent.address, token: 'canary' }).agentServices({ signal });
     expect(agent.requests[0]!.headers['x-consul-token']).toBe('canary');
     expect(agent.requests[0]!.url).not.toContain('canary');
+  });
+
+  it('reads a token from a pipe once', async () => {
+    const directory = await mkdtemp(join(tmpdir(), 'consul-client-'));
+    onTestFinished(() => rm(directory, { recursive: true }));
+    const file = join(directory, 'token');
+    execFileSync('mkfifo', [file]);
+    const agent = await fakeAgent((_request, response) => {
+      json(response, {});
+    });
+    let nowMs = 0;
+    const client = clientOf({ address: agent.address, tokenFile: file }, { now: () => nowMs });
+    await Promise.all([client.agentServices({ signal }), writeFile(file, 'piped')]);
+    nowMs += 1000;
+    await utimes(file, 1, 1);
+    await client.agentServices({ signal });
+    expect(agent.requests.map(({ headers }) => headers['x-consul-token'])).toEqual(['piped', 'piped']);
   });
 
   it('follows the token file without a restart, and looks at it at most once a second', async () => {

@@ -33,9 +33,10 @@ export function createTokenSource(
   async function look(path: string, origin: string): Promise<string | undefined> {
     let problem = 'not a single line of plain text';
     try {
-      const { mtimeMs, size, ino } = await stat(path);
-      const fingerprint = `${mtimeMs}/${size}/${ino}`;
-      if (known?.fingerprint === fingerprint) return known.token;
+      const found = await stat(path);
+      const fingerprint = `${found.mtimeMs}/${found.size}/${found.ino}`;
+      // A pipe has its text once, and a second read would wait for ever.
+      if (known !== undefined && (known.fingerprint === fingerprint || !found.isFile())) return known.token;
       const token = (await readFile(path, 'utf8')).trim();
       if (/^[\x21-\x7e]*$/u.test(token)) {
         if (known !== undefined) changes += 1;

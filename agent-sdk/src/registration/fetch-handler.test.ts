@@ -141,6 +141,25 @@ describe('a fetch-style handler', () => {
     expect(failures).toEqual([]);
   });
 
+  it('has the body of its response cancelled when its client has left before that', async () => {
+    const bodies = openBody();
+    let isWaiting = false;
+    const { port } = await serve(async ({ signal }) => {
+      isWaiting = true;
+      await once(signal, 'abort');
+      return new Response(bodies.body);
+    });
+    const outgoing = request({ port, host: '127.0.0.1' }).end();
+    outgoing.on('error', () => undefined);
+    await eventually(() => {
+      expect(isWaiting).toBe(true);
+    });
+    outgoing.destroy();
+    await eventually(() => {
+      expect(bodies.state.isCancelled).toBe(true);
+    });
+  });
+
   it('may stop with the reason of its signal, which is no failure', async () => {
     let isWaiting = false;
     const { port, failures } = await serve(

@@ -41,7 +41,8 @@ export function fetchHandler({
       if (left.signal.aborted) return;
       throw error;
     }
-    await send(response, incoming, outgoing);
+    if (outgoing.destroyed) await response.body?.cancel();
+    else await send(response, incoming, outgoing);
   };
 }
 

@@ -1,3 +1,5 @@
+import { stat } from 'node:fs/promises';
+
 import type { ConfigSource } from '../config/config-control.ts';
 import { readConfigFile, type FileRead } from '../config/config-file.ts';
 import { isMounted, watchFile } from '../config/file-watch.ts';
@@ -20,9 +22,10 @@ const isEmpty = (text: string): boolean => text.split('\n').every((line) => /^\s
 /** Reads the configuration of this process; throws a {@link CommandError} that lists every problem. */
 export function processConfig(flags: Flags): ProcessConfig {
   let wasThere = false;
+  let when: 'once' | 'again' = 'once';
   /** A file that was there and is empty or gone is being written, or was lost; it never means the defaults. */
   const readFile = (path: string): FileRead => {
-    const read = readConfigFile(path);
+    const read = readConfigFile(path, when);
     if (read.kind === 'absent' && wasThere) return { kind: 'failed', reason: 'it is gone' };
     if (read.kind !== 'text') return read;
     if (wasThere && isEmpty(read.text))
@@ -32,6 +35,7 @@ export function processConfig(flags: Flags): ProcessConfig {
   };
   const load = (): LoadedConfig => loadConfig({ env: process.env, flags, readFile });
   const loaded = load();
+  when = 'again';
   if (loaded.kind === 'invalid') throw new CommandError(formatProblems(loaded.problems));
   const { name } = configFileOf({ env: process.env, flags });
   return {
@@ -40,6 +44,10 @@ export function processConfig(flags: Flags): ProcessConfig {
       name,
       load,
       follow: async (signal, changed) => {
+        if (await isOther(name)) {
+          log.warn(`${name} is not a regular file: it was read once, and changes of it are not seen.`);
+          return;
+        }
         if (await isMounted(name)) {
           log.warn(
             `${name} is mounted as a single file: what replaces it outside is not seen in here. Mount its directory.`,
@@ -54,4 +62,10 @@ export function processConfig(flags: Flags): ProcessConfig {
       },
     }),
   };
+}
+
+/** Whether there is something else than a regular file: a pipe, a device. */
+async function isOther(path: string): Promise<boolean> {
+  const found = await stat(path).catch(() => undefined);
+  return found?.isFile() === false;
 }

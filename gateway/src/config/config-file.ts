@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { readFileSync, statSync } from 'node:fs';
 
 import { isMap, isPair, isScalar, isSeq, LineCounter, parseDocument, type Node } from 'yaml';
 
@@ -11,9 +11,20 @@ export type FileRead =
   | { readonly kind: 'absent' }
   | { readonly kind: 'failed'; readonly reason: string };
 
-/** Reads a whole UTF-8 file now; the only place where configuration touches the disk. */
-export function readConfigFile(path: string): FileRead {
+/** Larger files are not read: the largest configurations need a small part of this. */
+const maxFileBytes = 16_777_216;
+
+/**
+ * Reads a whole UTF-8 file now; the only place where configuration touches the disk. `again`: by a process that has read it before and
+ * must not stand still. A pipe has its text once, and a read of it would wait for ever.
+ */
+export function readConfigFile(path: string, when: 'once' | 'again' = 'once'): FileRead {
   try {
+    const found = statSync(path);
+    if (when === 'again' && !found.isFile())
+      return { kind: 'failed', reason: 'it is not a regular file, and is read at the start only' };
+    if (found.size > maxFileBytes)
+      return { kind: 'failed', reason: `it is larger than ${maxFileBytes} bytes` };
     return { kind: 'text', text: readFileSync(path, 'utf8') };
   } catch (error) {
     const code = error instanceof Error && 'code' in error ? String(error.code) : 'unknown error';

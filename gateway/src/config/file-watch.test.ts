@@ -1,5 +1,6 @@
+import { execFileSync } from 'node:child_process';
 import { mkdir, mkdtemp, rename, rm, symlink, unlink, writeFile } from 'node:fs/promises';
-import { readFileSync } from 'node:fs';
+import { readFileSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
@@ -16,7 +17,7 @@ async function setUp(prepare: (folder: string) => Promise<string>, pollMs = 3_60
   const end = new AbortController();
   const watching = watchFile(path, end.signal, {
     changed: () => {
-      seen.push(readFileSync(path, { encoding: 'utf8', flag: 'r' }));
+      seen.push(statSync(path).isFile() ? readFileSync(path, 'utf8') : 'no file');
       return Promise.resolve();
     },
     onlyPolled: () => undefined,
@@ -125,4 +126,14 @@ it('says nothing when a file is only touched, and knows a mount', async () => {
   expect(seen).toEqual(['1', '2']);
   expect(await isMounted(path)).toBe(false);
   if (process.platform === 'linux') expect(await isMounted('/proc')).toBe(true);
+});
+
+it('does not open a FIFO that takes the place of the file', async () => {
+  const { folder, path, sees } = await setUp(plainFile);
+  execFileSync('mkfifo', [join(folder, 'fifo')]);
+  await rename(join(folder, 'fifo'), path);
+  await sees('no file');
+  await writeFile(join(folder, 'next'), '2');
+  await rename(join(folder, 'next'), path);
+  await sees('2');
 });

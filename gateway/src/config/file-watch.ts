@@ -68,7 +68,7 @@ export async function watchFile(path: string, signal: AbortSignal, options: File
   while (!isOver()) {
     bell.silence();
     await untilSettled(path, settleMs, signal);
-    const text = await readFile(path, 'utf8').catch(codeOf);
+    const text = await textOf(path);
     if (text !== known && !isOver()) {
       known = text;
       // A directory that was replaced has another watch.
@@ -80,6 +80,15 @@ export async function watchFile(path: string, signal: AbortSignal, options: File
     while (!isOver() && !(await bell.within(pollMs)) && (await stateOf(path)) === state) await arm();
   }
   closeAll();
+}
+
+/** The text; in its place, what keeps it from being read. Something else than a regular file is not opened: a FIFO would never end. */
+async function textOf(path: string): Promise<string> {
+  try {
+    return (await stat(path)).isFile() ? await readFile(path, 'utf8') : 'not a regular file';
+  } catch (error) {
+    return codeOf(error);
+  }
 }
 
 /** Resolves when nothing about the file has changed for a while. */
