@@ -199,7 +199,7 @@ class ConsulClient implements RegistryClient {
       headers: { ...this.#fields, ...(token === undefined ? {} : { 'x-consul-token': token }) },
       body: call.body,
       deadlineMs: call.deadlineMs,
-      // Anybody who may register can make the catalog large, and it is read as a whole whenever it changes.
+      // Every client that may register can make the catalog large, and the catalog is read as a whole whenever it changes.
       maxBodyBytes:
         facts.kind === 'catalogServices' ? this.#limits.maxBodyBytes / 4 : this.#limits.maxBodyBytes,
       signal: call.signal,

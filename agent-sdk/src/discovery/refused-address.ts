@@ -2,7 +2,7 @@ import { BlockList, isIP } from 'node:net';
 
 import { isLoopbackAddress, type ConsulAddress } from './consul-address.ts';
 
-/** Where nothing that registers can be: addresses that reach a cloud's metadata, the machine itself, or everybody. */
+/** Where nothing that registers can be: addresses that reach a cloud's metadata, the machine itself, or many hosts at once. */
 const refusedRanges: readonly (readonly [string, BlockList])[] = [
   [
     'a cloud metadata address',

@@ -20,7 +20,7 @@ function lineWith(env: Record<string, string>): string {
 }
 
 describe('the log of a service', () => {
-  it('is JSON where nobody reads it, one object per line', () => {
+  it('is JSON where stderr is no terminal, one object per line', () => {
     const line = lineWith({ LOG_FORMAT: 'json' });
     expect(line.match(/\n/gu)).toHaveLength(1);
     expect(JSON.parse(line)).toEqual({

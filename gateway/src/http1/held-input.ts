@@ -3,7 +3,7 @@ import { ownBytes } from '../sockets/read-buffer.ts';
 
 /** More than this is not held while an exchange runs: reading pauses. */
 export const enoughBytes = 65_536;
-/** `held`: bytes that were taken, and that nobody else uses. */
+/** `held`: bytes that were taken, and that nothing else uses. */
 export type InputSource = 'read' | 'held';
 
 const lineFeed = 0x0a;

@@ -198,7 +198,7 @@ export class Registry {
 
   /**
    * Takes a claimed or built-in route from its owner and gives it to another service that claims it. Without another claim the route is
-   * forgotten, unless its owner has instances. `name`: see `routeName`. Returns who had it, or undefined when nobody has such a route.
+   * forgotten, unless its owner has instances. `name`: see `routeName`. Returns who had it, or undefined when there is no such route.
    */
   releaseRoute(name: string): string | undefined {
     return this.#tables.release(name);

@@ -12,7 +12,7 @@ export interface ClaimRefusal {
   readonly reason: string;
 }
 
-/** Whoever answers here gets certificates for every host that leads to the gateway (RFC 8555 §8.3). */
+/** The service that answers here can get certificates for every host that leads to the gateway (RFC 8555 §8.3). */
 const acmePrefix = '/.well-known/acme-challenge';
 
 /**

@@ -140,7 +140,7 @@ describe('a built-in route', () => {
   const away = (nowMs: number, claims: ServiceClaim[] = []) => having(claims, [], { nowMs });
   const ownerOf = ({ routes }: RouteOwnership) => routes.find(({ prefix }) => prefix === '/')?.service;
 
-  it('exists from the first instance of its service on, and before that for whoever claims it', () => {
+  it('exists from the first instance of its service on, and before that for a service that claims it', () => {
     expect(resolveRoutes(noOwnership, having([], [])).routes).toEqual([]);
     expect(resolveRoutes(noOwnership, there).routes).toEqual(builtIn);
     expect(ownerOf(resolveRoutes(noOwnership, having([shop()], ['shop'])))).toBe('shop');

@@ -5,7 +5,7 @@ import { Timeout, type TimeoutOwner, type TimeoutWheel } from './timeout-wheel.t
 const everyMs = 1_000;
 
 /**
- * Notices that a peer which is not being read has reset its connection: nobody waits for such a socket, but a write of no bytes fails on it,
+ * Notices that a peer which is not being read has reset its connection: the event loop does not watch such a socket, but a write of no bytes fails on it,
  * and closes it. Ends a second after its socket at the latest.
  */
 export class ResetWatch implements TimeoutOwner {

@@ -12,7 +12,7 @@ export interface RouteStatus {
   readonly source: 'config' | 'default' | 'registry';
   /** Services that claim the same and don't have it. */
   readonly rivals: readonly string[];
-  /** `active`; `remembered`: nobody claims it any more, it answers 503 until it is forgotten; else it is not used, and `reason` says why. */
+  /** `active`; `remembered`: no instance claims it any more, it answers 503 until it is forgotten; else it is not used, and `reason` says why. */
   readonly state: 'active' | 'remembered' | 'conflict' | 'invalid';
   readonly reason: string | undefined;
   /** Of a remembered route: for how long it has had no live instance. */
