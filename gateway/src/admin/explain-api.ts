@@ -23,7 +23,7 @@ export function addExplainPage(
 }
 
 function* explanationText(explanation: Explanation): Generator<string> {
-  const { method, url, verdict, route, others, endpoints, steps } = explanation;
+  const { method, url, verdict, route, others, endpoints, instances, steps } = explanation;
   yield `${method} ${printable(url)}: ${verdict}\n`;
   if (route !== undefined) yield* routeLines(route);
   yield `steps      ${steps.join(', ')}\n`;
@@ -43,6 +43,8 @@ function* explanationText(explanation: Explanation): Generator<string> {
       ...[String(weight), String(inFlight)],
     ]),
   );
+  const more = instances - endpoints.length;
+  if (more > 0) yield `… and ${more} more\n`;
 }
 
 function* routeLines({ route, service, source, strip, timeouts, ...rules }: RouteChoice): Generator<string> {

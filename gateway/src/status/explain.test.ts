@@ -6,8 +6,8 @@ import { createAddressPolicy } from '../registry/addresses/address-policy.ts';
 import { Registry } from '../registry/registry.ts';
 import { explain, type Explanation } from './explain.ts';
 
-function explained(method: string, url: string): Explanation {
-  const instances = [{ address: '10.0.0.1', port: 80 }];
+function explained(method: string, url: string, count = 1): Explanation {
+  const instances = Array.from({ length: count }, (_, i) => ({ address: `10.0.0.${i + 1}`, port: 80 }));
   const registry = new Registry({
     config: {
       ...defaults,
@@ -65,4 +65,9 @@ it('tells what is refused, and what the gateway answers itself', () => {
     verdict: 'no_route',
     others: [{ route: '/', why: expect.stringContaining('strict') as string }],
   });
+});
+
+it('shows some of many instances, and how many there are', () => {
+  const { endpoints, instances } = explained('GET', '/api', 250);
+  expect([endpoints.length, instances]).toEqual([100, 250]);
 });

@@ -11,7 +11,10 @@ import type { RejectedClaim } from '../routing/claims.ts';
 import { coversHost } from '../routing/configured-prefixes.ts';
 import { routeName, type Route } from '../routing/route.ts';
 
-/** What the gateway would do with a request now. Nothing is sent. */
+/** Rows of each list: an explanation is made in one turn of the event loop, and a service may have thousands of instances. */
+const maxRows = 100;
+
+/** What the gateway would do with a request now. Nothing is sent. Its lists have up to 100 rows. */
 export interface Explanation {
   readonly method: string;
   readonly url: string;
@@ -24,6 +27,8 @@ export interface Explanation {
   /** Routes and claims that cover the path too, and why they don't have it. */
   readonly others: readonly { readonly route: string; readonly service: string; readonly why: string }[];
   readonly endpoints: readonly EndpointChoice[];
+  /** Instances that the service has in all. */
+  readonly instances: number;
   /** What happens to the request, in this order. */
   readonly steps: readonly string[];
 }
@@ -79,6 +84,7 @@ export function explain({ registry, steps }: ExplainSources, method: string, url
     route: undefined,
     others: [],
     endpoints: [],
+    instances: 0,
     steps: steps(),
   };
   if (verdict.kind !== 'accepted')
@@ -96,13 +102,14 @@ export function explain({ registry, steps }: ExplainSources, method: string, url
     verdict: 'routed',
     route: routeChoice(method, destination, service),
     others,
-    endpoints: destination.upstream.endpoints.map(
-      ({ instance, health, check, availability, inFlight, silence }) => {
+    instances: destination.upstream.endpoints.length,
+    endpoints: destination.upstream.endpoints
+      .slice(0, maxRows)
+      .map(({ instance, health, check, availability, inFlight, silence }) => {
         const { id, address, port, status, weight } = instance;
         const state = silence === 'silent' ? silence : health.state;
         return { id, address, port, availability, status, health: state, check, weight, inFlight };
-      },
-    ),
+      }),
   };
 }
 
@@ -132,9 +139,11 @@ function losers(
   return [
     ...table.routes
       .filter((route) => route !== winner && covers(route))
+      .slice(0, maxRows)
       .map((route) => ({ route: routeName(route), service: route.service, why: whyNot(route, winner) })),
     ...rejected
       .filter(covers)
+      .slice(0, maxRows)
       .map((claim) => ({ route: routeName(claim), service: claim.service, why: claim.reason })),
   ];
 }
