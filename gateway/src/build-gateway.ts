@@ -107,8 +107,8 @@ export function buildGateway(
     version,
     consul: client.description,
   });
-  const registryLog = createRegistryLog(log);
   const tableJournal = createTableJournal(() => (live.isSwapping ? 'configuration' : 'registry'), Date.now);
+  const registryLog = createRegistryLog(log, tableJournal.note);
   const metrics = createMetrics({
     scope: 'process',
     requests,
@@ -136,7 +136,7 @@ export function buildGateway(
     saved.changed();
   };
   const saves = { serviceChanged: save, tableChanged: save, watchChanged: save };
-  for (const follower of [registryLog, tableJournal, health, saves, metrics]) registry.subscribe(follower);
+  for (const follower of [registryLog, health, saves, metrics]) registry.subscribe(follower);
   return { registry, health, saved, traffic, admin, announcement, control };
 }
 

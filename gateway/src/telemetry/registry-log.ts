@@ -42,11 +42,14 @@ const causes: Readonly<Record<Extract<HealthChange, { kind: 'ejected' }>['becaus
   outlier: 'it responds with far more errors than the others',
 };
 
+/** Given the lines of each change of the route table; claims that were rejected with it start with `!`. */
+export type TableLines = (lines: readonly string[]) => void;
+
 /**
  * See {@link RegistryLog}. Many services are watched, and an outage of Consul concerns all of them: it is written for the catalog's
  * watch, and for a service's own watch only while the catalog is live.
  */
-export function createRegistryLog(log: Log): RegistryLog {
+export function createRegistryLog(log: Log, tableLines: TableLines = () => undefined): RegistryLog {
   let total = 0;
   /** Watches that are stale, and the failures of each since it was live. */
   const stale = new Map<string, Set<RegistryFailure>>();
@@ -78,9 +81,14 @@ export function createRegistryLog(log: Log): RegistryLog {
       }
     },
     tableChanged({ before, after, rejected }) {
-      writeAll(routeLines(before, after));
-      for (const { service, reason, ...route } of rejected)
-        log.warn(`${service}: the claim on ${routeName(route)} is rejected: ${reason}`);
+      const changed = routeLines(before, after);
+      const refused = rejected.map(
+        ({ service, reason, ...route }) =>
+          `${service}: the claim on ${routeName(route)} is rejected: ${reason}`,
+      );
+      writeAll(changed);
+      for (const line of refused) log.warn(line);
+      tableLines([...changed, ...refused.map((line) => `! ${line}`)]);
     },
     servicesRefused(refused) {
       const shown = refused.slice(0, maxNames).map((name) => JSON.stringify(name));

@@ -1,7 +1,4 @@
 import { createBoundedList } from '../config/bounded-list.ts';
-import type { RegistryListener } from '../registry/registry-listener.ts';
-import { routeName } from '../routing/route.ts';
-import { routeLines } from './registry-log.ts';
 
 /** One change of the route table. */
 export interface TableEntry {
@@ -14,9 +11,11 @@ export interface TableEntry {
 }
 
 /** The last changes of the route table. */
-export interface TableJournal extends RegistryListener {
+export interface TableJournal {
   /** Newest first. */
   readonly changes: readonly TableEntry[];
+  /** Notes a change, by the lines that the log has for it. */
+  readonly note: (lines: readonly string[]) => void;
 }
 
 const maxChanges = 200;
@@ -34,13 +33,7 @@ export function createTableJournal(
     get changes() {
       return entries.items;
     },
-    tableChanged({ before, after, rejected }) {
-      const lines = [
-        ...routeLines(before, after),
-        ...rejected.map(
-          (claim) => `! ${claim.service}: the claim on ${routeName(claim)} is rejected: ${claim.reason}`,
-        ),
-      ];
+    note: (lines) => {
       if (lines.length === 0) return;
       const more = lines.length - maxLines;
       const shown = more > 0 ? [...lines.slice(0, maxLines), `… and ${more} more`] : lines;
