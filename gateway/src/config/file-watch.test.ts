@@ -125,6 +125,7 @@ it('says nothing when a file is only touched, and knows a mount', async () => {
   await sees('2');
   expect(seen).toEqual(['1', '2']);
   expect(await isMounted(path)).toBe(false);
+  expect(await isMounted(`${path}.absent`)).toBe(false);
   if (process.platform === 'linux') expect(await isMounted('/proc')).toBe(true);
 });
 

@@ -196,7 +196,7 @@ export async function isMounted(path: string): Promise<boolean> {
     readFile('/proc/self/mountinfo', 'utf8').catch(() => ''),
     realpath(path).catch(() => undefined),
   ]);
-  return mounts.split('\n').some((line) => line.split(' ')[4] === real);
+  return real !== undefined && mounts.split('\n').some((line) => line.split(' ')[4] === real);
 }
 
 function codeOf(error: unknown): string {
